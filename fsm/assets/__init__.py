@@ -1,0 +1,1 @@
+"""What customers rely on: assets with models, identifiers, passports, meters, failures, outages."""

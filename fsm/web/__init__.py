@@ -1,0 +1,1 @@
+"""Pages that people open: server-rendered ones here, the office pages beside them."""

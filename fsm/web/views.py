@@ -1,0 +1,292 @@
+"""What each server-rendered page shows: the values a route hands to `pages.render`.
+
+| page | view | answered with |
+|---|---|---|
+| `passport` | `PassportView` | 200; 422 when the form comes back with problems |
+| `unclaimed` | `UnclaimedView` | 200 |
+| `missing` | `MissingView` | 404 or 410, as the resolver says |
+| `wrong_label` | `WrongLabelView` | 200; 422 |
+| `thanks` | `ThanksView` | 200, after a redirect (303) from the form |
+| `status` | `StatusView` | 200 |
+| `error` | `ErrorView` | the error's own status |
+
+Forms are `multipart/form-data` (report) and `application/x-www-form-urlencoded` (wrong label),
+posted to the address that the view names. Their field names are `ReportField` and
+`WrongLabelField`.
+
+Nothing here names a customer, an address or a history: a passer-by reads these pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from fsm.assets.resolver import Missing
+
+LONGEST_TEXT: Final = 2000
+LONGEST_NAME: Final = 100
+LONGEST_PHONE: Final = 40
+LONGEST_EMAIL: Final = 254
+
+
+class ReportField(StrEnum):
+    """Names in the report form."""
+
+    TEXT = "text"  # what is wrong, required, at most LONGEST_TEXT characters
+    PHOTO = "photo"  # one image file, optional
+    IMPACT = "impact"  # one of Impact, required
+    CONTACT_NAME = "contact_name"
+    CONTACT_PHONE = "contact_phone"
+    CONTACT_EMAIL = "contact_email"
+    ADD_TO = "add_to"  # OpenReport.token, or empty for a report of its own
+    REPORT_ID = (
+        "report_id"  # echo of PassportView.report_id: the same form sent twice is one report
+    )
+    WEBSITE = "website"  # honeypot: a person never sees it; filled in means a robot
+
+
+class WrongLabelField(StrEnum):
+    """Names in the "this label is wrong" form."""
+
+    REASON = "reason"  # one of LabelReason, required
+    TEXT = "text"
+    CONTACT_PHONE = "contact_phone"
+    WEBSITE = "website"
+
+
+class Impact(StrEnum):
+    """What the reporter says about the equipment; the first two interrupt service."""
+
+    STOPPED = "stopped"
+    DEGRADED = "degraded"
+    RUNNING = "running"
+    QUESTION = "question"
+
+    @property
+    def suggests_incident(self) -> bool:
+        """Whether this hints at an incident rather than a service request; the office decides."""
+        return self in {Impact.STOPPED, Impact.DEGRADED}
+
+
+class LabelReason(StrEnum):
+    """Why a label is wrong."""
+
+    OTHER_MACHINE = "other_machine"
+    UNREADABLE = "unreadable"
+    OTHER = "other"
+
+
+class FormProblem(StrEnum):
+    """What keeps a form from being taken; the page says it beside the field."""
+
+    TEXT_MISSING = "text_missing"
+    TEXT_TOO_LONG = "text_too_long"
+    IMPACT_MISSING = "impact_missing"
+    PHOTO_TOO_LARGE = "photo_too_large"
+    PHOTO_NOT_IMAGE = "photo_not_image"
+    EMAIL_UNREADABLE = "email_unreadable"
+    REASON_MISSING = "reason_missing"
+
+
+class ThanksKind(StrEnum):
+    """What was sent."""
+
+    REPORT = "report"
+    ADDITION = "addition"  # added to an open report
+    WRONG_LABEL = "wrong_label"
+
+
+class StepName(StrEnum):
+    """The steps of a job as its reporter sees them, in order."""
+
+    RECEIVED = "received"
+    PLANNED = "planned"
+    ON_THE_WAY = "on_the_way"
+    IN_PROGRESS = "in_progress"
+    DONE = "done"
+
+
+class ErrorKind(StrEnum):
+    """What went wrong, as far as a passer-by is concerned."""
+
+    UNREADABLE = "unreadable"  # 400, 422 where no form can be shown again
+    LINK_EXPIRED = "link_expired"  # 404, 410 of a status link
+    TOO_LARGE = "too_large"  # 413
+    TOO_MANY = "too_many"  # 429
+    BUSY = "busy"  # 503
+    INTERNAL = "internal"  # 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageView:
+    """What the frame of every page shows.
+
+    `path` is the page's own address for GET, without query: the language switch leads there.
+    `service_name` is the tenant's name for the public, None while no tenant is known.
+    """
+
+    path: str
+    service_name: str | None = None
+    service_phone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenReport:
+    """A report on the same asset that is still open. `token` is opaque and good for this asset
+    only.
+    """
+
+    token: str
+    age_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What the reporter had typed, shown again when a form comes back. A photo cannot be."""
+
+    text: str = ""
+    impact: str = ""
+    contact_name: str = ""
+    contact_phone: str = ""
+    contact_email: str = ""
+    add_to: str | None = None
+    reason: str = ""
+
+    @property
+    def has_contact(self) -> bool:
+        return bool(self.contact_name or self.contact_phone or self.contact_email)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassportView(PageView):
+    """The public page of an asset.
+
+    `short_code` as on the label. `serial_tail` is the last few characters of the serial number.
+    `photo_url` is on our own host, or on a host given to `pages.headers`. `report_url` takes the
+    form, `wrong_label_url` shows the other one. `office_url` is set for people who are signed in.
+    """
+
+    short_code: str
+    model_name: str
+    manufacturer: str | None = None
+    serial_tail: str | None = None
+    photo_url: str | None = None
+    report_url: str
+    wrong_label_url: str
+    report_id: str
+    open_report: OpenReport | None = None
+    is_trial: bool = False
+    most_photo_mb: int = 15
+    problems: Sequence[FormProblem] = ()
+    typed: Typed = field(default_factory=Typed)
+    office_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnclaimedView(PageView):
+    """A printed code that is not attached yet. `claim_url` leads staff on, through sign-in if
+    needed.
+    """
+
+    code: str
+    claim_url: str
+    wrong_label_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongLabelView(PageView):
+    """The form "this label is wrong" for a code that works; `back_url` is its passport page."""
+
+    code: str
+    send_url: str
+    back_url: str
+    problems: Sequence[FormProblem] = ()
+    typed: Typed = field(default_factory=Typed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingView(PageView):
+    """A code without a passport. `send_url` takes the wrong-label form; None leaves the form away.
+
+    `passport_url` is set for `Missing.NO_SUCH_LINK`, where the passport itself is fine.
+    """
+
+    reason: Missing
+    code: str
+    send_url: str | None
+    passport_url: str | None = None
+    problems: Sequence[FormProblem] = ()
+    typed: Typed = field(default_factory=Typed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThanksView(PageView):
+    """After a form was taken. `photo_stored` is None when none was sent; `status_url` only for
+    reports.
+    """
+
+    kind: ThanksKind
+    status_url: str | None = None
+    photo_stored: bool | None = None
+    back_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusStep:
+    """One step; `reached_at` is aware, None for a step not reached (or passed over without a
+    time).
+    """
+
+    name: StepName
+    reached_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusView(PageView):
+    """How far a report has come. All instants are aware and shown on the clocks of the site's
+    `zone`.
+
+    `current` is the step reached last. `window` is when arrival was announced, `arrival_at` the
+    present estimate; both are shown until work begins. With `cancelled_at` the report was closed
+    without a job.
+    """
+
+    model_name: str
+    zone: ZoneInfo
+    current: StepName
+    reached_at: dict[StepName, datetime]
+    checked_at: datetime
+    window: tuple[datetime, datetime] | None = None
+    arrival_at: datetime | None = None
+    technician_first_name: str | None = None
+    cancelled_at: datetime | None = None
+
+    @property
+    def steps(self) -> tuple[StatusStep, ...]:
+        return tuple(StatusStep(name, self.reached_at.get(name)) for name in StepName)
+
+    def is_reached(self, step: StepName) -> bool:
+        order = list(StepName)
+        return order.index(step) <= order.index(self.current)
+
+    @property
+    def is_before_work(self) -> bool:
+        return not self.is_reached(StepName.IN_PROGRESS) and self.cancelled_at is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorView(PageView):
+    """Something did not work. `reference` finds an internal error in the log; `retry_after_s`
+    if known.
+    """
+
+    kind: ErrorKind
+    back_url: str | None = None
+    reference: str | None = None
+    retry_after_s: int | None = None
+    most_photo_mb: int = 15
