@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -140,7 +141,7 @@ class ClockHistory:
     cancelled: Moment | None = None
 
     def __post_init__(self) -> None:
-        for earlier, later in zip(self.stops, self.stops[1:], strict=False):
+        for earlier, later in pairwise(self.stops):
             if earlier.reopened is None:
                 raise ValueError("A clock that stopped and was not reopened cannot stop again.")
             if micros(later.stopped.at) < micros(earlier.reopened.at):
