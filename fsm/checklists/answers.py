@@ -28,7 +28,7 @@ MAX_NAME = 200
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """What is wrong with an answer: `code` is `shape` or `limit`, `rule` the check that it failed."""
+    """What is wrong with an answer: `code` is `shape` or `limit`, `rule` the check it failed."""
 
     code: str
     rule: str
@@ -251,7 +251,7 @@ def _check_symbology(
         yield ValidationError(f"is none of {allowed}")
 
 
-_AnswerValidator: Final = validators.extend(
+_AnswerValidator: Final = validators.extend(  # type: ignore[no-untyped-call]  # see json_schema
     Validator, {"decimals": _check_decimals, "symbology": _check_symbology}
 )
 

@@ -40,7 +40,7 @@ class Waiver(StrEnum):
 
 
 class Symbology(StrEnum):
-    """What a barcode must look like; the answer is only its text, so the text is what is checked."""
+    """What a barcode must look like; the answer is its text, so the text is checked."""
 
     QR = "qr"
     DATAMATRIX = "datamatrix"

@@ -25,4 +25,6 @@ def _pattern(
 
 
 #: Use this class for every schema of the product: `Validator(schema).iter_errors(value)`.
-Validator: Final = validators.extend(Draft202012Validator, {"pattern": _pattern})
+Validator: Final = validators.extend(  # type: ignore[no-untyped-call]  # the stubs leave it bare
+    Draft202012Validator, {"pattern": _pattern}
+)

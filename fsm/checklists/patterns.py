@@ -152,7 +152,7 @@ class _Reader:
         return char
 
     def _escape(self, *, in_class: bool) -> tuple[str | None, bool]:
-        """Read what follows a backslash; return the character it means and whether it may repeat."""
+        """Read what follows a backslash; return the character meant and whether it may repeat."""
         char = self._take()
         if char in _CLASSES and char:
             return None, True

@@ -121,7 +121,7 @@ class RuleEngine:
         return Activation(self._environment.Activation(data))
 
     def evaluate(self, expression: str, activation: Activation) -> Outcome:
-        """Return what `expression` comes to. Never raises: a failure is an `Outcome` with `error`."""
+        """Return what `expression` comes to. Never raises: a failure has `error` set."""
         try:
             result = self._compiled(expression).eval(activation.native)
             kind = result.type().name()

@@ -48,7 +48,7 @@ MAX_VERSION = 1_000_000
 
 
 class TemplateRefused(Problem):
-    """The document cannot be published; `errors` lists every reason as `{"at", "code", "detail"}`."""
+    """The document cannot be published; `errors` lists each reason: `{"at", "code", "detail"}`."""
 
     code, status, title = "template-invalid", 422, "The checklist template has errors"
 
@@ -143,7 +143,7 @@ def template_schema() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Template:
-    """A published version, as it is judged. Build it with `publish` or, from storage, with `load`."""
+    """A published version, as it is judged. Build it with `publish`, from storage with `load`."""
 
     document: Mapping[str, Any]
     items: tuple[Item, ...]
@@ -234,7 +234,7 @@ def check_republish(published: Template, offered: Template) -> None:
     )
     if same_name and published.sha256 != offered.sha256:
         raise VersionIsFixed(
-            f"Version {offered.version} of '{offered.template_id}' is published with other contents. "
+            f"Version {offered.version} of '{offered.template_id}' has other contents. "
             f"Publish the change as version {offered.version + 1}.",
             sha256=published.sha256,
         )
@@ -255,7 +255,7 @@ def empty_document(template_id: str, title: Mapping[str, str] | None = None) -> 
 
 #: What a pattern asks for, in words.
 _PATTERNS: Final[Mapping[str, str]] = {
-    ID_PATTERN: "An id begins with a small letter, then small letters, digits, _; at most 64 in all.",
+    ID_PATTERN: "An id begins with a small letter, then also digits and _; at most 64 in all.",
     CODE_PATTERN: "A code begins with a letter or digit, then also _ . -; at most 64 in all.",
     LANGUAGE_PATTERN: "Languages are written as en, ru or pt-BR.",
     MIME_PATTERN: "A media type is written as image/jpeg.",
@@ -333,13 +333,16 @@ def _shape_error(error: ValidationError, base: str = "", kind: Kind | None = Non
     keyword, wanted = str(error.validator), error.validator_value
     where = f"a {kind} item" if kind else "a template"
     if keyword == "additionalProperties" and isinstance(error.instance, dict):
-        allowed = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
-        unknown = sorted(str(name)[:64] for name in error.instance if name not in allowed)
+        schema: Any = error.schema
+        unknown = sorted(
+            str(name)[:64] for name in error.instance if name not in schema["properties"]
+        )
         names = ", ".join(unknown[:5])
         detail = f"Not a property of {where if at == base else 'this object'}: {names}."
         return TemplateError(at, "unknown_property", detail)
     if keyword == "required" and isinstance(error.instance, dict):
-        missing = ", ".join(name for name in wanted if name not in error.instance)
+        required: Any = wanted
+        missing = ", ".join(name for name in required if name not in error.instance)
         return TemplateError(at, "missing_property", f"Missing in {where}: {missing}.")
     details = {
         "type": f"Must be of type {wanted}.",

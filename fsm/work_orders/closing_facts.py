@@ -154,7 +154,7 @@ class Facts:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Facts":
-        """Read what `to_json` wrote; members may be left out where the dataclasses have defaults."""
+        """Read what `to_json` wrote; members with a default may be left out."""
         return cls(
             facts_rev=data["facts_rev"],
             finishing_visit=data.get("finishing_visit"),

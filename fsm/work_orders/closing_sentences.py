@@ -1,4 +1,4 @@
-"""What an unmet closing rule says to a person, in English and Russian, and the refusal made of it."""
+"""What an unmet closing rule says to a person, in English and Russian, and the refusal."""
 
 from collections.abc import Mapping
 from typing import Final
