@@ -1,0 +1,119 @@
+"""The web application: every package's routes over one database. A composition root."""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+from litestar import Litestar, Response, Router, get
+from litestar.datastructures import State
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ControllerRouterHandler
+
+from fsm import http
+from fsm.database import Database
+from fsm.settings import Settings
+from fsm.tenants import routes as tenants
+from fsm.worker import REACTIONS
+
+VERSION = "0.1.0"
+
+ROUTES: Sequence[ControllerRouterHandler] = (*tenants.ROUTES,)
+"""Every door of the product."""
+
+
+@get("/health", opt=http.anyone(), summary="Is the server up and its database at hand")
+async def health(session: http.DbSession) -> dict[str, str]:
+    await session.connection()
+    return {"status": "ok", "version": VERSION}
+
+
+def compose_database(settings: Settings) -> Database:
+    """Return the database with the hooks and reactions that every process of the product shares."""
+    return Database(settings, before_commit=(), reactions=frozenset(REACTIONS))
+
+
+def routes_of(app: Litestar) -> Iterator[HTTPRouteHandler]:
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            if isinstance(handler, HTTPRouteHandler):
+                yield handler
+
+
+def check_routes(app: Litestar) -> None:
+    """Stop the program from starting with a route that names neither a permission nor who may call it."""
+    silent = [
+        f"{sorted(handler.http_methods)} {sorted(handler.paths)}"
+        for handler in routes_of(app)
+        if "needs" not in handler.opt and handler.http_methods != {"OPTIONS"}
+    ]
+    if silent:
+        raise RuntimeError(f"These routes name no permission: {', '.join(silent)}")
+
+
+def _secure(response: Response[Any]) -> Response[Any]:
+    headers = response.headers
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    headers.setdefault("X-Frame-Options", "DENY")
+    headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def create_app(
+    settings: Settings,
+    *,
+    database: Database | None = None,
+    clock: Callable[[], datetime] = http.wall_clock,
+) -> Litestar:
+    """Return the application. `clock` gives the server's time; tests set it."""
+    database = database or compose_database(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        yield
+        await database.close()
+
+    app = Litestar(
+        route_handlers=[health, *ROUTES],
+        dependencies=dict(http.dependencies),
+        guards=[http.permission_guard],
+        exception_handlers={Exception: http.answer_problem},
+        after_request=_secure,
+        lifespan=[lifespan],
+        request_max_body_size=settings.max_request_bytes,
+        logging_config=None,
+        state=State(
+            {
+                "settings": settings,
+                "database": database,
+                "clock": clock,
+                "authenticate": tenants.authenticate,
+                "sign_in_limit": tenants.AddressLimit(30),
+            }
+        ),
+        openapi_config=OpenAPIConfig(
+            title="Field service management",
+            version=VERSION,
+            openapi_router=Router("/api/openapi", route_handlers=[], opt=http.anyone()),
+            render_plugins=[JsonRenderPlugin(), YamlRenderPlugin()],
+            components=Components(
+                security_schemes={
+                    "bearer": SecurityScheme(
+                        type="http",
+                        scheme="bearer",
+                        description="Access token of POST /api/sign-in, or a device's token.",
+                    )
+                }
+            ),
+        ),
+    )
+    for handler in routes_of(app):
+        handler.responses = {**http.ALWAYS, **(handler.responses or {})}
+        if handler.opt.get("open_to") != "anyone":
+            handler.security = [{"bearer": []}]
+    check_routes(app)
+    return app

@@ -1,0 +1,153 @@
+"""The promises: contracts and the assets they cover, service levels, the calendars their clocks run on."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import DATERANGE, Range
+from sqlmodel import Field, SQLModel
+
+from fsm.database import (
+    Revised,
+    Row,
+    check,
+    document,
+    instant,
+    link,
+    lookup,
+    money,
+    no_overlap,
+    one_of,
+    refusal,
+    unique,
+)
+from fsm.problems import Conflict
+
+
+class ContractKind(StrEnum):
+    WARRANTY = "warranty"
+    POST_WARRANTY = "post_warranty"
+    SUBSCRIPTION = "subscription"
+    TIME_AND_MATERIALS = "time_and_materials"
+
+
+class Calendar(Revised, table=True):
+    """Business hours under a code; its contents are versions."""
+
+    __table_args__ = (unique("code"),)
+    code: str = Field(max_length=60)
+    name: str
+
+
+class CalendarVersion(Row, table=True):
+    """Opening hours and holidays from `effective_at` on, in the shape of `service_hours`. Never changed."""
+
+    __tablename__ = "calendar_version"
+    __table_args__ = (
+        link("calendar_id", "calendar"),
+        unique("calendar_id", "version"),
+        lookup("calendar_version_effective_idx", "calendar_id", "effective_at"),
+    )
+    calendar_id: UUID
+    version: int
+    effective_at: datetime = instant()
+    body: dict[str, Any] = document(default_factory=dict)
+
+
+class Opening(SQLModel, table=True):
+    """One opening of a calendar version in one zone, expanded to UTC; it lasts at most a day."""
+
+    __table_args__ = (
+        link("calendar_version_id", "calendar_version"),
+        check("length", "closes_at > opens_at and closes_at <= opens_at + interval '25 hours'"),
+    )
+    tenant_id: UUID = Field(primary_key=True)
+    calendar_version_id: UUID = Field(primary_key=True)
+    zone: str = Field(primary_key=True, max_length=60)
+    opens_at: datetime = instant(primary_key=True)
+    closes_at: datetime = instant()
+
+
+class ServiceLevel(Revised, table=True):
+    """A set of promised times under a code; its contents are versions."""
+
+    __tablename__ = "service_level"
+    __table_args__ = (unique("code"), link("calendar_id", "calendar"))
+    code: str = Field(max_length=60)
+    name: str
+    calendar_id: UUID
+
+
+class ServiceLevelVersion(Row, table=True):
+    """Targets and pause rules from `effective_at` on, in the shape of `service_hours`. Never changed."""
+
+    __tablename__ = "service_level_version"
+    __table_args__ = (
+        link("service_level_id", "service_level"),
+        unique("service_level_id", "version"),
+        lookup("service_level_version_effective_idx", "service_level_id", "effective_at"),
+    )
+    service_level_id: UUID
+    version: int
+    effective_at: datetime = instant()
+    body: dict[str, Any] = document(default_factory=dict)
+
+
+class Contract(Revised, table=True):
+    """Which work is promised to a customer, from when to when, and who pays for which kind of cost.
+
+    `covers` is {"request_classes": [...], "maintenance": [...], "work_types": [codes] or null};
+    `payers` is {"labour": …, "travel": …, "parts": …} with manufacturer, contract, customer or goodwill.
+    """
+
+    __table_args__ = (
+        link("customer_id", "customer"),
+        link("service_level_id", "service_level"),
+        unique("number"),
+        one_of("kind", ContractKind),
+        check("period", "ends_on is null or ends_on >= starts_on"),
+        check("fee", "monthly_fee >= 0"),
+        lookup("contract_customer_idx", "customer_id"),
+    )
+    customer_id: UUID
+    number: str = Field(max_length=60)
+    name: str = ""
+    kind: str = Field(max_length=20)
+    starts_on: date
+    ends_on: date | None = None
+    service_level_id: UUID | None = None
+    monthly_fee: Decimal = money(default=Decimal(0))
+    currency: str = Field(default="EUR", max_length=3)
+    covers: dict[str, Any] = document(default_factory=dict)
+    payers: dict[str, str] = document(default_factory=dict)
+    priority: int = 0
+    created_at: datetime = instant()
+
+
+class ContractAsset(Row, table=True):
+    """One asset under a contract for some days (half-open: the upper day is the first not covered)."""
+
+    __tablename__ = "contract_asset"
+    model_config = {"arbitrary_types_allowed": True}
+    __table_args__ = (
+        link("contract_id", "contract"),
+        link("asset_id", "asset"),
+        no_overlap("contract_asset_no_overlap", "contract_id", "asset_id"),
+        lookup("contract_asset_asset_idx", "asset_id"),
+        check("during", "not isempty(during)"),
+    )
+    contract_id: UUID
+    asset_id: UUID
+    during: Range[date] = Field(sa_type=DATERANGE)
+
+
+refusal("contract_number_key", Conflict, "There is already a contract with this number.")
+refusal(
+    "contract_asset_no_overlap",
+    Conflict,
+    "This contract already covers the asset on some of those days.",
+)
+refusal("calendar_code_key", Conflict, "There is already a calendar with this code.")
+refusal("service_level_code_key", Conflict, "There is already a service level with this code.")

@@ -1,0 +1,250 @@
+"""Append-only history: who did what, when, from which device; sealed afterwards into a per-tenant hash chain.
+
+An event is written in the transaction of the change it tells of. It gets its number and its place in the
+chain later, in `seal`, under the lock of `chain_head`: numbers given earlier would commit out of order, and
+no writer waits for another. KPI watermarks and proofs use the sealed number.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import rfc8785
+from sqlalchemy import BigInteger, LargeBinary, delete, insert
+from sqlmodel import Field, SQLModel, col, select
+from uuid_utils.compat import uuid7
+
+from fsm import jobs
+from fsm.actors import Actor
+from fsm.database import Row, Session, check, document, instant, link, lookup, run, unique
+
+GENESIS = bytes(32)
+"""The hash before a tenant's first event."""
+
+
+class Event(Row, table=True):
+    """One fact of history. The application's role may insert events and nothing else.
+
+    `occurred_at` is the best estimate; `occurred_lo_at` and `occurred_hi_at` bound it when a phone told us
+    later (see the sync protocol); `received_at` is the server's own clock.
+    """
+
+    __table_args__ = (
+        lookup("event_entity_idx", "entity", "entity_id", "received_at"),
+        lookup("event_received_idx", "received_at"),
+        check("bounds", "occurred_lo_at <= occurred_at and occurred_at <= occurred_hi_at"),
+    )
+    kind: str = Field(max_length=60)
+    entity: str = Field(max_length=40)
+    entity_id: UUID
+    actor_kind: str = Field(max_length=10)
+    actor_name: str = ""
+    user_id: UUID | None = None
+    device_id: UUID | None = None
+    occurred_at: datetime = instant()
+    occurred_lo_at: datetime = instant()
+    occurred_hi_at: datetime = instant()
+    received_at: datetime = instant()
+    data: dict[str, Any] = document(default_factory=dict)
+
+
+class EventUnsealed(SQLModel, table=True):
+    """Events that wait for their number: written with the event, removed by `seal`."""
+
+    __tablename__ = "event_unsealed"
+    __table_args__ = (link("event_id", "event"),)
+    tenant_id: UUID = Field(primary_key=True)
+    event_id: UUID = Field(primary_key=True)
+
+
+class EventSeal(SQLModel, table=True):
+    """An event's number in its tenant and `hash = SHA-256(previous hash ‖ RFC 8785 form of the event)`."""
+
+    __tablename__ = "event_seal"
+    __table_args__ = (link("event_id", "event"), unique("event_id"))
+    tenant_id: UUID = Field(primary_key=True)
+    number: int = Field(primary_key=True, sa_type=BigInteger)
+    event_id: UUID
+    hash: bytes = Field(sa_type=LargeBinary)
+    sealed_at: datetime = instant()
+
+
+class ChainHead(SQLModel, table=True):
+    """The last number and hash of a tenant's chain; its row lock orders the sealing."""
+
+    __tablename__ = "chain_head"
+    tenant_id: UUID = Field(primary_key=True)
+    number: int = Field(default=0, sa_type=BigInteger)
+    hash: bytes = Field(default=GENESIS, sa_type=LargeBinary)
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """When something happened: the estimate between its bounds, as the sync protocol computes them."""
+
+    at: datetime
+    lo_at: datetime
+    hi_at: datetime
+
+
+async def record(
+    session: Session,
+    actor: Actor,
+    kind: str,
+    entity: str,
+    entity_id: UUID,
+    *,
+    now: datetime,
+    occurred: Occurrence | None = None,
+    **data: Any,
+) -> UUID:
+    """Write one event, and the job that reacts to it where the worker's map has one. Return its id.
+
+    `kind` is "noun.verb" in the past ("request.reported"); `data` holds JSON values only and no secrets.
+    """
+    when = occurred or Occurrence(now, now, now)
+    event_id = uuid7()
+    await session.exec(
+        insert(Event).values(
+            tenant_id=actor.tenant_id,
+            id=event_id,
+            kind=kind,
+            entity=entity,
+            entity_id=entity_id,
+            actor_kind=str(actor.kind),
+            actor_name=actor.name,
+            user_id=actor.user_id,
+            device_id=actor.device_id,
+            occurred_at=when.at,
+            occurred_lo_at=when.lo_at,
+            occurred_hi_at=when.hi_at,
+            received_at=now,
+            data=data,
+        )
+    )
+    await session.exec(insert(EventUnsealed).values(tenant_id=actor.tenant_id, event_id=event_id))
+    if kind in session.info.get("reactions", ()):
+        await jobs.enqueue(
+            session, kind, actor.tenant_id, event_id=str(event_id), entity_id=str(entity_id), **data
+        )
+    return event_id
+
+
+def canonical(event: Event | Any) -> bytes:
+    """Return the RFC 8785 form of an event, the bytes that the chain covers. Instants are UTC microseconds."""
+
+    def stamp(moment: datetime) -> str:
+        return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    return rfc8785.dumps(
+        {
+            "id": str(event.id),
+            "tenant_id": str(event.tenant_id),
+            "kind": event.kind,
+            "entity": event.entity,
+            "entity_id": str(event.entity_id),
+            "actor_kind": event.actor_kind,
+            "actor_name": event.actor_name,
+            "user_id": None if event.user_id is None else str(event.user_id),
+            "device_id": None if event.device_id is None else str(event.device_id),
+            "occurred_at": stamp(event.occurred_at),
+            "occurred_lo_at": stamp(event.occurred_lo_at),
+            "occurred_hi_at": stamp(event.occurred_hi_at),
+            "received_at": stamp(event.received_at),
+            "data": event.data,
+        }
+    )
+
+
+def chained(previous: bytes, event: Event | Any) -> bytes:
+    """Return the event's hash after `previous` (32 bytes)."""
+    return sha256(previous + canonical(event)).digest()
+
+
+async def seal(session: Session, tenant_id: UUID, now: datetime, *, limit: int = 5_000) -> int:
+    """Number and chain the tenant's committed events in order of receipt; return how many.
+
+    Runs in its own transaction. The lock on `chain_head` makes two sealers take turns.
+    """
+    await run(
+        session,
+        "insert into chain_head (tenant_id, number, hash) values (:t, 0, :g) on conflict do nothing",
+        t=tenant_id,
+        g=GENESIS,
+    )
+    head = (
+        await session.exec(
+            select(ChainHead.number, ChainHead.hash)
+            .where(ChainHead.tenant_id == tenant_id)
+            .with_for_update()
+        )
+    ).one()
+    waiting = (
+        await session.exec(
+            select(Event)
+            .join(
+                EventUnsealed,
+                (col(EventUnsealed.tenant_id) == Event.tenant_id)
+                & (col(EventUnsealed.event_id) == Event.id),
+            )
+            .where(Event.tenant_id == tenant_id)
+            .order_by(col(Event.received_at), col(Event.id))
+            .limit(limit)
+        )
+    ).all()
+    if not waiting:
+        return 0
+    number, digest = head
+    seals = []
+    for event in waiting:
+        number += 1
+        digest = chained(digest, event)
+        seals.append(
+            {
+                "tenant_id": tenant_id,
+                "number": number,
+                "event_id": event.id,
+                "hash": digest,
+                "sealed_at": now,
+            }
+        )
+    await session.exec(insert(EventSeal), params=seals)
+    await session.exec(
+        delete(EventUnsealed).where(
+            col(EventUnsealed.tenant_id) == tenant_id,
+            col(EventUnsealed.event_id).in_([event.id for event in waiting]),
+        )
+    )
+    await run(
+        session,
+        "update chain_head set number = :n, hash = :h where tenant_id = :t",
+        t=tenant_id,
+        n=number,
+        h=digest,
+    )
+    return len(seals)
+
+
+async def find_broken_link(session: Session, tenant_id: UUID) -> int | None:
+    """Recompute the whole chain; return the first number whose hash does not fit, None when it is whole."""
+    digest, expected = GENESIS, 1
+    rows = await session.exec(
+        select(EventSeal.number, EventSeal.hash, Event)
+        .join(
+            Event,
+            (col(Event.tenant_id) == EventSeal.tenant_id) & (col(Event.id) == EventSeal.event_id),
+        )
+        .where(EventSeal.tenant_id == tenant_id)
+        .order_by(col(EventSeal.number))
+    )
+    for number, stored, event in rows:
+        digest = chained(digest, event)
+        if number != expected or digest != stored:
+            return expected
+        expected += 1
+    head = (
+        await session.exec(select(ChainHead.number).where(ChainHead.tenant_id == tenant_id))
+    ).one_or_none()
+    return expected if (head or 0) != expected - 1 else None

@@ -1,0 +1,76 @@
+"""Blobs, uploads on their way, who may use a blob without sending it again, receipts."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, LargeBinary
+from sqlmodel import Field, SQLModel
+
+from fsm.database import Row, check, document, instant, lookup
+
+
+class Blob(SQLModel, table=True):
+    """Verified bytes in the store, one row per tenant and content.
+
+    `info` is what the header told.
+    """
+
+    __table_args__ = (
+        check("sha256", "octet_length(sha256) = 32"),
+        check("size", "size >= 0"),
+    )
+    tenant_id: UUID = Field(primary_key=True)
+    sha256: bytes = Field(primary_key=True, sa_type=LargeBinary)
+    size: int = Field(sa_type=BigInteger)
+    mime: str = Field(max_length=100)
+    stored_at: datetime = instant()
+    info: dict[str, Any] = document(default_factory=dict)
+    perceptual_hash: int | None = Field(default=None, sa_type=BigInteger)
+    thumbnail_sha256: bytes | None = Field(default=None, sa_type=LargeBinary)
+
+
+class BlobHolder(SQLModel, table=True):
+    """A user who has sent these bytes: only they may cite them without sending them again."""
+
+    __tablename__ = "blob_holder"
+    tenant_id: UUID = Field(primary_key=True)
+    sha256: bytes = Field(primary_key=True, sa_type=LargeBinary)
+    user_id: UUID = Field(primary_key=True)
+    since_at: datetime = instant()
+
+
+class Upload(Row, table=True):
+    """A tus upload.
+
+    `received` bytes are durable; that is what HEAD tells and what a client resumes from.
+    """
+
+    __table_args__ = (
+        check("received", "received >= 0 and (length is null or received <= length)"),
+        lookup("upload_expires_idx", "expires_at"),
+        lookup("upload_photo_idx", "photo_id"),
+    )
+    user_id: UUID | None = None
+    device_id: UUID | None = None
+    photo_id: UUID | None = None
+    length: int | None = Field(default=None, sa_type=BigInteger)
+    received: int = Field(default=0, sa_type=BigInteger)
+    upload_metadata: str = ""
+    sha256: bytes | None = Field(default=None, sa_type=LargeBinary)
+    created_at: datetime = instant()
+    expires_at: datetime = instant()
+    finished_at: datetime | None = instant(nullable=True, default=None)
+    failure: str | None = None
+
+
+class Receipt(Row, table=True):
+    """The server's signature that a photo's bytes have arrived; `id` is the photo's."""
+
+    __table_args__ = (check("sha256", "octet_length(sha256) = 32"),)
+    sha256: bytes = Field(sa_type=LargeBinary)
+    size: int = Field(sa_type=BigInteger)
+    device_id: UUID | None = None
+    received_at: datetime = instant()
+    kid: str = Field(max_length=32)
+    signature: bytes = Field(sa_type=LargeBinary)

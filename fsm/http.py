@@ -1,0 +1,339 @@
+"""What a handler may ask for: the session, the actor, the time; the permission each route names; problems.
+
+The guard runs first: it authenticates and checks the permission before a body is read or a transaction is
+opened. Authentication itself belongs to `fsm.tenants`; the composition root puts it on `app.state`.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+import pydantic
+from litestar import Request, Response
+from litestar.connection import ASGIConnection
+from litestar.datastructures import ResponseHeader, State
+from litestar.di import NamedDependency, Provide
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.handlers.base import BaseRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import QueryParameter
+from sqlalchemy.exc import SQLAlchemyError
+from uuid_utils.compat import uuid7
+
+from fsm import problems
+from fsm.actors import Actor, Permission
+from fsm.database import Database, Session, as_problem
+from fsm.problems import Problem, Unauthenticated
+
+log = logging.getLogger("fsm.http")
+
+PROBLEM_JSON = "application/problem+json"
+
+Authenticate = Callable[[str, ASGIConnection[Any, Any, Any, Any]], Awaitable[Actor]]
+"""(bearer token, connection) → the actor, or `Unauthenticated`."""
+
+
+# --- what a route says of itself --------------------------------------------------------------------------
+
+
+def needs(permission: Permission) -> dict[str, Any]:
+    """Return the `opt` of a route that only a role with `permission` may call."""
+    return {"needs": permission}
+
+
+def signed_in() -> dict[str, Any]:
+    """Return the `opt` of a route open to whoever is signed in, about themselves."""
+    return {"needs": None, "open_to": "signed_in"}
+
+
+def anyone() -> dict[str, Any]:
+    """Return the `opt` of a route open to strangers. Each such route limits what it takes."""
+    return {"needs": None, "open_to": "anyone"}
+
+
+def bearer_token(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    """Return the request's token: Authorization: Bearer, or the tus clients' Token."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() in ("bearer", "token") else None
+
+
+async def permission_guard(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
+    """Authenticate, and refuse whoever lacks the permission that the route names.
+
+    A route that names none is not reachable: `check_routes` stops the program from starting with one.
+    """
+    if connection.scope.get("method") == "OPTIONS" and "needs" not in handler.opt:
+        return  # the framework's own answer that lists the methods of an address
+    opt = handler.opt
+    token = bearer_token(connection)
+    if opt.get("open_to") == "anyone":
+        connection.scope["state"]["actor"] = None
+        if token is not None and opt.get("knows_actor"):
+            connection.scope["state"]["actor"] = await connection.app.state.authenticate(
+                token, connection
+            )
+        return
+    if token is None:
+        raise Unauthenticated(
+            "Send 'Authorization: Bearer …' with the access token from /api/sign-in."
+        )
+    actor: Actor = await connection.app.state.authenticate(token, connection)
+    connection.scope["state"]["actor"] = actor
+    if (permission := opt.get("needs")) is not None:
+        actor.must(permission)
+    elif opt.get("open_to") != "signed_in":
+        raise problems.Forbidden("This address names no permission, so nobody has it.")
+
+
+# --- what a handler may ask for ---------------------------------------------------------------------------
+
+DbSession = NamedDependency[Session]
+CurrentActor = NamedDependency[Actor]
+Now = NamedDependency[datetime]
+
+
+async def provide_actor(request: Request[Any, Any, State]) -> Actor:
+    actor: Actor | None = request.scope["state"].get("actor")
+    if actor is None:
+        raise Unauthenticated("Sign in first.")
+    return actor
+
+
+async def provide_session(request: Request[Any, Any, State]) -> AsyncIterator[Session]:
+    """One request, one transaction: committed before the response is sent, rolled back on any refusal."""
+    database: Database = request.app.state.database
+    actor: Actor | None = request.scope["state"].get("actor")
+    async with database.transaction(actor.tenant_id if actor else None) as session:
+        yield session
+
+
+async def provide_now(request: Request[Any, Any, State]) -> datetime:
+    """The server's clock, an aware UTC instant; tests set `app.state.clock`."""
+    clock: Callable[[], datetime] = request.app.state.clock
+    return clock()
+
+
+def wall_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+dependencies: Mapping[str, Provide] = {
+    "actor": Provide(provide_actor),
+    "session": Provide(provide_session),
+    "now": Provide(provide_now),
+}
+
+
+# --- lists ------------------------------------------------------------------------------------------------
+
+PageSize = Annotated[int, QueryParameter(ge=1, le=500, description="Rows on a page.")]
+After = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=200, description="The `next` of the page before; absent for the first page."
+    ),
+]
+
+
+def cursor_id(after: str | None) -> UUID | None:
+    """Return the id that a list goes on after, for lists in order of id."""
+    if after is None:
+        return None
+    try:
+        return UUID(after)
+    except ValueError:
+        raise problems.Invalid(
+            "'after' must be the 'next' of the page before.", errors=[{"at": "/after"}]
+        ) from None
+
+
+class Body(pydantic.BaseModel):
+    """A request body: unknown members, naive times and non-finite numbers are refused, text is trimmed."""
+
+    model_config = pydantic.ConfigDict(
+        extra="forbid",
+        str_strip_whitespace=True,
+        allow_inf_nan=False,
+        frozen=True,
+        validate_default=False,
+    )
+
+    def changes(self, *without: str) -> dict[str, Any]:
+        """Return what the caller actually sent, for an edit; `rev` and `without` are left out."""
+        return {
+            name: getattr(self, name)
+            for name in self.model_fields_set
+            if name != "rev" and name not in without
+        }
+
+
+def _no_nul(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("must not contain the NUL character")
+    return value
+
+
+Text = Annotated[str, pydantic.Field(max_length=10_000), pydantic.AfterValidator(_no_nul)]
+"""Free text a person typed."""
+Line = Annotated[
+    str, pydantic.Field(min_length=1, max_length=300), pydantic.AfterValidator(_no_nul)
+]
+"""One line: a name, a title. Never empty."""
+Code = Annotated[
+    str, pydantic.Field(min_length=1, max_length=60, pattern=r"^[^\s\x00-\x1f][^\x00-\x1f]*$")
+]
+"""A number or code that people use to name a thing."""
+Instant = pydantic.AwareDatetime
+"""An instant with its zone; a naive time is refused."""
+
+
+# --- problems ---------------------------------------------------------------------------------------------
+
+_BY_STATUS: dict[int, type[Problem]] = {
+    400: problems.Malformed,
+    401: problems.Unauthenticated,
+    403: problems.Forbidden,
+    404: problems.NotFound,
+    405: problems.MethodNotAllowed,
+    406: problems.NotAcceptable,
+    413: problems.TooLarge,
+    415: problems.UnsupportedType,
+    422: problems.Invalid,
+    429: problems.RateLimited,
+    503: problems.Busy,
+}
+
+
+def _from_pydantic(error: pydantic.ValidationError, where: str = "") -> Problem:
+    errors = [
+        {
+            "at": where + "".join(f"/{part}" for part in item["loc"]),
+            "detail": item["msg"].removeprefix("Value error, "),
+        }
+        for item in error.errors(include_url=False, include_context=False, include_input=False)[:50]
+    ]
+    first = errors[0] if errors else {"at": "", "detail": "not acceptable"}
+    return problems.Invalid(
+        f"{first['at'] or 'The body'}: {first['detail']}."
+        + (f" {len(errors) - 1} more in 'errors'." if len(errors) > 1 else ""),
+        errors=errors,
+    )
+
+
+def _from_validation(error: ValidationException) -> Problem:
+    cause = error.__cause__ or error.__context__
+    if isinstance(cause, pydantic.ValidationError):
+        return _from_pydantic(cause)
+    errors = [
+        {"at": f"/{item.get('key', '')}", "detail": str(item.get("message", ""))}
+        for item in (error.extra if isinstance(error.extra, list) else [])
+        if isinstance(item, dict)
+    ][:50]
+    said = "; ".join(f"{item['at']}: {item['detail']}" for item in errors[:3])
+    return problems.Invalid(f"{said or 'A value is not acceptable'}.", errors=errors)
+
+
+def problem_of(error: Exception) -> Problem:
+    """Return the problem that any exception is answered with; what nobody meant becomes `internal-error`."""
+    if isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        return problem_of(error.exceptions[0])
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, ValidationException):
+        return _from_validation(error)
+    if isinstance(error, pydantic.ValidationError):
+        return _from_pydantic(error)
+    if isinstance(error, msgspec.ValidationError):
+        return problems.Invalid(f"{error}.")
+    if isinstance(error, msgspec.DecodeError | UnicodeDecodeError | RecursionError):
+        return problems.Malformed(f"The body is not valid JSON in UTF-8: {error}.")
+    if isinstance(error, HTTPException):
+        kind = _BY_STATUS.get(error.status_code)
+        if kind is not None:
+            detail = error.detail if error.status_code in (400, 413, 415) else ""
+            return kind(detail or _PLAIN.get(error.status_code, kind.title + "."))
+    if isinstance(error, SQLAlchemyError | OSError) and (known := as_problem(error)):
+        return known
+    reference = str(uuid7())
+    log.error("unexpected error %s", reference, exc_info=error)
+    return problems.InternalError(
+        f"Nothing was changed. Tell the operator this reference: {reference}.", reference=reference
+    )
+
+
+_PLAIN = {
+    404: "There is nothing at this address.",
+    405: "See 'Allow' for the methods that this address takes.",
+}
+
+
+def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    """Answer any exception as application/problem+json (RFC 9457)."""
+    problem = problem_of(error)
+    headers = dict(problem.headers)
+    if isinstance(error, HTTPException) and error.headers:
+        headers |= {name: str(value) for name, value in error.headers.items()}
+    return Response(
+        problem.to_json(),
+        status_code=problem.status,
+        media_type=PROBLEM_JSON,
+        headers=headers,
+    )
+
+
+class ProblemView(msgspec.Struct, frozen=True):
+    """The shape of every refusal; members beyond these are facts that belong to `code`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+def refusals(*kinds: type[Problem]) -> dict[int, ResponseSpec]:
+    """Return OpenAPI declarations for refusals of a route, on top of those that every route has."""
+    by_status: dict[int, list[str]] = {}
+    for kind in kinds:
+        by_status.setdefault(kind.status, []).append(f"`{kind.code}` {kind.title}")
+    return {
+        status: ResponseSpec(
+            data_container=ProblemView,
+            description="; ".join(said),
+            media_type=PROBLEM_JSON,  # type: ignore[arg-type]
+            generate_examples=False,
+        )
+        for status, said in by_status.items()
+    }
+
+
+ALWAYS = refusals(
+    problems.Malformed,
+    problems.Unauthenticated,
+    problems.Forbidden,
+    problems.NotFound,
+    problems.MethodNotAllowed,
+    problems.Conflict,
+    problems.StaleChange,
+    problems.InUse,
+    problems.TooLarge,
+    problems.UnsupportedType,
+    problems.Invalid,
+    problems.RateLimited,
+    problems.Busy,
+)
+"""What any route may answer."""
+
+
+def etag(rev: int) -> ResponseHeader:
+    return ResponseHeader(name="ETag", value=f'"{rev}"')
+
+
+def tenant_of(request: Request[Any, Any, Any]) -> UUID:
+    actor: Actor = request.scope["state"]["actor"]
+    return actor.tenant_id

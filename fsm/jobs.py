@@ -1,0 +1,45 @@
+"""Durable background jobs, written in the caller's transaction and safe to run twice.
+
+PgQueuer keeps the queue. Its notify trigger is left out (NOTIFY inside write transactions serialises
+commits): workers poll. The queue is the one local, tenant-free table group; a job carries its tenant.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
+from pgqueuer.adapters.persistence.queries import Queries
+
+from fsm.database import Session, raw_connection
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What a worker is given: whose, and what about."""
+
+    tenant_id: UUID
+    data: dict[str, Any]
+
+
+async def enqueue(
+    session: Session,
+    name: str,
+    tenant_id: UUID,
+    *,
+    priority: int = 0,
+    not_before: datetime | None = None,
+    now: datetime | None = None,
+    **data: Any,
+) -> int:
+    """Write one job in this transaction and return its number. It exists exactly if the caller commits."""
+    delay = max(not_before - now, timedelta(0)) if not_before and now else None
+    queries = Queries(AsyncpgDriver(await raw_connection(session)))
+    (number,) = await queries.enqueue(
+        name, msgspec.json.encode(Job(tenant_id, data)), priority=priority, execute_after=delay
+    )
+    return int(number)
+
+
+def decode(payload: bytes | None) -> Job:
+    return msgspec.json.decode(payload or b"", type=Job)

@@ -1,0 +1,387 @@
+"""Everything about tenants, users, roles and devices that touches the database."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, func, select
+from uuid_utils.compat import uuid7
+
+from fsm import events
+from fsm.actors import Actor, Permission, system_actor
+from fsm.database import Session, enter, revise
+from fsm.problems import Invalid, NotFound, RateLimited
+from fsm.tenants import directory, passwords, tokens
+from fsm.tenants.roles import FIRST_ROLES
+from fsm.tenants.tables import Device, DirectoryKind, Role, SignInThrottle, Tenant, User
+
+# --- tenants ----------------------------------------------------------------------------------------------
+
+
+async def create_tenant(
+    session: Session,
+    *,
+    slug: str,
+    name: str,
+    now: datetime,
+    zone: str = "UTC",
+    language: str = "en",
+    currency: str = "EUR",
+    passport_host: str | None = None,
+) -> Tenant:
+    """Create a service company with its first roles and bind the transaction to it."""
+    tenant = Tenant(
+        slug=slug,
+        name=name,
+        zone=zone,
+        language=language,
+        currency=currency,
+        passport_host=passport_host,
+        created_at=now,
+    )
+    await enter(session, tenant.id)
+    session.add(tenant)
+    await session.flush()
+    await directory.enlist(session, tenant.id, DirectoryKind.TENANT, [slug])
+    for code, (title, permissions) in FIRST_ROLES.items():
+        session.add(
+            Role(tenant_id=tenant.id, code=code, name=title, permissions=sorted(permissions))
+        )
+    await session.flush()
+    await events.record(
+        session, system_actor(tenant.id), "tenant.created", "tenant", tenant.id, now=now, slug=slug
+    )
+    return tenant
+
+
+async def find_own_tenant(session: Session, tenant_id: UUID) -> Tenant:
+    tenant = (await session.exec(select(Tenant).where(Tenant.id == tenant_id))).one_or_none()
+    if tenant is None:
+        raise NotFound("There is no such company.")
+    return tenant
+
+
+# --- roles ------------------------------------------------------------------------------------------------
+
+
+async def list_roles(session: Session, actor: Actor) -> list[Role]:
+    statement = select(Role).where(Role.tenant_id == actor.tenant_id).order_by(col(Role.code))
+    return list(await session.exec(statement))
+
+
+async def find_role(session: Session, actor: Actor, role_id: UUID) -> Role:
+    statement = select(Role).where(Role.tenant_id == actor.tenant_id, Role.id == role_id)
+    role = (await session.exec(statement)).one_or_none()
+    if role is None:
+        raise NotFound(f"No role {role_id}.")
+    return role
+
+
+async def find_role_by_code(session: Session, actor: Actor, code: str) -> Role:
+    statement = select(Role).where(Role.tenant_id == actor.tenant_id, Role.code == code)
+    role = (await session.exec(statement)).one_or_none()
+    if role is None:
+        known = ", ".join(role.code for role in await list_roles(session, actor))
+        raise Invalid(f"There is no role '{code}'. There are: {known}.", at="/role")
+    return role
+
+
+def check_permissions(actor: Actor, permissions: list[str]) -> list[str]:
+    """Return known permissions sorted; nobody gives what they do not have themselves."""
+    known = Permission._value2member_map_
+    if unknown := sorted(set(permissions) - set(known)):
+        raise Invalid(f"There is no permission '{unknown[0]}'.", unknown=unknown)
+    if beyond := sorted(p for p in permissions if not actor.may(Permission(p)) and p != "sync"):
+        raise Invalid(
+            f"You cannot give the permission '{beyond[0]}', because you do not have it.",
+            beyond=beyond,
+        )
+    return sorted(set(permissions))
+
+
+async def add_role(
+    session: Session, actor: Actor, now: datetime, *, code: str, name: str, permissions: list[str]
+) -> Role:
+    role = Role(
+        tenant_id=actor.tenant_id,
+        code=code,
+        name=name,
+        permissions=check_permissions(actor, permissions),
+    )
+    session.add(role)
+    await session.flush()
+    await events.record(
+        session, actor, "role.created", "role", role.id, now=now, permissions=role.permissions
+    )
+    return role
+
+
+async def edit_role(
+    session: Session, actor: Actor, now: datetime, role_id: UUID, rev: int, changes: dict[str, Any]
+) -> Role:
+    statement = (
+        select(Role).where(Role.tenant_id == actor.tenant_id, Role.id == role_id).with_for_update()
+    )
+    role = (await session.exec(statement)).one_or_none()
+    if role is None:
+        raise NotFound(f"No role {role_id}.")
+    if "permissions" in changes:
+        changes["permissions"] = check_permissions(actor, changes["permissions"])
+    if revise(role, rev, changes):
+        await events.record(
+            session, actor, "role.edited", "role", role.id, now=now, permissions=role.permissions
+        )
+    return role
+
+
+# --- users ------------------------------------------------------------------------------------------------
+
+
+async def add_user(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    *,
+    login: str,
+    name: str,
+    role: Role,
+    password_hash: str | None,
+    email: str | None = None,
+    language: str = "en",
+    customer_id: UUID | None = None,
+) -> User:
+    """Create a user; the login is unique in the whole installation."""
+    check_permissions(actor, role.permissions)
+    if (role.code == "customer") != (customer_id is not None):
+        raise Invalid(
+            "A user with the role 'customer' belongs to one customer, and nobody else does.",
+            at="/customer_id",
+        )
+    login = login.strip().casefold()
+    user = User(
+        tenant_id=actor.tenant_id,
+        login=login,
+        name=name,
+        email=email,
+        language=language,
+        role_id=role.id,
+        customer_id=customer_id,
+        password_hash=password_hash,
+        created_at=now,
+    )
+    await directory.enlist(session, actor.tenant_id, DirectoryKind.LOGIN, [login])
+    session.add(user)
+    await session.flush()
+    await events.record(
+        session, actor, "user.created", "user", user.id, now=now, login=login, role=role.code
+    )
+    return user
+
+
+async def list_users(
+    session: Session, actor: Actor, *, after: UUID | None, limit: int
+) -> list[tuple[User, str]]:
+    """Return (user, role code) in order of id."""
+    statement = (
+        select(User, Role.code)
+        .join(Role, (col(Role.tenant_id) == User.tenant_id) & (col(Role.id) == User.role_id))
+        .where(User.tenant_id == actor.tenant_id)
+        .order_by(col(User.id))
+        .limit(limit)
+    )
+    if after is not None:
+        statement = statement.where(User.id > after)
+    return [(user, code) for user, code in await session.exec(statement)]
+
+
+async def lock_user(session: Session, actor: Actor, user_id: UUID) -> User:
+    statement = (
+        select(User).where(User.tenant_id == actor.tenant_id, User.id == user_id).with_for_update()
+    )
+    user = (await session.exec(statement)).one_or_none()
+    if user is None:
+        raise NotFound(f"No user {user_id}.")
+    return user
+
+
+async def edit_user(
+    session: Session, actor: Actor, now: datetime, user_id: UUID, rev: int, changes: dict[str, Any]
+) -> User:
+    """Edit name, e-mail, language, role or activity; a deactivated user's sessions end at once."""
+    user = await lock_user(session, actor, user_id)
+    if "role_id" in changes:
+        check_permissions(actor, (await find_role(session, actor, changes["role_id"])).permissions)
+    if changes.get("is_active") is False and user_id == actor.user_id:
+        raise Invalid("You cannot deactivate yourself.")
+    if revise(user, rev, changes):
+        if not user.is_active:
+            await tokens.revoke_user(session, actor.tenant_id, user_id, now)
+        await events.record(
+            session, actor, "user.edited", "user", user.id, now=now, fields=sorted(changes)
+        )
+    return user
+
+
+async def set_password(
+    session: Session, actor: Actor, now: datetime, user_id: UUID, password_hash: str
+) -> None:
+    """Replace a password and end every session that was opened with the old one."""
+    user = await lock_user(session, actor, user_id)
+    user.password_hash = password_hash
+    user.rev += 1
+    await tokens.revoke_user(session, actor.tenant_id, user_id, now)
+    await events.record(session, actor, "user.password_changed", "user", user.id, now=now)
+
+
+# --- signing in -------------------------------------------------------------------------------------------
+
+
+async def find_login(session: Session, login: str) -> User | None:
+    """Return the user of a login and bind the transaction to the user's tenant; None when there is none."""
+    login = login.strip().casefold()
+    tenant_id = await directory.find_tenant(session, DirectoryKind.LOGIN, login)
+    if tenant_id is None:
+        return None
+    await enter(session, tenant_id)
+    statement = select(User).where(User.tenant_id == tenant_id, User.login == login)
+    return (await session.exec(statement)).one_or_none()
+
+
+async def check_not_locked(session: Session, user: User, now: datetime) -> None:
+    """Refuse with the time left while a login is locked after wrong guesses."""
+    statement = select(SignInThrottle.locked_until).where(
+        SignInThrottle.tenant_id == user.tenant_id, SignInThrottle.user_id == user.id
+    )
+    until = (await session.exec(statement)).one_or_none()
+    if until is not None and until > now:
+        seconds = int((until - now) / timedelta(seconds=1)) + 1
+        raise RateLimited(
+            f"Too many wrong passwords. Try again in {seconds} seconds.", retry_after_s=seconds
+        )
+
+
+async def count_failure(session: Session, user: User, now: datetime) -> None:
+    """Count one wrong guess and lock the login for as long as the count asks. The caller commits."""
+    statement = (
+        insert(SignInThrottle)
+        .values(tenant_id=user.tenant_id, user_id=user.id, failures=1)
+        .on_conflict_do_update(
+            index_elements=["tenant_id", "user_id"],
+            set_={"failures": col(SignInThrottle.failures) + 1},
+        )
+        .returning(col(SignInThrottle.failures))
+    )
+    failures = (await session.exec(statement)).scalar_one()
+    throttle = (
+        await session.exec(
+            select(SignInThrottle).where(
+                SignInThrottle.tenant_id == user.tenant_id, SignInThrottle.user_id == user.id
+            )
+        )
+    ).one()
+    throttle.locked_until = now + passwords.waiting_time(failures)
+
+
+async def forget_failures(session: Session, user: User) -> None:
+    statement = select(SignInThrottle).where(
+        SignInThrottle.tenant_id == user.tenant_id, SignInThrottle.user_id == user.id
+    )
+    throttle = (await session.exec(statement)).one_or_none()
+    if throttle is not None:
+        throttle.failures = 0
+        throttle.locked_until = None
+
+
+# --- devices ----------------------------------------------------------------------------------------------
+
+
+async def register_device(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    *,
+    install_id: str,
+    platform: str = "",
+    app: str = "",
+    schema_version: int = 1,
+    public_key: str | None = None,
+) -> tuple[Device, str]:
+    """Register an installation and return it with its token, which is shown this once.
+
+    The same installation asking again keeps its device and gets a new token; the old one ends. A revoked
+    installation stays revoked.
+    """
+    secret = tokens.new_secret(tokens.DEVICE, actor.tenant_id)
+    statement = (
+        select(Device)
+        .where(
+            Device.tenant_id == actor.tenant_id,
+            Device.user_id == actor.user_id,
+            Device.install_id == install_id,
+        )
+        .with_for_update()
+    )
+    device = (await session.exec(statement)).one_or_none()
+    if device is not None and device.revoked_at is not None:
+        raise tokens.DeviceRevoked(
+            "This installation has been revoked. Install the app anew and register that."
+        )
+    if device is None:
+        assert actor.user_id is not None
+        device = Device(
+            id=uuid7(),
+            tenant_id=actor.tenant_id,
+            user_id=actor.user_id,
+            install_id=install_id,
+            token_hash=secret.sha256,
+            registered_at=now,
+        )
+        session.add(device)
+        await session.flush()
+        await events.record(
+            session, actor, "device.registered", "device", device.id, now=now, platform=platform
+        )
+    device.token_hash = secret.sha256
+    device.platform = platform
+    device.app = app
+    device.schema_version = schema_version
+    device.public_key = public_key
+    await session.flush()
+    return device, secret.token
+
+
+async def list_devices(session: Session, actor: Actor, *, limit: int = 500) -> list[Device]:
+    statement = (
+        select(Device)
+        .where(Device.tenant_id == actor.tenant_id)
+        .order_by(col(Device.registered_at).desc(), col(Device.id))
+        .limit(limit)
+    )
+    return list(await session.exec(statement))
+
+
+async def revoke_device(
+    session: Session, actor: Actor, now: datetime, device_id: UUID, reason: str
+) -> Device:
+    """End a device's right to read, at once and for good; what it still sends is quarantined."""
+    statement = (
+        select(Device)
+        .where(Device.tenant_id == actor.tenant_id, Device.id == device_id)
+        .with_for_update()
+    )
+    device = (await session.exec(statement)).one_or_none()
+    if device is None:
+        raise NotFound(f"No device {device_id}.")
+    if device.revoked_at is None:
+        device.revoked_at = now
+        device.revoked_reason = reason
+        await events.record(
+            session, actor, "device.revoked", "device", device.id, now=now, reason=reason
+        )
+    return device
+
+
+async def count_users(session: Session, tenant_id: UUID) -> int:
+    statement = select(func.count()).select_from(User).where(User.tenant_id == tenant_id)
+    return int((await session.exec(statement)).one())

@@ -1,0 +1,430 @@
+"""Signing in, users, roles and devices. Single sign-on will be another way to `open_session`."""
+
+import time
+from collections import deque
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+import pydantic
+from litestar import Controller, Request, delete, get, patch, post, put
+from litestar.params import FromPath, JSONBody
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_204_NO_CONTENT
+
+from fsm import http
+from fsm.actors import Actor, Permission
+from fsm.database import Database, Session
+from fsm.http import Body, Code, CurrentActor, DbSession, Line, Now, needs, signed_in
+from fsm.problems import Invalid, RateLimited, Unauthenticated
+from fsm.settings import Settings
+from fsm.tenants import passwords, queries, tokens
+from fsm.tenants.tables import Device, Role, User
+
+Password = Annotated[str, pydantic.Field(min_length=1, max_length=200)]
+
+
+class SignIn(Body):
+    login: Annotated[str, pydantic.Field(min_length=1, max_length=200)]
+    password: Password
+
+
+class Renewal(Body):
+    refresh_token: Annotated[str, pydantic.Field(min_length=10, max_length=200)]
+
+
+class PasswordChange(Body):
+    old_password: Password
+    new_password: Password
+
+
+class NewUser(Body):
+    login: Annotated[
+        str, pydantic.Field(min_length=3, max_length=200, pattern=r"^[^\s\x00-\x1f]+$")
+    ]
+    name: Line
+    role: Code
+    password: Password | None = None
+    email: Annotated[str, pydantic.Field(max_length=200)] | None = None
+    language: Annotated[str, pydantic.Field(pattern="^[a-z]{2}$")] = "en"
+    customer_id: UUID | None = None
+
+
+class UserEdit(Body):
+    rev: int
+    name: Line = ""
+    email: Annotated[str, pydantic.Field(max_length=200)] | None = None
+    language: Annotated[str, pydantic.Field(pattern="^[a-z]{2}$")] = "en"
+    role: Code = ""
+    is_active: bool = True
+
+
+class NewRole(Body):
+    code: Code
+    name: Line
+    permissions: Annotated[list[str], pydantic.Field(max_length=200)]
+
+
+class RoleEdit(Body):
+    rev: int
+    name: Line = ""
+    permissions: Annotated[list[str], pydantic.Field(max_length=200)] = []
+
+
+class Revocation(Body):
+    reason: Line
+
+
+class SessionView(msgspec.Struct, frozen=True):
+    """Access for `expires_in_s` seconds, and the token to renew it with once."""
+
+    access_token: str
+    expires_in_s: int
+    refresh_token: str
+    name: str
+    language: str
+    permissions: list[str]
+
+
+class ActorView(msgspec.Struct, frozen=True):
+    tenant_id: UUID
+    user_id: UUID | None
+    customer_id: UUID | None
+    device_id: UUID | None
+    name: str
+    permissions: list[str]
+
+
+class UserView(msgspec.Struct, frozen=True):
+    id: UUID
+    rev: int
+    login: str
+    name: str
+    email: str | None
+    language: str
+    role: str
+    customer_id: UUID | None
+    is_active: bool
+
+    @classmethod
+    def of(cls, user: User, role: str) -> "UserView":
+        return cls(
+            user.id,
+            user.rev,
+            user.login,
+            user.name,
+            user.email,
+            user.language,
+            role,
+            user.customer_id,
+            user.is_active,
+        )
+
+
+class UserPage(msgspec.Struct, frozen=True):
+    items: list[UserView]
+    next: str | None
+
+
+class RoleView(msgspec.Struct, frozen=True):
+    id: UUID
+    rev: int
+    code: str
+    name: str
+    permissions: list[str]
+
+    @classmethod
+    def of(cls, role: Role) -> "RoleView":
+        return cls(role.id, role.rev, role.code, role.name, role.permissions)
+
+
+class DeviceView(msgspec.Struct, frozen=True):
+    id: UUID
+    user_id: UUID
+    install_id: str
+    platform: str
+    app: str
+    registered_at: datetime
+    last_seen_at: datetime | None
+    revoked_at: datetime | None
+    revoked_reason: str | None
+
+    @classmethod
+    def of(cls, device: Device) -> "DeviceView":
+        return cls(
+            device.id,
+            device.user_id,
+            device.install_id,
+            device.platform,
+            device.app,
+            device.registered_at,
+            device.last_seen_at,
+            device.revoked_at,
+            device.revoked_reason,
+        )
+
+
+class AddressLimit:
+    """At most `most` tries a minute from one address, counted in this process."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._tries: dict[str, deque[float]] = {}
+
+    def take(self, address: str) -> None:
+        now = time.monotonic()
+        if len(self._tries) > 10_000:
+            self._tries = {a: t for a, t in self._tries.items() if t and t[-1] > now - 60}
+        tries = self._tries.setdefault(address, deque())
+        while tries and tries[0] <= now - 60:
+            tries.popleft()
+        if len(tries) >= self._most:
+            raise RateLimited(
+                "Too many tries from this address. Wait a minute.",
+                retry_after_s=int(60 - (now - tries[0])) + 1,
+            )
+        tries.append(now)
+
+
+async def open_session(
+    session: Session, settings: Settings, user: User, now: datetime, family_id: UUID | None = None
+) -> SessionView:
+    """Return access and refresh tokens for a user who has proved who they are, in whichever way."""
+    actor = await tokens.find_actor(session, user.tenant_id, user.id)
+    if actor is None:
+        raise Unauthenticated("This user is not active.")
+    refresh = await tokens.issue_refresh(session, settings, user.tenant_id, user.id, now, family_id)
+    return SessionView(
+        access_token=tokens.issue_access(settings, actor, now),
+        expires_in_s=settings.access_token_s,
+        refresh_token=refresh,
+        name=user.name,
+        language=user.language,
+        permissions=sorted(actor.permissions),
+    )
+
+
+class SignInController(Controller):
+    """Wrong guesses are counted in a transaction of their own, because the refusal undoes the request's."""
+
+    path = "/api/sign-in"
+    tags = ["Signing in"]
+
+    @post("/", opt=http.anyone(), status_code=HTTP_200_OK, summary="Sign in with a password")
+    async def sign_in(
+        self, request: Request[Any, Any, Any], data: JSONBody[SignIn], now: Now
+    ) -> SessionView:
+        settings: Settings = request.app.state.settings
+        database: Database = request.app.state.database
+        request.app.state.sign_in_limit.take(request.client.host if request.client else "")
+        async with database.transaction() as session:
+            user = await queries.find_login(session, data.login)
+            if user is not None:
+                await queries.check_not_locked(session, user, now)
+        right = await passwords.is_right(data.password, user.password_hash if user else None)
+        if user is None or not right or not user.is_active:
+            if user is not None:
+                async with database.transaction(user.tenant_id) as session:
+                    await queries.count_failure(session, user, now)
+            raise Unauthenticated("Login or password is wrong.")
+        async with database.transaction(user.tenant_id) as session:
+            await queries.forget_failures(session, user)
+            return await open_session(session, settings, user, now)
+
+    @post(
+        "/renewal",
+        opt=http.anyone(),
+        status_code=HTTP_200_OK,
+        summary="Renew access, once per token",
+    )
+    async def renew(
+        self, request: Request[Any, Any, Any], data: JSONBody[Renewal], now: Now
+    ) -> SessionView:
+        settings: Settings = request.app.state.settings
+        database: Database = request.app.state.database
+        secret = tokens.read_secret(tokens.REFRESH, data.refresh_token)
+        if secret is not None:
+            async with database.transaction(secret.tenant_id) as session:
+                spent = await tokens.spend_refresh(session, secret, now)
+                if spent is not None:
+                    user = await session.get(User, (spent.tenant_id, spent.user_id))
+                    if user is not None and user.is_active:
+                        return await open_session(session, settings, user, now, spent.family_id)
+        raise Unauthenticated("This refresh token is spent or unknown. Sign in again.")
+
+    @delete("/", opt=http.anyone(), status_code=HTTP_204_NO_CONTENT, summary="Sign out")
+    async def sign_out(
+        self, request: Request[Any, Any, Any], data: JSONBody[Renewal], now: Now
+    ) -> None:
+        database: Database = request.app.state.database
+        secret = tokens.read_secret(tokens.REFRESH, data.refresh_token)
+        if secret is not None:
+            async with database.transaction(secret.tenant_id) as session:
+                token = await tokens.spend_refresh(session, secret, now)
+                if token is not None:
+                    await tokens.revoke_family(session, token.tenant_id, token.family_id, now)
+
+
+class MeController(Controller):
+    path = "/api/me"
+    tags = ["Signing in"]
+
+    @get("/", opt=signed_in(), summary="Who am I, and what may I do")
+    async def me(self, actor: CurrentActor) -> ActorView:
+        return ActorView(
+            actor.tenant_id,
+            actor.user_id,
+            actor.customer_id,
+            actor.device_id,
+            actor.name,
+            sorted(actor.permissions),
+        )
+
+    @put(
+        "/password", opt=signed_in(), status_code=HTTP_204_NO_CONTENT, summary="Change my password"
+    )
+    async def change_password(
+        self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[PasswordChange]
+    ) -> None:
+        passwords.check_strength(data.new_password)
+        if actor.user_id is None or actor.device_id is not None:
+            raise Invalid(
+                "A password is changed by the person who signs in with it, not by a device."
+            )
+        user = await queries.lock_user(session, actor, actor.user_id)
+        if not await passwords.is_right(data.old_password, user.password_hash):
+            raise Invalid("The old password is wrong.", at="/old_password")
+        hashed = await passwords.hash_password(data.new_password)
+        await queries.set_password(session, actor, now, actor.user_id, hashed)
+
+
+class UserController(Controller):
+    path = "/api/users"
+    tags = ["Users and roles"]
+
+    @get("/", opt=needs(Permission.MANAGE_USERS), summary="List users")
+    async def list(
+        self,
+        session: DbSession,
+        actor: CurrentActor,
+        limit: http.PageSize = 100,
+        after: http.After = None,
+    ) -> UserPage:
+        start = http.cursor_id(after)
+        rows = await queries.list_users(session, actor, after=start, limit=limit)
+        return UserPage(
+            [UserView.of(user, role) for user, role in rows],
+            str(rows[-1][0].id) if len(rows) == limit else None,
+        )
+
+    @post(
+        "/", opt=needs(Permission.MANAGE_USERS), status_code=HTTP_201_CREATED, summary="Add a user"
+    )
+    async def add(
+        self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[NewUser]
+    ) -> UserView:
+        role = await queries.find_role_by_code(session, actor, data.role)
+        hashed = None
+        if data.password is not None:
+            passwords.check_strength(data.password)
+            hashed = await passwords.hash_password(data.password)
+        user = await queries.add_user(
+            session,
+            actor,
+            now,
+            login=data.login,
+            name=data.name,
+            role=role,
+            password_hash=hashed,
+            email=data.email,
+            language=data.language,
+            customer_id=data.customer_id,
+        )
+        return UserView.of(user, role.code)
+
+    @patch("/{user_id:uuid}", opt=needs(Permission.MANAGE_USERS), summary="Edit a user")
+    async def edit(
+        self,
+        session: DbSession,
+        actor: CurrentActor,
+        now: Now,
+        user_id: FromPath[UUID],
+        data: JSONBody[UserEdit],
+    ) -> UserView:
+        changes = data.changes("role")
+        if "role" in data.model_fields_set:
+            changes["role_id"] = (await queries.find_role_by_code(session, actor, data.role)).id
+        user = await queries.edit_user(session, actor, now, user_id, data.rev, changes)
+        role = await queries.find_role(session, actor, user.role_id)
+        return UserView.of(user, role.code)
+
+
+class RoleController(Controller):
+    path = "/api/roles"
+    tags = ["Users and roles"]
+
+    @get("/", opt=needs(Permission.MANAGE_USERS), summary="List roles")
+    async def list(self, session: DbSession, actor: CurrentActor) -> list[RoleView]:
+        return [RoleView.of(role) for role in await queries.list_roles(session, actor)]
+
+    @post(
+        "/", opt=needs(Permission.MANAGE_USERS), status_code=HTTP_201_CREATED, summary="Add a role"
+    )
+    async def add(
+        self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[NewRole]
+    ) -> RoleView:
+        role = await queries.add_role(
+            session, actor, now, code=data.code, name=data.name, permissions=data.permissions
+        )
+        return RoleView.of(role)
+
+    @patch("/{role_id:uuid}", opt=needs(Permission.MANAGE_USERS), summary="Edit a role")
+    async def edit(
+        self,
+        session: DbSession,
+        actor: CurrentActor,
+        now: Now,
+        role_id: FromPath[UUID],
+        data: JSONBody[RoleEdit],
+    ) -> RoleView:
+        role = await queries.edit_role(session, actor, now, role_id, data.rev, data.changes())
+        return RoleView.of(role)
+
+
+class DeviceController(Controller):
+    path = "/api/devices"
+    tags = ["Users and roles"]
+
+    @get("/", opt=needs(Permission.MANAGE_USERS), summary="List registered devices")
+    async def list(self, session: DbSession, actor: CurrentActor) -> list[DeviceView]:
+        return [DeviceView.of(device) for device in await queries.list_devices(session, actor)]
+
+    @post(
+        "/{device_id:uuid}/revocation",
+        opt=needs(Permission.MANAGE_USERS),
+        status_code=HTTP_200_OK,
+        summary="Revoke a lost or stolen device",
+    )
+    async def revoke(
+        self,
+        session: DbSession,
+        actor: CurrentActor,
+        now: Now,
+        device_id: FromPath[UUID],
+        data: JSONBody[Revocation],
+    ) -> DeviceView:
+        device = await queries.revoke_device(session, actor, now, device_id, data.reason)
+        return DeviceView.of(device)
+
+
+async def authenticate(token: str, connection: Any) -> Actor:
+    """Return the actor behind a bearer token: a signed access token, or a device's own."""
+    state = connection.app.state
+    secret = tokens.read_secret(tokens.DEVICE, token)
+    if secret is None:
+        return tokens.read_access(state.settings, token, state.clock())
+    async with state.database.transaction(secret.tenant_id) as session:
+        return await tokens.find_device_actor(session, secret)
+
+
+ROUTES = [SignInController, MeController, UserController, RoleController, DeviceController]

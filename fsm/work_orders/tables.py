@@ -1,0 +1,361 @@
+"""Requests, work orders and visits. What a technician recorded on them is in `records`."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, text
+from sqlalchemy.dialects.postgresql import TSTZRANGE, Range
+from sqlmodel import Field, SQLModel
+
+from fsm.catalogue.tables import MaintenanceKind, RequestClass
+from fsm.database import (
+    Revised,
+    Row,
+    check,
+    document,
+    instant,
+    link,
+    lookup,
+    no_overlap,
+    one_of,
+    refusal,
+    unique,
+)
+from fsm.problems import Conflict, Invalid
+from fsm.work_orders.lifecycle import Status, VisitStatus
+
+
+class RequestSource(StrEnum):
+    PASSPORT = "passport"
+    OFFICE = "office"
+    API = "api"
+    IMPORT = "import"
+
+
+class RequestStatus(StrEnum):
+    NEW = "new"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    MERGED = "merged"
+
+
+class Impact(StrEnum):
+    """What the caller says about the machine; it proposes the class."""
+
+    STOPPED = "stopped"
+    DEGRADED = "degraded"
+    RUNNING = "running"
+    QUESTION = "question"
+
+
+class Counter(SQLModel, table=True):
+    """The last number given out per tenant and kind of paper (`request`, `work_order`)."""
+
+    tenant_id: UUID = Field(primary_key=True)
+    name: str = Field(primary_key=True, max_length=20)
+    value: int = Field(default=0, sa_type=BigInteger)
+
+
+class ServiceRequest(Revised, table=True):
+    """What a caller reports. `merged_into_id` names the request that it was added to.
+
+    `status_token_sha256` is the hash of the link under which the caller follows it.
+    """
+
+    __tablename__ = "service_request"
+    __table_args__ = (
+        unique("number"),
+        link("asset_id", "asset"),
+        link("site_id", "site"),
+        link("customer_id", "customer"),
+        link("merged_into_id", "service_request"),
+        one_of("status", RequestStatus),
+        one_of("source", RequestSource),
+        one_of("request_class", RequestClass),
+        check("impact", "impact is null or impact in ('stopped','degraded','running','question')"),
+        check("merged", "(status = 'merged') = (merged_into_id is not null)"),
+        lookup("service_request_asset_idx", "asset_id", "reported_at"),
+        lookup("service_request_status_idx", "status", "reported_at"),
+        Index(
+            "service_request_status_token_idx",
+            "tenant_id",
+            "status_token_sha256",
+            unique=True,
+            postgresql_where=text("status_token_sha256 is not null"),
+        ),
+    )
+    number: str = Field(max_length=60)
+    asset_id: UUID | None = None
+    site_id: UUID | None = None
+    customer_id: UUID | None = None
+    source: str = Field(max_length=12)
+    status: str = Field(default=RequestStatus.NEW, max_length=12)
+    request_class: str = Field(max_length=20)
+    impact: str | None = Field(default=None, max_length=12)
+    text: str
+    contact_name: str = ""
+    contact_phone: str = ""
+    contact_email: str = ""
+    language: str = Field(default="en", max_length=10)
+    reported_at: datetime = instant()
+    acknowledged_at: datetime | None = instant(nullable=True, default=None)
+    merged_into_id: UUID | None = None
+    status_token_sha256: bytes | None = Field(default=None, sa_type=LargeBinary)
+    status_link_expires_at: datetime | None = instant(nullable=True, default=None)
+    visitor: str = Field(default="", max_length=64)
+
+
+class RequestAttachment(Row, table=True):
+    """A stranger's photo: a blob beside a request, never evidence of work."""
+
+    __tablename__ = "request_attachment"
+    __table_args__ = (
+        link("request_id", "service_request"),
+        ForeignKeyConstraint(["tenant_id", "sha256"], ["blob.tenant_id", "blob.sha256"]),
+        lookup("request_attachment_request_idx", "request_id"),
+    )
+    request_id: UUID
+    sha256: bytes = Field(sa_type=LargeBinary)
+    mime: str = Field(max_length=100)
+    size: int = Field(sa_type=BigInteger)
+    added_at: datetime = instant()
+
+
+class WorkOrder(Revised, table=True):
+    """The job from report to closure.
+
+    `completed` and `closed` are written by `completion` alone; the constraints below hold it whatever the
+    code does. `facts_rev` rises with each counted fact, so a closure judged before cannot stay attached.
+    Field times are bounded in `event`; the instants here are best estimates.
+    """
+
+    __tablename__ = "work_order"
+    __table_args__ = (
+        unique("number"),
+        unique("source", "source_id"),
+        link("request_id", "service_request"),
+        link("customer_id", "customer"),
+        link("site_id", "site"),
+        link("asset_id", "asset"),
+        link("contract_id", "contract"),
+        link("failure_id", "failure"),
+        link("work_type_id", "work_type"),
+        link("work_type_version_id", "work_type_version"),
+        link("service_level_version_id", "service_level_version"),
+        link("calendar_version_id", "calendar_version"),
+        link("follows_id", "work_order"),
+        ForeignKeyConstraint(
+            ["tenant_id", "checklist_version_id", "rules_sha256"],
+            [
+                "checklist_version.tenant_id",
+                "checklist_version.id",
+                "checklist_version.rules_sha256",
+            ],
+            name="work_order_pinned_rules_fkey",
+        ),
+        ForeignKeyConstraint(
+            ["tenant_id", "id", "closure_id", "facts_rev", "rules_sha256"],
+            [
+                "work_order_closure.tenant_id",
+                "work_order_closure.work_order_id",
+                "work_order_closure.id",
+                "work_order_closure.facts_rev",
+                "work_order_closure.rules_sha256",
+            ],
+            name="work_order_closure_fkey",
+            use_alter=True,
+        ),
+        one_of("status", Status),
+        one_of("request_class", RequestClass),
+        one_of("maintenance", MaintenanceKind),
+        check(
+            "completed",
+            "status not in ('completed','closed') or (closure_id is not null and rules_sha256 is not null)",
+        ),
+        check("closed", "status <> 'closed' or (closed_by is not null and closed_at is not null)"),
+        check("pinned", "(checklist_version_id is null) = (rules_sha256 is null)"),
+        check("priority", "priority between 1 and 5"),
+        lookup("work_order_status_idx", "status", "restore_by"),
+        lookup("work_order_asset_idx", "asset_id", "reported_at"),
+        lookup("work_order_contract_idx", "contract_id", "reported_at"),
+        lookup("work_order_customer_idx", "customer_id", "reported_at"),
+        lookup("work_order_site_idx", "site_id"),
+        lookup("work_order_request_idx", "request_id"),
+        lookup("work_order_failure_idx", "failure_id"),
+        lookup("work_order_reported_idx", "reported_at", "id"),
+    )
+    number: str = Field(max_length=60)
+    status: str = Field(default=Status.OPEN, max_length=12)
+    request_id: UUID | None = None
+    customer_id: UUID
+    site_id: UUID
+    asset_id: UUID | None = None
+    contract_id: UUID | None = None
+    failure_id: UUID | None = None
+    work_type_id: UUID
+    work_type_version_id: UUID
+    request_class: str = Field(max_length=20)
+    maintenance: str = Field(max_length=20)
+    priority: int = 3
+    title: str
+    description: str = ""
+    estimate_s: int = 3_600
+    crew_size: int = 1
+    skills: list[dict[str, Any]] = document(default_factory=list)
+    zone: str = "UTC"
+    is_rework: bool = False
+    follows_id: UUID | None = None
+    reported_at: datetime = instant()
+    acknowledged_at: datetime | None = instant(nullable=True, default=None)
+    dispatched_at: datetime | None = instant(nullable=True, default=None)
+    work_started_at: datetime | None = instant(nullable=True, default=None)
+    work_done_at: datetime | None = instant(nullable=True, default=None)
+    completed_at: datetime | None = instant(nullable=True, default=None)
+    closed_at: datetime | None = instant(nullable=True, default=None)
+    closed_by: UUID | None = None
+    reopened_at: datetime | None = instant(nullable=True, default=None)
+    cancelled_at: datetime | None = instant(nullable=True, default=None)
+    cancel_reason: str | None = None
+    respond_by: datetime | None = instant(nullable=True, default=None)
+    restore_by: datetime | None = instant(nullable=True, default=None)
+    service_level_version_id: UUID | None = None
+    calendar_version_id: UUID | None = None
+    checklist_version_id: UUID | None = None
+    rules_sha256: str | None = Field(default=None, max_length=64)
+    facts_rev: int = Field(default=0, sa_type=BigInteger)
+    closure_id: UUID | None = None
+    finished_visit_id: UUID | None = None
+    wants_more_work: bool = False
+    is_unproved: bool = False
+    nonce: bytes | None = Field(default=None, sa_type=LargeBinary)
+    source: str | None = Field(default=None, max_length=60)
+    source_id: str | None = Field(default=None, max_length=200)
+    created_at: datetime = instant()
+
+
+class Visit(Revised, table=True):
+    """One technician's trip for a job.
+
+    The office writes the plan columns (technician, planned times, window, pin); the technician's intents
+    alone write the progress columns (status from dispatched on, the instants below it).
+    """
+
+    __table_args__ = (
+        link("work_order_id", "work_order"),
+        link("technician_id", "technician"),
+        link("follows_id", "visit"),
+        unique("work_order_id", "id"),
+        one_of("status", VisitStatus),
+        check("planned", "planned_ends_at >= planned_starts_at"),
+        check("window", "window_ends_at is null or window_ends_at >= window_starts_at"),
+        lookup("visit_work_order_idx", "work_order_id"),
+        lookup("visit_technician_idx", "technician_id", "planned_starts_at"),
+    )
+    work_order_id: UUID
+    technician_id: UUID
+    status: str = Field(default=VisitStatus.PLANNED, max_length=12)
+    planned_starts_at: datetime = instant()
+    planned_ends_at: datetime = instant()
+    window_starts_at: datetime | None = instant(nullable=True, default=None)
+    window_ends_at: datetime | None = instant(nullable=True, default=None)
+    travel_s: int = 0
+    is_pinned: bool = False
+    crew_id: UUID | None = None
+    plan_run_id: UUID | None = None
+    follows_id: UUID | None = None
+    dispatched_at: datetime | None = instant(nullable=True, default=None)
+    travel_started_at: datetime | None = instant(nullable=True, default=None)
+    arrived_at: datetime | None = instant(nullable=True, default=None)
+    work_started_at: datetime | None = instant(nullable=True, default=None)
+    finished_at: datetime | None = instant(nullable=True, default=None)
+    ended_reason: str | None = None
+    is_orphan: bool = False
+    created_at: datetime = instant()
+
+
+class Pause(Row, table=True):
+    """A reasoned pause of a job's clocks; open while its upper end is unbounded."""
+
+    model_config = {"arbitrary_types_allowed": True}
+    __table_args__ = (
+        link("work_order_id", "work_order"),
+        link("visit_id", "visit"),
+        link("reason_id", "reason"),
+        check("during", "not isempty(during) and not lower_inf(during)"),
+        no_overlap("pause_no_overlap", "work_order_id", "reason_id"),
+        lookup("pause_work_order_idx", "work_order_id"),
+    )
+    work_order_id: UUID
+    visit_id: UUID | None = None
+    reason_id: UUID
+    during: Range[datetime] = Field(sa_type=TSTZRANGE)
+    stops_sla_clock: bool = False
+    stops_repair_clock: bool = False
+    by: str = ""
+
+
+class Clock(Row, table=True):
+    """A service-level clock of a job, with the versions that it was started under.
+
+    `due_at` is null while the clock stands still; stop bounds come from the field's time bounds.
+    """
+
+    __table_args__ = (
+        link("work_order_id", "work_order"),
+        link("service_level_version_id", "service_level_version"),
+        link("calendar_version_id", "calendar_version"),
+        unique("work_order_id", "kind"),
+        check("kind", "kind in ('response', 'restoration')"),
+        check("target", "target_s > 0"),
+        check("stopped", "stopped_lo_at is null or stopped_lo_at <= stopped_hi_at"),
+        lookup("clock_due_idx", "due_at"),
+    )
+    work_order_id: UUID
+    kind: str = Field(max_length=12)
+    service_level_version_id: UUID
+    calendar_version_id: UUID
+    zone: str = Field(max_length=60)
+    target_s: int
+    started_at: datetime = instant()
+    due_at: datetime | None = instant(nullable=True, default=None)
+    stopped_at: datetime | None = instant(nullable=True, default=None)
+    stopped_lo_at: datetime | None = instant(nullable=True, default=None)
+    stopped_hi_at: datetime | None = instant(nullable=True, default=None)
+    elapsed_s: int = 0
+    state: str = Field(default="running", max_length=12)
+
+
+class Review(Row, table=True):
+    """Something that a person must look at: late or crossed field work, a clash, a doubtful time."""
+
+    __table_args__ = (
+        link("work_order_id", "work_order"),
+        link("visit_id", "visit"),
+        lookup("review_open_idx", "settled_at", "raised_at"),
+    )
+    work_order_id: UUID | None = None
+    visit_id: UUID | None = None
+    kind: str = Field(max_length=40)
+    data: dict[str, Any] = document(default_factory=dict)
+    raised_at: datetime = instant()
+    settled_at: datetime | None = instant(nullable=True, default=None)
+    settled_by: UUID | None = None
+    settlement: str = ""
+
+
+refusal("work_order_number_key", Conflict, "There is already a work order with this number.")
+refusal("work_order_source_source_id_key", Conflict, "This work order has already been imported.")
+refusal("pause_no_overlap", Conflict, "The job is already paused for this reason in that time.")
+refusal(
+    "work_order_completed_check",
+    Invalid,
+    "A work order becomes completed only through a verdict with nothing missing.",
+)
+refusal(
+    "work_order_closure_fkey",
+    Invalid,
+    "A work order becomes completed only through the verdict on its present facts.",
+)
+refusal("work_order_closed_check", Invalid, "A closed work order names who closed it, and when.")

@@ -1,0 +1,117 @@
+"""The phones' feed and the intents they sent. The feed compacts itself: one row per object and scope."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, LargeBinary, Text, text
+from sqlmodel import Field, SQLModel
+from uuid_utils.compat import uuid7
+
+from fsm.database import check, document, instant, link, lookup, one_of
+
+
+class Op(StrEnum):
+    PUT = "put"
+    GONE = "gone"
+
+
+class OutcomeStatus(StrEnum):
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    WAITING = "waiting"
+    REJECTED = "rejected"
+    QUARANTINED = "quarantined"
+
+
+class SyncHead(SQLModel, table=True):
+    """A tenant's feed: the last stamp given, the epoch it belongs to, up to where tombstones were purged."""
+
+    __tablename__ = "sync_head"
+    tenant_id: UUID = Field(primary_key=True)
+    head: int = Field(default=0, sa_type=BigInteger)
+    epoch: UUID = Field(default_factory=uuid7)
+    purged: int = Field(default=0, sa_type=BigInteger)
+
+
+class SyncScope(SQLModel, table=True):
+    """A scope that phones read (`tech:<id>`, `cat:main`); its row lock orders refreshes."""
+
+    __tablename__ = "sync_scope"
+    tenant_id: UUID = Field(primary_key=True)
+    scope: str = Field(primary_key=True, max_length=60)
+
+
+class SyncRow(SQLModel, table=True):
+    """One object as one scope sees it. `seq` null means changed and not yet stamped.
+
+    `h` is the first 8 bytes of the SHA-256 of `body`, signed: it tells a refresh what differs without
+    comparing bodies.
+    """
+
+    __tablename__ = "sync_row"
+    __table_args__ = (
+        one_of("op", Op),
+        Index(
+            "sync_row_seq_idx",
+            "tenant_id",
+            "scope",
+            "seq",
+            postgresql_where=text("seq is not null"),
+        ),
+        Index("sync_row_unstamped_idx", "tenant_id", postgresql_where=text("seq is null")),
+        lookup("sync_row_object_idx", "coll", "id"),
+        {"postgresql_with": {"fillfactor": "70"}},
+    )
+    tenant_id: UUID = Field(primary_key=True)
+    scope: str = Field(primary_key=True, max_length=60)
+    coll: str = Field(primary_key=True, max_length=40)
+    id: UUID = Field(primary_key=True)
+    rev: int = Field(default=1, sa_type=BigInteger)
+    op: str = Field(default=Op.PUT, max_length=4)
+    why: str | None = Field(default=None, max_length=40)
+    body: str | None = Field(default=None, sa_type=Text)
+    h: int = Field(default=0, sa_type=BigInteger)
+    seq: int | None = Field(default=None, sa_type=BigInteger)
+    gone_at: datetime | None = instant(nullable=True, default=None)
+
+
+class SyncDevice(SQLModel, table=True):
+    """What the feed knows of a device: where its outbox stood, how far its clock is off."""
+
+    __tablename__ = "sync_device"
+    __table_args__ = (link("device_id", "device"),)
+    tenant_id: UUID = Field(primary_key=True)
+    device_id: UUID = Field(primary_key=True)
+    last_seq: int = Field(default=0, sa_type=BigInteger)
+    outbox_empty_at: int | None = Field(default=None, sa_type=BigInteger)
+    clock_offset_ms: int = Field(default=0, sa_type=BigInteger)
+    offset_samples: list[int] = document(default_factory=list)
+
+
+class Intent(SQLModel, table=True):
+    """What a phone says happened, stored raw before anything is made of it, and what became of it."""
+
+    __table_args__ = (
+        check("body_sha256", "octet_length(body_sha256) = 32"),
+        one_of("status", OutcomeStatus),
+        lookup("intent_device_idx", "device_id", "device_seq"),
+        Index(
+            "intent_waiting_idx",
+            "tenant_id",
+            "received_at",
+            postgresql_where=text("status in ('waiting', 'quarantined')"),
+        ),
+    )
+    tenant_id: UUID = Field(primary_key=True)
+    id: UUID = Field(primary_key=True)
+    device_id: UUID
+    device_seq: int = Field(sa_type=BigInteger)
+    type: str = Field(max_length=40)
+    body: dict[str, Any] = document()
+    body_sha256: bytes = Field(sa_type=LargeBinary)
+    received_at: datetime = instant()
+    occurred_at: datetime | None = instant(nullable=True, default=None)
+    status: str = Field(max_length=12)
+    outcome: dict[str, Any] = document(default_factory=dict)

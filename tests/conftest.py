@@ -1,0 +1,125 @@
+"""Real PostgreSQL for every test: one server a session, a copy of the migrated template a test."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from fsm.app import compose_database, create_app
+from fsm.database import Database
+from fsm.embedded import APPLICATION_ROLE, OWNER_ROLE, EmbeddedPostgres
+from fsm.migrations.migrate import migrate
+from fsm.settings import Settings, read_settings
+from tests.company import Company, found_company
+
+TEMPLATE = "fsm_template"
+
+
+class Clock:
+    """The server's time as a test wants it; it stands still until moved."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **delta: float) -> datetime:
+        self.now += timedelta(**delta)
+        return self.now
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A private server, with a template database at the newest schema. Durability stays on."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("pg")) as server:
+
+        async def prepare() -> None:
+            await server.prepare(TEMPLATE)
+            await migrate(server.url(TEMPLATE, OWNER_ROLE))
+
+        asyncio.run(prepare())
+        yield server
+
+
+@pytest.fixture
+async def database_name(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """A database of the test's own, thrown away after it."""
+    name = f"test_{uuid4().hex[:12]}"
+    await postgres.create_database(name, template=TEMPLATE)
+    yield name
+    await postgres.drop_database(name)
+
+
+@pytest.fixture
+def owner_url(postgres: EmbeddedPostgres, database_name: str) -> str:
+    return postgres.url(database_name, OWNER_ROLE)
+
+
+@pytest.fixture
+def settings(postgres: EmbeddedPostgres, database_name: str, tmp_path: Path) -> Settings:
+    return read_settings(
+        {
+            "FSM_DATABASE_URL": postgres.url(database_name, APPLICATION_ROLE),
+            "FSM_OWNER_DATABASE_URL": postgres.url(database_name, OWNER_ROLE),
+            "FSM_SECRET": "a secret of the tests, long enough",
+            "FSM_PUBLIC_URL": "http://fsm.test",
+            "FSM_BLOB_DIR": str(tmp_path / "blobs"),
+            "FSM_POOL_SIZE": "5",
+        }
+    )
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Monday 2026-03-23 09:00 in Paris."""
+    return Clock(datetime(2026, 3, 23, 8, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    database = compose_database(settings)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def app(settings: Settings, database: Database, clock: Clock) -> Litestar:
+    return create_app(settings, database=database, clock=clock)
+
+
+@pytest.fixture
+async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a login. Our own bugs come back as 500, as they would to anybody."""
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://fsm.test") as client:
+        yield client
+
+
+@pytest.fixture
+async def company(database: Database, settings: Settings, clock: Clock) -> Company:
+    """A service company with a customer, a site, an asset, a contract, people and a checklist."""
+    return await found_company(database, settings, clock(), slug="acme")
+
+
+@pytest.fixture
+async def stranger(
+    database: Database, settings: Settings, clock: Clock, company: Company
+) -> Company:
+    """Another tenant in the same database, with rows of the same kinds."""
+    return await found_company(database, settings, clock(), slug="other")
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of outside data; the test skips where there is none."""
+    folder = os.environ.get("FSM_TEST_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("FSM_TEST_DATA names no folder with the outside data")
+    return Path(folder)
