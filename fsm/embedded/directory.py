@@ -18,6 +18,7 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from fsm.embedded.binaries import Binaries
 from fsm.embedded.identity import Identity, clean_environment
@@ -180,6 +181,11 @@ class Directory:
         """Put a long log aside."""
         if self.log_bytes() > _LOG_BYTES:
             self.log.replace(self.log.with_name("postgres.log.old"))
+
+    def append_to_log(self) -> BinaryIO:
+        """Open the log, which may hold statements, for this user's eyes."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        return os.fdopen(os.open(self.log, flags, 0o600), "ab")
 
     def log_bytes(self) -> int:
         """Return the length of the log so far."""

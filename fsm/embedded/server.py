@@ -244,7 +244,7 @@ class EmbeddedPostgres:
 
         def be_its_parent() -> None:
             try:
-                with self.directory.log.open("ab") as log:
+                with self.directory.append_to_log() as log:
                     self._process = process = subprocess.Popen(
                         command,
                         env=clean_environment(),
