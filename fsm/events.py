@@ -133,7 +133,7 @@ async def record(
 
 
 def canonical(event: Event | Any) -> bytes:
-    """Return the RFC 8785 form of an event, the bytes that the chain covers. Instants are UTC microseconds."""
+    """Return the RFC 8785 form of an event, the bytes that the chain covers. Instants are UTC in µs."""
 
     def stamp(moment: datetime) -> str:
         return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,6 +1,20 @@
 """Every package's tables in one metadata: what the migrations are compared with."""
 
-import scheduler.tables  # noqa: F401
+# ruff: noqa: F401 — importing the tables is the point
+import fsm.assets.tables
+import fsm.catalogue.tables
+import fsm.checklists.tables
+import fsm.contracts.tables
+import fsm.customers.tables
+import fsm.events
+import fsm.evidence.tables
+import fsm.parts.tables
+import fsm.technicians.tables
+import fsm.tenants.tables
+import fsm.work_orders.records
+import fsm.work_orders.tables
+import mobile_api.tables
+import scheduler.tables
 from fsm.database import metadata
 
 __all__ = ["metadata"]
