@@ -347,7 +347,7 @@ def _has_glyph(character: str) -> bool:
         or 0x400 <= point < 0x460
         or point in {0x490, 0x491}
         or 0x2010 <= point <= 0x2026
-        or character in "′″‹›€₽№™°±×÷−≤≥□"
+        or character in "′″‹›€№™°±×÷−≤≥□"
     )
 
 

@@ -7,11 +7,10 @@ sends what comes back. Order of decisions: forwarded, unknown, retired; then `li
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
-from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
 from fsm.negotiation import best_media_type
 
@@ -31,6 +30,7 @@ _GS1_ALIASES: Final = (
 )
 #: `all` was the word before RFC 9264 gave the list its name.
 _LINKSET_WORDS: Final = frozenset({"linkset", "all"})
+_MOST_PARAMETERS: Final = 50
 
 
 class Standing(StrEnum):
@@ -161,9 +161,9 @@ def answer(passport: Passport, *, query: str = "", accept: str | None = None) ->
     if passport.standing is Standing.RETIRED:
         return MissingPage(410, Missing.RETIRED_CODE, _headers())
     headers = _headers(passport)
-    wanted = parse_qs(query, max_num_fields=50).get("linkType") if query.count("&") < 50 else None
+    wanted = _parameter(query, "linkType")
     if wanted:
-        return _answer_link_type(passport, wanted[0].strip(), headers)
+        return _answer_link_type(passport, wanted, headers)
     offered = [HTML_TYPE, LINKSET_TYPE]
     if passport.product is not None:
         offered.append(JSON_LD_TYPE)
@@ -172,7 +172,9 @@ def answer(passport: Passport, *, query: str = "", accept: str | None = None) ->
         return Document(LINKSET_TYPE, linkset(passport), headers)
     if chosen == JSON_LD_TYPE and passport.product is not None:
         return Document(JSON_LD_TYPE, individual_product(passport.url, passport.product), headers)
-    return Redirect(307, _with_query(passport.page_url, _language_only(query)), headers)
+    language = _parameter(query, "lang")
+    own_query = urlencode({"lang": language}) if language else ""
+    return Redirect(307, _with_query(passport.page_url, own_query), headers)
 
 
 def short_link_type(asked: str, passport_url: str) -> str:
@@ -282,13 +284,18 @@ def _headers(passport: Passport | None = None) -> dict[str, str]:
 
 
 def _with_query(url: str, query: str) -> str:
-    """Return `url` with the request's query added to whatever it already has."""
+    """Return `url` with a query added to whatever it already has; nothing in it can end a header."""
     if not query:
         return url
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(query="&".join(part for part in (parts.query, query) if part)))
+    clean = quote(query, safe="=&%+:/?@!$'()*,;-._~")
+    joined = "&".join(part for part in (parts.query, clean) if part)
+    return urlunsplit(parts._replace(query=joined))
 
 
-def _language_only(query: str) -> str:
-    languages: Sequence[str] = parse_qs(query).get("lang", []) if "lang=" in query else []
-    return urlencode({"lang": languages[0]}) if languages else ""
+def _parameter(query: str, name: str) -> str | None:
+    """Return the first value of a query parameter; an endless query is treated as having none."""
+    if query.count("&") >= _MOST_PARAMETERS:
+        return None
+    values = parse_qs(query).get(name)
+    return values[0].strip() if values else None
