@@ -1,0 +1,251 @@
+"""What every blob store promises, tried on a directory and on a real S3 server."""
+
+import asyncio
+import hashlib
+import random
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from fsm.evidence.blobs import (
+    EMPTY_SHA256,
+    BlobStore,
+    LongerThanDeclared,
+    NoSuchBlob,
+    StagedBytesMissing,
+    WrongBytes,
+    read_all,
+)
+from tests.fsm.evidence.conftest import Cut, body, in_slices, joined
+
+CONTENT = random.Random(7).randbytes(3_000_017)  # neither a round size nor compressible
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+async def test_bytes_sent_in_pieces_come_back_as_they_were(
+    store: BlobStore, tenant: UUID, upload: UUID
+) -> None:
+    first = await store.append(tenant, upload, 0, body(*in_slices(CONTENT[:1_500_000], 65_536)))
+    assert (first.offset, first.written, first.cut) == (1_500_000, 1_500_000, None)
+    second = await store.append(tenant, upload, 1_500_000, body(CONTENT[1_500_000:]))
+    assert (second.offset, second.written) == (len(CONTENT), len(CONTENT) - 1_500_000)
+
+    stored = await store.finish(tenant, upload, SHA256, len(CONTENT))
+
+    assert (stored.sha256, stored.size, stored.is_new) == (SHA256, len(CONTENT), True)
+    assert await joined(await store.open(tenant, SHA256)) == CONTENT
+
+
+async def test_a_cut_connection_keeps_the_bytes_that_arrived(
+    store: BlobStore, tenant: UUID, upload: UUID
+) -> None:
+    cut = Cut("the phone drove into a tunnel")
+    appended = await store.append(tenant, upload, 0, body(b"abc", b"def", error=cut))
+    assert (appended.offset, appended.written, appended.cut) == (6, 6, cut)
+    assert await store.staged_size(tenant, upload) == 6
+
+    await store.append(tenant, upload, 6, body(b"ghi"))
+    sha256 = hashlib.sha256(b"abcdefghi").hexdigest()
+    await store.finish(tenant, upload, sha256, 9)
+    assert await read_all(store, tenant, sha256, 100) == b"abcdefghi"
+
+
+async def test_bytes_nobody_was_promised_give_way_to_the_next_request(
+    store: BlobStore, tenant: UUID, upload: UUID
+) -> None:
+    await store.append(tenant, upload, 0, body(b"abcdef"))
+    appended = await store.append(tenant, upload, 2, body(b"XY"))
+    assert appended.offset == 4
+    assert await store.staged_size(tenant, upload) == 4
+    sha256 = hashlib.sha256(b"abXY").hexdigest()
+    assert (await store.finish(tenant, upload, sha256, 4)).size == 4
+
+
+async def test_a_gap_before_the_offset_is_refused_and_names_what_is_there(
+    store: BlobStore, tenant: UUID, upload: UUID
+) -> None:
+    await store.append(tenant, upload, 0, body(b"abc"))
+    with pytest.raises(StagedBytesMissing) as refusal:
+        await store.append(tenant, upload, 10, body(b"xyz"))
+    assert refusal.value.facts == {"offset": 3}
+    assert refusal.value.headers == {"Upload-Offset": "3"}
+    assert await store.staged_size(tenant, upload) == 3
+
+
+async def test_more_bytes_than_declared_leave_the_upload_where_it_was(
+    store: BlobStore, tenant: UUID, upload: UUID
+) -> None:
+    await store.append(tenant, upload, 0, body(b"abc"), limit=10)
+    with pytest.raises(LongerThanDeclared):
+        await store.append(tenant, upload, 3, body(*in_slices(CONTENT, 65_536)), limit=2_000_000)
+    assert await store.staged_size(tenant, upload) == 3
+    assert (await store.append(tenant, upload, 3, body(b"defghij"), limit=10)).offset == 10
+
+
+@pytest.mark.parametrize("offset", [0, 1, 5, 6])
+async def test_truncating_keeps_exactly_the_bytes_before_the_offset(
+    store: BlobStore, tenant: UUID, upload: UUID, offset: int
+) -> None:
+    await store.append(tenant, upload, 0, body(b"abc"))
+    await store.append(tenant, upload, 3, body(b"def"))
+    await store.truncate(tenant, upload, offset)
+    assert await store.staged_size(tenant, upload) == offset
+    await store.append(tenant, upload, offset, body(b"!"))
+    content = b"abcdef"[:offset] + b"!"
+    sha256 = hashlib.sha256(content).hexdigest()
+    await store.finish(tenant, upload, sha256, len(content))
+    assert await read_all(store, tenant, sha256, 100) == content
+
+
+async def test_an_unknown_upload_is_empty_and_may_be_discarded(
+    store: BlobStore, tenant: UUID, upload: UUID
+) -> None:
+    assert await store.staged_size(tenant, upload) == 0
+    await store.truncate(tenant, upload, 0)
+    await store.discard(tenant, upload)
+    assert await store.staged_size(tenant, upload) == 0
+
+
+async def test_right_length_with_wrong_bytes_is_refused_and_can_be_sent_again(
+    store: BlobStore, tenant: UUID, upload: UUID
+) -> None:
+    damaged = bytes([CONTENT[0] ^ 1]) + CONTENT[1:]
+    await store.append(tenant, upload, 0, body(damaged))
+    with pytest.raises(WrongBytes) as refusal:
+        await store.finish(tenant, upload, SHA256, len(CONTENT))
+    assert refusal.value.facts["found"] == {
+        "sha256": hashlib.sha256(damaged).hexdigest(),
+        "size": len(CONTENT),
+    }
+    assert not await store.exists(tenant, SHA256)
+
+    await store.append(tenant, upload, 0, body(CONTENT))
+    assert (await store.finish(tenant, upload, SHA256, len(CONTENT))).is_new
+
+
+async def test_an_unfinished_upload_does_not_become_a_blob(
+    store: BlobStore, tenant: UUID, upload: UUID
+) -> None:
+    await store.append(tenant, upload, 0, body(CONTENT[:1000]))
+    with pytest.raises(WrongBytes) as refusal:
+        await store.finish(tenant, upload, SHA256, len(CONTENT))
+    assert refusal.value.facts["found"] == {"sha256": None, "size": 1000}
+
+
+async def test_knowing_a_hash_is_not_having_its_bytes(
+    store: BlobStore, tenant: UUID, upload: UUID
+) -> None:
+    await store.put_small(tenant, CONTENT)
+    with pytest.raises(WrongBytes):
+        await store.finish(tenant, upload, SHA256, len(CONTENT))
+
+
+async def test_finishing_again_after_a_crash_changes_nothing(
+    store: BlobStore, tenant: UUID, upload: UUID
+) -> None:
+    await store.append(tenant, upload, 0, body(CONTENT))
+    assert (await store.finish(tenant, upload, SHA256, len(CONTENT))).is_new
+    assert not (await store.finish(tenant, upload, SHA256, len(CONTENT))).is_new
+    await store.discard(tenant, upload)
+    await store.discard(tenant, upload)
+    assert await joined(await store.open(tenant, SHA256)) == CONTENT
+
+
+async def test_writing_on_after_finishing_never_touches_the_blob(
+    store: BlobStore, tenant: UUID, upload: UUID
+) -> None:
+    await store.append(tenant, upload, 0, body(CONTENT))
+    await store.finish(tenant, upload, SHA256, len(CONTENT))
+    await store.append(tenant, upload, len(CONTENT), body(b"more"))
+    await store.append(tenant, upload, 10, body(b"other"))
+    await store.truncate(tenant, upload, 3)
+    assert await joined(await store.open(tenant, SHA256)) == CONTENT
+
+
+async def test_equal_bytes_of_two_uploads_are_kept_once(store: BlobStore, tenant: UUID) -> None:
+    news = []
+    for upload in (uuid4(), uuid4()):
+        await store.append(tenant, upload, 0, body(b"the same photo"))
+        sha256 = hashlib.sha256(b"the same photo").hexdigest()
+        news.append((await store.finish(tenant, upload, sha256, 14)).is_new)
+    assert news == [True, False]
+
+
+async def test_an_upload_of_no_bytes_is_a_blob_of_no_bytes(
+    store: BlobStore, tenant: UUID, upload: UUID
+) -> None:
+    assert (await store.finish(tenant, upload, EMPTY_SHA256, 0)).size == 0
+    assert await joined(await store.open(tenant, EMPTY_SHA256)) == b""
+
+
+@pytest.mark.parametrize(
+    ("start", "stop"),
+    [(0, None), (0, 0), (0, 1), (5, 1_048_581), (2_999_999, None), (17, 99_999_999), (9, 4)],
+)
+async def test_a_range_is_that_part_of_the_bytes(
+    store: BlobStore, tenant: UUID, start: int, stop: int | None
+) -> None:
+    await store.put_small(tenant, CONTENT)
+    assert await joined(await store.open(tenant, SHA256, start, stop)) == CONTENT[start:stop]
+
+
+async def test_another_tenants_bytes_do_not_exist(store: BlobStore, tenant: UUID) -> None:
+    stored = await store.put_small(tenant, b"ours alone " + tenant.bytes)
+    stranger = uuid4()
+    assert await store.exists(tenant, stored.sha256)
+    assert not await store.exists(stranger, stored.sha256)
+    for reading in (store.open(stranger, stored.sha256), store.stat(stranger, stored.sha256)):
+        with pytest.raises(NoSuchBlob):
+            await reading
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "../../../etc/passwd", "a" * 63, "A" * 64, "a" * 64 + "\n", "a" * 32 + "/" + "b" * 31],
+)
+async def test_only_a_hash_names_a_blob(store: BlobStore, tenant: UUID, name: str) -> None:
+    with pytest.raises(NoSuchBlob):
+        await store.open(tenant, name)
+    with pytest.raises(NoSuchBlob):
+        await store.exists(tenant, name)
+
+
+async def test_retention_removes_the_bytes(store: BlobStore, tenant: UUID) -> None:
+    stored = await store.put_small(tenant, b"old")
+    await store.delete(tenant, stored.sha256)
+    await store.delete(tenant, stored.sha256)
+    assert not await store.exists(tenant, stored.sha256)
+    assert (await store.put_small(tenant, b"old")).is_new
+
+
+async def test_sweeping_takes_forgotten_uploads_and_leaves_blobs_and_living_ones(
+    store: BlobStore, tenant: UUID, upload: UUID
+) -> None:
+    stored = await store.put_small(tenant, b"a blob")
+    await store.append(tenant, upload, 0, body(b"abc"))
+    await store.sweep(datetime.now(UTC) - timedelta(hours=1))
+    assert await store.staged_size(tenant, upload) == 3
+    assert await store.sweep(datetime.now(UTC) + timedelta(hours=1)) >= 1
+    assert await store.staged_size(tenant, upload) == 0
+    assert await store.exists(tenant, stored.sha256)
+
+
+async def test_a_cancelled_request_leaves_an_upload_that_can_go_on(
+    store: BlobStore, tenant: UUID, upload: UUID
+) -> None:
+    waiting = asyncio.Event()
+
+    async def stalls() -> AsyncIterator[bytes]:
+        yield CONTENT[:2_000_000]
+        waiting.set()
+        await asyncio.Event().wait()
+
+    request = asyncio.create_task(store.append(tenant, upload, 0, stalls()))
+    await waiting.wait()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    await store.append(tenant, upload, 0, body(CONTENT))
+    assert (await store.finish(tenant, upload, SHA256, len(CONTENT))).size == len(CONTENT)
