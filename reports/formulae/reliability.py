@@ -265,7 +265,8 @@ def _sort_outages(outages: Iterable[Outage], period: Period) -> tuple[list[Share
     counting: list[Outage] = []
     for outage in outages:
         begins_at, ends_at = outage.during
-        if ends_at is not None and micros(ends_at) <= micros(begins_at):
+        ends = None if ends_at is None else micros(ends_at)
+        if micros(begins_at) >= micros(period.as_of) or micros(begins_at) == ends:
             continue
         if not outage.is_degraded and outage.cause is not Cause.EXTERNAL:
             counting.append(outage)
