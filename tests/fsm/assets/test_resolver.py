@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fsm.assets import tables as stored
 from fsm.assets.resolver import (
     JSON_LD_TYPE,
     LINKSET_TYPE,
@@ -210,6 +211,10 @@ def test_a_good_code_says_where_its_linkset_is() -> None:
         f'<{URL}?linkType=linkset>; rel="linkset"; type="application/linkset+json"'
     )
     assert "Link" not in answer(UNKNOWN).headers
+
+
+def test_every_stored_state_of_a_code_has_a_standing() -> None:
+    assert {status.value for status in stored.PassportStatus} == set(Standing) - {Standing.UNKNOWN}
 
 
 @given(st.text(max_size=300), st.text(max_size=100), st.sampled_from(list(Standing)))
