@@ -85,8 +85,8 @@ def all_pages() -> Iterator[tuple[pages.PageName, PageView]]:
         yield "missing", replace(MISSING, reason=reason)
         yield "missing", replace(MISSING, reason=reason, send_url=None, passport_url=None)
     for kind in ThanksKind:
-        for stored in (None, True, False):
-            view = ThanksView(path="/t", kind=kind, photo_stored=stored, status_url="/s", **FRAME)
+        for arrived in (None, True, False):
+            view = ThanksView(path="/t", kind=kind, photo_stored=arrived, status_url="/s", **FRAME)
             yield "thanks", view
             yield "thanks", replace(view, status_url=None, back_url="/p")
     for step in StepName:
