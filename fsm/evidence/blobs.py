@@ -10,7 +10,7 @@ offset returned by `append` survives a power cut before the caller can commit it
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -128,7 +128,7 @@ class BlobStore(Protocol):
         tenant_id: UUID,
         upload_id: UUID,
         offset: int,
-        chunks: AsyncIterator[bytes],
+        chunks: AsyncIterable[bytes],
         *,
         limit: int | None = None,
     ) -> Appended:
@@ -252,9 +252,9 @@ class Pieces:
     An error of the body ends the iteration after the bytes that did arrive, and is kept in `cut`.
     """
 
-    def __init__(self, chunks: AsyncIterator[bytes], size: int, room: int | None) -> None:
+    def __init__(self, chunks: AsyncIterable[bytes], size: int, room: int | None) -> None:
         """`room`: how many bytes may come in all; None for no limit."""
-        self._chunks = chunks
+        self._chunks = aiter(chunks)
         self._size = size
         self._room = room
         self.cut: Exception | None = None

@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from io import BufferedReader
@@ -53,7 +53,7 @@ class LocalBlobStore:
         tenant_id: UUID,
         upload_id: UUID,
         offset: int,
-        chunks: AsyncIterator[bytes],
+        chunks: AsyncIterable[bytes],
         *,
         limit: int | None = None,
     ) -> Appended:

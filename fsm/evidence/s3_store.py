@@ -11,7 +11,7 @@ import base64
 import errno
 import hashlib
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from tempfile import SpooledTemporaryFile
@@ -64,7 +64,7 @@ class S3BlobStore:
         tenant_id: UUID,
         upload_id: UUID,
         offset: int,
-        chunks: AsyncIterator[bytes],
+        chunks: AsyncIterable[bytes],
         *,
         limit: int | None = None,
     ) -> Appended:

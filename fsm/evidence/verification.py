@@ -6,7 +6,7 @@ to open.
 """
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -142,7 +142,7 @@ def agrees(declared: str, found: str) -> bool:
     return named == found or any({named, found} <= family for family in _ONE_FAMILY)
 
 
-async def sha256_of(chunks: AsyncIterator[bytes]) -> tuple[str, int]:
+async def sha256_of(chunks: AsyncIterable[bytes]) -> tuple[str, int]:
     """Return the SHA-256 in hexadecimal and the number of bytes of a stream, piece by piece."""
     digest = hashlib.sha256()
     size = 0
