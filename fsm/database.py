@@ -108,10 +108,19 @@ def lookup(name: str, *columns: str, **options: Any) -> Index:
     return Index(name, "tenant_id", *columns, **options)
 
 
-def no_overlap(name: str, *columns: str, during: str = "during") -> ExcludeConstraint:
-    """Return an exclusion constraint: rows equal in tenant and `columns` never overlap in `during`."""
+def no_overlap(
+    name: str, *columns: str, during: str = "during", where: str | None = None
+) -> ExcludeConstraint:
+    """Return an exclusion constraint: rows equal in tenant and `columns` never overlap in `during`.
+
+    A null in `columns` equals nothing: rows that hold one need a constraint of their own, with `where`.
+    """
     return ExcludeConstraint(
-        ("tenant_id", "="), *((column, "=") for column in columns), (during, "&&"), name=name
+        ("tenant_id", "="),
+        *((column, "=") for column in columns),
+        (during, "&&"),
+        name=name,
+        where=None if where is None else text(where),
     )
 
 

@@ -7,6 +7,7 @@ opened. Authentication itself belongs to `fsm.tenants`; the composition root put
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from uuid_utils.compat import uuid7
 from fsm import problems
 from fsm.actors import Actor, Permission
 from fsm.database import Database, Session, as_problem
+from fsm.geography import check_country, check_zone
 from fsm.problems import Problem, Unauthenticated
 
 log = logging.getLogger("fsm.http")
@@ -190,6 +192,37 @@ Code = Annotated[
 """A number or code that people use to name a thing."""
 Instant = pydantic.AwareDatetime
 """An instant with its zone; a naive time is refused."""
+Short = Annotated[str, pydantic.Field(max_length=300), pydantic.AfterValidator(_no_nul)]
+"""One line that may be empty: a city, a role."""
+Email = Annotated[
+    str, pydantic.Field(max_length=200, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+$")
+]
+Phone = Annotated[str, pydantic.Field(max_length=60, pattern=r"^[+(]?[0-9][0-9 ()/.,;x#*+-]*$")]
+Language = Annotated[str, pydantic.Field(pattern=r"^[a-z]{2}$")]
+Names = Annotated[dict[Language, Line], pydantic.Field(min_length=1, max_length=20)]
+"""A name in one or more languages: {"en": "Repair", "ru": "Ремонт"}."""
+Zone = Annotated[str, pydantic.Field(max_length=60), pydantic.AfterValidator(check_zone)]
+"""An IANA time zone of a place."""
+Country = Annotated[str, pydantic.Field(max_length=2), pydantic.AfterValidator(check_country)]
+"""ISO 3166-1, two letters; empty when unknown."""
+Latitude = Annotated[float, pydantic.Field(ge=-90, le=90)]
+Longitude = Annotated[float, pydantic.Field(ge=-180, le=180)]
+Money = Annotated[Decimal, pydantic.Field(ge=0, max_digits=14, decimal_places=2)]
+"""An amount of money, never negative; its currency stands beside it. Answers carry it as a string."""
+Currency = Annotated[str, pydantic.Field(pattern=r"^[A-Z]{3}$")]
+"""ISO 4217, three letters."""
+Quantity = Annotated[Decimal, pydantic.Field(gt=0, max_digits=14, decimal_places=4)]
+"""How much of something, more than nothing."""
+Revision = Annotated[int, pydantic.Field(ge=1, le=2**63 - 1)]
+"""The `rev` of the row that an edit was based on."""
+
+Search = Annotated[
+    str | None,
+    QueryParameter(max_length=200, description="Only rows with this text in their name or number."),
+]
+Active = Annotated[
+    bool | None, QueryParameter(description="Only active rows, or only those put out of use.")
+]
 
 
 # --- problems ---------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from fsm.database import (
     refusal,
     unique,
 )
-from fsm.problems import Conflict
+from fsm.problems import Conflict, Invalid
 
 
 class StockPlaceKind(StrEnum):
@@ -58,6 +58,7 @@ class PartPrice(Row, table=True):
     __table_args__ = (
         link("part_id", "part"),
         no_overlap("part_price_no_overlap", "part_id", "currency"),
+        check("during", "not isempty(during)"),
         check("amounts", "cost >= 0 and price >= 0"),
     )
     part_id: UUID
@@ -89,6 +90,9 @@ class StockPlace(Revised, table=True):
 class Movement(Row, table=True):
     """A quantity that left one place for another; outside the company the place is null.
 
+    Receipt: from a supplier. Use: on a job. Return: from a job, not used after all. Correction: a count
+    found more (to a place) or less (from it). A place's stock may be negative: then a movement is missing.
+
     `unit_cost` is frozen here, so a price changed later moves no past number.
     """
 
@@ -99,6 +103,13 @@ class Movement(Row, table=True):
         one_of("kind", MovementKind),
         check("quantity", "quantity > 0"),
         check("places", "from_place_id is distinct from to_place_id"),
+        check(
+            "direction",
+            "case kind when 'transfer' then from_place_id is not null and to_place_id is not null"
+            " when 'use' then to_place_id is null"
+            " when 'correction' then from_place_id is null or to_place_id is null"
+            " else from_place_id is null end",
+        ),
         check("unit_cost", "unit_cost >= 0"),
         unique("source", "source_id"),
         lookup("movement_part_idx", "part_id", "moved_at"),
@@ -122,3 +133,13 @@ class Movement(Row, table=True):
 refusal("part_number_key", Conflict, "There is already a part with this number.")
 refusal("stock_place_code_key", Conflict, "There is already a stock place with this code.")
 refusal("stock_place_technician_id_key", Conflict, "This technician already has a van.")
+refusal("stock_place_technician_id_fkey", Invalid, "There is no such technician.")
+refusal(
+    "stock_place_van_check", Invalid, "A van belongs to a technician, and a warehouse to nobody."
+)
+refusal(
+    "part_price_no_overlap",
+    Conflict,
+    "The part already has a price in this currency on those days.",
+)
+refusal("movement_source_source_id_key", Conflict, "This movement has already been recorded.")

@@ -20,7 +20,7 @@ from fsm.database import (
     refusal,
     unique,
 )
-from fsm.problems import Conflict
+from fsm.problems import Conflict, Invalid
 
 
 class RateKind(StrEnum):
@@ -28,6 +28,13 @@ class RateKind(StrEnum):
 
     LABOUR = "labour"
     TRAVEL = "travel"
+
+
+class AbsenceKind(StrEnum):
+    LEAVE = "leave"
+    SICK = "sick"
+    TRAINING = "training"
+    OTHER = "other"
 
 
 class Skill(Revised, table=True):
@@ -103,12 +110,15 @@ class Shift(Revised, table=True):
     start_longitude: float | None = None
 
 
-class Absence(Row, table=True):
+class Absence(Revised, table=True):
+    """Time in which a technician is not at work; no upper end while nobody knows when it ends."""
+
     model_config = {"arbitrary_types_allowed": True}
     __table_args__ = (
         link("technician_id", "technician"),
         no_overlap("absence_no_overlap", "technician_id"),
         check("during", "not isempty(during) and not lower_inf(during)"),
+        one_of("kind", AbsenceKind),
     )
     technician_id: UUID
     during: Range[datetime] = Field(sa_type=TSTZRANGE)
@@ -124,7 +134,9 @@ class Rate(Row, table=True):
         link("technician_id", "technician"),
         one_of("kind", RateKind),
         check("amount", "amount >= 0"),
+        check("during", "not isempty(during)"),
         no_overlap("rate_no_overlap", "technician_id", "kind"),
+        no_overlap("rate_company_no_overlap", "kind", where="technician_id is null"),
         lookup("rate_kind_idx", "kind", "technician_id"),
     )
     technician_id: UUID | None = None
@@ -136,6 +148,11 @@ class Rate(Row, table=True):
 
 refusal("technician_number_key", Conflict, "There is already a technician with this number.")
 refusal("technician_user_id_key", Conflict, "Another technician already signs in as this user.")
+refusal("technician_user_id_fkey", Invalid, "There is no such user to sign in as this technician.")
+refusal(
+    "rate_no_overlap", Conflict, "The technician already has a rate of this kind on those days."
+)
+refusal("rate_company_no_overlap", Conflict, "There is already a rate of this kind on those days.")
 refusal("skill_code_key", Conflict, "There is already a skill with this code.")
 refusal("shift_no_overlap", Conflict, "The technician already has a shift in that time.")
 refusal("absence_no_overlap", Conflict, "The technician is already absent in that time.")

@@ -181,9 +181,9 @@ CREATE TABLE upload (
   CONSTRAINT upload_received_check CHECK (received >= 0 and (length is null or received <= length))
 );
 
-CREATE INDEX upload_expires_idx ON upload (tenant_id, expires_at);
-
 CREATE INDEX upload_photo_idx ON upload (tenant_id, photo_id);
+
+CREATE INDEX upload_expires_idx ON upload (tenant_id, expires_at);
 
 CREATE TABLE receipt (
   tenant_id UUID NOT NULL,
@@ -296,9 +296,9 @@ CREATE TABLE sync_row (
 )
  WITH (fillfactor = 70);
 
-CREATE INDEX sync_row_unstamped_idx ON sync_row (tenant_id) WHERE seq is null;
-
 CREATE INDEX sync_row_object_idx ON sync_row (tenant_id, coll, id);
+
+CREATE INDEX sync_row_unstamped_idx ON sync_row (tenant_id) WHERE seq is null;
 
 CREATE INDEX sync_row_seq_idx ON sync_row (tenant_id, scope, seq) WHERE seq is not null;
 
@@ -319,9 +319,9 @@ CREATE TABLE intent (
   CONSTRAINT intent_status_word_check CHECK (status in ('applied', 'duplicate', 'waiting', 'rejected', 'quarantined'))
 );
 
-CREATE INDEX intent_waiting_idx ON intent (tenant_id, received_at) WHERE status in ('waiting', 'quarantined');
-
 CREATE INDEX intent_device_idx ON intent (tenant_id, device_id, device_seq);
+
+CREATE INDEX intent_waiting_idx ON intent (tenant_id, received_at) WHERE status in ('waiting', 'quarantined');
 
 CREATE TABLE plan_run (
   tenant_id UUID NOT NULL,
@@ -480,6 +480,7 @@ CREATE TABLE part_price (
   CONSTRAINT part_price_pkey PRIMARY KEY (tenant_id, id),
   CONSTRAINT part_price_part_id_fkey FOREIGN KEY(tenant_id, part_id) REFERENCES part (tenant_id, id),
   CONSTRAINT part_price_no_overlap EXCLUDE USING gist (tenant_id WITH =, part_id WITH =, currency WITH =, during WITH &&),
+  CONSTRAINT part_price_during_check CHECK (not isempty(during)),
   CONSTRAINT part_price_amounts_check CHECK (cost >= 0 and price >= 0)
 );
 
@@ -538,9 +539,9 @@ CREATE INDEX asset_parent_idx ON asset (tenant_id, parent_id);
 
 CREATE INDEX asset_customer_idx ON asset (tenant_id, customer_id);
 
-CREATE INDEX asset_model_idx ON asset (tenant_id, model_id);
-
 CREATE INDEX asset_site_idx ON asset (tenant_id, site_id);
+
+CREATE INDEX asset_model_idx ON asset (tenant_id, model_id);
 
 CREATE TABLE opening (
   tenant_id UUID NOT NULL,
@@ -744,16 +745,18 @@ CREATE TABLE asset_document (
   CONSTRAINT asset_document_pkey PRIMARY KEY (tenant_id, id),
   CONSTRAINT asset_document_asset_id_fkey FOREIGN KEY(tenant_id, asset_id) REFERENCES asset (tenant_id, id),
   CONSTRAINT asset_document_model_id_fkey FOREIGN KEY(tenant_id, model_id) REFERENCES asset_model (tenant_id, id),
+  CONSTRAINT asset_document_sha256_fkey FOREIGN KEY(tenant_id, sha256) REFERENCES blob (tenant_id, sha256),
   CONSTRAINT asset_document_subject_check CHECK ((asset_id is null) <> (model_id is null))
 );
 
-CREATE INDEX asset_document_model_idx ON asset_document (tenant_id, model_id);
-
 CREATE INDEX asset_document_asset_idx ON asset_document (tenant_id, asset_id);
+
+CREATE INDEX asset_document_model_idx ON asset_document (tenant_id, model_id);
 
 CREATE TABLE failure (
   tenant_id UUID NOT NULL,
   id UUID NOT NULL,
+  rev BIGINT NOT NULL,
   asset_id UUID NOT NULL,
   failed_at TIMESTAMP WITH TIME ZONE,
   detected_at TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -794,9 +797,9 @@ CREATE TABLE checklist_assignment (
   CONSTRAINT checklist_assignment_something_check CHECK (num_nonnulls(asset_id, model_id, site_id, work_type_id) >= 1)
 );
 
-CREATE UNIQUE INDEX checklist_assignment_subject_key ON checklist_assignment (tenant_id, asset_id, model_id, site_id, work_type_id) NULLS NOT DISTINCT;
-
 CREATE INDEX checklist_assignment_work_type_idx ON checklist_assignment (tenant_id, work_type_id);
+
+CREATE UNIQUE INDEX checklist_assignment_subject_key ON checklist_assignment (tenant_id, asset_id, model_id, site_id, work_type_id) NULLS NOT DISTINCT;
 
 CREATE TABLE contract_asset (
   tenant_id UUID NOT NULL,
@@ -869,6 +872,7 @@ CREATE INDEX shift_during_idx ON shift USING gist (tenant_id, during);
 CREATE TABLE absence (
   tenant_id UUID NOT NULL,
   id UUID NOT NULL,
+  rev BIGINT NOT NULL,
   technician_id UUID NOT NULL,
   during TSTZRANGE NOT NULL,
   kind VARCHAR(20) NOT NULL,
@@ -876,7 +880,8 @@ CREATE TABLE absence (
   CONSTRAINT absence_pkey PRIMARY KEY (tenant_id, id),
   CONSTRAINT absence_technician_id_fkey FOREIGN KEY(tenant_id, technician_id) REFERENCES technician (tenant_id, id),
   CONSTRAINT absence_no_overlap EXCLUDE USING gist (tenant_id WITH =, technician_id WITH =, during WITH &&),
-  CONSTRAINT absence_during_check CHECK (not isempty(during) and not lower_inf(during))
+  CONSTRAINT absence_during_check CHECK (not isempty(during) and not lower_inf(during)),
+  CONSTRAINT absence_kind_word_check CHECK (kind in ('leave', 'sick', 'training', 'other'))
 );
 
 CREATE TABLE rate (
@@ -891,7 +896,9 @@ CREATE TABLE rate (
   CONSTRAINT rate_technician_id_fkey FOREIGN KEY(tenant_id, technician_id) REFERENCES technician (tenant_id, id),
   CONSTRAINT rate_kind_word_check CHECK (kind in ('labour', 'travel')),
   CONSTRAINT rate_amount_check CHECK (amount >= 0),
-  CONSTRAINT rate_no_overlap EXCLUDE USING gist (tenant_id WITH =, technician_id WITH =, kind WITH =, during WITH &&)
+  CONSTRAINT rate_during_check CHECK (not isempty(during)),
+  CONSTRAINT rate_no_overlap EXCLUDE USING gist (tenant_id WITH =, technician_id WITH =, kind WITH =, during WITH &&),
+  CONSTRAINT rate_company_no_overlap EXCLUDE USING gist (tenant_id WITH =, kind WITH =, during WITH &&) WHERE (technician_id is null)
 );
 
 CREATE INDEX rate_kind_idx ON rate (tenant_id, kind, technician_id);
@@ -932,11 +939,11 @@ CREATE TABLE service_request (
   CONSTRAINT service_request_merged_check CHECK ((status = 'merged') = (merged_into_id is not null))
 );
 
-CREATE INDEX service_request_status_idx ON service_request (tenant_id, status, reported_at);
+CREATE UNIQUE INDEX service_request_status_token_idx ON service_request (tenant_id, status_token_sha256) WHERE status_token_sha256 is not null;
 
 CREATE INDEX service_request_asset_idx ON service_request (tenant_id, asset_id, reported_at);
 
-CREATE UNIQUE INDEX service_request_status_token_idx ON service_request (tenant_id, status_token_sha256) WHERE status_token_sha256 is not null;
+CREATE INDEX service_request_status_idx ON service_request (tenant_id, status, reported_at);
 
 CREATE TABLE sync_device (
   tenant_id UUID NOT NULL,
@@ -968,6 +975,7 @@ CREATE TABLE meter_reading (
 CREATE TABLE outage (
   tenant_id UUID NOT NULL,
   id UUID NOT NULL,
+  rev BIGINT NOT NULL,
   asset_id UUID NOT NULL,
   failure_id UUID,
   during TSTZRANGE NOT NULL,
@@ -980,9 +988,9 @@ CREATE TABLE outage (
   CONSTRAINT outage_during_check CHECK (not isempty(during) and lower(during) is not null)
 );
 
-CREATE INDEX outage_failure_idx ON outage (tenant_id, failure_id);
-
 CREATE INDEX outage_during_idx ON outage USING gist (tenant_id, asset_id, during);
+
+CREATE INDEX outage_failure_idx ON outage (tenant_id, failure_id);
 
 CREATE TABLE movement (
   tenant_id UUID NOT NULL,
@@ -1006,15 +1014,16 @@ CREATE TABLE movement (
   CONSTRAINT movement_kind_word_check CHECK (kind in ('receipt', 'transfer', 'use', 'return', 'correction')),
   CONSTRAINT movement_quantity_check CHECK (quantity > 0),
   CONSTRAINT movement_places_check CHECK (from_place_id is distinct from to_place_id),
+  CONSTRAINT movement_direction_check CHECK (case kind when 'transfer' then from_place_id is not null and to_place_id is not null when 'use' then to_place_id is null when 'correction' then from_place_id is null or to_place_id is null else from_place_id is null end),
   CONSTRAINT movement_unit_cost_check CHECK (unit_cost >= 0),
   CONSTRAINT movement_source_source_id_key UNIQUE (tenant_id, source, source_id)
 );
 
 CREATE INDEX movement_part_idx ON movement (tenant_id, part_id, moved_at);
 
-CREATE INDEX movement_to_idx ON movement (tenant_id, to_place_id, part_id);
-
 CREATE INDEX movement_from_idx ON movement (tenant_id, from_place_id, part_id);
+
+CREATE INDEX movement_to_idx ON movement (tenant_id, to_place_id, part_id);
 
 CREATE TABLE request_attachment (
   tenant_id UUID NOT NULL,
@@ -1106,21 +1115,21 @@ CREATE TABLE work_order (
   CONSTRAINT work_order_priority_check CHECK (priority between 1 and 5)
 );
 
-CREATE INDEX work_order_failure_idx ON work_order (tenant_id, failure_id);
-
 CREATE INDEX work_order_contract_idx ON work_order (tenant_id, contract_id, reported_at);
 
 CREATE INDEX work_order_site_idx ON work_order (tenant_id, site_id);
 
 CREATE INDEX work_order_asset_idx ON work_order (tenant_id, asset_id, reported_at);
 
-CREATE INDEX work_order_request_idx ON work_order (tenant_id, request_id);
-
 CREATE INDEX work_order_status_idx ON work_order (tenant_id, status, restore_by);
+
+CREATE INDEX work_order_request_idx ON work_order (tenant_id, request_id);
 
 CREATE INDEX work_order_customer_idx ON work_order (tenant_id, customer_id, reported_at);
 
 CREATE INDEX work_order_reported_idx ON work_order (tenant_id, reported_at, id);
+
+CREATE INDEX work_order_failure_idx ON work_order (tenant_id, failure_id);
 
 CREATE TABLE waiver (
   tenant_id UUID NOT NULL,
@@ -1193,11 +1202,11 @@ CREATE TABLE cost_line (
   CONSTRAINT cost_line_kind_word_check CHECK (kind in ('labour', 'travel', 'parts', 'contractor', 'other'))
 );
 
+CREATE INDEX cost_line_contract_idx ON cost_line (tenant_id, contract_id, posted_on);
+
 CREATE INDEX cost_line_work_order_idx ON cost_line (tenant_id, work_order_id);
 
 CREATE INDEX cost_line_asset_idx ON cost_line (tenant_id, asset_id, posted_on);
-
-CREATE INDEX cost_line_contract_idx ON cost_line (tenant_id, contract_id, posted_on);
 
 CREATE TABLE visit (
   tenant_id UUID NOT NULL,
@@ -1233,9 +1242,9 @@ CREATE TABLE visit (
   CONSTRAINT visit_window_check CHECK (window_ends_at is null or window_ends_at >= window_starts_at)
 );
 
-CREATE INDEX visit_work_order_idx ON visit (tenant_id, work_order_id);
-
 CREATE INDEX visit_technician_idx ON visit (tenant_id, technician_id, planned_starts_at);
+
+CREATE INDEX visit_work_order_idx ON visit (tenant_id, work_order_id);
 
 CREATE TABLE clock (
   tenant_id UUID NOT NULL,
@@ -1249,9 +1258,9 @@ CREATE TABLE clock (
   started_at TIMESTAMP WITH TIME ZONE NOT NULL,
   due_at TIMESTAMP WITH TIME ZONE,
   stopped_at TIMESTAMP WITH TIME ZONE,
-  stopped_lo_at TIMESTAMP WITH TIME ZONE,
-  stopped_hi_at TIMESTAMP WITH TIME ZONE,
   elapsed_s INTEGER NOT NULL,
+  stops JSONB NOT NULL,
+  retargets JSONB NOT NULL,
   state VARCHAR(12) NOT NULL,
   CONSTRAINT clock_pkey PRIMARY KEY (tenant_id, id),
   CONSTRAINT clock_work_order_id_fkey FOREIGN KEY(tenant_id, work_order_id) REFERENCES work_order (tenant_id, id),
@@ -1259,8 +1268,7 @@ CREATE TABLE clock (
   CONSTRAINT clock_calendar_version_id_fkey FOREIGN KEY(tenant_id, calendar_version_id) REFERENCES calendar_version (tenant_id, id),
   CONSTRAINT clock_work_order_id_kind_key UNIQUE (tenant_id, work_order_id, kind),
   CONSTRAINT clock_kind_check CHECK (kind in ('response', 'restoration')),
-  CONSTRAINT clock_target_check CHECK (target_s > 0),
-  CONSTRAINT clock_stopped_check CHECK (stopped_lo_at is null or stopped_lo_at <= stopped_hi_at)
+  CONSTRAINT clock_target_check CHECK (target_s > 0)
 );
 
 CREATE INDEX clock_due_idx ON clock (tenant_id, due_at);
