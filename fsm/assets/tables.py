@@ -5,7 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import LargeBinary
+from sqlalchemy import ForeignKeyConstraint, LargeBinary
 from sqlalchemy.dialects.postgresql import TSTZRANGE, Range
 from sqlmodel import Field, SQLModel
 
@@ -21,7 +21,7 @@ from fsm.database import (
     refusal,
     unique,
 )
-from fsm.problems import Conflict
+from fsm.problems import Conflict, Invalid
 
 
 class PassportStatus(StrEnum):
@@ -192,6 +192,7 @@ class AssetDocument(Row, table=True):
     __table_args__ = (
         link("asset_id", "asset"),
         link("model_id", "asset_model"),
+        ForeignKeyConstraint(["tenant_id", "sha256"], ["blob.tenant_id", "blob.sha256"]),
         check("subject", "(asset_id is null) <> (model_id is null)"),
         lookup("asset_document_model_idx", "model_id"),
         lookup("asset_document_asset_idx", "asset_id"),
@@ -206,10 +207,11 @@ class AssetDocument(Row, table=True):
     added_at: datetime = instant()
 
 
-class Failure(Row, table=True):
+class Failure(Revised, table=True):
     """The event of failing, apart from the outage interval. Mode, mechanism and cause are separate codes.
 
-    `restored_at` is when the function was back, which is not when a job was closed.
+    `restored_at` is when the function was back, which is not when a job was closed. `exclusion` is the code
+    of the reason why figures leave it out.
     """
 
     __table_args__ = (
@@ -232,8 +234,11 @@ class Failure(Row, table=True):
     source_id: str | None = Field(default=None, max_length=200)
 
 
-class Outage(Row, table=True):
-    """The interval an asset was down or degraded; open while its upper end is unbounded."""
+class Outage(Revised, table=True):
+    """The interval an asset was down or degraded; open while its upper end is unbounded.
+
+    The outage that a failure keeps for itself has the failure's own id (see `failures`).
+    """
 
     model_config = {"arbitrary_types_allowed": True}
     __table_args__ = (
@@ -257,5 +262,15 @@ refusal("identifier_scheme_value_key", Conflict, "Another asset already carries 
 refusal("meter_asset_id_code_key", Conflict, "This asset already has a meter with this code.")
 refusal(
     "meter_reading_meter_id_read_at_key", Conflict, "There is already a reading at this instant."
+)
+refusal("asset_site_id_customer_id_fkey", Invalid, "This site belongs to another customer.")
+refusal("asset_document_sha256_fkey", Invalid, "There are no stored bytes with this SHA-256.")
+refusal("failure_order_check", Invalid, "A failure is detected when it happens or later.")
+refusal("failure_restored_check", Invalid, "A failure is restored after it was detected.")
+refusal("asset_service_check", Invalid, "An asset is retired after it went into service.")
+refusal(
+    "asset_model_manufacturer_name_key",
+    Conflict,
+    "There is already a model of this name by this manufacturer.",
 )
 refusal("failure_source_source_id_key", Conflict, "This failure has already been imported.")

@@ -23,7 +23,7 @@ from fsm.database import (
     refusal,
     unique,
 )
-from fsm.problems import Conflict
+from fsm.problems import Conflict, Invalid
 
 
 class ContractKind(StrEnum):
@@ -98,8 +98,9 @@ class ServiceLevelVersion(Row, table=True):
 class Contract(Revised, table=True):
     """Which work is promised to a customer, from when to when, and who pays for which kind of cost.
 
-    `covers` is {"request_classes": [...], "maintenance": [...], "work_types": [codes] or null};
-    `payers` is {"labour": …, "travel": …, "parts": …} with manufacturer, contract, customer or goodwill.
+    `covers` and `payers` are in the shapes of `coverage`: which classes of request, kinds of maintenance and
+    types of work, for the listed assets or all of the customer's; and the payer of each kind of cost.
+    Both days belong to the contract, in the zone of the site where the work is.
     """
 
     __table_args__ = (
@@ -149,5 +150,8 @@ refusal(
     Conflict,
     "This contract already covers the asset on some of those days.",
 )
+refusal("contract_period_check", Invalid, "A contract ends on the day it starts or later.")
+refusal("contract_customer_id_fkey", Invalid, "There is no such customer.")
+refusal("contract_service_level_id_fkey", Invalid, "There is no such service level.")
 refusal("calendar_code_key", Conflict, "There is already a calendar with this code.")
 refusal("service_level_code_key", Conflict, "There is already a service level with this code.")
