@@ -67,6 +67,7 @@ def test_a_line_for_several_assets_is_divided_by_weight_and_the_rest_is_unalloca
     ("amount", "weights", "currency", "parts"),
     [
         ("0.05", (1, 1), "EUR", ("0.03", "0.02")),
+        ("0.05", (1, 3), "EUR", ("0.01", "0.04")),
         ("-0.05", (1, 1), "EUR", ("-0.03", "-0.02")),
         ("100", (1, 1, 1), "JPY", ("34", "33", "33")),
         ("1", (1, 1, 1), "KWD", ("0.334", "0.333", "0.333")),

@@ -77,6 +77,11 @@ def test_disputed_promises_are_left_out_and_bound_the_value():
     assert (figure.extremes.low, figure.extremes.high) == (0.25, 0.75)
 
 
+def test_a_promise_kept_early_counts_before_it_is_due():
+    at_noon = Period(h(0), h(24), h(12))
+    assert sla_share([promise("kept", ClockState.MET, 20)], at_noon).value == 1
+
+
 def test_nothing_due_is_null_and_not_fully_compliant():
     figure = sla_share([promise("running", ClockState.RUNNING, 20)], WINDOW)
     assert (figure.value, figure.null_reason) == (None, NullReason.NOTHING_DUE)
