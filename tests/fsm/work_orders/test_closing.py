@@ -342,6 +342,24 @@ def test_a_rule_cannot_ask_for_more_photos_than_the_sheet_takes() -> None:
     assert len(verdict(template, Facts(1)).unmet) == 2
 
 
+@pytest.mark.parametrize(("asked", "photos"), [("0.2", 1), ("1.0", 1), ("1.5", 2), ("-3.0", 0)])
+def test_a_broken_count_of_photos_is_rounded_up(asked: str, photos: int) -> None:
+    items = [{"id": "c", "kind": "photo", "photos_required": asked}]
+    template = publish({"template_id": "t", "version": 1, "items": items})
+    assert demands(template, Facts(1))["c"].photos == photos
+
+
+@pytest.mark.parametrize(
+    ("reading", "met"),
+    [(100, True), (99.9, False), ({"value": 3, "rollover": True}, True), ({"value": 3}, False)],
+)
+def test_a_meter_may_stand_still_but_not_run_backwards(reading: Any, met: bool) -> None:
+    items = [{"id": "h", "kind": "meter", "meter": "hours"}]
+    template = publish({"template_id": "t", "version": 1, "items": items})
+    facts = Facts(1, "v", (Answer("h", "v", reading),), last_readings={"hours": 100.0})
+    assert verdict(template, facts).met is met
+
+
 def test_the_largest_sheet_is_judged_with_one_binding_of_its_values() -> None:
     items = [
         {"id": f"i{n}", "kind": "number", "required_if": f"has(answers.i{n - 1})" if n else "true"}
