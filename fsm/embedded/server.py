@@ -5,6 +5,7 @@ when that thread ends in whatever way, kill -9 included (`launch.py`). It sits i
 own: Ctrl-C reaches the program alone, which stops the server when it has finished with it.
 """
 
+import fcntl
 import os
 import signal
 import socket
@@ -119,6 +120,8 @@ class EmbeddedPostgres:
                     break
             self._process = None
         if self._lock is not None:
+            # Not by closing alone: a child that this program has forked may hold a copy.
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
             os.close(self._lock)
             self._lock = None
 

@@ -1,5 +1,6 @@
 """The private PostgreSQL: nothing to install, nothing left behind, refusals in one sentence."""
 
+import multiprocessing
 import os
 import shutil
 import signal
@@ -248,6 +249,20 @@ def test_a_second_server_over_the_same_data_is_refused_in_a_sentence(data_dir: P
         with pytest.raises(EmbeddedPostgresError, match=f"in use by process {os.getpid()};"):
             EmbeddedPostgres(data_dir).start()
         assert first.pid is not None
+
+
+def test_a_stopped_server_gives_the_data_free_though_a_fork_of_the_program_lives_on(
+    data_dir: Path,
+) -> None:
+    with EmbeddedPostgres(data_dir):
+        fork = multiprocessing.get_context("fork").Process(target=time.sleep, args=[60])
+        fork.start()
+    try:
+        with EmbeddedPostgres(data_dir) as server:
+            assert server.pid is not None
+    finally:
+        fork.kill()
+        fork.join()
 
 
 def test_data_of_another_major_version_is_refused_in_a_sentence(data_dir: Path) -> None:
