@@ -251,6 +251,7 @@ def test_a_second_server_over_the_same_data_is_refused_in_a_sentence(data_dir: P
         assert first.pid is not None
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_stopped_server_gives_the_data_free_though_a_fork_of_the_program_lives_on(
     data_dir: Path,
 ) -> None:
