@@ -30,6 +30,7 @@ EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 READ_SIZE = 1 << 20
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_MOST_CHUNKS = 1_000
 
 # Our own threads: an fsync or a slow S3 server must not keep others of the default pool (name
 # resolution, password hashing) waiting.
@@ -260,18 +261,25 @@ class Pieces:
         self.cut: Exception | None = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        pending = bytearray()
+        pending: list[memoryview] = []
+        missing = self._size  # bytes until the next piece is whole
         arrived = 0
         while (chunk := await self._next()) is not None:
             arrived += len(chunk)
             if self._room is not None and arrived > self._room:
                 raise LongerThanDeclared("More bytes came than the upload's declared length.")
-            pending += chunk
-            while len(pending) >= self._size:
-                yield bytes(memoryview(pending)[: self._size])
-                del pending[: self._size]
+            rest = memoryview(chunk)
+            while len(rest) >= missing:
+                yield b"".join((*pending, rest[:missing]))
+                rest, missing = rest[missing:], self._size
+                pending.clear()
+            if rest:
+                pending.append(rest)
+                missing -= len(rest)
+            if len(pending) > _MOST_CHUNKS:  # bytes that come one by one would each cost 200
+                pending = [memoryview(b"".join(pending))]
         if pending:
-            yield bytes(pending)
+            yield b"".join(pending)
 
     async def _next(self) -> bytes | None:
         try:

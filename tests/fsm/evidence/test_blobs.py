@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fsm.evidence.blobs import (
     EMPTY_SHA256,
     BlobStore,
     LongerThanDeclared,
     NoSuchBlob,
+    Pieces,
     StagedBytesMissing,
     WrongBytes,
     read_all,
@@ -249,3 +252,22 @@ async def test_a_cancelled_request_leaves_an_upload_that_can_go_on(
         await request
     await store.append(tenant, upload, 0, body(CONTENT))
     assert (await store.finish(tenant, upload, SHA256, len(CONTENT))).size == len(CONTENT)
+
+
+@given(st.lists(st.binary(max_size=40), max_size=30), st.integers(1, 50))
+def test_a_body_is_regrouped_without_losing_or_turning_a_byte(
+    chunks: list[bytes], size: int
+) -> None:
+    async def regrouped() -> list[bytes]:
+        return [piece async for piece in Pieces(body(*chunks), size, None)]
+
+    pieces = asyncio.run(regrouped())
+    assert b"".join(pieces) == b"".join(chunks)
+    assert all(len(piece) == size for piece in pieces[:-1])
+    assert all(0 < len(piece) <= size for piece in pieces)
+
+
+async def test_bytes_that_come_one_by_one_are_gathered() -> None:
+    content = bytes(range(256)) * 20
+    pieces = Pieces(body(*in_slices(content, 1)), 3_000, None)
+    assert [len(piece) async for piece in pieces] == [3_000, 2_120]
