@@ -8,8 +8,6 @@ Everything said here goes to standard error; standard output belongs to the comm
 Standard library only. The first lines also run on old Pythons, to say that they are too old.
 """
 
-from __future__ import annotations
-
 import sys
 
 if sys.version_info < (3, 11):  # noqa: UP036 (this is where older ones are told)

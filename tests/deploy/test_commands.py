@@ -64,7 +64,7 @@ def test_the_version_is_checked_before_anything_new_is_imported() -> None:
     body = ast.parse((DEPLOY / "environment.py").read_text()).body
     check = next(place for place, node in enumerate(body) if isinstance(node, ast.If))
     before = [ast.unparse(node) for node in body[1:check]]
-    assert before == ["from __future__ import annotations", "import sys"]
+    assert before == ["import sys"]
 
 
 def test_a_python_without_venv_says_how_to_get_it(
