@@ -32,7 +32,8 @@ def test_packages_run_nothing_when_they_are_entered() -> None:
     """What an `__init__` imports comes with every rule beside it, and the linter does not see it."""
     entered = [
         *(CHECKOUT / package / "__init__.py" for package in ("scheduler", "mobile_api", "reports")),
-        *(CHECKOUT / "fsm").rglob("__init__.py"),
+        CHECKOUT / "fsm" / "__init__.py",
+        *(CHECKOUT / "fsm").glob("*/__init__.py"),
     ]
     for path in entered:
         if path.parent.name != "embedded":  # it holds no rules, and is one thing in several files
