@@ -31,6 +31,14 @@ class PassportStatus(StrEnum):
     FORWARDED = "forwarded"
 
 
+class LabelReason(StrEnum):
+    """Why somebody says that a label is wrong."""
+
+    OTHER_MACHINE = "other_machine"
+    UNREADABLE = "unreadable"
+    OTHER = "other"
+
+
 class OutageCause(StrEnum):
     """Why an asset was down; where causes overlap, the first of failure, operational, planned counts."""
 
@@ -145,15 +153,28 @@ class PassportScan(Row, table=True):
 
 
 class LabelComplaint(Row, table=True):
-    """Somebody said that a label is wrong: the sticker of another machine, or a dead code."""
+    """Somebody said that a label is wrong: the sticker of another machine, or a dead code.
+
+    `code` is what stood on the label, known to us or not; the visitor's address is kept as a keyed hash.
+    """
 
     __tablename__ = "label_complaint"
-    __table_args__ = (lookup("label_complaint_code_idx", "code"),)
+    __table_args__ = (
+        one_of("reason", LabelReason),
+        lookup("label_complaint_code_idx", "code", "received_at"),
+        lookup("label_complaint_visitor_idx", "visitor", "received_at"),
+        check("settled", "(settled_at is null) = (settled_by is null)"),
+    )
     code: str = Field(max_length=255)
+    asset_id: UUID | None = None
+    reason: str = Field(default=LabelReason.OTHER, max_length=20)
     text: str = ""
+    contact_phone: str = ""
+    visitor: str = Field(default="", max_length=64)
     received_at: datetime = instant()
     settled_at: datetime | None = instant(nullable=True, default=None)
     settled_by: UUID | None = None
+    settlement: str = ""
 
 
 class Meter(Revised, table=True):

@@ -19,7 +19,8 @@ class DirectoryKind(StrEnum):
     TENANT = "tenant"
     LOGIN = "login"
     PASSPORT = "passport"
-    IDENTIFIER = "identifier"
+    PASSPORT_HOST = "passport_host"
+    GS1_PREFIX = "gs1_prefix"
 
 
 class Directory(SQLModel, table=True):

@@ -61,7 +61,8 @@ class Counter(SQLModel, table=True):
 class ServiceRequest(Revised, table=True):
     """What a caller reports. `merged_into_id` names the request that it was added to.
 
-    `status_token_sha256` is the hash of the link under which the caller follows it.
+    `status_token_sha256` is the hash of the link under which the caller follows it. `passport_code` is what
+    was scanned and `visitor` a keyed hash of the scanner's address: limits are counted over both.
     """
 
     __tablename__ = "service_request"
@@ -78,6 +79,9 @@ class ServiceRequest(Revised, table=True):
         check("merged", "(status = 'merged') = (merged_into_id is not null)"),
         lookup("service_request_asset_idx", "asset_id", "reported_at"),
         lookup("service_request_status_idx", "status", "reported_at"),
+        lookup("service_request_visitor_idx", "visitor", "reported_at"),
+        lookup("service_request_passport_code_idx", "passport_code", "reported_at"),
+        lookup("service_request_merged_into_idx", "merged_into_id"),
         Index(
             "service_request_status_token_idx",
             "tenant_id",
@@ -101,9 +105,11 @@ class ServiceRequest(Revised, table=True):
     language: str = Field(default="en", max_length=10)
     reported_at: datetime = instant()
     acknowledged_at: datetime | None = instant(nullable=True, default=None)
+    decline_reason: str = ""
     merged_into_id: UUID | None = None
     status_token_sha256: bytes | None = Field(default=None, sa_type=LargeBinary)
     status_link_expires_at: datetime | None = instant(nullable=True, default=None)
+    passport_code: str | None = Field(default=None, max_length=255)
     visitor: str = Field(default="", max_length=64)
 
 
@@ -299,7 +305,8 @@ class Pause(Row, table=True):
 class Clock(Row, table=True):
     """A service-level clock of a job, with the versions that it was started under.
 
-    `due_at` is null while the clock stands still; stop bounds come from the field's time bounds.
+    `due_at` is null while the clock stands still. `stops` is [{"stopped": [at, lo, hi], "reopened": …}] with
+    the bounds of field times; `retargets` is [{"since_at": …, "target_s": …}]; `service_hours` reads both.
     """
 
     __table_args__ = (
@@ -309,7 +316,6 @@ class Clock(Row, table=True):
         unique("work_order_id", "kind"),
         check("kind", "kind in ('response', 'restoration')"),
         check("target", "target_s > 0"),
-        check("stopped", "stopped_lo_at is null or stopped_lo_at <= stopped_hi_at"),
         lookup("clock_due_idx", "due_at"),
     )
     work_order_id: UUID
@@ -321,9 +327,9 @@ class Clock(Row, table=True):
     started_at: datetime = instant()
     due_at: datetime | None = instant(nullable=True, default=None)
     stopped_at: datetime | None = instant(nullable=True, default=None)
-    stopped_lo_at: datetime | None = instant(nullable=True, default=None)
-    stopped_hi_at: datetime | None = instant(nullable=True, default=None)
     elapsed_s: int = 0
+    stops: list[dict[str, Any]] = document(default_factory=list)
+    retargets: list[dict[str, Any]] = document(default_factory=list)
     state: str = Field(default="running", max_length=12)
 
 

@@ -37,14 +37,23 @@ CREATE TABLE label_complaint (
   tenant_id UUID NOT NULL,
   id UUID NOT NULL,
   code VARCHAR(255) NOT NULL,
+  asset_id UUID,
+  reason VARCHAR(20) NOT NULL,
   text VARCHAR NOT NULL,
+  contact_phone VARCHAR NOT NULL,
+  visitor VARCHAR(64) NOT NULL,
   received_at TIMESTAMP WITH TIME ZONE NOT NULL,
   settled_at TIMESTAMP WITH TIME ZONE,
   settled_by UUID,
-  CONSTRAINT label_complaint_pkey PRIMARY KEY (tenant_id, id)
+  settlement VARCHAR NOT NULL,
+  CONSTRAINT label_complaint_pkey PRIMARY KEY (tenant_id, id),
+  CONSTRAINT label_complaint_reason_word_check CHECK (reason in ('other_machine', 'unreadable', 'other')),
+  CONSTRAINT label_complaint_settled_check CHECK ((settled_at is null) = (settled_by is null))
 );
 
-CREATE INDEX label_complaint_code_idx ON label_complaint (tenant_id, code);
+CREATE INDEX label_complaint_visitor_idx ON label_complaint (tenant_id, visitor, received_at);
+
+CREATE INDEX label_complaint_code_idx ON label_complaint (tenant_id, code, received_at);
 
 CREATE TABLE work_type (
   tenant_id UUID NOT NULL,
@@ -181,9 +190,9 @@ CREATE TABLE upload (
   CONSTRAINT upload_received_check CHECK (received >= 0 and (length is null or received <= length))
 );
 
-CREATE INDEX upload_photo_idx ON upload (tenant_id, photo_id);
-
 CREATE INDEX upload_expires_idx ON upload (tenant_id, expires_at);
+
+CREATE INDEX upload_photo_idx ON upload (tenant_id, photo_id);
 
 CREATE TABLE receipt (
   tenant_id UUID NOT NULL,
@@ -229,7 +238,7 @@ CREATE TABLE directory (
   key_hash BYTEA NOT NULL,
   tenant_id UUID NOT NULL,
   CONSTRAINT directory_pkey PRIMARY KEY (kind, key_hash),
-  CONSTRAINT directory_kind_word_check CHECK (kind in ('tenant', 'login', 'passport', 'identifier'))
+  CONSTRAINT directory_kind_word_check CHECK (kind in ('tenant', 'login', 'passport', 'passport_host', 'gs1_prefix'))
 );
 
 CREATE INDEX directory_tenant_idx ON directory (tenant_id, kind);
@@ -296,11 +305,11 @@ CREATE TABLE sync_row (
 )
  WITH (fillfactor = 70);
 
-CREATE INDEX sync_row_object_idx ON sync_row (tenant_id, coll, id);
-
 CREATE INDEX sync_row_unstamped_idx ON sync_row (tenant_id) WHERE seq is null;
 
 CREATE INDEX sync_row_seq_idx ON sync_row (tenant_id, scope, seq) WHERE seq is not null;
+
+CREATE INDEX sync_row_object_idx ON sync_row (tenant_id, coll, id);
 
 CREATE TABLE intent (
   tenant_id UUID NOT NULL,
@@ -319,9 +328,9 @@ CREATE TABLE intent (
   CONSTRAINT intent_status_word_check CHECK (status in ('applied', 'duplicate', 'waiting', 'rejected', 'quarantined'))
 );
 
-CREATE INDEX intent_device_idx ON intent (tenant_id, device_id, device_seq);
-
 CREATE INDEX intent_waiting_idx ON intent (tenant_id, received_at) WHERE status in ('waiting', 'quarantined');
+
+CREATE INDEX intent_device_idx ON intent (tenant_id, device_id, device_seq);
 
 CREATE TABLE plan_run (
   tenant_id UUID NOT NULL,
@@ -535,11 +544,11 @@ CREATE TABLE asset (
   CONSTRAINT asset_service_check CHECK (retired_at is null or retired_at > in_service_from)
 );
 
+CREATE INDEX asset_site_idx ON asset (tenant_id, site_id);
+
 CREATE INDEX asset_parent_idx ON asset (tenant_id, parent_id);
 
 CREATE INDEX asset_customer_idx ON asset (tenant_id, customer_id);
-
-CREATE INDEX asset_site_idx ON asset (tenant_id, site_id);
 
 CREATE INDEX asset_model_idx ON asset (tenant_id, model_id);
 
@@ -713,9 +722,9 @@ CREATE TABLE passport (
   CONSTRAINT passport_forwarded_check CHECK ((status = 'forwarded') = (forward_url is not null))
 );
 
-CREATE INDEX passport_batch_idx ON passport (tenant_id, batch);
-
 CREATE INDEX passport_asset_idx ON passport (tenant_id, asset_id);
+
+CREATE INDEX passport_batch_idx ON passport (tenant_id, batch);
 
 CREATE TABLE meter (
   tenant_id UUID NOT NULL,
@@ -749,9 +758,9 @@ CREATE TABLE asset_document (
   CONSTRAINT asset_document_subject_check CHECK ((asset_id is null) <> (model_id is null))
 );
 
-CREATE INDEX asset_document_asset_idx ON asset_document (tenant_id, asset_id);
-
 CREATE INDEX asset_document_model_idx ON asset_document (tenant_id, model_id);
+
+CREATE INDEX asset_document_asset_idx ON asset_document (tenant_id, asset_id);
 
 CREATE TABLE failure (
   tenant_id UUID NOT NULL,
@@ -774,9 +783,9 @@ CREATE TABLE failure (
   CONSTRAINT failure_source_source_id_key UNIQUE (tenant_id, source, source_id)
 );
 
-CREATE INDEX failure_asset_idx ON failure (tenant_id, asset_id, detected_at);
-
 CREATE INDEX failure_restored_idx ON failure (tenant_id, restored_at);
+
+CREATE INDEX failure_asset_idx ON failure (tenant_id, asset_id, detected_at);
 
 CREATE TABLE checklist_assignment (
   tenant_id UUID NOT NULL,
@@ -922,9 +931,11 @@ CREATE TABLE service_request (
   language VARCHAR(10) NOT NULL,
   reported_at TIMESTAMP WITH TIME ZONE NOT NULL,
   acknowledged_at TIMESTAMP WITH TIME ZONE,
+  decline_reason VARCHAR NOT NULL,
   merged_into_id UUID,
   status_token_sha256 BYTEA,
   status_link_expires_at TIMESTAMP WITH TIME ZONE,
+  passport_code VARCHAR(255),
   visitor VARCHAR(64) NOT NULL,
   CONSTRAINT service_request_pkey PRIMARY KEY (tenant_id, id),
   CONSTRAINT service_request_number_key UNIQUE (tenant_id, number),
@@ -939,11 +950,17 @@ CREATE TABLE service_request (
   CONSTRAINT service_request_merged_check CHECK ((status = 'merged') = (merged_into_id is not null))
 );
 
-CREATE UNIQUE INDEX service_request_status_token_idx ON service_request (tenant_id, status_token_sha256) WHERE status_token_sha256 is not null;
+CREATE INDEX service_request_visitor_idx ON service_request (tenant_id, visitor, reported_at);
+
+CREATE INDEX service_request_status_idx ON service_request (tenant_id, status, reported_at);
+
+CREATE INDEX service_request_merged_into_idx ON service_request (tenant_id, merged_into_id);
 
 CREATE INDEX service_request_asset_idx ON service_request (tenant_id, asset_id, reported_at);
 
-CREATE INDEX service_request_status_idx ON service_request (tenant_id, status, reported_at);
+CREATE UNIQUE INDEX service_request_status_token_idx ON service_request (tenant_id, status_token_sha256) WHERE status_token_sha256 is not null;
+
+CREATE INDEX service_request_passport_code_idx ON service_request (tenant_id, passport_code, reported_at);
 
 CREATE TABLE sync_device (
   tenant_id UUID NOT NULL,
@@ -1019,9 +1036,9 @@ CREATE TABLE movement (
   CONSTRAINT movement_source_source_id_key UNIQUE (tenant_id, source, source_id)
 );
 
-CREATE INDEX movement_part_idx ON movement (tenant_id, part_id, moved_at);
-
 CREATE INDEX movement_from_idx ON movement (tenant_id, from_place_id, part_id);
+
+CREATE INDEX movement_part_idx ON movement (tenant_id, part_id, moved_at);
 
 CREATE INDEX movement_to_idx ON movement (tenant_id, to_place_id, part_id);
 
@@ -1115,21 +1132,21 @@ CREATE TABLE work_order (
   CONSTRAINT work_order_priority_check CHECK (priority between 1 and 5)
 );
 
-CREATE INDEX work_order_contract_idx ON work_order (tenant_id, contract_id, reported_at);
-
-CREATE INDEX work_order_site_idx ON work_order (tenant_id, site_id);
-
-CREATE INDEX work_order_asset_idx ON work_order (tenant_id, asset_id, reported_at);
+CREATE INDEX work_order_request_idx ON work_order (tenant_id, request_id);
 
 CREATE INDEX work_order_status_idx ON work_order (tenant_id, status, restore_by);
 
-CREATE INDEX work_order_request_idx ON work_order (tenant_id, request_id);
+CREATE INDEX work_order_site_idx ON work_order (tenant_id, site_id);
 
 CREATE INDEX work_order_customer_idx ON work_order (tenant_id, customer_id, reported_at);
 
 CREATE INDEX work_order_reported_idx ON work_order (tenant_id, reported_at, id);
 
 CREATE INDEX work_order_failure_idx ON work_order (tenant_id, failure_id);
+
+CREATE INDEX work_order_contract_idx ON work_order (tenant_id, contract_id, reported_at);
+
+CREATE INDEX work_order_asset_idx ON work_order (tenant_id, asset_id, reported_at);
 
 CREATE TABLE waiver (
   tenant_id UUID NOT NULL,
@@ -1202,11 +1219,11 @@ CREATE TABLE cost_line (
   CONSTRAINT cost_line_kind_word_check CHECK (kind in ('labour', 'travel', 'parts', 'contractor', 'other'))
 );
 
+CREATE INDEX cost_line_asset_idx ON cost_line (tenant_id, asset_id, posted_on);
+
 CREATE INDEX cost_line_contract_idx ON cost_line (tenant_id, contract_id, posted_on);
 
 CREATE INDEX cost_line_work_order_idx ON cost_line (tenant_id, work_order_id);
-
-CREATE INDEX cost_line_asset_idx ON cost_line (tenant_id, asset_id, posted_on);
 
 CREATE TABLE visit (
   tenant_id UUID NOT NULL,
@@ -1242,9 +1259,9 @@ CREATE TABLE visit (
   CONSTRAINT visit_window_check CHECK (window_ends_at is null or window_ends_at >= window_starts_at)
 );
 
-CREATE INDEX visit_technician_idx ON visit (tenant_id, technician_id, planned_starts_at);
-
 CREATE INDEX visit_work_order_idx ON visit (tenant_id, work_order_id);
+
+CREATE INDEX visit_technician_idx ON visit (tenant_id, technician_id, planned_starts_at);
 
 CREATE TABLE clock (
   tenant_id UUID NOT NULL,
