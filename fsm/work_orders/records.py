@@ -69,7 +69,7 @@ class Answer(Row, table=True):
     work_order_id: UUID
     visit_id: UUID
     item: str = Field(max_length=64)
-    value: Any = Field(default=None, sa_type=JSONB)  # type: ignore[call-overload]
+    value: Any = Field(default=None, sa_type=JSONB)
     answered_at: datetime = instant()
     received_at: datetime = instant()
     device_id: UUID | None = None

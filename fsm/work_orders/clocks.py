@@ -1,0 +1,251 @@
+"""A job's service-level clocks as rows: started under pinned versions, recomputed after every change.
+
+The arithmetic is `fsm.contracts.service_hours`; a due instant is recomputed from history, never edited.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlmodel import col, select
+
+from fsm import events
+from fsm.actors import Actor
+from fsm.catalogue.tables import Reason
+from fsm.contracts.opening_hours import Calendar, calendar_from_json
+from fsm.contracts.service_hours import (
+    ClockHistory,
+    ClockPause,
+    ClockReading,
+    ClockState,
+    ClockStop,
+    Moment,
+    NeverDue,
+    Retarget,
+    ServiceHours,
+    read_clock,
+)
+from fsm.contracts.service_levels import (
+    ClockKind,
+    ServiceLevel,
+    StopsAt,
+    service_level_from_json,
+)
+from fsm.contracts.tables import CalendarVersion, ServiceLevelVersion
+from fsm.database import Session
+from fsm.events import Occurrence
+from fsm.work_orders.tables import Clock, Pause, Review, WorkOrder
+
+
+async def start_clocks(
+    session: Session,
+    actor: Actor,
+    work_order: WorkOrder,
+    now: datetime,
+) -> None:
+    """Start response and restoration at the report, under the versions that the work order has pinned."""
+    if work_order.service_level_version_id is None or work_order.calendar_version_id is None:
+        return
+    level, _ = await _policy(session, work_order)
+    for kind in ClockKind:
+        target = level.target(kind, work_order.priority)
+        if target is not None:
+            session.add(
+                Clock(
+                    tenant_id=actor.tenant_id,
+                    work_order_id=work_order.id,
+                    kind=kind,
+                    service_level_version_id=work_order.service_level_version_id,
+                    calendar_version_id=work_order.calendar_version_id,
+                    zone=work_order.zone,
+                    target_s=target.target_s,
+                    started_at=work_order.reported_at,
+                )
+            )
+    await session.flush()
+    await refresh_clocks(session, actor, work_order, now)
+
+
+async def stop_clocks(
+    session: Session,
+    actor: Actor,
+    work_order: WorkOrder,
+    happened: StopsAt,
+    occurred: Occurrence,
+    now: datetime,
+) -> None:
+    """Stop the running clocks whose promise `happened` fulfils, and recompute."""
+    clocks = await _lock_clocks(session, work_order)
+    if not clocks:
+        return
+    level, _ = await _policy(session, work_order)
+    for clock in clocks:
+        target = level.target(ClockKind(clock.kind), work_order.priority)
+        is_open = not clock.stops or clock.stops[-1].get("reopened") is not None
+        if target is not None and target.stops_at == happened and is_open:
+            clock.stops = [*clock.stops, {"stopped": _bounds(occurred), "reopened": None}]
+    await refresh_clocks(session, actor, work_order, now)
+
+
+async def reopen_clocks(
+    session: Session, actor: Actor, work_order: WorkOrder, occurred: Occurrence, now: datetime
+) -> None:
+    """Let the restoration clock run again after a job was reopened, as the policy has it."""
+    for clock in await _lock_clocks(session, work_order):
+        if clock.kind == ClockKind.RESTORATION and clock.stops and not clock.stops[-1]["reopened"]:
+            last = {**clock.stops[-1], "reopened": _bounds(occurred)}
+            clock.stops = [*clock.stops[:-1], last]
+    await refresh_clocks(session, actor, work_order, now)
+
+
+async def retarget_clocks(
+    session: Session, actor: Actor, work_order: WorkOrder, since_at: datetime, now: datetime
+) -> None:
+    """Measure the clocks against the targets of the work order's present priority from `since_at` on."""
+    clocks = await _lock_clocks(session, work_order)
+    if not clocks:
+        return
+    level, _ = await _policy(session, work_order)
+    for clock in clocks:
+        target = level.target(ClockKind(clock.kind), work_order.priority)
+        if target is not None:
+            entry = {"since_at": since_at.isoformat(), "target_s": target.target_s}
+            clock.retargets = [*clock.retargets, entry]
+    await refresh_clocks(session, actor, work_order, now)
+
+
+async def refresh_clocks(
+    session: Session, actor: Actor, work_order: WorkOrder, now: datetime
+) -> None:
+    """Recompute every clock of a job as of `now` from its history; a changed due instant is an event."""
+    await session.flush()
+    clocks = await _lock_clocks(session, work_order)
+    if not clocks:
+        return
+    level, calendar = await _policy(session, work_order)
+    hours = ServiceHours(calendar, ZoneInfo(work_order.zone))
+    pauses = await _pauses(session, work_order)
+    before = (work_order.respond_by, work_order.restore_by)
+    for clock in clocks:
+        kind = ClockKind(clock.kind)
+        stopping = [pause for code, pause in pauses if level.stops(code, kind)]
+        history = ClockHistory(
+            target_s=clock.target_s,
+            started=Moment.exactly(clock.started_at),
+            pauses=tuple(stopping),
+            stops=tuple(_stop(stop) for stop in clock.stops),
+            retargets=tuple(
+                Retarget(datetime.fromisoformat(one["since_at"]), one["target_s"])
+                for one in clock.retargets
+            ),
+            cancelled=(
+                Moment.exactly(work_order.cancelled_at) if work_order.cancelled_at else None
+            ),
+        )
+        try:
+            reading = read_clock(hours, history, now, level.reopening)[-1]
+        except NeverDue as error:
+            reading = ClockReading(ClockState.RUNNING, clock.target_s, clock.started_at)
+            await _say_never_due(session, actor, work_order, str(error), now)
+        clock.due_at = reading.due_by
+        clock.stopped_at = reading.stopped_at
+        clock.elapsed_s = int(reading.elapsed / timedelta(seconds=1))
+        clock.state = reading.state
+        if kind is ClockKind.RESPONSE:
+            work_order.respond_by = reading.due_by
+        else:
+            work_order.restore_by = reading.due_by
+    if before != (work_order.respond_by, work_order.restore_by) and before != (None, None):
+        await events.record(
+            session,
+            actor,
+            "work_order.due_changed",
+            "work_order",
+            work_order.id,
+            now=now,
+            respond_by=work_order.respond_by.isoformat() if work_order.respond_by else None,
+            restore_by=work_order.restore_by.isoformat() if work_order.restore_by else None,
+        )
+
+
+async def list_clocks(session: Session, work_order: WorkOrder) -> list[Clock]:
+    statement = (
+        select(Clock)
+        .where(Clock.tenant_id == work_order.tenant_id, Clock.work_order_id == work_order.id)
+        .order_by(col(Clock.kind))
+    )
+    return list(await session.exec(statement))
+
+
+async def _lock_clocks(session: Session, work_order: WorkOrder) -> list[Clock]:
+    statement = (
+        select(Clock)
+        .where(Clock.tenant_id == work_order.tenant_id, Clock.work_order_id == work_order.id)
+        .order_by(col(Clock.kind))
+        .with_for_update()
+    )
+    return list(await session.exec(statement))
+
+
+async def _policy(session: Session, work_order: WorkOrder) -> tuple[ServiceLevel, Calendar]:
+    """Return the pinned service level and calendar: they were checked when they were published."""
+    level = await session.get(
+        ServiceLevelVersion, (work_order.tenant_id, work_order.service_level_version_id)
+    )
+    calendar = await session.get(
+        CalendarVersion, (work_order.tenant_id, work_order.calendar_version_id)
+    )
+    assert level is not None
+    assert calendar is not None
+    return service_level_from_json(level.body), calendar_from_json(calendar.body)
+
+
+async def _pauses(session: Session, work_order: WorkOrder) -> list[tuple[str, ClockPause]]:
+    """Return the job's pauses with their reasons' codes."""
+    statement = (
+        select(Reason.code, Pause)
+        .join(
+            Reason, (col(Reason.tenant_id) == Pause.tenant_id) & (col(Reason.id) == Pause.reason_id)
+        )
+        .where(Pause.tenant_id == work_order.tenant_id, Pause.work_order_id == work_order.id)
+        .order_by(col(Pause.id))
+    )
+    found = []
+    for code, pause in await session.exec(statement):
+        lower, upper = pause.during.lower, pause.during.upper
+        assert lower is not None
+        found.append(
+            (
+                code,
+                ClockPause(Moment.exactly(lower), Moment.exactly(upper) if upper else None),
+            )
+        )
+    return found
+
+
+def _bounds(occurred: Occurrence) -> list[str]:
+    return [occurred.at.isoformat(), occurred.lo_at.isoformat(), occurred.hi_at.isoformat()]
+
+
+def _moment(bounds: list[str]) -> Moment:
+    at, lo_at, hi_at = (datetime.fromisoformat(text) for text in bounds)
+    return Moment(at, lo_at, hi_at)
+
+
+def _stop(stored: dict[str, Any]) -> ClockStop:
+    reopened = stored.get("reopened")
+    return ClockStop(_moment(stored["stopped"]), _moment(reopened) if reopened else None)
+
+
+async def _say_never_due(
+    session: Session, actor: Actor, work_order: WorkOrder, sentence: str, now: datetime
+) -> None:
+    session.add(
+        Review(
+            tenant_id=actor.tenant_id,
+            work_order_id=work_order.id,
+            kind="never_due",
+            data={"detail": sentence},
+            raised_at=now,
+        )
+    )

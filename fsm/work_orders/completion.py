@@ -1,0 +1,208 @@
+"""The one door to `completed` and `closed`: board, phone, import and generated jobs all come through here.
+
+Nothing else in the product writes those two words (a test reads the syntax tree for it), and the database
+refuses them without a closure: a verdict with nothing unmet on the job's present facts.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import insert
+from sqlmodel import col, select
+from uuid_utils.compat import uuid7
+
+from fsm import events
+from fsm.actors import Actor
+from fsm.database import Session, touch
+from fsm.problems import Problem
+from fsm.work_orders import clocks, records
+from fsm.work_orders.closing import Verdict
+from fsm.work_orders.closing_sentences import incomplete
+from fsm.work_orders.facts import judge, load_template
+from fsm.work_orders.lifecycle import Action, Status, next_status
+from fsm.work_orders.tables import WorkOrder
+
+
+class FactsMoved(Problem):
+    """The caller judged an older revision of the facts; `facts_rev` is the present one."""
+
+    code, status, title = "facts-moved", 409, "New facts have arrived meanwhile"
+
+
+async def count_fact(
+    session: Session, actor: Actor, work_order: WorkOrder, now: datetime
+) -> Verdict | None:
+    """Take one more fact (answer, photo, waiver, …) into account on a locked job, and judge it anew.
+
+    Work that is done becomes completed when nothing is missing. A completed job stays completed under a new
+    closure, or returns to `work_done` when the fact left something unmet. Return the verdict, None before a
+    checklist is pinned. Facts about a closed job are not counted: callers hold them for review.
+    """
+    completed_at = work_order.completed_at
+    was_completed = work_order.status == Status.COMPLETED
+    if was_completed:
+        work_order.status = next_status(Status.COMPLETED, Action.WITHDRAW_COMPLETION)
+        work_order.completed_at = None
+        work_order.closure_id = None
+    work_order.facts_rev += 1
+    await session.flush()
+    verdict = await try_complete(session, actor, work_order, now, completed_at=completed_at)
+    if was_completed and verdict is not None and not verdict.met:
+        await events.record(
+            session,
+            actor,
+            "work_order.completion_withdrawn",
+            "work_order",
+            work_order.id,
+            now=now,
+            unmet=[one.to_json() for one in verdict.unmet],
+        )
+    touch(session, work_order)
+    return verdict
+
+
+async def try_complete(
+    session: Session,
+    actor: Actor,
+    work_order: WorkOrder,
+    now: datetime,
+    *,
+    completed_at: datetime | None = None,
+) -> Verdict | None:
+    """Complete a locked job if its work is done and nothing is missing; return the verdict.
+
+    None while no checklist is pinned: such a job was never dispatched and cannot be complete. `completed_at`
+    is when it was completed before, or elsewhere; the present otherwise.
+    """
+    verdict = await judge(session, work_order)
+    if verdict is None or not verdict.met or work_order.status != Status.WORK_DONE:
+        return verdict
+    await _attach_closure(session, work_order, verdict, now)
+    work_order.status = next_status(Status.WORK_DONE, Action.COMPLETE)
+    work_order.completed_at = completed_at or now
+    await session.flush()
+    await events.record(
+        session,
+        actor,
+        "work_order.completed",
+        "work_order",
+        work_order.id,
+        now=now,
+        facts_rev=verdict.facts_rev,
+        closure_id=str(work_order.closure_id),
+        is_unproved=work_order.is_unproved,
+    )
+    touch(session, work_order)
+    return verdict
+
+
+async def close(
+    session: Session,
+    actor: Actor,
+    work_order: WorkOrder,
+    now: datetime,
+    *,
+    by: UUID,
+    facts_rev: int | None = None,
+    closed_at: datetime | None = None,
+    language: str = "en",
+) -> Verdict | None:
+    """Close a completed, locked job as the named user, after the office's final check.
+
+    Refuses with what is missing when it is not completed, and with `FactsMoved` when `facts_rev` is not
+    the revision that the caller looked at. `closed_at` is for history that was closed elsewhere.
+    """
+    if facts_rev is not None and facts_rev != work_order.facts_rev:
+        raise FactsMoved(
+            "New facts have arrived since you looked. Read the job again.",
+            facts_rev=work_order.facts_rev,
+        )
+    verdict = await judge(session, work_order)
+    if work_order.status == Status.WORK_DONE and verdict is not None and not verdict.met:
+        template = await load_template(session, work_order)
+        assert template is not None
+        raise incomplete(verdict, template, language)
+    work_order.status = next_status(Status(work_order.status), Action.CLOSE)
+    work_order.closed_at = closed_at or now
+    work_order.closed_by = by
+    work_order.rev += 1
+    await session.flush()
+    await events.record(
+        session,
+        actor,
+        "work_order.closed",
+        "work_order",
+        work_order.id,
+        now=now,
+        closed_by=str(by),
+        facts_rev=work_order.facts_rev,
+    )
+    touch(session, work_order)
+    return verdict
+
+
+async def reopen(
+    session: Session, actor: Actor, work_order: WorkOrder, now: datetime, *, reason: str
+) -> None:
+    """Return a completed or closed, locked job to the field, with who and why."""
+    work_order.status = next_status(Status(work_order.status), Action.REOPEN)
+    work_order.reopened_at = now
+    work_order.completed_at = None
+    work_order.closed_at = None
+    work_order.closed_by = None
+    work_order.closure_id = None
+    work_order.wants_more_work = True
+    work_order.is_rework = True
+    work_order.rev += 1
+    await session.flush()
+    await events.record(
+        session,
+        actor,
+        "work_order.reopened",
+        "work_order",
+        work_order.id,
+        now=now,
+        reason=reason,
+    )
+    occurred = events.Occurrence(now, now, now)
+    await clocks.reopen_clocks(session, actor, work_order, occurred, now)
+    touch(session, work_order)
+
+
+async def _attach_closure(
+    session: Session, work_order: WorkOrder, verdict: Verdict, now: datetime
+) -> None:
+    """Store the verdict with the verified photos that it rests on, and point the job at it."""
+    assert verdict.met
+    closure_id = uuid7()
+    await session.exec(
+        insert(records.WorkOrderClosure).values(
+            tenant_id=work_order.tenant_id,
+            id=closure_id,
+            work_order_id=work_order.id,
+            facts_rev=verdict.facts_rev,
+            rules_sha256=verdict.rules_sha256,
+            verdict=verdict.to_json(),
+            unmet=[],
+            judged_at=now,
+        )
+    )
+    statement = select(records.Photo.id, records.Photo.verified_sha256).where(
+        records.Photo.tenant_id == work_order.tenant_id,
+        records.Photo.work_order_id == work_order.id,
+        records.Photo.state == "verified",
+        col(records.Photo.retracted_at).is_(None),
+    )
+    cited = [
+        {
+            "tenant_id": work_order.tenant_id,
+            "closure_id": closure_id,
+            "photo_id": photo_id,
+            "work_order_id": work_order.id,
+            "sha256": sha256,
+        }
+        for photo_id, sha256 in await session.exec(statement)
+    ]
+    if cited:
+        await session.exec(insert(records.ClosurePhoto), params=cited)
+    work_order.closure_id = closure_id

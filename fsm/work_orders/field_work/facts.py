@@ -1,0 +1,275 @@
+"""What was recorded on a job: answers, signatures, notes, time, parts, failures, waivers."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import Range
+from uuid_utils.compat import uuid7
+
+from fsm import events
+from fsm.actors import Actor
+from fsm.assets import failures
+from fsm.contracts.service_levels import StopsAt
+from fsm.database import Session, touch
+from fsm.events import Occurrence
+from fsm.parts import queries as parts
+from fsm.parts.tables import MovementKind
+from fsm.problems import Invalid, NotFound
+from fsm.work_orders import clocks, completion, costs, records, restoration
+from fsm.work_orders.facts import load_template
+from fsm.work_orders.field_work.report import Report
+from fsm.work_orders.tables import WorkOrder
+
+
+async def answer(report: Report, item: str, value: Any) -> None:
+    """Answer a checklist item; the answer before stays as history."""
+    report.session.add(
+        records.Answer(
+            id=uuid7(),
+            tenant_id=report.actor.tenant_id,
+            work_order_id=report.work_order.id,
+            visit_id=report.visit.id,
+            item=item,
+            value=value,
+            answered_at=report.occurred.at,
+            received_at=report.now,
+            device_id=report.actor.device_id,
+            device_seq=report.device_seq,
+            by=report.actor.name,
+        )
+    )
+    await report.counted()
+    await report.event("answer.set", item=item, value=value)
+
+
+async def sign(report: Report, *, item: str, photo_id: UUID, name: str) -> None:
+    """Record who signed; the image is a declared photo of the same job."""
+    photo = await report.session.get(records.Photo, (report.actor.tenant_id, photo_id))
+    if photo is None or photo.work_order_id != report.work_order.id:
+        raise NotFound(f"No photo {photo_id} on this job: declare the signature's image first.")
+    await _signature(report, item, photo_id=photo_id, name=name)
+
+
+async def decline_signature(report: Report, *, item: str, reason: str) -> None:
+    """Record why nobody signed."""
+    await _signature(report, item, declined_reason=reason)
+
+
+async def _signature(report: Report, item: str, **values: Any) -> None:
+    report.session.add(
+        records.Signature(
+            id=uuid7(),
+            tenant_id=report.actor.tenant_id,
+            work_order_id=report.work_order.id,
+            visit_id=report.visit.id,
+            item=item,
+            signed_at=report.occurred.at,
+            **values,
+        )
+    )
+    await report.counted()
+    await report.event(
+        "signature.added" if "photo_id" in values else "signature.declined", item=item
+    )
+
+
+async def add_note(report: Report, text: str) -> None:
+    report.session.add(
+        records.Note(
+            id=uuid7(),
+            tenant_id=report.actor.tenant_id,
+            work_order_id=report.work_order.id,
+            visit_id=report.visit.id,
+            text=text,
+            written_at=report.occurred.at,
+            received_at=report.now,
+            by=report.actor.name,
+        )
+    )
+    await report.event("note.added")
+    touch(report.session, report.work_order)
+
+
+async def add_time(
+    report: Report,
+    *,
+    kind: records.TimeKind,
+    from_at: datetime,
+    to_at: datetime,
+    corrects: UUID | None = None,
+    needs_review: bool = False,
+    entry_id: UUID | None = None,
+) -> records.TimeEntry:
+    """Record time spent and post its cost; a correction takes the corrected entry's cost back."""
+    if to_at <= from_at:
+        raise Invalid("Time ends after it begins.", errors=[{"at": "/to"}])
+    if corrects is not None:
+        old = await report.session.get(records.TimeEntry, (report.actor.tenant_id, corrects))
+        if old is None or old.work_order_id != report.work_order.id:
+            raise NotFound(f"No time entry {corrects} on this job.")
+        await costs.take_back(report.session, report.actor, "time_entry", corrects, report.now)
+    entry = records.TimeEntry(
+        id=entry_id or uuid7(),
+        tenant_id=report.actor.tenant_id,
+        work_order_id=report.work_order.id,
+        visit_id=report.visit.id,
+        technician_id=report.visit.technician_id,
+        kind=kind,
+        during=Range(from_at, to_at),
+        corrects_id=corrects,
+        needs_review=needs_review,
+        recorded_at=report.now,
+    )
+    report.session.add(entry)
+    await report.session.flush()
+    await costs.post_time(report.session, report.actor, report.work_order, entry, report.now)
+    await report.event(
+        "time.corrected" if corrects else "time.added",
+        entry_id=str(entry.id),
+        time_kind=str(kind),
+        from_at=from_at.isoformat(),
+        to_at=to_at.isoformat(),
+    )
+    touch(report.session, report.work_order)
+    return entry
+
+
+async def use_part(
+    report: Report, *, part_id: UUID, quantity: Decimal, used_id: UUID | None = None
+) -> records.PartUsed:
+    """Use a part from the technician's van at its cost of that moment; stock may go below zero.
+
+    The part is in the machine whatever the books say, so a van that runs short is a matter for review.
+    """
+    van = await parts.find_van(report.session, report.actor, report.visit.technician_id)
+    movement = await parts.record_movement(
+        report.session,
+        report.actor,
+        report.now,
+        part_id=part_id,
+        kind=MovementKind.USE,
+        from_place_id=van.id if van else None,
+        to_place_id=None,
+        quantity=quantity,
+        moved_at=report.occurred.at,
+        note=report.work_order.number,
+    )
+    used = records.PartUsed(
+        id=used_id or uuid7(),
+        tenant_id=report.actor.tenant_id,
+        work_order_id=report.work_order.id,
+        visit_id=report.visit.id,
+        part_id=part_id,
+        movement_id=movement.id,
+        quantity=quantity,
+        used_at=report.occurred.at,
+    )
+    report.session.add(used)
+    await report.session.flush()
+    await costs.post_part(
+        report.session, report.actor, report.work_order, used, movement, report.now
+    )
+    await report.counted()
+    await report.event("part.used", part_id=str(part_id), quantity=str(quantity))
+    return used
+
+
+async def request_part(report: Report, *, part_id: UUID, quantity: Decimal) -> None:
+    """Ask the office for a part; the wait itself is a pause with the reason `parts`."""
+    await parts.find_part(report.session, report.actor, part_id)
+    report.review("part_request", part_id=str(part_id), quantity=str(quantity))
+    await report.event("part.requested", part_id=str(part_id), quantity=str(quantity))
+
+
+async def record_failure(
+    report: Report,
+    *,
+    asset_id: UUID,
+    failed_at: datetime | None = None,
+    restored_at: datetime | None = None,
+    mode: str | None = None,
+    mechanism: str | None = None,
+    cause: str | None = None,
+) -> None:
+    """Record what failed, when and why; on the job's own failure it fills in what was not known."""
+    work_order = report.work_order
+    if work_order.failure_id is not None and asset_id == work_order.asset_id:
+        failure = await restoration.describe_failure(
+            report.session,
+            report.actor,
+            report.now,
+            work_order.failure_id,
+            failed_at=failed_at,
+            restored_at=restored_at,
+            mode=mode,
+            mechanism=mechanism,
+            cause=cause,
+        )
+    else:
+        failure = await failures.record_failure(
+            report.session,
+            report.actor,
+            report.now,
+            asset_id=asset_id,
+            detected_at=max(failed_at, work_order.reported_at)
+            if failed_at
+            else work_order.reported_at,
+            failed_at=failed_at,
+            restored_at=restored_at,
+            mode=mode,
+            mechanism=mechanism,
+            cause=cause,
+        )
+        if asset_id == work_order.asset_id:
+            work_order.failure_id = failure.id
+    if restored_at is not None and asset_id == work_order.asset_id:
+        occurred = Occurrence(restored_at, restored_at, restored_at)
+        await clocks.stop_clocks(
+            report.session, report.actor, work_order, StopsAt.RESTORED, occurred, report.now
+        )
+    await report.event("failure.reported", failure_id=str(failure.id))
+    touch(report.session, work_order)
+
+
+async def waive(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    work_order: WorkOrder,
+    *,
+    item: str,
+    reason: str,
+) -> None:
+    """Let an item go, as a named person with a reason; only items marked for it can be."""
+    template = await load_template(session, work_order)
+    known = template.by_id.get(item) if template else None
+    if known is None:
+        raise NotFound(f"The pinned checklist has no item '{item}'.")
+    if known.waiver != "office":
+        raise Invalid(f"The item '{item}' cannot be waived.", errors=[{"at": "/item"}])
+    assert actor.user_id is not None
+    session.add(
+        records.Waiver(
+            tenant_id=actor.tenant_id,
+            work_order_id=work_order.id,
+            item=item,
+            reason=reason,
+            waived_by=actor.user_id,
+            waived_by_name=actor.name,
+            waived_at=now,
+        )
+    )
+    await session.flush()
+    await events.record(
+        session,
+        actor,
+        "item.waived",
+        "work_order",
+        work_order.id,
+        now=now,
+        item=item,
+        reason=reason,
+    )
+    await completion.count_fact(session, actor, work_order, now)

@@ -1,0 +1,160 @@
+"""Photos and videos of steps: declared by the phone, verified when their bytes have arrived intact."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlmodel import col, select
+
+from fsm import events
+from fsm.actors import Actor
+from fsm.database import Session, touch
+from fsm.evidence import queries as evidence
+from fsm.problems import Invalid, NotFound
+from fsm.work_orders import completion, records
+from fsm.work_orders.closing_facts import PhotoState
+from fsm.work_orders.field_work.report import Report
+from fsm.work_orders.lifecycle import Status
+from fsm.work_orders.orders import lock_work_order
+
+
+async def declare_photo(
+    report: Report,
+    *,
+    photo_id: UUID,
+    item: str,
+    slot: int,
+    sha256: bytes,
+    size: int,
+    mime: str,
+    captured_at: datetime,
+    position: tuple[float, float] | None = None,
+) -> records.Photo:
+    """Say that a photo of a step exists; it counts as verified once its bytes are here, before or after."""
+    known = await report.session.get(records.Photo, (report.actor.tenant_id, photo_id))
+    if known is not None:
+        if known.sha256 != sha256 or known.work_order_id != report.work_order.id:
+            raise Invalid("This photo id already names other bytes.", photo_id=str(photo_id))
+        return known
+    photo = records.Photo(
+        id=photo_id,
+        tenant_id=report.actor.tenant_id,
+        work_order_id=report.work_order.id,
+        visit_id=report.visit.id,
+        item=item,
+        slot=slot,
+        sha256=sha256,
+        size=size,
+        mime=mime,
+        captured_at=captured_at,
+        declared_at=report.now,
+        latitude=position[0] if position else None,
+        longitude=position[1] if position else None,
+        flags=await _photo_flags(report, sha256),
+        device_id=report.actor.device_id,
+        user_id=report.actor.user_id,
+    )
+    report.session.add(photo)
+    await report.session.flush()
+    if await evidence.holds(report.session, report.actor, sha256):
+        await mark_verified(report.session, photo, report.now)
+    await report.counted()
+    await report.event(
+        "photo.declared", photo_id=str(photo_id), item=item, slot=slot, sha256=sha256.hex()
+    )
+    return photo
+
+
+async def _photo_flags(report: Report, sha256: bytes) -> list[dict[str, Any]]:
+    """Flags that inform and never block: the same bytes in another visit of the tenant."""
+    statement = (
+        select(records.Photo.id)
+        .where(
+            records.Photo.tenant_id == report.actor.tenant_id,
+            records.Photo.sha256 == sha256,
+            records.Photo.visit_id != report.visit.id,
+        )
+        .order_by(col(records.Photo.id))
+        .limit(1)
+    )
+    other = (await report.session.exec(statement)).first()
+    return [{"code": "reused_photo", "ref": str(other)}] if other else []
+
+
+async def mark_verified(session: Session, photo: records.Photo, now: datetime) -> None:
+    photo.state = PhotoState.VERIFIED
+    photo.verified_sha256 = photo.sha256
+    photo.verified_at = now
+    await session.flush()
+
+
+async def retract_photo(report: Report, photo_id: UUID, reason: str) -> None:
+    """Take a photo back; its bytes and the fact that it was there are kept."""
+    photo = await report.session.get(records.Photo, (report.actor.tenant_id, photo_id))
+    if photo is None or photo.work_order_id != report.work_order.id:
+        raise NotFound(f"No photo {photo_id} on this job.")
+    if photo.retracted_at is None:
+        photo.retracted_at = report.now
+        photo.retract_reason = reason
+        await report.counted()
+        await report.event("photo.retracted", photo_id=str(photo_id), reason=reason)
+
+
+async def photo_bytes_arrived(
+    session: Session, actor: Actor, now: datetime, sha256: bytes
+) -> list[UUID]:
+    """Verify every declared photo with these bytes and complete the jobs that waited for nothing else.
+
+    Called in the transaction that made the blob durable; returns the photos, in order of their jobs.
+    """
+    statement = (
+        select(records.Photo.work_order_id, records.Photo.id)
+        .where(
+            records.Photo.tenant_id == actor.tenant_id,
+            records.Photo.sha256 == sha256,
+            records.Photo.state != PhotoState.VERIFIED,
+        )
+        .order_by(col(records.Photo.work_order_id), col(records.Photo.id))
+    )
+    arrived = []
+    for work_order_id, photo_id in list(await session.exec(statement)):
+        work_order = await lock_work_order(session, actor, work_order_id)
+        photo = await session.get(
+            records.Photo, (actor.tenant_id, photo_id), populate_existing=True
+        )
+        assert photo is not None
+        if photo.state == PhotoState.VERIFIED:
+            continue
+        await mark_verified(session, photo, now)
+        arrived.append(photo_id)
+        await events.record(
+            session,
+            actor,
+            "photo.verified",
+            "work_order",
+            work_order.id,
+            now=now,
+            photo_id=str(photo_id),
+            sha256=sha256.hex(),
+        )
+        if work_order.status not in (Status.CLOSED, Status.CANCELLED):
+            await completion.count_fact(session, actor, work_order, now)
+        touch(session, work_order)
+    return arrived
+
+
+async def set_photo_state(
+    session: Session, actor: Actor, photo_id: UUID, state: PhotoState
+) -> None:
+    """Show how far a declared photo's bytes have come; `verified` is not set here."""
+    assert state != PhotoState.VERIFIED
+    await session.exec(
+        update(records.Photo)
+        .where(
+            col(records.Photo.tenant_id) == actor.tenant_id,
+            col(records.Photo.id) == photo_id,
+            col(records.Photo.state) != PhotoState.VERIFIED,
+        )
+        .values(state=state)
+    )

@@ -1,0 +1,280 @@
+"""Work orders: found, listed, created under the right contract, cancelled, classed anew."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import col, select
+
+from fsm import events
+from fsm.actors import Actor
+from fsm.assets.tables import Asset
+from fsm.catalogue import queries as catalogue
+from fsm.catalogue.tables import MaintenanceKind, ReasonKind, RequestClass, WorkType
+from fsm.contracts import queries as contracts
+from fsm.contracts.service_levels import StopsAt
+from fsm.customers.tables import Site
+from fsm.database import Session, revise, touch
+from fsm.events import Occurrence
+from fsm.problems import Invalid, NotFound
+from fsm.work_orders import clocks
+from fsm.work_orders.lifecycle import LIVE_VISITS, Action, Status, VisitStatus, next_status
+from fsm.work_orders.numbers import Series, next_number
+from fsm.work_orders.restoration import record_incident
+from fsm.work_orders.tables import Impact, ServiceRequest, Visit, WorkOrder
+
+# --- reading ----------------------------------------------------------------------------------------------
+
+
+def _own(actor: Actor) -> list[Any]:
+    """Return the conditions under which a work order exists for the actor."""
+    conditions: list[Any] = [WorkOrder.tenant_id == actor.tenant_id]
+    if actor.customer_id is not None:
+        conditions.append(WorkOrder.customer_id == actor.customer_id)
+    return conditions
+
+
+async def find_work_order(session: Session, actor: Actor, work_order_id: UUID) -> WorkOrder:
+    statement = select(WorkOrder).where(*_own(actor), WorkOrder.id == work_order_id)
+    work_order = (await session.exec(statement)).one_or_none()
+    if work_order is None:
+        raise NotFound(f"No work order {work_order_id}.")
+    return work_order
+
+
+async def lock_work_order(session: Session, actor: Actor, work_order_id: UUID) -> WorkOrder:
+    """Return a work order whose row is held until the commit: every change of its facts starts here."""
+    statement = (
+        select(WorkOrder)
+        .where(*_own(actor), WorkOrder.id == work_order_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    work_order = (await session.exec(statement)).one_or_none()
+    if work_order is None:
+        raise NotFound(f"No work order {work_order_id}.")
+    return work_order
+
+
+async def list_visits(session: Session, work_order: WorkOrder) -> list[Visit]:
+    statement = (
+        select(Visit)
+        .where(Visit.tenant_id == work_order.tenant_id, Visit.work_order_id == work_order.id)
+        .order_by(col(Visit.planned_starts_at), col(Visit.id))
+    )
+    return list(await session.exec(statement))
+
+
+# --- creating ---------------------------------------------------------------------------------------------
+
+
+async def create_work_order(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    *,
+    work_type: WorkType,
+    site: Site,
+    asset: Asset | None = None,
+    request: ServiceRequest | None = None,
+    title: str,
+    description: str = "",
+    reported_at: datetime,
+    request_class: RequestClass | None = None,
+    impact: Impact | None = None,
+    priority: int | None = None,
+    estimate_s: int | None = None,
+    crew_size: int = 1,
+    follows: WorkOrder | None = None,
+) -> WorkOrder:
+    """Create a job: its work type's version in force, the contract that covers it, its clocks, its failure.
+
+    An incident on an asset that has stopped is a failure with an outage; on one that runs degraded it is a
+    degraded outage and no failure. `follows` is the job that this one results from.
+    """
+    if asset is not None and asset.site_id != site.id:
+        raise Invalid("The asset stands at another site.", errors=[{"at": "/asset_id"}])
+    version = await catalogue.find_effective_version(session, actor, work_type.id, reported_at)
+    the_class = request_class or RequestClass(version.request_class)
+    cover = await contracts.find_cover(
+        session,
+        actor,
+        asset_id=asset.id if asset else None,
+        customer_id=site.customer_id,
+        at=reported_at,
+        zone=site.zone,
+        request_class=the_class,
+        maintenance=MaintenanceKind(version.maintenance),
+        work_type_code=work_type.code,
+    )
+    (number,) = await next_number(session, actor, Series.WORK_ORDER)
+    work_order = WorkOrder(
+        tenant_id=actor.tenant_id,
+        number=number,
+        request_id=request.id if request else None,
+        customer_id=site.customer_id,
+        site_id=site.id,
+        asset_id=asset.id if asset else None,
+        contract_id=cover.contract_id if cover else None,
+        work_type_id=work_type.id,
+        work_type_version_id=version.id,
+        request_class=the_class,
+        maintenance=version.maintenance,
+        priority=priority or version.priority,
+        title=title,
+        description=description,
+        estimate_s=estimate_s or version.duration_s,
+        crew_size=crew_size,
+        skills=version.skills,
+        zone=site.zone,
+        follows_id=follows.id if follows else None,
+        reported_at=reported_at,
+        acknowledged_at=now,
+        created_at=now,
+    )
+    if cover is not None and cover.service_level_id is not None:
+        policy = await contracts.pinned_policy(session, actor, cover.service_level_id, reported_at)
+        work_order.service_level_version_id = policy.service_level_version_id
+        work_order.calendar_version_id = policy.calendar_version_id
+    session.add(work_order)
+    await session.flush()
+    if the_class is RequestClass.INCIDENT and asset is not None:
+        await _record_incident(session, actor, work_order, asset, impact, now)
+    await clocks.start_clocks(session, actor, work_order, now)
+    await clocks.stop_clocks(
+        session, actor, work_order, StopsAt.ACKNOWLEDGED, Occurrence(now, now, now), now
+    )
+    await events.record(
+        session,
+        actor,
+        "work_order.created",
+        "work_order",
+        work_order.id,
+        now=now,
+        number=number,
+        request_class=str(the_class),
+        contract_id=str(cover.contract_id) if cover else None,
+        cover_rule=cover.rule if cover else None,
+        respond_by=work_order.respond_by.isoformat() if work_order.respond_by else None,
+        restore_by=work_order.restore_by.isoformat() if work_order.restore_by else None,
+    )
+    touch(session, work_order)
+    return work_order
+
+
+async def _record_incident(
+    session: Session,
+    actor: Actor,
+    work_order: WorkOrder,
+    asset: Asset,
+    impact: Impact | None,
+    now: datetime,
+) -> None:
+    if impact in (Impact.RUNNING, Impact.QUESTION):
+        return
+    failure = await record_incident(
+        session,
+        actor,
+        now,
+        asset_id=asset.id,
+        reported_at=work_order.reported_at,
+        is_degraded=impact is Impact.DEGRADED,
+    )
+    work_order.failure_id = failure.id if failure else None
+
+
+# --- changing ---------------------------------------------------------------------------------------------
+
+
+async def edit_work_order(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    work_order_id: UUID,
+    rev: int,
+    changes: dict[str, Any],
+) -> WorkOrder:
+    """Edit what the office may change: title, description, priority, estimate, crew size.
+
+    A change of priority measures the clocks against the new targets from now on.
+    """
+    work_order = await lock_work_order(session, actor, work_order_id)
+    before = work_order.priority
+    if revise(work_order, rev, changes):
+        await session.flush()
+        await events.record(
+            session,
+            actor,
+            "work_order.edited",
+            "work_order",
+            work_order.id,
+            now=now,
+            fields=sorted(changes),
+        )
+        if work_order.priority != before:
+            await clocks.retarget_clocks(session, actor, work_order, now, now)
+        touch(session, work_order)
+    return work_order
+
+
+async def reclass(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    work_order_id: UUID,
+    *,
+    request_class: RequestClass,
+    reason: str,
+) -> WorkOrder:
+    """Change incident to service request or back, with who and why; clocks keep what they measured."""
+    work_order = await lock_work_order(session, actor, work_order_id)
+    await catalogue.find_reason(session, actor, ReasonKind.RECLASS, reason)
+    before = work_order.request_class
+    if before != request_class:
+        work_order.request_class = request_class
+        work_order.rev += 1
+        await session.flush()
+        await events.record(
+            session,
+            actor,
+            "work_order.reclassed",
+            "work_order",
+            work_order.id,
+            now=now,
+            before=before,
+            after=str(request_class),
+            reason=reason,
+        )
+        touch(session, work_order)
+    return work_order
+
+
+async def cancel(
+    session: Session, actor: Actor, now: datetime, work_order_id: UUID, *, reason: str
+) -> WorkOrder:
+    """Cancel a job that is not complete; its visits that have not begun are withdrawn."""
+    work_order = await lock_work_order(session, actor, work_order_id)
+    await catalogue.find_reason(session, actor, ReasonKind.CANCEL, reason)
+    work_order.status = next_status(Status(work_order.status), Action.CANCEL)
+    work_order.cancelled_at = now
+    work_order.cancel_reason = reason
+    work_order.rev += 1
+    begun = {VisitStatus.ON_SITE, VisitStatus.PAUSED}
+    for visit in await list_visits(session, work_order):
+        if visit.status in LIVE_VISITS and visit.status not in begun:
+            visit.status = VisitStatus.WITHDRAWN
+            visit.ended_reason = "cancelled"
+            visit.rev += 1
+            touch(session, visit)
+    await session.flush()
+    await events.record(
+        session, actor, "work_order.cancelled", "work_order", work_order.id, now=now, reason=reason
+    )
+    await clocks.refresh_clocks(session, actor, work_order, now)
+    touch(session, work_order)
+    return work_order
+
+
+async def check_reopening(session: Session, actor: Actor, reason: str) -> None:
+    """Refuse a reason for reopening that the catalogue does not know."""
+    await catalogue.find_reason(session, actor, ReasonKind.REOPEN, reason)

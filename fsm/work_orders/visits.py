@@ -1,0 +1,333 @@
+"""Trips as the office sees them: planned, moved, released to a phone, taken back, followed up."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import col, select
+from uuid_utils.compat import uuid7
+
+from fsm import events
+from fsm.actors import Actor
+from fsm.assets.tables import Asset
+from fsm.checklists import queries as checklists
+from fsm.database import Session, revise, touch
+from fsm.problems import Invalid, NotFound
+from fsm.technicians.tables import Technician
+from fsm.work_orders.lifecycle import (
+    LIVE_VISITS,
+    Status,
+    VisitAction,
+    VisitStatus,
+    WrongStatus,
+    derive_status,
+    next_visit_status,
+)
+from fsm.work_orders.orders import list_visits, lock_work_order
+from fsm.work_orders.tables import Visit, WorkOrder
+
+NOT_BEGUN = frozenset({VisitStatus.PLANNED, VisitStatus.DISPATCHED, VisitStatus.TRAVELLING})
+
+
+@dataclass(frozen=True, slots=True)
+class NewVisit:
+    """A trip to plan: who, when (aware instants), how long the way takes, and what was announced."""
+
+    work_order_id: UUID
+    technician_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    travel_s: int = 0
+    window_starts_at: datetime | None = None
+    window_ends_at: datetime | None = None
+    is_pinned: bool = False
+    crew_id: UUID | None = None
+
+
+async def find_visit(session: Session, actor: Actor, visit_id: UUID) -> Visit:
+    statement = select(Visit).where(Visit.tenant_id == actor.tenant_id, Visit.id == visit_id)
+    visit = (await session.exec(statement)).one_or_none()
+    if visit is None:
+        raise NotFound(f"No visit {visit_id}.")
+    return visit
+
+
+async def lock_visit(session: Session, actor: Actor, visit_id: UUID) -> tuple[WorkOrder, Visit]:
+    """Return a visit with its job, both held: the job first, so that all writers queue in one order."""
+    visit = await find_visit(session, actor, visit_id)
+    work_order = await lock_work_order(session, actor, visit.work_order_id)
+    statement = (
+        select(Visit)
+        .where(Visit.tenant_id == actor.tenant_id, Visit.id == visit_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return work_order, (await session.exec(statement)).one()
+
+
+async def list_planned(
+    session: Session, actor: Actor, from_at: datetime, to_at: datetime
+) -> list[Visit]:
+    """Return the live and finished visits that touch [from_at, to_at), in order of technician and time."""
+    gone = (VisitStatus.WITHDRAWN, VisitStatus.REJECTED)
+    statement = (
+        select(Visit)
+        .where(
+            Visit.tenant_id == actor.tenant_id,
+            Visit.planned_starts_at < to_at,
+            Visit.planned_ends_at > from_at,
+            col(Visit.status).not_in(gone),
+        )
+        .order_by(col(Visit.technician_id), col(Visit.planned_starts_at))
+    )
+    return list(await session.exec(statement))
+
+
+async def plan_visits(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    new: Sequence[NewVisit],
+    *,
+    plan_run_id: UUID | None = None,
+) -> list[Visit]:
+    """Plan trips; jobs are locked in order of id. A job that is over takes no visit (`WrongStatus`)."""
+    planned = []
+    await _check_technicians(session, actor, {one.technician_id for one in new})
+    for one in sorted(new, key=lambda visit: (visit.work_order_id, visit.starts_at)):
+        work_order = await lock_work_order(session, actor, one.work_order_id)
+        if Status(work_order.status) in (Status.COMPLETED, Status.CLOSED, Status.CANCELLED):
+            raise WrongStatus(
+                f"{work_order.number} is {work_order.status}; it takes no more visits.",
+                work_order_id=str(work_order.id),
+            )
+        if one.ends_at < one.starts_at:
+            raise Invalid("A visit ends after it starts.", errors=[{"at": "/ends_at"}])
+        visit = Visit(
+            id=uuid7(),
+            tenant_id=actor.tenant_id,
+            work_order_id=work_order.id,
+            technician_id=one.technician_id,
+            planned_starts_at=one.starts_at,
+            planned_ends_at=one.ends_at,
+            window_starts_at=one.window_starts_at,
+            window_ends_at=one.window_ends_at,
+            travel_s=one.travel_s,
+            is_pinned=one.is_pinned,
+            crew_id=one.crew_id,
+            plan_run_id=plan_run_id,
+            created_at=now,
+        )
+        session.add(visit)
+        await session.flush()
+        await events.record(
+            session,
+            actor,
+            "visit.planned",
+            "visit",
+            visit.id,
+            now=now,
+            work_order_id=str(work_order.id),
+            technician_id=str(one.technician_id),
+            starts_at=one.starts_at.isoformat(),
+            plan_run_id=str(plan_run_id) if plan_run_id else None,
+        )
+        await settle_status(session, actor, work_order, now)
+        touch(session, visit)
+        planned.append(visit)
+    return planned
+
+
+async def _check_technicians(session: Session, actor: Actor, wanted: set[UUID]) -> None:
+    statement = select(Technician.id).where(
+        Technician.tenant_id == actor.tenant_id,
+        col(Technician.id).in_(wanted),
+        Technician.is_active,
+    )
+    active: set[UUID] = set(await session.exec(statement))
+    if missing := wanted - active:
+        raise NotFound(f"No active technician {min(missing)}.")
+
+
+async def edit_plan(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    visit_id: UUID,
+    rev: int | None,
+    changes: dict[str, Any],
+) -> Visit:
+    """Change a visit's plan columns (times, window, pin, technician) while it has not begun.
+
+    Another technician means another visit: this one is withdrawn and the new one returned, dispatched at
+    once where this one was.
+    """
+    work_order, visit = await lock_visit(session, actor, visit_id)
+    if VisitStatus(visit.status) not in NOT_BEGUN:
+        raise WrongStatus(
+            f"This visit is {visit.status}: its plan can no longer be changed.", status=visit.status
+        )
+    technician_id = changes.pop("technician_id", visit.technician_id)
+    if technician_id != visit.technician_id:
+        return await _reassign(session, actor, now, work_order, visit, technician_id, changes)
+    if revise(visit, rev, changes):
+        if visit.planned_ends_at < visit.planned_starts_at:
+            raise Invalid("A visit ends after it starts.", errors=[{"at": "/planned_ends_at"}])
+        await session.flush()
+        await events.record(
+            session,
+            actor,
+            "visit.moved",
+            "visit",
+            visit.id,
+            now=now,
+            fields=sorted(changes),
+            starts_at=visit.planned_starts_at.isoformat(),
+        )
+        touch(session, visit, work_order)
+    return visit
+
+
+async def _reassign(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    work_order: WorkOrder,
+    visit: Visit,
+    technician_id: UUID,
+    changes: dict[str, Any],
+) -> Visit:
+    was_released = visit.status != VisitStatus.PLANNED
+    await _withdraw(session, actor, now, visit, "reassigned")
+    (moved,) = await plan_visits(
+        session,
+        actor,
+        now,
+        [
+            NewVisit(
+                work_order_id=work_order.id,
+                technician_id=technician_id,
+                starts_at=changes.get("planned_starts_at", visit.planned_starts_at),
+                ends_at=changes.get("planned_ends_at", visit.planned_ends_at),
+                window_starts_at=changes.get("window_starts_at", visit.window_starts_at),
+                window_ends_at=changes.get("window_ends_at", visit.window_ends_at),
+                is_pinned=changes.get("is_pinned", visit.is_pinned),
+                crew_id=visit.crew_id,
+            )
+        ],
+        plan_run_id=visit.plan_run_id,
+    )
+    moved.follows_id = visit.id
+    await session.flush()
+    if was_released:
+        await dispatch(session, actor, now, moved.id)
+    return moved
+
+
+async def withdraw(
+    session: Session, actor: Actor, now: datetime, visit_id: UUID, *, reason: str
+) -> Visit:
+    """Take back a visit that has not begun; the phone is told why."""
+    work_order, visit = await lock_visit(session, actor, visit_id)
+    await _withdraw(session, actor, now, visit, reason)
+    await settle_status(session, actor, work_order, now)
+    return visit
+
+
+async def _withdraw(
+    session: Session, actor: Actor, now: datetime, visit: Visit, reason: str
+) -> None:
+    visit.status = next_visit_status(VisitStatus(visit.status), VisitAction.WITHDRAW)
+    visit.ended_reason = reason
+    visit.rev += 1
+    await session.flush()
+    await events.record(
+        session, actor, "visit.withdrawn", "visit", visit.id, now=now, reason=reason
+    )
+    touch(session, visit)
+
+
+async def dispatch(session: Session, actor: Actor, now: datetime, visit_id: UUID) -> Visit:
+    """Release a planned visit to its technician's phone; the first one pins the job's checklist."""
+    work_order, visit = await lock_visit(session, actor, visit_id)
+    visit.status = next_visit_status(VisitStatus(visit.status), VisitAction.DISPATCH)
+    visit.dispatched_at = now
+    visit.rev += 1
+    await pin_checklist(session, actor, work_order, now)
+    await session.flush()
+    await events.record(
+        session,
+        actor,
+        "visit.dispatched",
+        "visit",
+        visit.id,
+        now=now,
+        work_order_id=str(work_order.id),
+        checklist_version_id=str(work_order.checklist_version_id),
+    )
+    await settle_status(session, actor, work_order, now)
+    touch(session, visit, work_order)
+    return visit
+
+
+async def pin_checklist(
+    session: Session, actor: Actor, work_order: WorkOrder, now: datetime
+) -> None:
+    """Pin the checklist version that a locked job is judged by, once, with the nonce of its bundle."""
+    if work_order.checklist_version_id is not None:
+        return
+    asset = (
+        await session.get(Asset, (actor.tenant_id, work_order.asset_id))
+        if work_order.asset_id
+        else None
+    )
+    version = await checklists.resolve_checklist(
+        session,
+        actor,
+        asset_id=work_order.asset_id,
+        model_id=asset.model_id if asset else None,
+        site_id=work_order.site_id,
+        work_type_id=work_order.work_type_id,
+    )
+    work_order.checklist_version_id = version.id
+    work_order.rules_sha256 = version.rules_sha256
+    work_order.nonce = secrets.token_bytes(32)
+    work_order.dispatched_at = work_order.dispatched_at or now
+    work_order.rev += 1
+
+
+async def settle_status(
+    session: Session, actor: Actor, work_order: WorkOrder, now: datetime
+) -> None:
+    """Derive a locked job's status from its visits and record the change."""
+    await session.flush()
+    visits = [VisitStatus(visit.status) for visit in await list_visits(session, work_order)]
+    before = Status(work_order.status)
+    after = derive_status(before, visits, more_work=work_order.wants_more_work)
+    if after == before:
+        return
+    work_order.status = after
+    work_order.rev += 1
+    if after == Status.IN_PROGRESS and work_order.work_started_at is None:
+        work_order.work_started_at = now
+    if after != Status.WORK_DONE:
+        work_order.work_done_at = None
+    await session.flush()
+    await events.record(
+        session,
+        actor,
+        "work_order.status_changed",
+        "work_order",
+        work_order.id,
+        now=now,
+        before=str(before),
+        after=str(after),
+    )
+    touch(session, work_order)
+
+
+def live(visits: Sequence[Visit]) -> list[Visit]:
+    return [visit for visit in visits if VisitStatus(visit.status) in LIVE_VISITS]
