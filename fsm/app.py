@@ -14,14 +14,24 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
 
 from fsm import http
+from fsm.assets import routes as assets
+from fsm.catalogue import routes as catalogue
+from fsm.customers import routes as customers
 from fsm.database import Database
 from fsm.settings import Settings
+from fsm.technicians import routes as technicians
 from fsm.tenants import routes as tenants
 from fsm.worker import REACTIONS
 
 VERSION = "0.1.0"
 
-ROUTES: Sequence[ControllerRouterHandler] = (*tenants.ROUTES,)
+ROUTES: Sequence[ControllerRouterHandler] = (
+    *tenants.ROUTES,
+    *catalogue.ROUTES,
+    *customers.ROUTES,
+    *technicians.ROUTES,
+    *assets.ROUTES,
+)
 """Every door of the product."""
 
 
