@@ -1,0 +1,215 @@
+"""A problem with everything looked up: shifts and visits are numbers, their rules and prices arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from scheduler.engine.permissions import Decisions, failures, prices, work_s
+from scheduler.problem import (
+    Cause,
+    Costs,
+    DayProblem,
+    Interval,
+    Shift,
+    Unplanned,
+    Visit,
+    by_id,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """Something a shift must do beside visits. Without a place it is a pause."""
+
+    is_break: bool
+    number: int
+    earliest: int
+    latest: int
+    length_s: int
+    place: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A shift as its timetable sees it."""
+
+    opens: int
+    closes: int
+    last: int
+    start_place: int
+    end_place: int
+    extras: tuple[Extra, ...]
+
+    @staticmethod
+    def of(shift: Shift) -> Terms:
+        last = shift.closes + shift.overtime_limit_s
+        breaks = tuple(
+            Extra(
+                is_break=True,
+                number=number,
+                earliest=max(rest.earliest, shift.opens),
+                latest=min(rest.latest, last - rest.length_s),
+                length_s=rest.length_s,
+                place=None,
+            )
+            for number, rest in enumerate(shift.breaks)
+        )
+        absences = tuple(
+            Extra(
+                is_break=False,
+                number=number,
+                earliest=absence.start,
+                latest=absence.start,
+                length_s=absence.end - absence.start,
+                place=absence.place,
+            )
+            for number, absence in enumerate(shift.absences)
+        )
+        return Terms(
+            opens=shift.opens,
+            closes=shift.closes,
+            last=last,
+            start_place=shift.start_place,
+            end_place=shift.end_place,
+            extras=breaks + absences,
+        )
+
+
+class IndexedDay:
+    """What the engine asks of a problem again and again. Read-only once built."""
+
+    def __init__(self, problem: DayProblem) -> None:
+        self.problem = problem
+        self.shifts = problem.shifts
+        self.visits = problem.visits
+        self.weights = problem.weights
+        self.shift_no = by_id(problem.shifts)
+        self.visit_no = by_id(problem.visits)
+        # Plain indexing of a numpy array from Python costs five times as much.
+        self.drive_s = memoryview(cast("Buffer", problem.travel_s))
+        self.drive_m = memoryview(cast("Buffer", problem.travel_m))
+        self.terms = [Terms.of(shift) for shift in problem.shifts]
+        self.decisions = Decisions.of(problem)
+        self.place = [visit.place for visit in problem.visits]
+        self.drop = [problem.drop_cost(visit) for visit in problem.visits]
+        self.starts = [self.starts_of(visit) for visit in problem.visits]
+        self.due = [visit.due for visit in problem.visits]
+        self.promise_closes = [
+            visit.promise.closes
+            if visit.promise is not None and problem.may_break_promises and not self._begun(visit)
+            else None
+            for visit in problem.visits
+        ]
+        self.unsupported = _unsupported(problem)
+        self._permit()
+
+    def starts_of(self, visit: Visit) -> tuple[Interval, ...]:
+        """Return the intervals in which work may begin: windows, promise and pin together."""
+        pin = self.decisions.pins.get(visit.id)
+        if pin is not None and pin.begun and pin.start is not None:
+            return ((pin.start, pin.start),)
+        least, greatest = 0, 1 << 40
+        if visit.promise is not None:
+            least = visit.promise.opens
+            if not self.problem.may_break_promises:
+                greatest = visit.promise.closes
+        if pin is not None and pin.start is not None:
+            least, greatest = max(least, pin.start), min(greatest, pin.start)
+        return tuple(
+            (max(opens, least), min(closes, greatest))
+            for opens, closes in visit.windows
+            if max(opens, least) <= min(closes, greatest)
+        )
+
+    def work_s(self, shift_no: int, visit_no: int) -> int:
+        return self._work[shift_no][visit_no]
+
+    def late_cost(self, visit_no: int, start: int) -> int:
+        """Return the price of beginning at `start`: its service level and its promise."""
+        return self.lateness_cost(visit_no, start) + self.promise_cost(visit_no, start)
+
+    def lateness_cost(self, visit_no: int, start: int) -> int:
+        due = self.due[visit_no]
+        if due is None or start <= due:
+            return 0
+        return min((start - due) * self.weights.late_permille // 1000, self.drop[visit_no])
+
+    def promise_cost(self, visit_no: int, start: int) -> int:
+        closes = self.promise_closes[visit_no]
+        if closes is None or start <= closes:
+            return 0
+        late = (start - closes) * self.weights.promise_late_permille // 1000
+        return self.weights.promise_broken + late
+
+    def prices(self, shift_no: int, visit_no: int) -> Costs:
+        """Return the terms that `fixed` sums up."""
+        return prices(self.problem, self.decisions, self.shifts[shift_no], self.visits[visit_no])
+
+    def is_kept(self, visit_no: int) -> bool:
+        """Whether people have decided on this visit: it is dropped only where nothing else goes."""
+        visit = self.visits[visit_no].id
+        return visit in self.decisions.pins or visit in self.decisions.prefix_shift
+
+    def unplanned_as_unsupported(self) -> list[Unplanned]:
+        return [
+            Unplanned(self.visits[number].id, Cause.UNSUPPORTED, conditions)
+            for number, conditions in sorted(self.unsupported.items())
+        ]
+
+    def _begun(self, visit: Visit) -> bool:
+        pin = self.decisions.pins.get(visit.id)
+        return pin is not None and pin.begun
+
+    def _permit(self) -> None:
+        """Fill `able` (bool) and `fixed` (int64), both of shape (shifts, visits).
+
+        Shifts that answer alike are asked once: a company has few profiles of people, many shifts.
+        """
+        shape = (len(self.shifts), len(self.visits))
+        self.able = np.zeros(shape, dtype=bool)
+        self.fixed = np.zeros(shape, dtype=np.int64)
+        self._work: list[list[int]] = []
+        paces: dict[int, list[int]] = {}
+        for number, shift in enumerate(self.shifts):
+            if shift.efficiency_percent not in paces:
+                paces[shift.efficiency_percent] = [work_s(shift, each) for each in self.visits]
+            self._work.append(paces[shift.efficiency_percent])
+            for other, visit in enumerate(self.visits):
+                self.able[number, other] = not any(failures(self.decisions, shift, visit))
+                if self.able[number, other]:
+                    terms = prices(self.problem, self.decisions, shift, visit)
+                    self.fixed[number, other] = sum(getattr(terms, each) for each in _FIXED_TERMS)
+
+
+_FIXED_TERMS = [
+    each.name
+    for each in fields(Costs)
+    if each.name
+    in {
+        "rate",
+        "foreign_territory",
+        "surplus_level",
+        "not_preferred",
+        "other_technician",
+        "other_day",
+    }
+]
+
+
+def _unsupported(problem: DayProblem) -> dict[int, tuple[str, ...]]:
+    """Return the visits with conditions that only a search made for them keeps."""
+    numbers = by_id(problem.visits)
+    found: dict[int, set[str]] = {}
+    for crew in problem.crews:
+        for visit in (crew.first, crew.second):
+            found.setdefault(numbers[visit], set()).add("crew")
+    for link in problem.links:
+        for visit in (link.first, link.second):
+            found.setdefault(numbers[visit], set()).add("link")
+    return {number: tuple(sorted(conditions)) for number, conditions in found.items()}

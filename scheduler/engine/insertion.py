@@ -1,0 +1,232 @@
+"""Putting one visit into a plan: every position of every able shift, timed as a plan would time it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from scheduler.engine.indexed import IndexedDay, Terms
+from scheduler.engine.timing import Opened, Timetable, first_start, last_start, timetable
+from scheduler.problem import Interval, Plan, StopKind
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A position found for a visit, and the route it would make."""
+
+    shift_no: int
+    position: int
+    timed: Timetable
+    delta: int
+    """What the route costs more than without the visit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """Of a route without breaks: what one insertion may use at each position, checked in O(1)."""
+
+    free_from: list[int]
+    """Earliest instant the technician can leave the stop before each position."""
+    needed_by: list[int]
+    """Latest arrival at the stop after each position that keeps the rest."""
+
+
+class Draft:
+    """A plan being put together: one order of visits per shift, and what vans have left."""
+
+    def __init__(self, day: IndexedDay) -> None:
+        self.day = day
+        self.orders: list[list[int]] = [[] for _ in day.shifts]
+        self.timed: list[Timetable | None] = [None for _ in day.shifts]
+        self.left = {name: dict(stock) for name, stock in day.decisions.stock.items()}
+        self._bounds: dict[int, _Bounds] = {}
+
+    @staticmethod
+    def of(day: IndexedDay, plan: Plan) -> Draft:
+        """Return the draft of a plan's orders. Raises `ValueError` where one cannot be timed."""
+        draft = Draft(day)
+        for route in plan.routes:
+            order = [
+                day.visit_no[stop.visit]
+                for stop in route.stops
+                if stop.kind is StopKind.VISIT and stop.visit is not None
+            ]
+            if not draft.set_order(day.shift_no[route.shift], order):
+                raise ValueError(f"The route of shift {route.shift} keeps no timetable.")
+        return draft
+
+    def set_order(self, shift_no: int, order: Sequence[int]) -> bool:
+        """Replace a shift's route; False, and nothing changed, where time or parts do not allow it."""
+        timed = timetable(self.day, shift_no, order) if order else None
+        if order and timed is None:
+            return False
+        vans = self.left[self.day.shifts[shift_no].technician]
+        before = self._parts(self.orders[shift_no])
+        after = self._parts(order)
+        if any(vans.get(part, 0) + before.get(part, 0) < used for part, used in after.items()):
+            return False
+        for part in before.keys() | after.keys():
+            vans[part] = vans.get(part, 0) + before.get(part, 0) - after.get(part, 0)
+        self.orders[shift_no] = list(order)
+        self.timed[shift_no] = timed
+        self._bounds.pop(shift_no, None)
+        return True
+
+    def cost_of(self, shift_no: int) -> int:
+        timed = self.timed[shift_no]
+        return 0 if timed is None else timed.cost
+
+    def planned(self) -> dict[int, int]:
+        """Return the shift of each visit that has one."""
+        return {visit: number for number, order in enumerate(self.orders) for visit in order}
+
+    def has_parts(self, shift_no: int, visit_no: int) -> bool:
+        vans = self.left[self.day.shifts[shift_no].technician]
+        return all(
+            vans.get(part, 0) >= quantity for part, quantity in self.day.visits[visit_no].parts
+        )
+
+    def best_place(
+        self,
+        visit_no: int,
+        shifts: Iterable[int] | None = None,
+        *,
+        opened: tuple[Interval, ...] | None = None,
+        terms: Callable[[int], Terms] | None = None,
+        ignore_parts: bool = False,
+        price: Callable[[Place], int] | None = None,
+    ) -> Place | None:
+        """Return the cheapest position for a visit that is in no route, None where there is none.
+
+        `shifts`: those to try, each of which has to be permitted; None: all that are able. `opened`,
+        `terms` and `ignore_parts` ask what would be if windows, shifts or stocks gave way; `price`
+        adds what giving way costs.
+        """
+        if shifts is None:
+            shifts = [
+                number for number in range(len(self.orders)) if self.day.able[number, visit_no]
+            ]
+        best: tuple[int, Place] | None = None
+        for shift_no in shifts:
+            if not ignore_parts and not self.has_parts(shift_no, visit_no):
+                continue
+            for place in self.places(
+                shift_no,
+                visit_no,
+                opened=opened,
+                terms=None if terms is None else terms(shift_no),
+                below=None if best is None or price is not None else best[0],
+            ):
+                cost = place.delta + (0 if price is None else price(place))
+                if best is None or cost < best[0]:
+                    best = cost, place
+        return None if best is None else best[1]
+
+    def places(
+        self,
+        shift_no: int,
+        visit_no: int,
+        *,
+        opened: tuple[Interval, ...] | None = None,
+        terms: Terms | None = None,
+        below: int | None = None,
+        order: Sequence[int] | None = None,
+    ) -> Iterable[Place]:
+        """Yield each position of a route that time allows; `order` replaces the route's.
+
+        `below`: positions that cannot be cheaper may be left out.
+        """
+        day = self.day
+        intervals = day.starts[visit_no] if opened is None else opened
+        if not intervals:
+            return
+        if order is None:
+            order, now_cost = self.orders[shift_no], self.cost_of(shift_no)
+            waiting = self.timed[shift_no].waiting_s if self.timed[shift_no] else 0  # type: ignore[union-attr]
+        else:
+            without = timetable(day, shift_no, order, terms=terms) if order else None
+            now_cost = 0 if without is None else without.cost
+            waiting = 0 if without is None else without.waiting_s
+        changes: Opened = {} if opened is None else {visit_no: opened}
+        bounds = None
+        if terms is None and order is self.orders[shift_no]:
+            bounds = self._bounds_of(shift_no)
+        saved = waiting * day.weights.waiting_permille // 1000 + 1
+        work, fixed = day.work_s(shift_no, visit_no), int(day.fixed[shift_no, visit_no])
+        own = day.terms[shift_no] if terms is None else terms
+        where = day.place[visit_no]
+        for position in range(len(day.shifts[shift_no].prefix), len(order) + 1):
+            before = day.place[order[position - 1]] if position else own.start_place
+            after = day.place[order[position]] if position < len(order) else own.end_place
+            there, back = day.drive_s[before, where], day.drive_s[where, after]
+            if bounds is not None:
+                start = first_start(intervals, bounds.free_from[position] + there)
+                if start is None or start + work + back > bounds.needed_by[position]:
+                    continue
+                detour = there + back - day.drive_s[before, after] + fixed
+                if below is not None and detour - saved >= below:
+                    continue
+            timed = timetable(
+                day,
+                shift_no,
+                [*order[:position], visit_no, *order[position:]],
+                terms=terms,
+                opened=changes,
+            )
+            if timed is not None:
+                yield Place(shift_no, position, timed, timed.cost - now_cost)
+
+    def insert(self, visit_no: int, place: Place) -> bool:
+        """Put a visit where `best_place` found room; False where the route no longer allows it."""
+        order = list(self.orders[place.shift_no])
+        order.insert(place.position, visit_no)
+        return self.set_order(place.shift_no, order)
+
+    def _parts(self, order: Sequence[int]) -> dict[str, int]:
+        used: dict[str, int] = {}
+        for visit_no in order:
+            for part, quantity in self.day.visits[visit_no].parts:
+                used[part] = used.get(part, 0) + quantity
+        return used
+
+    def _bounds_of(self, shift_no: int) -> _Bounds | None:
+        """Return the bounds of a route as if it had no pauses: with them it is only tighter.
+
+        None where the shift has stops of its own, whose places lie between those of the visits.
+        """
+        if shift_no in self._bounds:
+            return self._bounds[shift_no]
+        day, terms, order = self.day, self.day.terms[shift_no], self.orders[shift_no]
+        if any(extra.place is not None for extra in terms.extras):
+            return None
+        free_from, place = [terms.opens], terms.start_place
+        for visit_no in order:
+            arrive = free_from[-1] + day.drive_s[place, day.place[visit_no]]
+            start = first_start(day.starts[visit_no], arrive)
+            assert start is not None, "a route that is timed with pauses is timed without"
+            free_from.append(start + day.work_s(shift_no, visit_no))
+            place = day.place[visit_no]
+        needed_by, place = [terms.last], terms.end_place
+        for visit_no in reversed(order):
+            leave_by = needed_by[-1] - day.drive_s[day.place[visit_no], place]
+            latest = last_start(day.starts[visit_no], leave_by - day.work_s(shift_no, visit_no))
+            assert latest is not None, "a route that is timed with pauses is timed without"
+            needed_by.append(latest)
+            place = day.place[visit_no]
+        needed_by.reverse()
+        self._bounds[shift_no] = _Bounds(free_from, needed_by)
+        return self._bounds[shift_no]
+
+
+def fits_an_empty_shift(day: IndexedDay, visit_no: int) -> bool:
+    """Whether some able shift could do this visit if it did nothing else but what is fixed in it."""
+    return any(fits_alone(day, number, visit_no) for number in range(len(day.shifts)))
+
+
+def fits_alone(day: IndexedDay, shift_no: int, visit_no: int) -> bool:
+    """Whether an able shift could do this visit with nothing else but its fixed beginning."""
+    if not day.able[shift_no, visit_no] or not day.starts[visit_no]:
+        return False
+    prefix = [day.visit_no[each] for each in day.shifts[shift_no].prefix]
+    order = prefix if visit_no in prefix else [*prefix, visit_no]
+    return timetable(day, shift_no, order) is not None
