@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlmodel import col, select
 
 from fsm import events
@@ -19,7 +20,7 @@ from fsm.actors import Actor
 from fsm.assets import queries
 from fsm.assets.tables import Asset, Meter, MeterReading
 from fsm.database import Session, revise, touch, utc
-from fsm.problems import Invalid, NotFound, Problem
+from fsm.problems import Conflict, Invalid, NotFound, Problem
 
 AHEAD = timedelta(minutes=5)
 """How far a reading may lie in the server's future: clocks differ a little."""
@@ -236,7 +237,7 @@ async def last_readings(
     meters = await list_meters(session, actor, asset_id)
     statement = (
         select(MeterReading)
-        .distinct(col(MeterReading.meter_id))
+        .ext(distinct_on(col(MeterReading.meter_id)))
         .where(
             MeterReading.tenant_id == actor.tenant_id,
             col(MeterReading.meter_id).in_([meter.id for meter in meters]),
@@ -291,12 +292,26 @@ async def add_reading(
     """Record what a counter showed at `read_at`; a reading is never changed afterwards.
 
     Refused with `ReadingRefused` where it contradicts its neighbours in time, with `Conflict` where
-    another was made at the same instant. The meter's row is held, so two readings take turns.
+    another was made at the same instant; the same reading again is the one that is there. The meter's
+    row is held, so two readings take turns.
     """
     meter = await find_meter(session, actor, meter_id, lock=True)
     read_at = utc(read_at)
     if read_at > now + AHEAD:
         raise Invalid("A reading cannot be from the future.", errors=[{"at": "/read_at"}])
+    same_instant = select(MeterReading).where(
+        MeterReading.tenant_id == actor.tenant_id,
+        MeterReading.meter_id == meter_id,
+        MeterReading.read_at == read_at,
+    )
+    already = (await session.exec(same_instant)).one_or_none()
+    if already is not None:
+        if _reading(already) == Reading(value, is_reset, is_rollover):
+            return already
+        raise Conflict(
+            f"There is already a reading at this instant: {already.value:f}.",
+            reading_id=str(already.id),
+        )
     previous = await last_reading(session, actor, meter_id, before=read_at)
     after = (
         select(MeterReading)
