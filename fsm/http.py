@@ -6,7 +6,7 @@ opened. Authentication itself belongs to `fsm.tenants`; the composition root put
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
@@ -192,6 +192,8 @@ Code = Annotated[
 """A number or code that people use to name a thing."""
 Instant = pydantic.AwareDatetime
 """An instant with its zone; a naive time is refused."""
+Day = Annotated[date, pydantic.Field(ge=date(1970, 1, 1), le=date(2199, 12, 31))]
+"""A calendar day."""
 Short = Annotated[str, pydantic.Field(max_length=300), pydantic.AfterValidator(_no_nul)]
 """One line that may be empty: a city, a role."""
 Email = Annotated[
@@ -223,6 +225,11 @@ Search = Annotated[
 Active = Annotated[
     bool | None, QueryParameter(description="Only active rows, or only those put out of use.")
 ]
+
+
+def last_day(before: date | None) -> date | None:
+    """Return the last day of a range of days that ends before `before`; None when it has no end."""
+    return None if before is None else before - timedelta(days=1)
 
 
 # --- problems ---------------------------------------------------------------------------------------------
