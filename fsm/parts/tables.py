@@ -90,8 +90,9 @@ class StockPlace(Revised, table=True):
 class Movement(Row, table=True):
     """A quantity that left one place for another; outside the company the place is null.
 
-    Receipt: from a supplier. Use: on a job. Return: from a job, not used after all. Correction: a count
-    found more (to a place) or less (from it). A place's stock may be negative: then a movement is missing.
+    Receipt: from a supplier. Use: on a job; from no place of ours when bought on the way. Return: from a
+    job, not used after all. Correction: a count found more (to a place) or less (from it). A place's stock
+    may be negative: then a movement is missing.
 
     `unit_cost` is frozen here, so a price changed later moves no past number.
     """
@@ -102,7 +103,7 @@ class Movement(Row, table=True):
         link("to_place_id", "stock_place"),
         one_of("kind", MovementKind),
         check("quantity", "quantity > 0"),
-        check("places", "from_place_id is distinct from to_place_id"),
+        check("places", "from_place_id is distinct from to_place_id or kind = 'use'"),
         check(
             "direction",
             "case kind when 'transfer' then from_place_id is not null and to_place_id is not null"

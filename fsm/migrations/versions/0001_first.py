@@ -81,6 +81,7 @@ EDITABLE = (
     "sync_head",
     "sync_row",
     "sync_scope",
+    "sync_stamp",
     "technician",
     "technician_skill",
     "upload",

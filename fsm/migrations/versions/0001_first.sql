@@ -286,9 +286,17 @@ CREATE TABLE sync_head (
   CONSTRAINT sync_head_pkey PRIMARY KEY (tenant_id)
 );
 
+CREATE TABLE sync_stamp (
+  tenant_id UUID NOT NULL,
+  head BIGINT NOT NULL,
+  stamped_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT sync_stamp_pkey PRIMARY KEY (tenant_id, head)
+);
+
 CREATE TABLE sync_scope (
   tenant_id UUID NOT NULL,
   scope VARCHAR(60) NOT NULL,
+  window_on DATE,
   CONSTRAINT sync_scope_pkey PRIMARY KEY (tenant_id, scope)
 );
 
@@ -548,13 +556,13 @@ CREATE TABLE asset (
   CONSTRAINT asset_service_check CHECK (retired_at is null or retired_at > in_service_from)
 );
 
-CREATE INDEX asset_model_idx ON asset (tenant_id, model_id);
+CREATE INDEX asset_customer_idx ON asset (tenant_id, customer_id);
 
 CREATE INDEX asset_site_idx ON asset (tenant_id, site_id);
 
-CREATE INDEX asset_customer_idx ON asset (tenant_id, customer_id);
-
 CREATE INDEX asset_parent_idx ON asset (tenant_id, parent_id);
+
+CREATE INDEX asset_model_idx ON asset (tenant_id, model_id);
 
 CREATE TABLE opening (
   tenant_id UUID NOT NULL,
@@ -763,9 +771,9 @@ CREATE TABLE asset_document (
   CONSTRAINT asset_document_subject_check CHECK ((asset_id is null) <> (model_id is null))
 );
 
-CREATE INDEX asset_document_asset_idx ON asset_document (tenant_id, asset_id);
-
 CREATE INDEX asset_document_model_idx ON asset_document (tenant_id, model_id);
+
+CREATE INDEX asset_document_asset_idx ON asset_document (tenant_id, asset_id);
 
 CREATE TABLE failure (
   tenant_id UUID NOT NULL,
@@ -811,9 +819,9 @@ CREATE TABLE checklist_assignment (
   CONSTRAINT checklist_assignment_something_check CHECK (num_nonnulls(asset_id, model_id, site_id, work_type_id) >= 1)
 );
 
-CREATE UNIQUE INDEX checklist_assignment_subject_key ON checklist_assignment (tenant_id, asset_id, model_id, site_id, work_type_id) NULLS NOT DISTINCT;
-
 CREATE INDEX checklist_assignment_work_type_idx ON checklist_assignment (tenant_id, work_type_id);
+
+CREATE UNIQUE INDEX checklist_assignment_subject_key ON checklist_assignment (tenant_id, asset_id, model_id, site_id, work_type_id) NULLS NOT DISTINCT;
 
 CREATE TABLE contract_asset (
   tenant_id UUID NOT NULL,
@@ -955,17 +963,17 @@ CREATE TABLE service_request (
   CONSTRAINT service_request_merged_check CHECK ((status = 'merged') = (merged_into_id is not null))
 );
 
-CREATE INDEX service_request_visitor_idx ON service_request (tenant_id, visitor, reported_at);
-
 CREATE INDEX service_request_status_idx ON service_request (tenant_id, status, reported_at);
-
-CREATE INDEX service_request_merged_into_idx ON service_request (tenant_id, merged_into_id);
 
 CREATE INDEX service_request_asset_idx ON service_request (tenant_id, asset_id, reported_at);
 
 CREATE INDEX service_request_passport_code_idx ON service_request (tenant_id, passport_code, reported_at);
 
 CREATE UNIQUE INDEX service_request_status_token_idx ON service_request (tenant_id, status_token_sha256) WHERE status_token_sha256 is not null;
+
+CREATE INDEX service_request_visitor_idx ON service_request (tenant_id, visitor, reported_at);
+
+CREATE INDEX service_request_merged_into_idx ON service_request (tenant_id, merged_into_id);
 
 CREATE TABLE sync_device (
   tenant_id UUID NOT NULL,
@@ -1010,9 +1018,9 @@ CREATE TABLE outage (
   CONSTRAINT outage_during_check CHECK (not isempty(during) and lower(during) is not null)
 );
 
-CREATE INDEX outage_failure_idx ON outage (tenant_id, failure_id);
-
 CREATE INDEX outage_during_idx ON outage USING gist (tenant_id, asset_id, during);
+
+CREATE INDEX outage_failure_idx ON outage (tenant_id, failure_id);
 
 CREATE TABLE movement (
   tenant_id UUID NOT NULL,
@@ -1035,17 +1043,17 @@ CREATE TABLE movement (
   CONSTRAINT movement_to_place_id_fkey FOREIGN KEY(tenant_id, to_place_id) REFERENCES stock_place (tenant_id, id),
   CONSTRAINT movement_kind_word_check CHECK (kind in ('receipt', 'transfer', 'use', 'return', 'correction')),
   CONSTRAINT movement_quantity_check CHECK (quantity > 0),
-  CONSTRAINT movement_places_check CHECK (from_place_id is distinct from to_place_id),
+  CONSTRAINT movement_places_check CHECK (from_place_id is distinct from to_place_id or kind = 'use'),
   CONSTRAINT movement_direction_check CHECK (case kind when 'transfer' then from_place_id is not null and to_place_id is not null when 'use' then to_place_id is null when 'correction' then from_place_id is null or to_place_id is null else from_place_id is null end),
   CONSTRAINT movement_unit_cost_check CHECK (unit_cost >= 0),
   CONSTRAINT movement_source_source_id_key UNIQUE (tenant_id, source, source_id)
 );
 
-CREATE INDEX movement_from_idx ON movement (tenant_id, from_place_id, part_id);
-
 CREATE INDEX movement_part_idx ON movement (tenant_id, part_id, moved_at);
 
 CREATE INDEX movement_to_idx ON movement (tenant_id, to_place_id, part_id);
+
+CREATE INDEX movement_from_idx ON movement (tenant_id, from_place_id, part_id);
 
 CREATE TABLE request_attachment (
   tenant_id UUID NOT NULL,
@@ -1139,9 +1147,9 @@ CREATE TABLE work_order (
 
 CREATE INDEX work_order_contract_idx ON work_order (tenant_id, contract_id, reported_at);
 
-CREATE INDEX work_order_asset_idx ON work_order (tenant_id, asset_id, reported_at);
-
 CREATE INDEX work_order_site_idx ON work_order (tenant_id, site_id);
+
+CREATE INDEX work_order_asset_idx ON work_order (tenant_id, asset_id, reported_at);
 
 CREATE INDEX work_order_request_idx ON work_order (tenant_id, request_id);
 
@@ -1370,9 +1378,9 @@ CREATE TABLE time_entry (
   CONSTRAINT time_entry_during_check CHECK (not isempty(during) and not lower_inf(during) and not upper_inf(during))
 );
 
-CREATE INDEX time_entry_work_order_idx ON time_entry (tenant_id, work_order_id);
-
 CREATE INDEX time_entry_technician_idx ON time_entry (tenant_id, technician_id);
+
+CREATE INDEX time_entry_work_order_idx ON time_entry (tenant_id, work_order_id);
 
 CREATE TABLE part_used (
   tenant_id UUID NOT NULL,
