@@ -18,6 +18,7 @@ from fsm.assets import routes as assets
 from fsm.catalogue import routes as catalogue
 from fsm.customers import routes as customers
 from fsm.database import Database
+from fsm.parts import routes as parts
 from fsm.settings import Settings
 from fsm.technicians import routes as technicians
 from fsm.tenants import routes as tenants
@@ -30,6 +31,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *catalogue.ROUTES,
     *customers.ROUTES,
     *technicians.ROUTES,
+    *parts.ROUTES,
     *assets.ROUTES,
 )
 """Every door of the product."""
@@ -46,11 +48,16 @@ def compose_database(settings: Settings) -> Database:
     return Database(settings, before_commit=(), reactions=frozenset(REACTIONS))
 
 
-def routes_of(app: Litestar) -> Iterator[HTTPRouteHandler]:
+def paths_of(app: Litestar) -> Iterator[tuple[str, HTTPRouteHandler]]:
+    """Yield every address of the product, with its parameters in braces, and what answers there."""
     for route in app.routes:
         for handler in getattr(route, "route_handlers", ()):
             if isinstance(handler, HTTPRouteHandler):
-                yield handler
+                yield route.path, handler
+
+
+def routes_of(app: Litestar) -> Iterator[HTTPRouteHandler]:
+    return (handler for _, handler in paths_of(app))
 
 
 def check_routes(app: Litestar) -> None:

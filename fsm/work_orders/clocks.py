@@ -1,36 +1,20 @@
 """A job's service-level clocks as rows: started under pinned versions, recomputed after every change.
 
-The arithmetic is `fsm.contracts.service_hours`; a due instant is recomputed from history, never edited.
+The arithmetic is `fsm.contracts.clocks`; a due instant is recomputed from history, never edited.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
 
 from fsm import events
 from fsm.actors import Actor
 from fsm.catalogue.tables import Reason
-from fsm.contracts.opening_hours import Calendar, calendar_from_json
-from fsm.contracts.service_hours import (
-    ClockHistory,
-    ClockPause,
-    ClockReading,
-    ClockState,
-    ClockStop,
-    Moment,
-    NeverDue,
-    Retarget,
-    ServiceHours,
-    read_clock,
-)
-from fsm.contracts.service_levels import (
-    ClockKind,
-    ServiceLevel,
-    StopsAt,
-    service_level_from_json,
-)
+from fsm.contracts.clocks import PinnedPolicy, ReasonedPause, read_clocks
+from fsm.contracts.opening_hours import calendar_from_json
+from fsm.contracts.service_hours import ClockStop, Moment, Retarget
+from fsm.contracts.service_levels import ClockKind, StopsAt, service_level_from_json
 from fsm.contracts.tables import CalendarVersion, ServiceLevelVersion
 from fsm.database import Session
 from fsm.events import Occurrence
@@ -46,7 +30,7 @@ async def start_clocks(
     """Start response and restoration at the report, under the versions that the work order has pinned."""
     if work_order.service_level_version_id is None or work_order.calendar_version_id is None:
         return
-    level, _ = await _policy(session, work_order)
+    level = (await _policy(session, work_order)).service_level
     for kind in ClockKind:
         target = level.target(kind, work_order.priority)
         if target is not None:
@@ -78,7 +62,7 @@ async def stop_clocks(
     clocks = await _lock_clocks(session, work_order)
     if not clocks:
         return
-    level, _ = await _policy(session, work_order)
+    level = (await _policy(session, work_order)).service_level
     for clock in clocks:
         target = level.target(ClockKind(clock.kind), work_order.priority)
         is_open = not clock.stops or clock.stops[-1].get("reopened") is not None
@@ -105,7 +89,7 @@ async def retarget_clocks(
     clocks = await _lock_clocks(session, work_order)
     if not clocks:
         return
-    level, _ = await _policy(session, work_order)
+    level = (await _policy(session, work_order)).service_level
     for clock in clocks:
         target = level.target(ClockKind(clock.kind), work_order.priority)
         if target is not None:
@@ -122,39 +106,36 @@ async def refresh_clocks(
     clocks = await _lock_clocks(session, work_order)
     if not clocks:
         return
-    level, calendar = await _policy(session, work_order)
-    hours = ServiceHours(calendar, ZoneInfo(work_order.zone))
+    policy = await _policy(session, work_order)
     pauses = await _pauses(session, work_order)
     before = (work_order.respond_by, work_order.restore_by)
+    cancelled = work_order.cancelled_at
     for clock in clocks:
-        kind = ClockKind(clock.kind)
-        stopping = [pause for code, pause in pauses if level.stops(code, kind)]
-        history = ClockHistory(
+        figures = read_clocks(
+            policy,
+            work_order.zone,
+            kind=ClockKind(clock.kind),
             target_s=clock.target_s,
             started=Moment.exactly(clock.started_at),
-            pauses=tuple(stopping),
-            stops=tuple(_stop(stop) for stop in clock.stops),
-            retargets=tuple(
+            as_of=now,
+            pauses=pauses,
+            stops=[_stop(stop) for stop in clock.stops],
+            retargets=[
                 Retarget(datetime.fromisoformat(one["since_at"]), one["target_s"])
                 for one in clock.retargets
-            ),
-            cancelled=(
-                Moment.exactly(work_order.cancelled_at) if work_order.cancelled_at else None
-            ),
-        )
-        try:
-            reading = read_clock(hours, history, now, level.reopening)[-1]
-        except NeverDue as error:
-            reading = ClockReading(ClockState.RUNNING, clock.target_s, clock.started_at)
-            await _say_never_due(session, actor, work_order, str(error), now)
-        clock.due_at = reading.due_by
-        clock.stopped_at = reading.stopped_at
-        clock.elapsed_s = int(reading.elapsed / timedelta(seconds=1))
-        clock.state = reading.state
-        if kind is ClockKind.RESPONSE:
-            work_order.respond_by = reading.due_by
+            ],
+            cancelled=Moment.exactly(cancelled) if cancelled else None,
+        )[-1]
+        clock.due_at = figures.due_at
+        clock.stopped_at = figures.stopped_at
+        clock.elapsed_s = figures.elapsed_s
+        clock.state = figures.state
+        if figures.is_never_due:
+            await _say_never_due(session, actor, work_order, now)
+        if figures.kind is ClockKind.RESPONSE:
+            work_order.respond_by = figures.due_at
         else:
-            work_order.restore_by = reading.due_by
+            work_order.restore_by = figures.due_at
     if before != (work_order.respond_by, work_order.restore_by) and before != (None, None):
         await events.record(
             session,
@@ -187,21 +168,22 @@ async def _lock_clocks(session: Session, work_order: WorkOrder) -> list[Clock]:
     return list(await session.exec(statement))
 
 
-async def _policy(session: Session, work_order: WorkOrder) -> tuple[ServiceLevel, Calendar]:
+async def _policy(session: Session, work_order: WorkOrder) -> PinnedPolicy:
     """Return the pinned service level and calendar: they were checked when they were published."""
-    level = await session.get(
-        ServiceLevelVersion, (work_order.tenant_id, work_order.service_level_version_id)
-    )
-    calendar = await session.get(
-        CalendarVersion, (work_order.tenant_id, work_order.calendar_version_id)
-    )
+    tenant = work_order.tenant_id
+    level = await session.get(ServiceLevelVersion, (tenant, work_order.service_level_version_id))
+    calendar = await session.get(CalendarVersion, (tenant, work_order.calendar_version_id))
     assert level is not None
     assert calendar is not None
-    return service_level_from_json(level.body), calendar_from_json(calendar.body)
+    return PinnedPolicy(
+        level.id,
+        calendar.id,
+        service_level_from_json(level.body),
+        calendar_from_json(calendar.body),
+    )
 
 
-async def _pauses(session: Session, work_order: WorkOrder) -> list[tuple[str, ClockPause]]:
-    """Return the job's pauses with their reasons' codes."""
+async def _pauses(session: Session, work_order: WorkOrder) -> list[ReasonedPause]:
     statement = (
         select(Reason.code, Pause)
         .join(
@@ -214,12 +196,8 @@ async def _pauses(session: Session, work_order: WorkOrder) -> list[tuple[str, Cl
     for code, pause in await session.exec(statement):
         lower, upper = pause.during.lower, pause.during.upper
         assert lower is not None
-        found.append(
-            (
-                code,
-                ClockPause(Moment.exactly(lower), Moment.exactly(upper) if upper else None),
-            )
-        )
+        ended = Moment.exactly(upper) if upper else None
+        found.append(ReasonedPause(code, Moment.exactly(lower), ended))
     return found
 
 
@@ -238,14 +216,20 @@ def _stop(stored: dict[str, Any]) -> ClockStop:
 
 
 async def _say_never_due(
-    session: Session, actor: Actor, work_order: WorkOrder, sentence: str, now: datetime
+    session: Session, actor: Actor, work_order: WorkOrder, now: datetime
 ) -> None:
-    session.add(
-        Review(
-            tenant_id=actor.tenant_id,
-            work_order_id=work_order.id,
-            kind="never_due",
-            data={"detail": sentence},
-            raised_at=now,
-        )
+    """Put it before a person, once, that a promise cannot fall due: its calendar never opens that long."""
+    statement = select(Review.id).where(
+        Review.tenant_id == actor.tenant_id,
+        Review.work_order_id == work_order.id,
+        Review.kind == "never_due",
     )
+    if (await session.exec(statement)).first() is None:
+        session.add(
+            Review(
+                tenant_id=actor.tenant_id,
+                work_order_id=work_order.id,
+                kind="never_due",
+                raised_at=now,
+            )
+        )

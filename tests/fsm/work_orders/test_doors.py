@@ -1,0 +1,333 @@
+"""A job becomes completed through one door. Every other one is tried here, the database's included."""
+
+import ast
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+import pytest
+from litestar import Litestar
+
+from fsm.app import paths_of
+from fsm.database import Database
+from fsm.settings import Settings
+from fsm.work_orders import field_work
+from tests.company import Company
+from tests.conftest import Clock
+from tests.fsm.work_orders.steps import Job, dispatched_job
+
+ROOT = Path(__file__).parents[3]
+FINAL = {"completed", "closed"}
+
+
+@pytest.fixture
+async def job(database: Database, company: Company, clock: Clock) -> Job:
+    """A job whose work is done but whose photo has not arrived."""
+    job = await dispatched_job(database, company, clock)
+    await job.do(field_work.start)
+    await job.answer_all()
+    await job.declare()
+    await job.do(field_work.finish)
+    assert (await job.row()).status == "work_done"
+    return job
+
+
+@pytest.fixture
+async def sql(settings: Settings, company: Company) -> AsyncIterator["asyncpg.Connection[Any]"]:
+    """A connection as the application's role, inside the tenant: what an injected statement would have."""
+    connection = await asyncpg.connect(settings.database_url)
+    transaction = connection.transaction()
+    await transaction.start()
+    await connection.execute(f"set local app.tenant = '{company.id}'")
+    yield connection
+    await transaction.rollback()
+    await connection.close()
+
+
+# --- the database -----------------------------------------------------------------------------------------
+
+
+async def test_a_bare_update_is_refused(job: Job, sql: "asyncpg.Connection[Any]") -> None:
+    for status in sorted(FINAL):
+        with pytest.raises(asyncpg.CheckViolationError):
+            async with sql.transaction():
+                await sql.execute("update work_order set status = $2 where id = $1", job.id, status)
+
+
+async def forge(
+    sql: "asyncpg.Connection[Any]",
+    job_id: UUID,
+    *,
+    facts_rev: int,
+    rules_sha256: str,
+    unmet: str = "[]",
+) -> UUID:
+    closure_id = uuid4()
+    await sql.execute(
+        "insert into work_order_closure (tenant_id, id, work_order_id, facts_rev, rules_sha256, verdict,"
+        " unmet, judged_at) select tenant_id, $1, id, $3, $4, '{}', $5::jsonb, now() from work_order"
+        " where id = $2",
+        closure_id,
+        job_id,
+        facts_rev,
+        rules_sha256,
+        unmet,
+    )
+    return closure_id
+
+
+async def test_a_closure_with_something_unmet_cannot_be_stored(
+    job: Job, sql: "asyncpg.Connection[Any]"
+) -> None:
+    row = await job.row()
+    assert row.rules_sha256 is not None
+    with pytest.raises(asyncpg.CheckViolationError):
+        await forge(
+            sql,
+            job.id,
+            facts_rev=row.facts_rev,
+            rules_sha256=row.rules_sha256,
+            unmet='[{"at": "/items/after"}]',
+        )
+
+
+@pytest.mark.parametrize("what", ["older facts", "other rules", "another job"])
+async def test_a_closure_that_judged_something_else_cannot_be_attached(
+    what: str,
+    job: Job,
+    sql: "asyncpg.Connection[Any]",
+    database: Database,
+    company: Company,
+    clock: Clock,
+) -> None:
+    row = await job.row()
+    assert row.rules_sha256 is not None
+    other = job.id
+    if what == "another job":
+        await sql.execute("rollback")
+        other = (await dispatched_job(database, company, clock)).id
+        await sql.execute("begin")
+        await sql.execute(f"set local app.tenant = '{company.id}'")
+    closure_id = await forge(
+        sql,
+        other,
+        facts_rev=row.facts_rev - (what == "older facts"),
+        rules_sha256="0" * 64 if what == "other rules" else row.rules_sha256,
+    )
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await sql.execute(
+            "update work_order set status = 'completed', closure_id = $2, completed_at = now() "
+            "where id = $1",
+            job.id,
+            closure_id,
+        )
+
+
+async def completed(job: Job) -> Job:
+    await job.bytes_arrive()
+    assert (await job.row()).status == "completed"
+    return job
+
+
+async def test_a_new_fact_cannot_slip_under_an_old_closure(
+    job: Job, sql: "asyncpg.Connection[Any]"
+) -> None:
+    await completed(job)
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await sql.execute("update work_order set facts_rev = facts_rev + 1 where id = $1", job.id)
+
+
+async def test_closed_without_a_name_is_refused(job: Job, sql: "asyncpg.Connection[Any]") -> None:
+    await completed(job)
+    with pytest.raises(asyncpg.CheckViolationError):
+        await sql.execute("update work_order set status = 'closed' where id = $1", job.id)
+
+
+async def test_a_closure_cannot_cite_a_photo_whose_bytes_are_not_here(
+    job: Job, sql: "asyncpg.Connection[Any]"
+) -> None:
+    row = await job.row()
+    assert row.rules_sha256 is not None
+    closure_id = await forge(sql, job.id, facts_rev=row.facts_rev, rules_sha256=row.rules_sha256)
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await sql.execute(
+            "insert into closure_photo (tenant_id, closure_id, photo_id, work_order_id, sha256) "
+            "select tenant_id, $1, id, work_order_id, sha256 from photo where work_order_id = $2",
+            closure_id,
+            job.id,
+        )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update photo set state = 'corrupt', verified_sha256 = null",
+        "update photo set verified_sha256 = null",
+        "delete from photo",
+    ],
+)
+async def test_a_photo_that_a_closure_rests_on_is_neither_demoted_nor_deleted(
+    statement: str, job: Job, sql: "asyncpg.Connection[Any]"
+) -> None:
+    await completed(job)
+    with pytest.raises((asyncpg.ForeignKeyViolationError, asyncpg.CheckViolationError)):
+        await sql.execute(statement)
+
+
+async def test_a_photo_cannot_be_called_verified_without_its_blob(
+    job: Job, sql: "asyncpg.Connection[Any]"
+) -> None:
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await sql.execute("update photo set state = 'verified', verified_sha256 = sha256")
+
+
+# --- HTTP -------------------------------------------------------------------------------------------------
+
+CLAIMS = {
+    "status": "completed",
+    "closure_id": str(uuid4()),
+    "completed_at": "2026-03-23T08:00:00Z",
+    "facts_rev": 4,
+    "rev": 3,
+    "reason": "not_fixed",
+    "title": "x",
+    "item": "after",
+}
+
+
+async def test_no_route_completes_or_closes_a_job_whose_photo_is_missing(
+    job: Job, app: Litestar, client: httpx.AsyncClient, company: Company
+) -> None:
+    """Every route that writes, called with whatever might persuade it, by the most powerful user."""
+    row = await job.row()
+    tried = 0
+    for path, handler in paths_of(app):
+        target = _filled(path, job)
+        for method in sorted(handler.http_methods - {"GET", "HEAD", "OPTIONS"}):
+            for body in (
+                {**CLAIMS, "facts_rev": row.facts_rev, "rev": row.rev},
+                {"facts_rev": row.facts_rev},
+                {"status": "closed"},
+            ):
+                answer = await client.request(
+                    method,
+                    target,
+                    content=json.dumps(body),
+                    headers={
+                        **company.headers["administrator"],
+                        "Content-Type": "application/json",
+                    },
+                )
+                assert answer.status_code < 500, (method, target, answer.text)
+                tried += 1
+            assert (await job.row()).status not in FINAL, (method, target)
+    assert tried > 100
+
+
+def _filled(path: str, job: Job) -> str:
+    """Put the job's id, or its visit's, where a path wants an id."""
+    parts = []
+    for part in path.split("/"):
+        if part.startswith("{"):
+            parts.append(str(job.visit_id if "visit" in part else job.id))
+        else:
+            parts.append(part)
+    return "/".join(parts)
+
+
+@pytest.mark.parametrize("status", sorted(FINAL))
+async def test_a_status_is_not_something_that_a_patch_can_name(
+    status: str, job: Job, client: httpx.AsyncClient, company: Company
+) -> None:
+    answer = await client.patch(
+        f"/api/work-orders/{job.id}",
+        headers=company.headers["administrator"],
+        json={"rev": 1, "status": status},
+    )
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"at": "/status", "detail": "Extra inputs are not permitted"}
+    ]
+
+
+async def test_closing_says_exactly_what_is_missing(
+    job: Job, client: httpx.AsyncClient, company: Company
+) -> None:
+    row = await job.row()
+    answer = await client.post(
+        f"/api/work-orders/{job.id}/closure",
+        headers={**company.headers["dispatcher"], "Accept-Language": "ru"},
+        json={"facts_rev": row.facts_rev},
+    )
+    assert (answer.status_code, answer.json()["code"]) == (422, "checklist-incomplete")
+    (unmet,) = answer.json()["unmet"]
+    assert (unmet["at"], unmet["code"], unmet["state"]) == (
+        "/items/after/photos/0",
+        "photo_pending",
+        "declared",
+    )
+    assert "Фото после ремонта" in unmet["text"]
+
+
+# --- the code ---------------------------------------------------------------------------------------------
+
+
+def _writes_a_final_status(tree: ast.AST) -> list[int]:
+    """Return the lines that assign one of the two words, or their members, to a status."""
+
+    def is_final(node: ast.AST) -> bool:
+        if isinstance(node, ast.Constant):
+            return node.value in FINAL
+        return isinstance(node, ast.Attribute) and node.attr in {
+            "COMPLETED",
+            "CLOSED",
+            "COMPLETE",
+            "CLOSE",
+        }
+
+    lines = []
+    for node in ast.walk(tree):
+        targets: list[ast.expr] = []
+        value: ast.AST | None = None
+        if isinstance(node, ast.Assign):
+            targets, value = node.targets, node.value
+        elif isinstance(node, ast.AnnAssign):
+            targets, value = [node.target], node.value
+        elif isinstance(node, ast.keyword) and node.arg == "status":
+            targets, value = [ast.Name("status")], node.value
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "setattr":
+            targets, value = [ast.Name("status")], node
+        named = any(
+            (isinstance(one, ast.Attribute) and one.attr == "status")
+            or (
+                isinstance(one, ast.Name)
+                and one.id == "status"
+                and not isinstance(node, ast.Assign)
+            )
+            for one in targets
+        )
+        if named and value is not None and any(is_final(part) for part in ast.walk(value)):
+            lines.append(node.lineno if hasattr(node, "lineno") else value.lineno)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = " ".join(node.value.lower().split())
+            if "update work_order set" in text and any(word in text for word in FINAL):
+                lines.append(node.lineno)
+    return lines
+
+
+def test_no_other_file_writes_the_two_final_words() -> None:
+    door = ROOT / "fsm/work_orders/completion.py"
+    assert _writes_a_final_status(ast.parse(door.read_text(encoding="utf-8")))
+    writers = {
+        str(path.relative_to(ROOT)): lines
+        for package in ("fsm", "scheduler", "mobile_api", "reports")
+        for path in (ROOT / package).rglob("*.py")
+        if path != door
+        and path.name not in ("lifecycle.py",)
+        and (lines := _writes_a_final_status(ast.parse(path.read_text(encoding="utf-8"))))
+    }
+    assert writers == {}
