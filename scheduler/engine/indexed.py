@@ -109,9 +109,9 @@ class IndexedDay:
         self.unsupported = _unsupported(problem)
         self._permit()
 
-    def starts_of(self, visit: Visit) -> tuple[Interval, ...]:
+    def starts_of(self, visit: Visit, *, ignore_pin: bool = False) -> tuple[Interval, ...]:
         """Return the intervals in which work may begin: windows, promise and pin together."""
-        pin = self.decisions.pins.get(visit.id)
+        pin = None if ignore_pin else self.decisions.pins.get(visit.id)
         if pin is not None and pin.begun and pin.start is not None:
             return ((pin.start, pin.start),)
         least, greatest = 0, 1 << 40

@@ -141,12 +141,10 @@ class Draft:
         if not intervals:
             return
         if order is None:
-            order, now_cost = self.orders[shift_no], self.cost_of(shift_no)
-            waiting = self.timed[shift_no].waiting_s if self.timed[shift_no] else 0  # type: ignore[union-attr]
+            order, now = self.orders[shift_no], self.timed[shift_no]
         else:
-            without = timetable(day, shift_no, order, terms=terms) if order else None
-            now_cost = 0 if without is None else without.cost
-            waiting = 0 if without is None else without.waiting_s
+            now = timetable(day, shift_no, order, terms=terms) if order else None
+        now_cost, waiting = (0, 0) if now is None else (now.cost, now.waiting_s)
         changes: Opened = {} if opened is None else {visit_no: opened}
         bounds = None
         if terms is None and order is self.orders[shift_no]:

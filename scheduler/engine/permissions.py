@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 
 from scheduler.problem import Costs, DayProblem, Pin, Published, Shift, Visit
@@ -25,6 +25,7 @@ class Rule(StrEnum):
     ABSENCE = "absence"
     TRAVEL = "travel"
     ROOM = "room"
+    PRICE = "price"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +110,6 @@ def prices(problem: DayProblem, decisions: Decisions, shift: Shift, visit: Visit
 def work_s(shift: Shift, visit: Visit) -> int:
     """Return how long this person takes, rounded up to whole seconds."""
     return -(-visit.duration_s * 100 // shift.efficiency_percent)
-
-
-def without(shift: Shift, visit: Visit, waived: Collection[Rule]) -> Visit:
-    """Return `visit` as it would be if the `waived` rules did not apply to it on `shift`."""
-    has = dict(shift.skills)
-    skills = tuple(
-        (skill, min(level, has[skill]) if skill in has and Rule.LEVEL in waived else level)
-        for skill, level in visit.skills
-        if skill in has or Rule.SKILL not in waived
-    )
-    return replace(
-        visit,
-        skills=skills,
-        required=() if Rule.REQUIRED in waived else visit.required,
-        forbidden=() if Rule.FORBIDDEN in waived else visit.forbidden,
-        territory=None if Rule.TERRITORY in waived else visit.territory,
-        parts=() if Rule.PARTS in waived else visit.parts,
-    )
 
 
 def _is_foreign(shift: Shift, visit: Visit) -> bool:

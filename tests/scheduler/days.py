@@ -48,9 +48,7 @@ def a_day(
     travel = on_a_line(list(minutes))
     shifts = shifts or (a_shift(),)
     names = dict.fromkeys(shift.technician for shift in shifts)
-    fields.setdefault(
-        "technicians", tuple(Technician(name, name.capitalize()) for name in names)
-    )
+    fields.setdefault("technicians", tuple(Technician(name, name.capitalize()) for name in names))
     fields.setdefault("skills", SKILLS)
     return DayProblem(
         first_midnight="2026-03-02T00:00:00+01:00",
@@ -149,9 +147,7 @@ def visits(draw: st.DrawFn, name: str, people: int, days: int) -> Visit:
 def days(draw: st.DrawFn) -> DayProblem:
     """A valid problem with every kind of rule in it, small enough to plan in a blink."""
     horizon, people = draw(st.integers(1, 2)), draw(st.integers(1, 3))
-    team = tuple(
-        draw(shifts(number, day)) for number in range(people) for day in range(horizon)
-    )
+    team = tuple(draw(shifts(number, day)) for number in range(people) for day in range(horizon))
     jobs = tuple(
         draw(visits(f"v{number}", people, horizon)) for number in range(draw(st.integers(0, 8)))
     )
@@ -177,7 +173,9 @@ def days(draw: st.DrawFn) -> DayProblem:
         skills=SKILLS,
         may_break_promises=draw(st.booleans()),
         weights=draw(
-            st.sampled_from((Weights(), Weights(waiting_permille=0, greatest_lateness_permille=333)))
+            st.sampled_from(
+                (Weights(), Weights(waiting_permille=0, greatest_lateness_permille=333))
+            )
         ),
     )
     return draw(decided(problem))
@@ -209,7 +207,9 @@ def decided(draw: st.DrawFn, problem: DayProblem) -> DayProblem:
         if _some(draw, 3):
             shift = draw(st.sampled_from(team))
             published.append(
-                Published(name, shift.technician, shift.day, shift.opens + draw(st.integers(0, HOUR)))
+                Published(
+                    name, shift.technician, shift.day, shift.opens + draw(st.integers(0, HOUR))
+                )
             )
     return replace(
         problem,

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from itertools import permutations, product
-
-import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from scheduler.checks import cost, violations
 from scheduler.engine import plan_day
-from scheduler.engine.indexed import IndexedDay
-from scheduler.engine.insertion import Draft
-from scheduler.engine.timing import timetable
 from scheduler.problem import (
-    Absence,
-    Break,
-    Cause,
-    Crew,
     DayProblem,
-    Pin,
     Plan,
-    ProblemInvalid,
-    Shift,
-    StopKind,
-    Visit,
     Weights,
-    to_json,
 )
-from tests.scheduler.days import HOUR, a_day, a_shift, a_visit, days, dispatch_day
+from tests.scheduler.days import days
 
 TRAVEL_ONLY = Weights(waiting_permille=0, first_use=0, surplus_level=0)
 

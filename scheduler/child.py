@@ -1,0 +1,179 @@
+"""Planning in a process of its own: the event loop keeps turning, and a solver that hangs is killed.
+
+`solve` starts `python -m scheduler.child`, which reads options and problem from its standard input and
+writes one answer to its standard output. The child dies with its parent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from scheduler.checks import violations
+from scheduler.engine import plan_day
+from scheduler.problem import DayProblem, Plan, ProblemInvalid, problem_from_json, to_json
+from scheduler.reasons import Reason, explain
+
+_SECONDS = 10.0
+_REASONS_SHARE = 0.05
+_GRACE_S = 15.0
+"""Start, transport and the solver's own lateness, before the child is taken for hung."""
+_CLOCKLESS_S = 300.0
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """A plan the referee has nothing against, and why each visit it leaves out is left out."""
+
+    plan: Plan
+    reasons: tuple[Reason, ...]
+
+
+class SolverFailed(RuntimeError):
+    """No plan came of it, and not because of the problem.
+
+    `code` is `timed_out` (the child was killed), `crashed` (it ended without an answer) or
+    `broken_plan` (the referee found a broken rule; nothing of such a plan is kept).
+    """
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    seconds: float | None
+    iterations: int | None
+    seed: int
+    engine: str
+    parent: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    solved: Solved | None = None
+    refusal: tuple[str, str] | None = None
+    """Code and sentence of a `ProblemInvalid`."""
+    broken: tuple[str, ...] = ()
+
+
+async def solve(
+    problem: DayProblem,
+    *,
+    seconds: float | None = None,
+    iterations: int | None = None,
+    seed: int = 0,
+    published: Plan | None = None,
+    engine: str = "or-tools",
+    grace_s: float = _GRACE_S,
+) -> Solved:
+    """Return a plan with its reasons; the arguments are those of `engine.plan_day`.
+
+    The child is killed `grace_s` after its limit, and at once where the caller is cancelled. Raises
+    `ProblemInvalid` where the problem contradicts itself, `SolverFailed` where there is no plan.
+    """
+    if published is not None:
+        problem = problem.with_published(published)
+    options = _Options(seconds, iterations, seed, engine, os.getpid())
+    limit = _CLOCKLESS_S if iterations is not None else (seconds or _SECONDS)
+    request = msgspec.json.encode(options) + b"\n" + to_json(problem)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "scheduler.child",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=_environment(),
+    )
+    try:
+        async with asyncio.timeout(limit + grace_s):
+            answer, complaints = await process.communicate(request)
+    except TimeoutError:
+        raise SolverFailed(
+            "timed_out", f"The solver gave no answer {limit + grace_s:.0f} s after it was asked."
+        ) from None
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            # Reads what is left in the pipes too, so that nothing of them outlives the call.
+            await process.communicate()
+    return _read(answer, complaints, process.returncode)
+
+
+def _read(answer: bytes, complaints: bytes, code: int | None) -> Solved:
+    try:
+        said = msgspec.json.decode(answer, type=_Answer)
+    except msgspec.DecodeError:
+        lines = complaints.decode("utf-8", "replace").strip().splitlines()
+        last = lines[-1] if lines else "it said nothing"
+        raise SolverFailed("crashed", f"The solver ended with {code}: {last}") from None
+    if said.refusal is not None:
+        raise ProblemInvalid(*said.refusal)
+    if said.solved is None:
+        raise SolverFailed("broken_plan", "The plan breaks a rule: " + " ".join(said.broken))
+    return said.solved
+
+
+def _environment() -> dict[str, str]:
+    """Let the child find this package where it was found here, installed or not."""
+    here = str(Path(__file__).resolve().parents[1])
+    paths = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def main() -> None:
+    """Answer one request. What libraries print goes to standard error; the answer has its own door."""
+    door = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    first, _, rest = sys.stdin.buffer.read().partition(b"\n")
+    options = msgspec.json.decode(first, type=_Options)
+    _die_with(options.parent)
+    with os.fdopen(door, "wb") as out:
+        out.write(msgspec.json.encode(_answer(options, rest)))
+
+
+def _answer(options: _Options, data: bytes) -> _Answer:
+    try:
+        problem = problem_from_json(data)
+        plan = plan_day(
+            problem,
+            seconds=options.seconds,
+            iterations=options.iterations,
+            seed=options.seed,
+            engine=options.engine,
+        )
+    except ProblemInvalid as refusal:
+        return _Answer(refusal=(refusal.code, refusal.sentence))
+    broken = violations(problem, plan)
+    if broken:
+        return _Answer(broken=tuple(broken))
+    limit = None
+    if options.iterations is None:
+        limit = max(0.5, _REASONS_SHARE * (options.seconds or _SECONDS))
+    return _Answer(solved=Solved(plan, tuple(explain(problem, plan, seconds=limit))))
+
+
+def _die_with(parent: int) -> None:
+    """Ask the kernel to end this process when its parent's does; elsewhere than on Linux it is left."""
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it went before the kernel was asked
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

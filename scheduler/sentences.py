@@ -1,0 +1,207 @@
+"""Reasons as a dispatcher would say them, in English and Russian."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from scheduler.engine.permissions import Failure, Rule
+from scheduler.problem import Cause
+from scheduler.reasons import Reason, Relaxation, ShiftReason, Way
+
+LANGUAGES = ("en", "ru")
+
+_RULES: dict[str, dict[Rule, str]] = {
+    "en": {
+        Rule.SKILL: "a skill is missing",
+        Rule.LEVEL: "the skill level is too low",
+        Rule.REQUIRED: "somebody else is required",
+        Rule.FORBIDDEN: "this person is excluded",
+        Rule.TERRITORY: "it is outside the territory",
+        Rule.PARTS: "the van lacks the parts",
+        Rule.PIN: "it is pinned elsewhere",
+        Rule.WINDOW: "no window is left",
+        Rule.PROMISE: "the promised time contradicts the windows",
+        Rule.HOURS: "the windows lie outside the working hours",
+        Rule.ABSENCE: "an absence is in the way",
+        Rule.TRAVEL: "it cannot be reached in time",
+        Rule.ROOM: "the route is full",
+        Rule.PRICE: "it would cost more than leaving it out",
+    },
+    "ru": {
+        Rule.SKILL: "нет нужной квалификации",
+        Rule.LEVEL: "уровень квалификации недостаточен",
+        Rule.REQUIRED: "требуется другой исполнитель",
+        Rule.FORBIDDEN: "этот исполнитель исключён",
+        Rule.TERRITORY: "адрес вне территории",
+        Rule.PARTS: "в машине нет нужных деталей",
+        Rule.PIN: "выезд закреплён иначе",
+        Rule.WINDOW: "подходящих окон не осталось",
+        Rule.PROMISE: "обещанное время противоречит окнам",
+        Rule.HOURS: "окна вне рабочего времени",
+        Rule.ABSENCE: "мешает отсутствие",
+        Rule.TRAVEL: "не успеть доехать",
+        Rule.ROOM: "маршрут заполнен",
+        Rule.PRICE: "это дороже, чем не ехать",
+    },
+}
+
+_WITHOUT: dict[str, dict[Rule, str]] = {
+    "en": {
+        Rule.SKILL: "the skill asked for",
+        Rule.LEVEL: "the level asked for",
+        Rule.REQUIRED: "the required person",
+        Rule.FORBIDDEN: "the exclusion of a person",
+        Rule.TERRITORY: "the territory's border",
+        Rule.PARTS: "the need for parts",
+        Rule.PIN: "the pin",
+        Rule.WINDOW: "its time windows",
+        Rule.PROMISE: "the promised time",
+        Rule.HOURS: "the limits of working hours",
+        Rule.ABSENCE: "an absence",
+        Rule.TRAVEL: "the drive",
+        Rule.ROOM: "other visits of the route",
+    },
+    "ru": {
+        Rule.SKILL: "требования к квалификации",
+        Rule.LEVEL: "требования к уровню",
+        Rule.REQUIRED: "обязательного исполнителя",
+        Rule.FORBIDDEN: "запрета на исполнителя",
+        Rule.TERRITORY: "границы территории",
+        Rule.PARTS: "потребности в деталях",
+        Rule.PIN: "закрепления",
+        Rule.WINDOW: "окон времени",
+        Rule.PROMISE: "обещанного времени",
+        Rule.HOURS: "границ рабочего времени",
+        Rule.ABSENCE: "отсутствия",
+        Rule.TRAVEL: "дороги",
+        Rule.ROOM: "других выездов маршрута",
+    },
+}
+
+_WORDS: dict[str, dict[str, str]] = {
+    "en": {
+        "impossible": "{label} fits into no plan, even with everybody free: {why}.",
+        "no_room": "{label} is not in this plan: {why}.",
+        "unsupported": "{label} is not planned automatically: {why}. Plan it by hand.",
+        "crew": "the planner cannot yet bring two people together",
+        "link": "the planner cannot yet keep a condition between two visits",
+        "nobody": "there is no shift",
+        "count": "{what} ({count} of {total} shifts)",
+        "without": "It would fit without {sets}.",
+        "and": " and ",
+        "or": ", or without ",
+        "window_early": "Cheapest way in: if its window opened {minutes} min earlier",
+        "window_late": "Cheapest way in: if its window closed {minutes} min later",
+        "overtime": "Cheapest way in: if {technician} worked {minutes} min longer than allowed",
+        "waiver": "Cheapest way in: if for {technician} this were waived: {rules}",
+        "bump": "Cheapest way in: if {bumped} were left out instead",
+        "other_day": "Cheapest way in: on another day",
+        "effect": "{how} ({technician}, {starts_at}, {km} km).",
+        "shift": "{technician}: {failures}.",
+        "skill_fact": "{skill}, level {level}",
+        "level_fact": "{skill}, level {level} asked, {has} there",
+        "hours_fact": "{opens} to {closes}",
+        "part_fact": "{part}",
+        "price_fact": "{cost} min against {drop} min of driving",
+        "decimal": ".",
+    },
+    "ru": {
+        "impossible": "{label} не помещается ни в один план, даже если все свободны: {why}.",
+        "no_room": "{label} не вошёл в этот план: {why}.",
+        "unsupported": "{label} не планируется автоматически: {why}. Запланируйте его вручную.",
+        "crew": "планировщик пока не умеет сводить двух исполнителей",
+        "link": "планировщик пока не соблюдает условия между двумя выездами",
+        "nobody": "нет ни одной смены",
+        "count": "{what} (смен: {count} из {total})",
+        "without": "Он поместился бы без {sets}.",
+        "and": " и без ",
+        "or": " либо без ",
+        "window_early": "Дешевле всего: открыть окно на {minutes} мин раньше",
+        "window_late": "Дешевле всего: закрыть окно на {minutes} мин позже",
+        "overtime": "Дешевле всего: {technician} работает на {minutes} мин дольше разрешённого",
+        "waiver": "Дешевле всего: сделать исключение для {technician}: {rules}",
+        "bump": "Дешевле всего: не ехать вместо этого на {bumped}",
+        "other_day": "Дешевле всего: перенести на другой день",
+        "effect": "{how} ({technician}, {starts_at}, {km} км).",
+        "shift": "{technician}: {failures}.",
+        "skill_fact": "{skill}, уровень {level}",
+        "level_fact": "{skill}, нужен уровень {level}, есть {has}",
+        "hours_fact": "{opens}–{closes}",
+        "part_fact": "{part}",
+        "price_fact": "{cost} мин против {drop} мин езды",
+        "decimal": ",",
+    },
+}
+
+
+def sentence(reason: Reason, language: str) -> str:
+    """Return why the visit is left out, what stands in its way, and the cheapest way in.
+
+    `language` is one of `LANGUAGES`; any other raises `KeyError`.
+    """
+    words = _WORDS[language]
+    if reason.cause is Cause.UNSUPPORTED:
+        why = "; ".join(words[each] for each in reason.conditions)
+        return words["unsupported"].format(label=reason.label, why=why)
+    said = [words[reason.cause].format(label=reason.label, why=_why(reason, language))]
+    sets = [
+        words["and"].join(_WITHOUT[language][rule] for rule in rules)
+        for rules in reason.blocking
+        if Rule.PRICE not in rules
+    ]
+    if sets:
+        said.append(words["without"].format(sets=words["or"].join(sets)))
+    if reason.relaxation is not None:
+        said.append(_way(reason.relaxation, language))
+    return " ".join(said)
+
+
+def shift_sentence(shift: ShiftReason, language: str) -> str:
+    """Return what keeps the visit from one shift."""
+    failed = ", ".join(_failure(each, language) for each in shift.failures)
+    return _WORDS[language]["shift"].format(technician=shift.technician, failures=failed)
+
+
+def _why(reason: Reason, language: str) -> str:
+    """Sum up the shifts: each rule with how many shifts it closes, the commonest first."""
+    words = _WORDS[language]
+    if not reason.shifts:
+        return words["nobody"]
+    rules = Counter(rule for shift in reason.shifts for rule in {f.rule for f in shift.failures})
+    order = list(Rule)
+    return "; ".join(
+        words["count"].format(what=_RULES[language][rule], count=count, total=len(reason.shifts))
+        for rule, count in sorted(rules.items(), key=lambda each: (-each[1], order.index(each[0])))
+    )
+
+
+def _failure(failure: Failure, language: str) -> str:
+    words, facts = _WORDS[language], dict(failure.facts)
+    what = _RULES[language][failure.rule]
+    if failure.rule is Rule.PRICE:
+        facts = {name: -(-int(value) // 60) for name, value in facts.items()}
+    template = {
+        Rule.SKILL: "skill_fact",
+        Rule.LEVEL: "level_fact",
+        Rule.HOURS: "hours_fact",
+        Rule.PARTS: "part_fact",
+        Rule.PRICE: "price_fact",
+    }.get(failure.rule)
+    return what if template is None else f"{what} ({words[template].format(**facts)})"
+
+
+def _way(relaxation: Relaxation, language: str) -> str:
+    words = _WORDS[language]
+    name = str(relaxation.way)
+    if relaxation.way is Way.WINDOW:
+        name = "window_early" if relaxation.minutes < 0 else "window_late"
+    how = words[name].format(
+        technician=relaxation.technician,
+        minutes=abs(relaxation.minutes),
+        bumped=relaxation.bumped_label,
+        rules=", ".join(_RULES[language][rule] for rule in relaxation.rules),
+    )
+    km = f"{relaxation.metres / 1_000:+.1f}".replace(".", words["decimal"])
+    return words["effect"].format(
+        how=how, technician=relaxation.technician, starts_at=relaxation.starts_at, km=km
+    )
