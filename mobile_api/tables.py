@@ -1,6 +1,6 @@
 """The phones' feed and the intents they sent. The feed compacts itself: one row per object and scope."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -35,16 +35,38 @@ class SyncHead(SQLModel, table=True):
     purged: int = Field(default=0, sa_type=BigInteger)
 
 
+class SyncStamp(SQLModel, table=True):
+    """When the feed stood at `head`: a device that knew that head acted after `stamped_at`.
+
+    Written about once a minute of stamping; older ones are cleared away.
+    """
+
+    __tablename__ = "sync_stamp"
+    tenant_id: UUID = Field(primary_key=True)
+    head: int = Field(primary_key=True, sa_type=BigInteger)
+    stamped_at: datetime = instant()
+
+
 class SyncScope(SQLModel, table=True):
-    """A scope that phones read (`tech:<id>`, `cat:main`); its row lock orders refreshes."""
+    """A scope that phones read (`tech:<id>`, `cat:main`); its row lock orders refreshes.
+
+    `window_on` is the day, where the technician lives, that the window is counted from. It is null until a
+    device first reads the scope, and till then nothing is kept for it. Only that day moves the window:
+    a refresh needs no clock.
+    """
 
     __tablename__ = "sync_scope"
     tenant_id: UUID = Field(primary_key=True)
     scope: str = Field(primary_key=True, max_length=60)
+    window_on: date | None = None
 
 
 class SyncRow(SQLModel, table=True):
     """One object as one scope sees it. `seq` null means changed and not yet stamped.
+
+    An object leaves a scope in two steps: `why` is set while the row is still `put` (its body says
+    `"access":"revoked"`), so that a phone can send what it holds; then it is `gone` and has no body.
+    `gone_at` is the day of the first step. A row without `why` is one that the scope grants.
 
     `h` is the first 8 bytes of the SHA-256 of `body`, signed: it tells a refresh what differs without
     comparing bodies.
@@ -78,7 +100,11 @@ class SyncRow(SQLModel, table=True):
 
 
 class SyncDevice(SQLModel, table=True):
-    """What the feed knows of a device: where its outbox stood, how far its clock is off."""
+    """What the feed knows of a device: where its outbox stood, how far its clock is off.
+
+    All its intents up to `last_seq` are stored. `outbox_empty_at` is the head it knew when it last had
+    nothing to send. `clock_offset_ms` is server minus device, the median of `offset_samples`.
+    """
 
     __tablename__ = "sync_device"
     __table_args__ = (link("device_id", "device"),)
@@ -91,7 +117,10 @@ class SyncDevice(SQLModel, table=True):
 
 
 class Intent(SQLModel, table=True):
-    """What a phone says happened, stored raw before anything is made of it, and what became of it."""
+    """What a phone says happened, stored raw before anything is made of it, and what became of it.
+
+    `body_sha256` is taken of the RFC 8785 form of what was sent. `outcome` is what the device is answered.
+    """
 
     __table_args__ = (
         check("body_sha256", "octet_length(body_sha256) = 32"),

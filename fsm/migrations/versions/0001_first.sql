@@ -194,9 +194,9 @@ CREATE TABLE upload (
   CONSTRAINT upload_received_check CHECK (received >= 0 and (length is null or received <= length))
 );
 
-CREATE INDEX upload_expires_idx ON upload (tenant_id, expires_at);
-
 CREATE INDEX upload_photo_idx ON upload (tenant_id, photo_id);
+
+CREATE INDEX upload_expires_idx ON upload (tenant_id, expires_at);
 
 CREATE TABLE receipt (
   tenant_id UUID NOT NULL,
@@ -556,9 +556,9 @@ CREATE TABLE asset (
   CONSTRAINT asset_service_check CHECK (retired_at is null or retired_at > in_service_from)
 );
 
-CREATE INDEX asset_customer_idx ON asset (tenant_id, customer_id);
-
 CREATE INDEX asset_site_idx ON asset (tenant_id, site_id);
+
+CREATE INDEX asset_customer_idx ON asset (tenant_id, customer_id);
 
 CREATE INDEX asset_parent_idx ON asset (tenant_id, parent_id);
 
@@ -771,9 +771,9 @@ CREATE TABLE asset_document (
   CONSTRAINT asset_document_subject_check CHECK ((asset_id is null) <> (model_id is null))
 );
 
-CREATE INDEX asset_document_model_idx ON asset_document (tenant_id, model_id);
-
 CREATE INDEX asset_document_asset_idx ON asset_document (tenant_id, asset_id);
+
+CREATE INDEX asset_document_model_idx ON asset_document (tenant_id, model_id);
 
 CREATE TABLE failure (
   tenant_id UUID NOT NULL,
@@ -819,9 +819,9 @@ CREATE TABLE checklist_assignment (
   CONSTRAINT checklist_assignment_something_check CHECK (num_nonnulls(asset_id, model_id, site_id, work_type_id) >= 1)
 );
 
-CREATE INDEX checklist_assignment_work_type_idx ON checklist_assignment (tenant_id, work_type_id);
-
 CREATE UNIQUE INDEX checklist_assignment_subject_key ON checklist_assignment (tenant_id, asset_id, model_id, site_id, work_type_id) NULLS NOT DISTINCT;
+
+CREATE INDEX checklist_assignment_work_type_idx ON checklist_assignment (tenant_id, work_type_id);
 
 CREATE TABLE contract_asset (
   tenant_id UUID NOT NULL,
@@ -963,17 +963,17 @@ CREATE TABLE service_request (
   CONSTRAINT service_request_merged_check CHECK ((status = 'merged') = (merged_into_id is not null))
 );
 
-CREATE INDEX service_request_status_idx ON service_request (tenant_id, status, reported_at);
-
-CREATE INDEX service_request_asset_idx ON service_request (tenant_id, asset_id, reported_at);
-
-CREATE INDEX service_request_passport_code_idx ON service_request (tenant_id, passport_code, reported_at);
-
 CREATE UNIQUE INDEX service_request_status_token_idx ON service_request (tenant_id, status_token_sha256) WHERE status_token_sha256 is not null;
 
 CREATE INDEX service_request_visitor_idx ON service_request (tenant_id, visitor, reported_at);
 
+CREATE INDEX service_request_status_idx ON service_request (tenant_id, status, reported_at);
+
 CREATE INDEX service_request_merged_into_idx ON service_request (tenant_id, merged_into_id);
+
+CREATE INDEX service_request_asset_idx ON service_request (tenant_id, asset_id, reported_at);
+
+CREATE INDEX service_request_passport_code_idx ON service_request (tenant_id, passport_code, reported_at);
 
 CREATE TABLE sync_device (
   tenant_id UUID NOT NULL,
@@ -1049,11 +1049,11 @@ CREATE TABLE movement (
   CONSTRAINT movement_source_source_id_key UNIQUE (tenant_id, source, source_id)
 );
 
-CREATE INDEX movement_part_idx ON movement (tenant_id, part_id, moved_at);
+CREATE INDEX movement_from_idx ON movement (tenant_id, from_place_id, part_id);
 
 CREATE INDEX movement_to_idx ON movement (tenant_id, to_place_id, part_id);
 
-CREATE INDEX movement_from_idx ON movement (tenant_id, from_place_id, part_id);
+CREATE INDEX movement_part_idx ON movement (tenant_id, part_id, moved_at);
 
 CREATE TABLE request_attachment (
   tenant_id UUID NOT NULL,
@@ -1145,21 +1145,21 @@ CREATE TABLE work_order (
   CONSTRAINT work_order_priority_check CHECK (priority between 1 and 5)
 );
 
+CREATE INDEX work_order_failure_idx ON work_order (tenant_id, failure_id);
+
 CREATE INDEX work_order_contract_idx ON work_order (tenant_id, contract_id, reported_at);
 
 CREATE INDEX work_order_site_idx ON work_order (tenant_id, site_id);
 
 CREATE INDEX work_order_asset_idx ON work_order (tenant_id, asset_id, reported_at);
 
+CREATE INDEX work_order_reported_idx ON work_order (tenant_id, reported_at, id);
+
 CREATE INDEX work_order_request_idx ON work_order (tenant_id, request_id);
 
 CREATE INDEX work_order_status_idx ON work_order (tenant_id, status, restore_by);
 
 CREATE INDEX work_order_customer_idx ON work_order (tenant_id, customer_id, reported_at);
-
-CREATE INDEX work_order_reported_idx ON work_order (tenant_id, reported_at, id);
-
-CREATE INDEX work_order_failure_idx ON work_order (tenant_id, failure_id);
 
 CREATE TABLE waiver (
   tenant_id UUID NOT NULL,
@@ -1232,11 +1232,11 @@ CREATE TABLE cost_line (
   CONSTRAINT cost_line_kind_word_check CHECK (kind in ('labour', 'travel', 'parts', 'contractor', 'other'))
 );
 
-CREATE INDEX cost_line_asset_idx ON cost_line (tenant_id, asset_id, posted_on);
-
 CREATE INDEX cost_line_work_order_idx ON cost_line (tenant_id, work_order_id);
 
 CREATE INDEX cost_line_contract_idx ON cost_line (tenant_id, contract_id, posted_on);
+
+CREATE INDEX cost_line_asset_idx ON cost_line (tenant_id, asset_id, posted_on);
 
 CREATE TABLE visit (
   tenant_id UUID NOT NULL,

@@ -1,0 +1,160 @@
+"""Which scopes a transaction's changes may show in: from the touched rows to `tech:<id>` and `cat:main`.
+
+Too many is only slower; one too few would leave a phone with an old row, so each kind of row lists every
+way that it can enter, change or leave a scope. Ids are looked up again in SQL, never read from the objects:
+a rolled-back savepoint may have emptied those.
+"""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from sqlalchemy import inspect
+
+from fsm.assets.tables import (
+    Asset,
+    AssetDocument,
+    AssetModel,
+    Failure,
+    Identifier,
+    Meter,
+    MeterReading,
+    Passport,
+)
+from fsm.catalogue.tables import Reason, WorkType, WorkTypeVersion
+from fsm.checklists.tables import ChecklistTemplate, ChecklistVersion
+from fsm.customers.tables import Contact, Customer, Site
+from fsm.database import Session
+from fsm.parts.tables import Part
+from fsm.technicians.tables import Technician
+from fsm.work_orders.records import Note, PartUsed, Photo, Signature, TimeEntry
+from fsm.work_orders.tables import Visit, WorkOrder
+
+CATALOGUE = "cat:main"
+
+_KINDS: dict[type[object], str] = {
+    WorkOrder: "work_orders",
+    Visit: "visits",
+    Photo: "photos",
+    Note: "notes",
+    TimeEntry: "time_entries",
+    PartUsed: "parts_used",
+    Signature: "signatures",
+    Customer: "customers",
+    Site: "sites",
+    Contact: "contacts",
+    Asset: "assets",
+    AssetModel: "models",
+    AssetDocument: "documents",
+    Identifier: "identifiers",
+    Meter: "meters",
+    MeterReading: "readings",
+    Failure: "failures",
+    Technician: "technicians",
+}
+_CATALOGUE_ROWS = (Part, Reason, WorkType, WorkTypeVersion, ChecklistTemplate, ChecklistVersion)
+
+_AFFECTED = """
+with touched as materialized (
+  select * from unnest($2::text[], $3::uuid[]) as t (kind, id)
+),
+job as materialized (
+  select id from touched where kind = 'work_orders'
+  union
+  select v.work_order_id from touched t join visit v on v.tenant_id = $1 and v.id = t.id
+  where t.kind = 'visits'
+  union
+  select r.work_order_id from touched t join photo r on r.tenant_id = $1 and r.id = t.id
+  where t.kind = 'photos'
+  union
+  select r.work_order_id from touched t join note r on r.tenant_id = $1 and r.id = t.id
+  where t.kind = 'notes'
+  union
+  select r.work_order_id from touched t join time_entry r on r.tenant_id = $1 and r.id = t.id
+  where t.kind = 'time_entries'
+  union
+  select r.work_order_id from touched t join part_used r on r.tenant_id = $1 and r.id = t.id
+  where t.kind = 'parts_used'
+  union
+  select r.work_order_id from touched t join signature r on r.tenant_id = $1 and r.id = t.id
+  where t.kind = 'signatures'
+),
+held (coll, id) as (
+  select kind, id from touched
+  union all select 'work_orders', id from job
+  union all
+  select 'assets', w.asset_id from job j
+    join work_order w on w.tenant_id = $1 and w.id = j.id and w.asset_id is not null
+  union all
+  select 'assets', a.parent_id from touched t
+    join asset a on a.tenant_id = $1 and a.id = t.id and a.parent_id is not null
+  where t.kind = 'assets'
+  union all
+  select 'assets', i.asset_id from touched t
+    join identifier i on i.tenant_id = $1 and i.id = t.id where t.kind = 'identifiers'
+  union all
+  select 'assets', m.asset_id from touched t
+    join meter m on m.tenant_id = $1 and m.id = t.id where t.kind = 'meters'
+  union all
+  select 'assets', m.asset_id from touched t
+    join meter_reading r on r.tenant_id = $1 and r.id = t.id
+    join meter m on m.tenant_id = $1 and m.id = r.meter_id
+  where t.kind = 'readings'
+  union all
+  select 'assets', f.asset_id from touched t
+    join failure f on f.tenant_id = $1 and f.id = t.id where t.kind = 'failures'
+  union all
+  select case when d.asset_id is null then 'models' else 'assets' end,
+    coalesce(d.asset_id, d.model_id)
+  from touched t join asset_document d on d.tenant_id = $1 and d.id = t.id
+  where t.kind = 'documents'
+  union all
+  select case when c.site_id is null then 'customers' else 'sites' end,
+    coalesce(c.site_id, c.customer_id)
+  from touched t join contact c on c.tenant_id = $1 and c.id = t.id
+  where t.kind = 'contacts'
+  union all
+  select 'visits', v.id from touched t
+    join visit v on v.tenant_id = $1 and v.technician_id = t.id where t.kind = 'technicians'
+)
+select 'tech:' || v.technician_id from job j
+  join visit v on v.tenant_id = $1 and v.work_order_id = j.id and v.status <> 'planned'
+union
+select 'tech:' || id from touched where kind = 'technicians'
+union
+select r.scope from held h
+  join sync_row r on r.tenant_id = $1 and r.coll = h.coll and r.id = h.id
+where r.op = 'put' and r.scope like 'tech:%'
+"""
+
+Touched = set[tuple[str, UUID]]
+
+
+def identify(rows: Iterable[object]) -> tuple[Touched, bool]:
+    """Return the touched rows that scopes may show as (kind, id), and whether the catalogue changed.
+
+    Rows of other kinds show on no phone. A row without an identity was never written.
+    """
+    found: Touched = set()
+    catalogue = False
+    for row in rows:
+        kind = _KINDS.get(type(row))
+        if isinstance(row, Passport):
+            if (asset_id := inspect(row).dict.get("asset_id")) is not None:
+                found.add(("assets", asset_id))
+        elif kind is not None:
+            identity = inspect(row).identity
+            if identity is not None:
+                found.add((kind, identity[1]))
+        elif isinstance(row, _CATALOGUE_ROWS):
+            catalogue = True
+    return found, catalogue
+
+
+async def affected_scopes(session: Session, tenant_id: UUID, touched: Touched) -> set[str]:
+    """Return the technicians' scopes that hold any of these rows, or may have to, in a new snapshot."""
+    if not touched:
+        return set()
+    kinds, ids = zip(*sorted(touched), strict=True)
+    connection = await session.connection()
+    rows = await connection.exec_driver_sql(_AFFECTED, (tenant_id, list(kinds), list(ids)))
+    return set(rows.scalars())

@@ -1,0 +1,107 @@
+"""Compressed bodies: what a device sends is inflated within a bound, what it gets is deflated if wished."""
+
+import zlib
+from collections.abc import Sequence
+
+import zstandard
+
+from fsm.negotiation import preferences
+from fsm.problems import Problem
+
+TAKEN = ("zstd", "gzip")
+SMALL = 1_024
+"""Bytes below which compressing costs more than it saves."""
+_LARGEST_WINDOW = 8 * 1024 * 1024
+"""The window that RFC 9659 allows zstd over HTTP."""
+
+
+class UnsupportedEncoding(Problem):
+    """Fact `accepts` lists the encodings that are taken."""
+
+    code, status, title = "unsupported-encoding", 415, "This encoding is not taken"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Accept-Encoding": ", ".join(TAKEN)}
+
+
+class BrokenEncoding(Problem):
+    """The body is not what its Content-Encoding says, or it is cut off."""
+
+    code, status, title = "broken-encoding", 400, "The compressed body cannot be read"
+
+
+class InflatesTooLarge(Problem):
+    """The compressed body holds more than is taken; `limit` in bytes."""
+
+    code, status, title = "inflates-too-large", 413, "The body grows too large"
+
+
+def inflate(body: bytes, encoding: str, limit: int) -> bytes:
+    """Return the body without its Content-Encoding, at most `limit` bytes; never inflates beyond that."""
+    match encoding.strip().lower():
+        case "" | "identity":
+            content = body
+        case "gzip" | "x-gzip":
+            content = _gunzip(body, limit)
+        case "zstd":
+            content = _unzstd(body, limit)
+        case other:
+            raise UnsupportedEncoding(
+                f"Content-Encoding '{other[:40]}' is not taken. Use zstd, gzip or none.",
+                accepts=list(TAKEN),
+            )
+    if len(content) > limit:
+        raise InflatesTooLarge(
+            f"Inflated, the body is larger than {limit} bytes. Send fewer intents at once.",
+            limit=limit,
+        )
+    return content
+
+
+def _gunzip(body: bytes, limit: int) -> bytes:
+    stream = zlib.decompressobj(wbits=31)
+    try:
+        content = stream.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise BrokenEncoding(f"The body is not gzip: {error}.") from None
+    if len(content) <= limit and not stream.eof:
+        raise BrokenEncoding("The gzip body is cut off.")
+    return content
+
+
+def _unzstd(body: bytes, limit: int) -> bytes:
+    reader = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).stream_reader(body)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        while size <= limit and (chunk := reader.read(min(1 << 16, limit + 1 - size))):
+            chunks.append(chunk)
+            size += len(chunk)
+        whole = zstandard.frame_content_size(body)
+    except zstandard.ZstdError as error:
+        raise BrokenEncoding(f"The body is not zstd: {error}.") from None
+    if size <= limit and whole not in (-1, size):
+        raise BrokenEncoding("The zstd body is cut off.")
+    return b"".join(chunks)
+
+
+def deflate(body: bytes, accept: str | None) -> tuple[bytes, str | None]:
+    """Return the body in the encoding that `Accept-Encoding` likes best, and that encoding's name."""
+    if len(body) < SMALL or accept is None:
+        return body, None
+    encoding = best_encoding(accept, TAKEN)
+    if encoding == "zstd":
+        return zstandard.ZstdCompressor(level=3).compress(body), encoding
+    if encoding == "gzip":
+        packer = zlib.compressobj(5, wbits=31)
+        return packer.compress(body) + packer.flush(), encoding
+    return body, None
+
+
+def best_encoding(accept: str, offered: Sequence[str]) -> str | None:
+    """Return which of `offered` the header takes with the highest quality; the earlier wins a tie."""
+    wishes = {wish.value: wish.quality for wish in preferences(accept)}
+    rated = [(wishes.get(name, wishes.get("*", 0.0)), name) for name in offered]
+    quality, name = max(rated, key=lambda one: one[0])
+    return name if quality > 0 else None

@@ -1,0 +1,261 @@
+"""The phones' feed: what each scope holds is written in the transaction that changed it.
+
+`refresh` is the hook that every process runs last before a commit. It locks the affected scopes in one
+order, looks again under the lock until no further scope turns up, and writes the rows that differ. It is
+idempotent, so whatever a bug leaves behind heals on the next call; `audit_scopes` finds it before that.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+from sqlmodel import col, select
+
+from fsm.database import Session, run, touched
+from fsm.technicians.tables import Technician
+from mobile_api import feed_sql
+from mobile_api.affected import CATALOGUE, affected_scopes, identify
+from mobile_api.tables import SyncScope
+
+DAYS_BACK = 7
+DAYS_AHEAD = 14
+REVOKED_FOR = timedelta(days=30)
+"""How long a phone that does not report may hold what it has lost access to."""
+TOMBSTONES_FOR = timedelta(days=400)
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A row of the feed that a rebuild would write otherwise: `missing`, `stale` or `extra`."""
+
+    scope: str
+    coll: str
+    id: UUID
+    what: str
+
+
+def technician_scope(technician_id: UUID) -> str:
+    return f"tech:{technician_id}"
+
+
+def mark_scope(session: Session, scope: str) -> None:
+    """Have the next refresh rebuild a scope whatever rows were touched."""
+    session.info.setdefault("sync_scopes", set()).add(scope)
+
+
+# --- refreshing -------------------------------------------------------------------------------------------
+
+
+async def refresh(session: Session) -> None:
+    """Before-commit hook: bring every scope that this transaction's touched rows show in up to date."""
+    marked: set[str] = session.info.pop("sync_scopes", set())
+    rows, catalogue = identify(touched(session))
+    if not rows and not catalogue and not marked:
+        return
+    tenant_id: UUID = session.info["tenant_id"]
+    wanted = marked | ({CATALOGUE} if catalogue else set())
+    locked: dict[str, date | None] = {}
+    while more := (wanted | await affected_scopes(session, tenant_id, rows)) - locked.keys():
+        locked |= await lock_scopes(session, tenant_id, more)
+    await _write(session, tenant_id, locked)
+
+
+async def refresh_scopes(session: Session, tenant_id: UUID, scopes: Iterable[str]) -> int:
+    """Bring scopes up to date and return how many rows were written; doing it again writes none."""
+    return await _write(session, tenant_id, await lock_scopes(session, tenant_id, scopes))
+
+
+async def rebuild(session: Session, tenant_id: UUID) -> int:
+    """Bring every scope of a tenant up to date, after SQL by hand; return how many rows were wrong."""
+    statement = select(SyncScope.scope).where(SyncScope.tenant_id == tenant_id)
+    return await refresh_scopes(session, tenant_id, list(await session.exec(statement)))
+
+
+async def lock_scopes(
+    session: Session, tenant_id: UUID, scopes: Iterable[str]
+) -> dict[str, date | None]:
+    """Hold scopes until the commit, in sorted order; return the day of each one's window.
+
+    A scope that nobody reads yet is created and held too: whoever reads it first waits for us, and we
+    for them, so no change falls between.
+    """
+    names = sorted(scopes)
+    if not names:
+        return {}
+    await run(
+        session,
+        "insert into sync_scope (tenant_id, scope)"
+        " select :t, s from unnest(cast(:names as text[])) s order by s on conflict do nothing",
+        t=tenant_id,
+        names=names,
+    )
+    held = await run(
+        session,
+        "select scope, window_on from sync_scope"
+        " where tenant_id = :t and scope = any(cast(:names as text[])) order by scope for update",
+        t=tenant_id,
+        names=names,
+    )
+    return {row.scope: row.window_on for row in held}
+
+
+async def _write(session: Session, tenant_id: UUID, locked: dict[str, date | None]) -> int:
+    connection = await session.connection()
+    written = 0
+    read = {scope: day for scope, day in locked.items() if day is not None}
+    catalogue_day = read.pop(CATALOGUE, None)
+    if catalogue_day is not None:
+        at = datetime.combine(catalogue_day, time.min, UTC)
+        result = await connection.exec_driver_sql(
+            feed_sql.WRITE_CATALOGUE, (tenant_id, [CATALOGUE], at)
+        )
+        written += result.scalar_one()
+    if read:
+        windows = await _windows(session, tenant_id, read)
+        result = await connection.exec_driver_sql(feed_sql.WRITE_TECHNICIANS, (tenant_id, *windows))
+        written += result.scalar_one()
+    return written
+
+
+async def _windows(
+    session: Session, tenant_id: UUID, days: dict[str, date]
+) -> tuple[list[str], list[UUID], list[datetime], list[datetime]]:
+    """Return scopes, technicians, and the window of each: −7…+14 days, midnights where they live."""
+    scopes = sorted(days)
+    technicians = [UUID(scope.removeprefix("tech:")) for scope in scopes]
+    zones = await _zones(session, tenant_id, technicians)
+    from_at, to_at = [], []
+    for scope, technician_id in zip(scopes, technicians, strict=True):
+        zone = zones.get(technician_id, ZoneInfo("UTC"))
+        midnight = datetime.combine(days[scope], time.min, zone)
+        from_at.append((midnight - timedelta(days=DAYS_BACK)).astimezone(UTC))
+        to_at.append((midnight + timedelta(days=DAYS_AHEAD + 1)).astimezone(UTC))
+    return scopes, technicians, from_at, to_at
+
+
+async def _zones(
+    session: Session, tenant_id: UUID, technicians: list[UUID]
+) -> dict[UUID, ZoneInfo]:
+    statement = select(Technician.id, Technician.zone).where(
+        Technician.tenant_id == tenant_id, col(Technician.id).in_(technicians)
+    )
+    return {technician_id: ZoneInfo(zone) for technician_id, zone in await session.exec(statement)}
+
+
+# --- the window -------------------------------------------------------------------------------------------
+
+
+async def open_scopes(
+    session: Session, tenant_id: UUID, scopes: Iterable[str], now: datetime
+) -> int:
+    """Have the scopes' windows counted from today and their rows written; return how many were.
+
+    Called when a device reads: the first time fills the scope, and a worker that sleeps past midnight
+    leaves no phone with yesterday's window.
+    """
+    locked = await lock_scopes(session, tenant_id, scopes)
+    today = await local_days(session, tenant_id, locked, now)
+    late = {scope: day for scope, day in today.items() if locked[scope] != day}
+    for scope, day in late.items():
+        await run(
+            session,
+            "update sync_scope set window_on = :day where tenant_id = :t and scope = :scope",
+            day=day,
+            t=tenant_id,
+            scope=scope,
+        )
+    return await _write(session, tenant_id, dict(late))
+
+
+async def local_days(
+    session: Session, tenant_id: UUID, scopes: Iterable[str], now: datetime
+) -> dict[str, date]:
+    """Return which day it is for each scope; the catalogue keeps the day it was first read."""
+    technicians = {
+        scope: UUID(scope.removeprefix("tech:")) for scope in scopes if scope != CATALOGUE
+    }
+    zones = await _zones(session, tenant_id, list(technicians.values()))
+    days = {
+        scope: now.astimezone(zones.get(technician_id, ZoneInfo("UTC"))).date()
+        for scope, technician_id in technicians.items()
+    }
+    if CATALOGUE in set(scopes):
+        days[CATALOGUE] = now.astimezone(UTC).date()
+    return days
+
+
+async def slide_windows(session: Session, tenant_id: UUID, now: datetime) -> int:
+    """Move the windows of all scopes in use to today and let go of what is long over.
+
+    A job for every hour, since technicians' midnights differ; returns how many rows were written.
+    """
+    statement = select(SyncScope.scope).where(
+        SyncScope.tenant_id == tenant_id, col(SyncScope.window_on).is_not(None)
+    )
+    written = await open_scopes(session, tenant_id, list(await session.exec(statement)), now)
+    late = await run(
+        session,
+        "update sync_row set op = 'gone', body = null, h = 0, rev = rev + 1, seq = null"
+        " where tenant_id = :t and op = 'put' and why is not null and gone_at < :long_ago",
+        t=tenant_id,
+        long_ago=now - REVOKED_FOR,
+    )
+    await _purge(session, tenant_id, now)
+    return written + late.rowcount
+
+
+async def _purge(session: Session, tenant_id: UUID, now: datetime) -> None:
+    """Delete old tombstones and remember up to where: an older token must reconcile."""
+    purged = await run(
+        session,
+        "with old as (delete from sync_row where tenant_id = :t and op = 'gone'"
+        " and seq is not null and gone_at < :long_ago returning seq)"
+        " select max(seq) from old",
+        t=tenant_id,
+        long_ago=now - TOMBSTONES_FOR,
+    )
+    if (highest := purged.scalar()) is not None:
+        await run(
+            session,
+            "update sync_head set purged = greatest(purged, :seq) where tenant_id = :t",
+            seq=highest,
+            t=tenant_id,
+        )
+    await run(
+        session,
+        "delete from sync_stamp where tenant_id = :t and stamped_at < :long_ago",
+        t=tenant_id,
+        long_ago=now - TOMBSTONES_FOR,
+    )
+
+
+# --- checking ---------------------------------------------------------------------------------------------
+
+
+async def audit_scopes(
+    session: Session, tenant_id: UUID, now: datetime | None = None
+) -> list[Difference]:
+    """Rebuild every scope in use beside the feed and return where the two differ; writes nothing.
+
+    Windows are counted from the day of `now`, or from the day that each scope stands at.
+    """
+    standing = await run(
+        session,
+        "select scope, window_on from sync_scope where tenant_id = :t and window_on is not null",
+        t=tenant_id,
+    )
+    days: dict[str, date] = {row.scope: row.window_on for row in standing}
+    if now is not None:
+        days = await local_days(session, tenant_id, days, now)
+    connection = await session.connection()
+    found: list[Any] = []
+    if days.pop(CATALOGUE, None) is not None:
+        found += await connection.exec_driver_sql(
+            feed_sql.AUDIT_CATALOGUE, (tenant_id, [CATALOGUE])
+        )
+    if days:
+        windows = await _windows(session, tenant_id, days)
+        found += await connection.exec_driver_sql(feed_sql.AUDIT_TECHNICIANS, (tenant_id, *windows))
+    return [Difference(*row) for row in found]

@@ -1,0 +1,123 @@
+"""The feed's order: a whole number per tenant, stamped when somebody reads, never when somebody writes.
+
+Writers leave changed rows unstamped. A reader stamps what has been committed, under the lock of the
+tenant's `sync_head`, in a transaction of its own (READ COMMITTED), and reads in a new snapshot. So no row
+becomes visible below a number that somebody has already read past, and no writer waits for another.
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+from uuid_utils.compat import uuid7
+
+from fsm.database import Session, run
+
+BATCH = 5_000
+_ROUNDS = 20
+"""How many batches one reader stamps at most: what comes in meanwhile is for the next."""
+_STAMP_EVERY = timedelta(minutes=1)
+
+
+class Head(msgspec.Struct, frozen=True):
+    """Where a tenant's feed stands; tombstones up to `purged` are gone for good."""
+
+    epoch: UUID
+    head: int
+    purged: int
+
+
+async def has_unstamped(session: Session, tenant_id: UUID) -> bool:
+    result = await run(
+        session,
+        "select exists (select 1 from sync_row where tenant_id = :t and seq is null)",
+        t=tenant_id,
+    )
+    return bool(result.scalar_one())
+
+
+async def read_head(session: Session, tenant_id: UUID) -> Head:
+    """Return where the feed stands; a tenant's first device begins its epoch."""
+    statement = "select epoch, head, purged from sync_head where tenant_id = :t"
+    row = (await run(session, statement, t=tenant_id)).one_or_none()
+    if row is None:
+        await run(
+            session,
+            "insert into sync_head (tenant_id, head, epoch, purged) values (:t, 0, :epoch, 0)"
+            " on conflict do nothing",
+            t=tenant_id,
+            epoch=uuid7(),
+        )
+        row = (await run(session, statement, t=tenant_id)).one()
+    return Head(epoch=row.epoch, head=row.head, purged=row.purged)
+
+
+async def stamp(session: Session, tenant_id: UUID, now: datetime) -> int:
+    """Number all rows that committed unstamped and return the new head. The caller commits at once."""
+    await read_head(session, tenant_id)
+    result = await run(
+        session, "select head from sync_head where tenant_id = :t for update", t=tenant_id
+    )
+    before = head = int(result.scalar_one())
+    for _ in range(_ROUNDS):
+        stamped = await run(
+            session,
+            """
+            with c as materialized (
+              select scope, coll, id from sync_row where tenant_id = :t and seq is null
+              order by scope, coll, id limit :batch for update skip locked
+            ),
+            n as (select *, row_number() over (order by scope, coll, id) k from c)
+            update sync_row r set seq = cast(:head as bigint) + n.k from n
+            where r.tenant_id = :t and r.scope = n.scope and r.coll = n.coll and r.id = n.id
+            """,
+            t=tenant_id,
+            batch=BATCH,
+            head=head,
+        )
+        head += stamped.rowcount
+        if stamped.rowcount < BATCH:
+            break
+    if head > before:
+        await run(
+            session,
+            "update sync_head set head = :head where tenant_id = :t",
+            head=head,
+            t=tenant_id,
+        )
+        await run(
+            session,
+            "insert into sync_stamp (tenant_id, head, stamped_at)"
+            " select :t, :head, :now where not exists ("
+            "select 1 from sync_stamp where tenant_id = :t and stamped_at > :lately)"
+            " on conflict do nothing",
+            t=tenant_id,
+            head=head,
+            now=now,
+            lately=now - _STAMP_EVERY,
+        )
+    return head
+
+
+async def begin_epoch(session: Session, tenant_id: UUID) -> UUID:
+    """Begin a new epoch: after a restore the numbers that devices know mean something else."""
+    epoch: UUID = uuid7()
+    await run(
+        session,
+        "update sync_head set epoch = :epoch where tenant_id = :t",
+        epoch=epoch,
+        t=tenant_id,
+    )
+    return epoch
+
+
+async def known_since(session: Session, tenant_id: UUID, base_seq: int) -> datetime | None:
+    """Return an instant after which a device acted that knew `base_seq`; None when nothing tells."""
+    result = await run(
+        session,
+        "select max(stamped_at) from sync_stamp where tenant_id = :t and head <= :base",
+        t=tenant_id,
+        base=base_seq,
+    )
+    found: datetime | None = result.scalar()
+    return found
