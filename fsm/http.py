@@ -270,7 +270,10 @@ def _from_validation(error: ValidationException) -> Problem:
     if isinstance(cause, pydantic.ValidationError):
         return _from_pydantic(cause)
     errors = [
-        {"at": f"/{item.get('key', '')}", "detail": str(item.get("message", ""))}
+        {
+            "at": "/" + str(item.get("key", "")).replace(".", "/"),
+            "detail": str(item.get("message", "")).removeprefix("Value error, "),
+        }
         for item in (error.extra if isinstance(error.extra, list) else [])
         if isinstance(item, dict)
     ][:50]
