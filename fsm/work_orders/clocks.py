@@ -1,19 +1,31 @@
 """A job's service-level clocks as rows: started under pinned versions, recomputed after every change.
 
-The arithmetic is `fsm.contracts.clocks`; a due instant is recomputed from history, never edited.
+The arithmetic is `fsm.contracts.service_hours`; a due instant is recomputed from history, never edited.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
 
 from fsm import events
 from fsm.actors import Actor
 from fsm.catalogue.tables import Reason
-from fsm.contracts.clocks import PinnedPolicy, ReasonedPause, read_clocks
+from fsm.contracts.clocks import PinnedPolicy
 from fsm.contracts.opening_hours import calendar_from_json
-from fsm.contracts.service_hours import ClockStop, Moment, Retarget
+from fsm.contracts.service_hours import (
+    ClockHistory,
+    ClockPause,
+    ClockReading,
+    ClockState,
+    ClockStop,
+    Moment,
+    NeverDue,
+    Retarget,
+    ServiceHours,
+    read_clock,
+)
 from fsm.contracts.service_levels import ClockKind, StopsAt, service_level_from_json
 from fsm.contracts.tables import CalendarVersion, ServiceLevelVersion
 from fsm.database import Session
@@ -107,35 +119,27 @@ async def refresh_clocks(
     if not clocks:
         return
     policy = await _policy(session, work_order)
+    hours = ServiceHours(policy.calendar, ZoneInfo(work_order.zone))
     pauses = await _pauses(session, work_order)
     before = (work_order.respond_by, work_order.restore_by)
-    cancelled = work_order.cancelled_at
     for clock in clocks:
-        figures = read_clocks(
-            policy,
-            work_order.zone,
-            kind=ClockKind(clock.kind),
-            target_s=clock.target_s,
-            started=Moment.exactly(clock.started_at),
-            as_of=now,
-            pauses=pauses,
-            stops=[_stop(stop) for stop in clock.stops],
-            retargets=[
-                Retarget(datetime.fromisoformat(one["since_at"]), one["target_s"])
-                for one in clock.retargets
-            ],
-            cancelled=Moment.exactly(cancelled) if cancelled else None,
-        )[-1]
-        clock.due_at = figures.due_at
-        clock.stopped_at = figures.stopped_at
-        clock.elapsed_s = figures.elapsed_s
-        clock.state = figures.state
-        if figures.is_never_due:
+        history = _history(policy, work_order, clock, pauses)
+        try:
+            reading = read_clock(hours, history, now, policy.service_level.reopening)[-1]
+        except NeverDue:
+            # A promise that cannot run out is kept once the thing has happened, and runs until then.
+            is_open = not history.stops or history.stops[-1].reopened is not None
+            state = ClockState.RUNNING if is_open else ClockState.MET
+            reading = ClockReading(state, clock.target_s, clock.started_at)
             await _say_never_due(session, actor, work_order, now)
-        if figures.kind is ClockKind.RESPONSE:
-            work_order.respond_by = figures.due_at
+        clock.due_at = reading.due_by
+        clock.stopped_at = reading.stopped_at
+        clock.elapsed_s = reading.elapsed // timedelta(seconds=1)
+        clock.state = reading.state
+        if clock.kind == ClockKind.RESPONSE:
+            work_order.respond_by = reading.due_by
         else:
-            work_order.restore_by = figures.due_at
+            work_order.restore_by = reading.due_by
     if before != (work_order.respond_by, work_order.restore_by) and before != (None, None):
         await events.record(
             session,
@@ -183,7 +187,30 @@ async def _policy(session: Session, work_order: WorkOrder) -> PinnedPolicy:
     )
 
 
-async def _pauses(session: Session, work_order: WorkOrder) -> list[ReasonedPause]:
+def _history(
+    policy: PinnedPolicy,
+    work_order: WorkOrder,
+    clock: Clock,
+    pauses: list[tuple[str, ClockPause]],
+) -> ClockHistory:
+    """Return all that happened to one clock; pauses count where the policy stops it for their reason."""
+    kind = ClockKind(clock.kind)
+    cancelled = work_order.cancelled_at
+    return ClockHistory(
+        target_s=clock.target_s,
+        started=Moment.exactly(clock.started_at),
+        pauses=tuple(pause for reason, pause in pauses if policy.service_level.stops(reason, kind)),
+        stops=tuple(_stop(stop) for stop in clock.stops),
+        retargets=tuple(
+            Retarget(datetime.fromisoformat(one["since_at"]), one["target_s"])
+            for one in clock.retargets
+        ),
+        cancelled=Moment.exactly(cancelled) if cancelled else None,
+    )
+
+
+async def _pauses(session: Session, work_order: WorkOrder) -> list[tuple[str, ClockPause]]:
+    """Return the job's pauses with their reasons' codes."""
     statement = (
         select(Reason.code, Pause)
         .join(
@@ -197,7 +224,7 @@ async def _pauses(session: Session, work_order: WorkOrder) -> list[ReasonedPause
         lower, upper = pause.during.lower, pause.during.upper
         assert lower is not None
         ended = Moment.exactly(upper) if upper else None
-        found.append(ReasonedPause(code, Moment.exactly(lower), ended))
+        found.append((code, ClockPause(Moment.exactly(lower), ended)))
     return found
 
 

@@ -134,8 +134,9 @@ async def create_work_order(
     )
     if cover is not None and cover.service_level_id is not None:
         policy = await contracts.pinned_policy(session, actor, cover.service_level_id, reported_at)
-        work_order.service_level_version_id = policy.service_level_version_id
-        work_order.calendar_version_id = policy.calendar_version_id
+        if policy is not None:
+            work_order.service_level_version_id = policy.service_level_version_id
+            work_order.calendar_version_id = policy.calendar_version_id
     session.add(work_order)
     await session.flush()
     if the_class is RequestClass.INCIDENT and asset is not None:

@@ -15,7 +15,6 @@ from fsm.contracts.service_levels import StopsAt
 from fsm.database import Session, touch
 from fsm.events import Occurrence
 from fsm.parts import queries as parts
-from fsm.parts import stock
 from fsm.parts.tables import MovementKind
 from fsm.problems import Invalid, NotFound
 from fsm.work_orders import clocks, completion, costs, records, restoration
@@ -145,7 +144,7 @@ async def use_part(
     The part is in the machine whatever the books say, so a van that runs short is a matter for review.
     """
     van = await parts.find_van(report.session, report.actor, report.visit.technician_id)
-    movement = await stock.record_movement(
+    movement = await parts.record_movement(
         report.session,
         report.actor,
         report.now,
