@@ -44,6 +44,11 @@ class Upload(Row, table=True):
     """A tus upload.
 
     `received` bytes are durable; that is what HEAD tells and what a client resumes from.
+
+    `writer` is the request that is bringing bytes, alone until `writing_until` by the wall clock;
+    it renews that while it runs and gives way when `is_contested`. `is_all_or_nothing`: what it
+    staged beyond `received` counts only once its checksum was compared. `failure` is the code of
+    the refusal after which the upload began anew.
     """
 
     __table_args__ = (
@@ -62,6 +67,10 @@ class Upload(Row, table=True):
     expires_at: datetime = instant()
     finished_at: datetime | None = instant(nullable=True, default=None)
     failure: str | None = None
+    writer: UUID | None = None
+    writing_until: datetime | None = instant(nullable=True, default=None)
+    is_contested: bool = False
+    is_all_or_nothing: bool = False
 
 
 class Receipt(Row, table=True):

@@ -1,0 +1,181 @@
+"""Everything about blobs, who sent them, and receipts that touches the database.
+
+Bytes and declarations come in either order, from two connections of one phone. Whoever asks for
+a hash here therefore holds it until the commit: without that, a photo declared in the moment its
+bytes arrive would be seen by neither transaction and wait for ever.
+"""
+
+from datetime import datetime
+from hashlib import sha256 as hash_of
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select
+
+from fsm import jobs
+from fsm.actors import Actor
+from fsm.database import Session, run
+from fsm.evidence import receipts
+from fsm.evidence.blobs import StoredBlob
+from fsm.evidence.tables import Blob, BlobHolder, Receipt
+from fsm.evidence.verification import Inspection, agrees
+from fsm.problems import Conflict, NotFound
+
+#: The job that a new blob sets off: `{"sha256": hexadecimal}`.
+BLOB_STORED = "blob.stored"
+
+
+async def hold_digest(session: Session, actor: Actor, sha256: bytes) -> None:
+    """Let no other transaction store or cite these bytes until this one ends."""
+    key = hash_of(actor.tenant_id.bytes + sha256).digest()[:8]
+    await run(
+        session, "select pg_advisory_xact_lock(:k)", k=int.from_bytes(key, "big", signed=True)
+    )
+
+
+async def holds(
+    session: Session,
+    actor: Actor,
+    sha256: bytes,
+    *,
+    size: int | None = None,
+    mime: str | None = None,
+) -> bool:
+    """Return whether the tenant has these bytes and this very user has sent them before.
+
+    Knowing a hash is no proof of having the photo, so others send the bytes again. `size` in
+    bytes and `mime` are what the citation declares: bytes that are something else do not count.
+    The hash is held until the commit: call it after flushing the row that cites it.
+    """
+    if actor.user_id is None:
+        return False
+    await hold_digest(session, actor, sha256)
+    statement = (
+        select(Blob.size, Blob.mime)
+        .join(
+            BlobHolder,
+            (col(BlobHolder.tenant_id) == Blob.tenant_id) & (col(BlobHolder.sha256) == Blob.sha256),
+        )
+        .where(
+            Blob.tenant_id == actor.tenant_id,
+            Blob.sha256 == sha256,
+            BlobHolder.user_id == actor.user_id,
+        )
+    )
+    found = (await session.exec(statement)).one_or_none()
+    return found is not None and is_as_declared(*found, size=size, mime=mime)
+
+
+def is_as_declared(
+    found_size: int, found_mime: str, *, size: int | None = None, mime: str | None = None
+) -> bool:
+    """Return whether stored bytes are of the size and kind that somebody declared."""
+    return (size is None or size == found_size) and (mime is None or agrees(mime, found_mime))
+
+
+async def find_blob(session: Session, actor: Actor, sha256: bytes) -> Blob:
+    """Return one blob's row. Whether the actor may read its bytes is for the caller to know."""
+    blob = await session.get(Blob, (actor.tenant_id, sha256))
+    if blob is None:
+        raise NotFound(f"No file {sha256.hex()}.")
+    return blob
+
+
+async def keep_blob(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    stored: StoredBlob,
+    inspection: Inspection,
+    **info: Any,
+) -> Blob:
+    """Write down bytes that are durably in the store; bytes known before keep their first row.
+
+    A user who sent them becomes a holder. A new blob enqueues `BLOB_STORED`. `info` adds JSON
+    members to what the header told.
+    """
+    sha256 = bytes.fromhex(stored.sha256)
+    await hold_digest(session, actor, sha256)
+    blob = await session.get(Blob, (actor.tenant_id, sha256))
+    if blob is None:
+        blob = Blob(
+            tenant_id=actor.tenant_id,
+            sha256=sha256,
+            size=stored.size,
+            mime=inspection.mime,
+            stored_at=now,
+            info={**inspection.to_json(), **info},
+        )
+        session.add(blob)
+        await session.flush()
+        await jobs.enqueue(session, BLOB_STORED, actor.tenant_id, sha256=stored.sha256)
+    if actor.user_id is not None:
+        await session.exec(
+            insert(BlobHolder)
+            .values(tenant_id=actor.tenant_id, sha256=sha256, user_id=actor.user_id, since_at=now)
+            .on_conflict_do_nothing()
+        )
+    return blob
+
+
+async def find_receipt(session: Session, actor: Actor, photo_id: UUID) -> Receipt | None:
+    """Return the receipt of a photo, None before its bytes have arrived."""
+    return await session.get(Receipt, (actor.tenant_id, photo_id))
+
+
+async def issue_receipt(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    key: receipts.ReceiptKey,
+    *,
+    photo_id: UUID,
+    sha256: bytes,
+    size: int,
+) -> Receipt:
+    """Sign for bytes that are durable in this transaction; a photo keeps its first receipt.
+
+    A photo id that has a receipt over other bytes is refused.
+    """
+    known = await find_receipt(session, actor, photo_id)
+    if known is not None:
+        if known.sha256 != sha256:
+            raise Conflict(
+                "This photo id already has a receipt for other bytes. Give the photo a new id.",
+                photo_id=str(photo_id),
+            )
+        return known
+    signed = key.sign(
+        photo_id=photo_id,
+        sha256=sha256.hex(),
+        size=size,
+        device_id=actor.device_id,
+        received_at=now,
+    )
+    receipt = Receipt(
+        tenant_id=actor.tenant_id,
+        id=photo_id,
+        sha256=sha256,
+        size=size,
+        device_id=actor.device_id,
+        received_at=signed.received_at,
+        kid=signed.kid,
+        signature=signed.signature,
+    )
+    session.add(receipt)
+    await session.flush()
+    return receipt
+
+
+def signed_form(receipt: Receipt) -> receipts.Receipt:
+    """Return a stored receipt as the value that was signed, for the wire and for evidence packs."""
+    return receipts.Receipt(
+        photo_id=receipt.id,
+        sha256=receipt.sha256.hex(),
+        size=receipt.size,
+        device_id=receipt.device_id,
+        received_at=receipt.received_at,
+        kid=receipt.kid,
+        signature=receipt.signature,
+    )

@@ -1,0 +1,319 @@
+"""`/files`: tus 1.0.0 over HTTP. What the headers mean is in `tus`, what the rows do in `uploads`."""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from litestar import Controller, Request, Response, delete, head, patch, post, route
+from litestar.enums import HttpMethod
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_204_NO_CONTENT
+
+from fsm import http
+from fsm.actors import Actor, Permission
+from fsm.database import Session
+from fsm.evidence.blobs import (
+    Appended,
+    LongerThanDeclared,
+    StagedBytesMissing,
+    StorageFull,
+    StorageUnavailable,
+    UploadBusy,
+    WrongBytes,
+)
+from fsm.evidence.tables import Upload
+from fsm.evidence.verification import MediaMismatch, UnknownMedia
+from fsm.http import CurrentActor, needs
+from fsm.problems import MethodNotAllowed
+from mobile_api import tus, uploads
+from mobile_api.uploads import Storage, state_of
+from mobile_api.writers import PATIENCE_S, UploadCut, Writer, Writers
+
+#: How often a newcomer looks whether the writer in another process has ended, seconds.
+CONTESTED_S = 0.2
+
+_REFUSALS = http.refusals(
+    tus.MalformedUpload,
+    tus.UnsupportedChecksum,
+    tus.UploadClosed,
+    tus.NoSuchUpload,
+    UploadCut,
+    tus.OffsetMismatch,
+    StagedBytesMissing,
+    tus.UploadExpired,
+    tus.UnsupportedTusVersion,
+    tus.UploadTooLarge,
+    LongerThanDeclared,
+    tus.WrongUploadType,
+    UnknownMedia,
+    WrongBytes,
+    MediaMismatch,
+    UploadBusy,
+    tus.ChecksumMismatch,
+    StorageUnavailable,
+    StorageFull,
+)
+
+
+def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Answer a refusal like everywhere, with the header that every answer of tus carries."""
+    response = http.answer_problem(request, error)
+    response.headers.update(tus.RESUMABLE)
+    return response
+
+
+def _response(answer: tus.Answer) -> Response[None]:
+    return Response(None, status_code=answer.status, headers=answer.headers)
+
+
+def _headers(request: Request[Any, Any, Any]) -> dict[str, str]:
+    return {
+        name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]
+    }
+
+
+class Exchange:
+    """One request about uploads: what came, who asks, and the steps that several methods share."""
+
+    def __init__(self, request: Request[Any, Any, Any], actor: Actor) -> None:
+        self.request = request
+        self.actor = actor
+        self.headers = _headers(request)
+        self.storage: Storage = request.app.state.uploads
+        self.method = tus.effective_method(request.method, self.headers)
+        tus.require_version(self.method, self.headers)
+
+    @property
+    def now(self) -> datetime:
+        """The server's time at this step; a body may have taken minutes."""
+        clock: Callable[[], datetime] = self.request.app.state.clock
+        return clock()
+
+    def turn(self, upload_id: UUID) -> AbstractAsyncContextManager[Writer]:
+        """Be the only request of this process about an upload."""
+        present: Writers = self.request.app.state.upload_writers
+        return present.turn((self.actor.tenant_id, self.actor.user_id, upload_id))
+
+    async def create(self) -> tus.Answer:
+        """Create an upload, and take the bytes that came along."""
+        creation = tus.read_creation(self.headers, self.storage.offer)
+        upload = await uploads.create_upload(self.storage, self.actor, self.now, creation)
+        if upload.finished_at is None and (creation.has_body or creation.length == 0):
+            async with self.turn(upload.id) as writer:
+                upload = await self._write(writer, upload.id, _whole_body(creation))
+        location = f"{self.request.app.state.settings.public_url}/files/{upload.id}"
+        had_body = creation.has_body or upload.finished_at is not None
+        return tus.answer_creation(location, state_of(upload), had_body=had_body)
+
+    async def look(self, upload_id: UUID) -> tus.Answer:
+        """Say how far an upload is, once nobody writes to it and its bytes are settled."""
+        async with self.turn(upload_id):
+            async with self._settled(upload_id) as (_, upload):
+                pass
+            if upload.finished_at is None and state_of(upload).is_complete:
+                # The last bytes came, and then the server or the line broke.
+                upload = await uploads.complete(self.storage, self.actor, self.now, upload)
+        return tus.answer_head(state_of(upload))
+
+    async def append(self, upload_id: UUID) -> tus.Answer:
+        """Take more bytes; a request that writes to the upload already is cut."""
+        async with self.turn(upload_id) as writer:
+            upload = await self._write(writer, upload_id, self._continuation)
+        return tus.answer_continuation(state_of(upload))
+
+    async def terminate(self, upload_id: UUID) -> tus.Answer:
+        """Forget an upload."""
+        async with self.turn(upload_id):
+            async with self._settled(upload_id) as (session, upload):
+                await uploads.terminate(session, self.actor, upload)
+            await self.storage.blobs.discard(self.actor.tenant_id, upload_id)
+        return tus.answer_termination()
+
+    def _continuation(self, upload: tus.Upload) -> tus.Continuation:
+        return tus.read_continuation(self.headers, upload, self.storage.offer)
+
+    @asynccontextmanager
+    async def _settled(self, upload_id: UUID) -> AsyncIterator[tuple[Session, Upload]]:
+        """Open a transaction in which the upload is held and no request writes to it."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + PATIENCE_S
+        while True:
+            async with self.storage.database.transaction(self.actor.tenant_id) as session:
+                upload = await uploads.settle(
+                    self.storage, session, self.actor, self.now, upload_id
+                )
+                if upload is not None:
+                    yield session, upload
+                    return
+            if clock() >= until:
+                raise UploadBusy("Another request is writing to this upload. Try again.")
+            await asyncio.sleep(CONTESTED_S)
+
+    async def _write(
+        self, writer: Writer, upload_id: UUID, read: Callable[[tus.Upload], tus.Continuation]
+    ) -> Upload:
+        """Take the request's bytes as `read` says, commit how far they are, finish if all are here."""
+        async with self._settled(upload_id) as (session, upload):
+            continuation = read(state_of(upload))
+            if upload.finished_at is not None:
+                return upload
+            lease = await uploads.begin_writing(session, self.actor, self.now, upload, continuation)
+        try:
+            appended = await self._store(writer, upload_id, continuation, lease)
+        except Exception as error:
+            # Only a gap says something about the bytes before: they end where it begins.
+            offset = error.facts["offset"] if isinstance(error, StagedBytesMissing) else None
+            await uploads.end_writing(self.storage, self.actor, self.now, upload_id, lease, offset)
+            raise
+        upload = await uploads.end_writing(
+            self.storage, self.actor, self.now, upload_id, lease, appended.offset
+        )
+        if state_of(upload).is_complete:
+            return await uploads.complete(self.storage, self.actor, self.now, upload)
+        if appended.cut is not None:
+            raise appended.cut
+        return upload
+
+    async def _store(
+        self, writer: Writer, upload_id: UUID, continuation: tus.Continuation, lease: UUID
+    ) -> Appended:
+        """Make the bytes durable; with a checksum that does not fit, none of them."""
+        renew = partial(uploads.renew_lease, self.storage, self.actor, upload_id, lease)
+        body: AsyncIterable[bytes] = writer.body(self.request.receive, renew)
+        checked = None
+        if continuation.checksum is not None:
+            body = checked = tus.ChecksummedBody(body, continuation.checksum)
+        tenant_id, blobs = self.actor.tenant_id, self.storage.blobs
+        limit = self.storage.max_size if continuation.length is None else continuation.length
+        appended = await blobs.append(tenant_id, upload_id, continuation.offset, body, limit=limit)
+        if checked is not None:
+            try:
+                checked.require()
+            except tus.ChecksumMismatch:
+                await blobs.truncate(tenant_id, upload_id, continuation.offset)
+                raise
+        return appended
+
+
+def _whole_body(creation: tus.Creation) -> Callable[[tus.Upload], tus.Continuation]:
+    return lambda _: tus.Continuation(0, creation.length, creation.checksum, awaits_trailer=False)
+
+
+class UploadController(Controller):
+    """Uploads of photos: created, continued, looked at, ended.
+
+    The body of PATCH and POST is `application/offset+octet-stream` and streams to the store.
+    """
+
+    path = "/files"
+    tags = ["Photos"]
+    request_max_body_size = None  # bounded by Tus-Max-Size and the upload's own length
+    exception_handlers = {Exception: answer_problem}
+
+    @route(
+        "/",
+        http_method=HttpMethod.OPTIONS,
+        opt=http.anyone(),
+        status_code=HTTP_200_OK,
+        summary="What this server understands of tus",
+    )
+    async def offer(self, request: Request[Any, Any, Any]) -> Response[None]:
+        storage: Storage = request.app.state.uploads
+        return _response(tus.answer_options(storage.offer))
+
+    @post(
+        "/",
+        opt=needs(Permission.SYNC),
+        status_code=HTTP_201_CREATED,
+        summary="Create an upload (tus)",
+        description="`Upload-Length` or `Upload-Defer-Length: 1`, and `Upload-Metadata` with "
+        "`photo_id` and `sha256` (hexadecimal), in base64 each. Answers `Location`; bytes that this "
+        "user has sent before need not be sent again: `Upload-Offset` is then the whole length.",
+        responses=_REFUSALS,
+    )
+    async def create(self, request: Request[Any, Any, Any], actor: CurrentActor) -> Response[None]:
+        exchange = Exchange(request, actor)
+        if exchange.method == "OPTIONS":
+            return _response(tus.answer_options(exchange.storage.offer))
+        if exchange.method != "POST":
+            raise _not_here(exchange.method, "POST, OPTIONS")
+        return _response(await exchange.create())
+
+    @head(
+        "/{upload_id:uuid}",
+        opt=needs(Permission.SYNC),
+        summary="How far an upload is (tus)",
+        responses=_REFUSALS,
+    )
+    async def look(
+        self, request: Request[Any, Any, Any], actor: CurrentActor, upload_id: FromPath[UUID]
+    ) -> Response[None]:
+        return await _about(request, actor, upload_id)
+
+    @patch(
+        "/{upload_id:uuid}",
+        opt=needs(Permission.SYNC),
+        status_code=HTTP_204_NO_CONTENT,
+        summary="Continue an upload (tus)",
+        description="Answers 204 once the bytes are durable. `Upload-Checksum` (sha256 or sha1) makes "
+        "the bytes of this request count all together or not at all. With the last byte the photo's "
+        "SHA-256, size and kind are checked, and its receipt is written.",
+        responses=_REFUSALS,
+    )
+    async def append(
+        self, request: Request[Any, Any, Any], actor: CurrentActor, upload_id: FromPath[UUID]
+    ) -> Response[None]:
+        return await _about(request, actor, upload_id)
+
+    @delete(
+        "/{upload_id:uuid}",
+        opt=needs(Permission.SYNC),
+        status_code=HTTP_204_NO_CONTENT,
+        summary="End an upload (tus)",
+        responses=_REFUSALS,
+    )
+    async def terminate(
+        self, request: Request[Any, Any, Any], actor: CurrentActor, upload_id: FromPath[UUID]
+    ) -> Response[None]:
+        return await _about(request, actor, upload_id)
+
+    @post(
+        "/{upload_id:uuid}",
+        opt=needs(Permission.SYNC),
+        status_code=HTTP_204_NO_CONTENT,
+        summary="HEAD, PATCH or DELETE for clients that can only POST (tus)",
+        description="`X-HTTP-Method-Override` names the method.",
+        responses=_REFUSALS | {HTTP_200_OK: ResponseSpec(None, description="The answer to HEAD")},
+    )
+    async def override(
+        self, request: Request[Any, Any, Any], actor: CurrentActor, upload_id: FromPath[UUID]
+    ) -> Response[None]:
+        return await _about(request, actor, upload_id)
+
+
+async def _about(request: Request[Any, Any, Any], actor: Actor, upload_id: UUID) -> Response[None]:
+    """Answer a request about one upload, by the method that counts."""
+    exchange = Exchange(request, actor)
+    match exchange.method:
+        case "HEAD":
+            return _response(await exchange.look(upload_id))
+        case "PATCH":
+            return _response(await exchange.append(upload_id))
+        case "DELETE":
+            return _response(await exchange.terminate(upload_id))
+        case "OPTIONS":
+            return _response(tus.answer_options(exchange.storage.offer))
+        case other:
+            raise _not_here(other, "HEAD, PATCH, DELETE, OPTIONS")
+
+
+def _not_here(method: str, allowed: str) -> MethodNotAllowed:
+    return MethodNotAllowed(f"{method} is not for this address. It takes {allowed}.")
+
+
+ROUTES = [UploadController]
