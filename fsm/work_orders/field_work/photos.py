@@ -57,7 +57,7 @@ async def declare_photo(
     )
     report.session.add(photo)
     await report.session.flush()
-    if await evidence.holds(report.session, report.actor, sha256):
+    if await evidence.holds(report.session, report.actor, sha256, size=size, mime=mime):
         await mark_verified(report.session, photo, report.now)
     await report.counted()
     await report.event(
@@ -106,8 +106,10 @@ async def photo_bytes_arrived(
 ) -> list[UUID]:
     """Verify every declared photo with these bytes and complete the jobs that waited for nothing else.
 
-    Called in the transaction that made the blob durable; returns the photos, in order of their jobs.
+    Called in the transaction that made the blob durable; returns the photos, in order of their jobs. One
+    that was declared with another size or kind than the bytes have is corrupt.
     """
+    blob = await evidence.find_blob(session, actor, sha256)
     statement = (
         select(records.Photo.work_order_id, records.Photo.id)
         .where(
@@ -125,6 +127,10 @@ async def photo_bytes_arrived(
         )
         assert photo is not None
         if photo.state == PhotoState.VERIFIED:
+            continue
+        if not evidence.is_as_declared(blob.size, blob.mime, size=photo.size, mime=photo.mime):
+            photo.state = PhotoState.CORRUPT
+            touch(session, photo)
             continue
         await mark_verified(session, photo, now)
         arrived.append(photo_id)
