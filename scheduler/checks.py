@@ -118,6 +118,8 @@ class _Referee:
             says, is_ = getattr(route, name), getattr(timing, name)
             if says != is_:
                 yield f"Shift {shift.id} says {name} {says}; it is {is_}."
+        if (route.technician, route.day) != (shift.technician, shift.day):
+            yield f"Shift {shift.id} is stated to be another technician's, or on another day."
         if route.leave < shift.opens:
             yield f"Shift {shift.id} leaves at {route.leave}, before it opens at {shift.opens}."
         last = shift.closes + shift.overtime_limit_s

@@ -294,14 +294,10 @@ class DayProblem:
 
     def with_published(self, plan: Plan) -> DayProblem:
         """Return this problem with `plan` as the plan in force; visits unknown here are left away."""
-        shifts = {shift.id: shift for shift in self.shifts}
         known = {visit.id for visit in self.visits}
         published = tuple(
-            Published(
-                stop.visit, shifts[route.shift].technician, shifts[route.shift].day, stop.start
-            )
+            Published(stop.visit, route.technician, route.day, stop.start)
             for route in plan.routes
-            if route.shift in shifts
             for stop in route.stops
             if stop.visit is not None and stop.visit in known
         )
@@ -341,6 +337,9 @@ class Route:
     """One shift's timetable, in the order things happen."""
 
     shift: str
+    technician: str
+    day: int
+    """Both are the shift's; they outlive it where the plan is published and the shift then cancelled."""
     leave: int
     """From the shift's start place. A break before it is taken at home."""
     back: int

@@ -119,6 +119,8 @@ def as_route(day: IndexedDay, timed: Timetable) -> Route:
         )
     return Route(
         shift=shift.id,
+        technician=shift.technician,
+        day=shift.day,
         leave=timed.leave,
         back=timed.back,
         stops=tuple(stops),
