@@ -23,6 +23,7 @@ Range: TypeAlias = tuple[float, float | None]
 """(low, high); high is None where there is only a lower bound."""
 
 _EPSILON = 2.0**-53
+_EXACT_RANKS = 1_000
 _TINY = 1e-300
 
 
@@ -216,11 +217,20 @@ def wilson_interval(hits: int, n: int, level: float = LEVEL) -> tuple[float, flo
 def median_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float, float] | None:
     """Return order statistics between which the median lies with at least `level`, else None.
 
-    `values` ascend. The k-th from either end, k the largest with 2·P(Bin(n, ½) < k) ≤ 1 − level;
-    None when even the extremes do not suffice (n < 5 at 0.9).
+    `values` ascend. None when even the extremes do not suffice (n < 5 at 0.9).
+    """
+    ranks = median_ranks(len(values), level)
+    return (values[ranks[0] - 1], values[ranks[1] - 1]) if ranks else None
+
+
+def median_ranks(n: int, level: float = LEVEL) -> tuple[int, int] | None:
+    """Return the ranks, from 1, of the order statistics that `median_interval` takes of n values.
+
+    The k-th from either end, k the largest with 2·P(Bin(n, ½) < k) ≤ 1 − level.
     """
     _probability(level)
-    n = len(values)
+    if n > _EXACT_RANKS:
+        return _median_ranks_of_many(n, level)
     below = 0
     k = 0
     while k < n - k:
@@ -229,7 +239,22 @@ def median_interval(values: Sequence[float], level: float = LEVEL) -> tuple[floa
         if below / 2 ** (n - 1) > 1 - level:
             break
         k += 1
-    return (values[k - 1], values[n - k]) if k else None
+    return (k, n + 1 - k) if k else None
+
+
+def _median_ranks_of_many(n: int, level: float) -> tuple[int, int]:
+    """Do the same in floating point, a hair on the safe side: whole numbers would have n digits."""
+    room = (1 - level) / 2 - 1e-10
+    # What lies 20 standard deviations out is below 1e-80 and changes no sum.
+    k = max(0, n // 2 - 10 * math.isqrt(n))
+    below = 0.0
+    while k < n - k:
+        log_choices = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+        below += math.exp(log_choices - n * math.log(2))
+        if below > room:
+            break
+        k += 1
+    return k, n + 1 - k
 
 
 def _probability(level: float) -> None:

@@ -1,0 +1,138 @@
+"""What work cost, from the ledger: sums per key and currency, to the cent.
+
+A line falls under the asset and contract written on it and under the site and customer of its job. It belongs
+to the window that holds the beginning of its day in the company's zone, so that adjoining windows add up.
+"""
+
+from collections import defaultdict
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fsm.actors import Actor
+from fsm.database import Session
+from fsm.intervals import micros
+from reports.exposure_sql import Page, Statement
+from reports.rows import Period
+from reports.scopes import NONE, Cut, Scope
+
+ALL_KINDS = "total"
+
+_KEYS = {
+    Cut.ASSET: "l.asset_id",
+    Cut.CONTRACT: "l.contract_id",
+    Cut.SITE: "w.site_id",
+    Cut.CUSTOMER: "w.customer_id",
+    Cut.MODEL: "a.model_id",
+}
+
+
+def days_of(period: Period, zone: ZoneInfo) -> tuple[date, date]:
+    """Return [first, end) of the days that begin in the window and had begun by `as_of`."""
+    return _first_day(period.from_at, zone), _first_day(min(period.as_of, period.to_at), zone)
+
+
+def _first_day(at: datetime, zone: ZoneInfo) -> date:
+    """Return the first day that begins at `at` or later."""
+    day = at.astimezone(zone).date()
+    begins = datetime(day.year, day.month, day.day, tzinfo=zone)
+    return day if micros(begins) >= micros(at) else day + timedelta(days=1)
+
+
+async def cost_sums(
+    session: Session,
+    actor: Actor,
+    days: tuple[date, date],
+    scope: Scope,
+    cut: Cut,
+    kind: str,
+    page: Page | None = None,
+) -> dict[UUID, dict[str, tuple[int, Decimal]]]:
+    """Return per key and currency how many lines there are and their sum, in the order of keys."""
+    statement = add_lines(actor, days, scope, cut, kind)
+    after = ""
+    if page is not None:
+        statement.values |= {"page_limit": page.limit}
+        if page.after is not None:
+            statement.values["page_after"] = page.after
+            after = "where key > :page_after"
+        statement.part("page", _PAGE, after=after)
+    rows = await statement.run(
+        session, _SUMS, page="" if page is None else "where key in (select key from page)"
+    )
+    sums: defaultdict[UUID, dict[str, tuple[int, Decimal]]] = defaultdict(dict)
+    for key, currency, count, amount in rows:
+        sums[key][currency] = count, amount
+    return dict(sums)
+
+
+def add_lines(
+    actor: Actor, days: tuple[date, date], scope: Scope, cut: Cut, kind: str
+) -> Statement:
+    """Return a statement whose part `line` is what the scope spent on the days, each line with its key."""
+    statement = Statement(t=actor.tenant_id, from_on=days[0], to_on=days[1])
+    conditions = _conditions(statement, actor, scope, _KEYS)
+    if kind != ALL_KINDS:
+        statement.values["kind"] = kind
+        conditions.append("l.kind = :kind")
+    key = ":t"
+    if cut is not Cut.TENANT:
+        statement.values["none"] = NONE
+        key = f"coalesce({_KEYS[cut]}, :none)"
+    return statement.part(
+        "line", _LINE, key=key, conditions="".join(f" and {each}" for each in conditions)
+    )
+
+
+async def keys_with_open_jobs(
+    session: Session, actor: Actor, until_at: datetime, scope: Scope, cut: Cut
+) -> set[UUID]:
+    """Return the keys under which a job reported before `until_at` is neither closed nor cancelled."""
+    statement = Statement(t=actor.tenant_id, until_at=until_at)
+    of_job = _KEYS | {Cut.ASSET: "w.asset_id", Cut.CONTRACT: "w.contract_id"}
+    conditions = _conditions(statement, actor, scope, of_job)
+    key = ":t"
+    if cut is not Cut.TENANT:
+        statement.values["none"] = NONE
+        key = f"coalesce({of_job[cut]}, :none)"
+    statement.part("job", _JOB, key=key, conditions="".join(f" and {each}" for each in conditions))
+    return {key for (key,) in await statement.run(session, "select distinct key from job")}
+
+
+def _conditions(
+    statement: Statement, actor: Actor, scope: Scope, columns: dict[Cut, str]
+) -> list[str]:
+    conditions = []
+    for cut, key in scope.parts:
+        if key == NONE:
+            conditions.append(f"{columns[cut]} is null")
+        else:
+            statement.values[str(cut)] = key
+            conditions.append(f"{columns[cut]} = :{cut}")
+    if actor.customer_id is not None:
+        statement.values["own"] = actor.customer_id
+        conditions.append("w.customer_id = :own")
+    return conditions
+
+
+_LINE = """
+  select l.id, l.work_order_id, l.asset_id, l.posted_on, l.amount, l.currency, $key as key
+  from cost_line l
+  join work_order w on w.tenant_id = :t and w.id = l.work_order_id
+  left join asset a on a.tenant_id = :t and a.id = l.asset_id
+  where l.tenant_id = :t and l.posted_on >= :from_on and l.posted_on < :to_on$conditions
+"""
+
+_JOB = """
+  select $key as key
+  from work_order w
+  left join asset a on a.tenant_id = :t and a.id = w.asset_id
+  where w.tenant_id = :t and w.status not in ('closed', 'cancelled') and w.reported_at < :until_at$conditions
+"""
+
+_PAGE = "select distinct key from line $after order by key limit :page_limit"
+
+_SUMS = """
+select key, currency, count(*), sum(amount) from line $page group by key, currency order by key, currency
+"""

@@ -1,0 +1,151 @@
+"""Figures from the sums that the database added up: the same shapes that the formulae give from rows."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from fsm.intervals import HOUR
+from reports.formulae.reliability import Availability, TimeBase
+from reports.reliability_sql import EventSums, TimeSums
+from reports.results import Figure, Interval, NullReason, Quantity
+from reports.statistics import LEVEL, mean_time_interval
+
+
+def mtbf_figure(time: TimeSums, failures: EventSums, base: TimeBase) -> Figure:
+    """Return time between failures in hours; see `formulae.mtbf`."""
+    total_h = (time.up if base is TimeBase.OPERATING else time.exposed) / HOUR
+    reason: NullReason | None = None
+    interval: Interval | None = None
+    if not total_h:
+        reason = NullReason.NO_EXPOSURE
+    else:
+        reason = None if failures.n else NullReason.NO_FAILURES
+        low, high = mean_time_interval(total_h, failures.n)
+        method = "poisson_exposure" if failures.n else "poisson_lower_bound"
+        interval = Interval(low, high, LEVEL, method)
+    return Figure(
+        value=None if reason else total_h / failures.n,
+        unit="h",
+        n=failures.n,
+        null_reason=reason,
+        numerator=Quantity(total_h, "h"),
+        denominator=Quantity(failures.n, "failure"),
+        excluded=_sorted(failures.excluded),
+        interval=interval,
+        notes=(f"time_base:{base}", *_undated(failures)),
+    )
+
+
+def availability_figure(time: TimeSums, variant: Availability) -> Figure:
+    """Return the share of required time that the assets were up; see `formulae.availability`."""
+    required, idle = time.required, time.idle
+    if variant is Availability.PLANNED_OUT:
+        required, idle = time.required - time.planned, time.unplanned_idle
+    return Figure(
+        value=time.up / required if required else None,
+        unit="ratio",
+        n=time.assets - idle,
+        null_reason=None if required else NullReason.NO_EXPOSURE,
+        numerator=Quantity(time.up / HOUR, "h"),
+        denominator=Quantity(required / HOUR, "h"),
+        excluded={"not_required": idle} if idle else {},
+        notes=(f"variant:{variant}",),
+    )
+
+
+def downtime_figure(time: TimeSums, cause: str) -> Figure:
+    """Return hours down for a cause, `total` of them or `degraded`; see `formulae.downtime`."""
+    lengths = {
+        "total": time.required - time.up,
+        "failure": time.failure,
+        "operational": time.operational,
+        "planned": time.planned,
+        "degraded": time.degraded,
+    }
+    hours = lengths[cause] / HOUR
+    return Figure(
+        value=hours if time.exposed else None,
+        unit="h",
+        n=time.assets,
+        null_reason=None if time.exposed else NullReason.NO_EXPOSURE,
+        numerator=Quantity(hours, "h"),
+        denominator=None,
+        notes=(f"cause:{cause}",),
+    )
+
+
+def mean_figure(lasted: EventSums, unit: str, notes: tuple[str, ...]) -> Figure:
+    """Return the mean length in hours of what ended in the window; a mean has no interval."""
+    total_h = lasted.total / HOUR
+    return Figure(
+        value=total_h / lasted.n if lasted.n else None,
+        unit="h",
+        n=lasted.n,
+        null_reason=None if lasted.n else NullReason.NO_FAILURES,
+        numerator=Quantity(total_h, "h"),
+        denominator=Quantity(lasted.n, unit),
+        excluded=_sorted(lasted.excluded),
+        notes=notes,
+    )
+
+
+def percentile_figure(
+    lasted: EventSums,
+    found: tuple[float, float | None, float | None] | None,
+    notes: tuple[str, ...],
+) -> Figure:
+    """Return a percentile in hours, which has no sides; `found` is it and the ends of its interval."""
+    value, low, high = found or (None, None, None)
+    return Figure(
+        value=value,
+        unit="h",
+        n=lasted.n,
+        null_reason=None if lasted.n else NullReason.NO_FAILURES,
+        numerator=None,
+        denominator=None,
+        excluded=_sorted(lasted.excluded),
+        interval=(
+            None if low is None or high is None else Interval(low, high, LEVEL, "order_statistics")
+        ),
+        notes=notes,
+    )
+
+
+def restoration_notes(
+    variant: str, lasted: EventSums, open_faults: tuple[int, int]
+) -> tuple[str, ...]:
+    """Return what stands beside time to restoration: undated failures and the faults still open."""
+    count, oldest = open_faults
+    still_open = (f"open_faults:{count}", f"oldest_open_h:{oldest / HOUR}") if count else ()
+    return (f"variant:{variant}", *_undated(lasted), *still_open)
+
+
+def cost_figure(
+    by_currency: Mapping[str, tuple[int, Decimal]], currency: str, notes: tuple[str, ...]
+) -> Figure:
+    """Return the sum of the ledger in one currency; lines in others are left out and counted.
+
+    Null where there is no line: nothing is known of the cost to be zero.
+    """
+    n, amount = by_currency.get(currency, (0, Decimal(0)))
+    other = sum(count for each, (count, _) in by_currency.items() if each != currency)
+    return Figure(
+        value=amount if n else None,
+        unit=currency,
+        n=n,
+        null_reason=None if n else NullReason.TOO_FEW,
+        numerator=Quantity(amount, currency) if n else None,
+        denominator=None,
+        excluded={"other_currency": other} if other else {},
+        notes=(
+            *notes,
+            *(f"other_currency:{each}" for each in sorted(by_currency) if each != currency),
+        ),
+    )
+
+
+def _undated(events: EventSums) -> tuple[str, ...]:
+    return (f"failed_at_unknown:{events.undated}",) if events.undated else ()
+
+
+def _sorted(excluded: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(excluded.items()))

@@ -1,0 +1,232 @@
+"""Where a figure comes from: every candidate once, with its share of both sides or why it was left out.
+
+The shares of the candidates add up to the two sides of the figure; with percentiles, which have no sides,
+they list the lengths that were put in order. Candidates are read in pages, in order of kind and id.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from fsm.actors import Actor
+from fsm.database import Session
+from fsm.intervals import HOUR
+from fsm.problems import Invalid
+from reports import cost_sql, reliability_sql, repairs_sql
+from reports.exposure_sql import Page, Statement, subjects
+from reports.formulae.reliability import Availability, TimeBase
+from reports.queries import Known, Question
+from reports.reliability_sql import TimeSums
+from reports.scopes import Cut
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """One candidate: what it added to the numerator and the denominator, or why it was left out.
+
+    Hours for time, `Decimal` in the figure's currency for money. `at` is when it happened or ended (of a cost
+    line, the beginning of its day in UTC); `work_order_ids` are the jobs behind it.
+    """
+
+    kind: str
+    id: UUID
+    asset_id: UUID | None
+    at: datetime | None
+    numerator: int | float | Decimal
+    denominator: int | float
+    excluded: str | None
+    work_order_ids: list[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page ended: `next` of the page before is its text."""
+
+    kind: str
+    id: UUID
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.id}"
+
+
+Part = Callable[[Session, Actor, Known, Question, Page], Awaitable[list[Candidate]]]
+
+
+def read_place(question: Question, after: str | None) -> Place | None:
+    """Return where to go on; refused when it is no `next` of this figure's lineage."""
+    if after is None:
+        return None
+    kind, _, written = after.partition(":")
+    try:
+        if kind not in dict(_PARTS[question.definition.kpi]):
+            raise ValueError(kind)
+        return Place(kind, UUID(written))
+    except ValueError:
+        raise Invalid(
+            "'after' must be the 'next' of the page before.", errors=[{"at": "/after"}]
+        ) from None
+
+
+async def list_candidates(
+    session: Session,
+    actor: Actor,
+    known: Known,
+    question: Question,
+    after: Place | None,
+    limit: int,
+) -> list[Candidate]:
+    """Return the next candidates of a figure, at most `limit`."""
+    found: list[Candidate] = []
+    reached = after is None
+    for kind, part in _PARTS[question.definition.kpi]:
+        start = None
+        if not reached and after is not None:
+            if kind != after.kind:
+                continue
+            reached, start = True, after.id
+        if len(found) < limit:
+            found += await part(session, actor, known, question, Page(limit - len(found), start))
+    return found
+
+
+async def _assets(
+    session: Session, actor: Actor, known: Known, question: Question, page: Page
+) -> list[Candidate]:
+    sums = await reliability_sql.time_sums(
+        session, actor, question.period, question.scope, Cut.ASSET, page
+    )
+    found = []
+    for asset_id, time in sums.items():
+        above, below, excluded = _share_of_time(question, time)
+        found.append(Candidate("asset", asset_id, asset_id, None, above, below, excluded, []))
+    return found
+
+
+def _share_of_time(question: Question, time: TimeSums) -> tuple[float, float, str | None]:
+    """Return what an asset's time adds to both sides of a figure, and why it is left out, if it is."""
+    match question.definition.kpi:
+        case "mtbf":
+            operating = question.variant == TimeBase.OPERATING
+            return (time.up if operating else time.exposed) / HOUR, 0, None
+        case "availability":
+            planned_out = question.variant == Availability.PLANNED_OUT
+            required = time.required - (time.planned if planned_out else 0)
+            return (time.up / HOUR, required / HOUR, None) if required else (0, 0, "not_required")
+        case _:
+            total = time.required - time.up
+            lengths = {
+                "failure": time.failure,
+                "operational": time.operational,
+                "planned": time.planned,
+                "degraded": time.degraded,
+            }
+            return lengths.get(question.variant, total) / HOUR, 0, None
+
+
+async def _failures(
+    session: Session, actor: Actor, known: Known, question: Question, page: Page
+) -> list[Candidate]:
+    statement = reliability_sql.add_failures(
+        subjects(actor, question.period, question.scope, Cut.TENANT)
+    )
+    rows = await _page(statement, page).run(session, _FAILURES, after=_after(page))
+    return [
+        Candidate("failure", id_, asset_id, at, 0, 0 if reason else 1, reason, jobs)
+        for id_, asset_id, at, reason, jobs in rows
+    ]
+
+
+async def _restored(
+    session: Session, actor: Actor, known: Known, question: Question, page: Page
+) -> list[Candidate]:
+    statement = repairs_sql.add_restored(
+        subjects(actor, question.period, question.scope, Cut.TENANT)
+    )
+    return await _ended(session, _page(statement, page), page, "failure", _RESTORED)
+
+
+async def _repairs(
+    session: Session, actor: Actor, known: Known, question: Question, page: Page
+) -> list[Candidate]:
+    statement = repairs_sql.add_repairs(
+        subjects(actor, question.period, question.scope, Cut.TENANT),
+        is_active=question.definition.kpi == "mart",
+    )
+    return await _ended(session, _page(statement, page), page, "repair", _REPAIRS)
+
+
+async def _ended(
+    session: Session, statement: Statement, page: Page, kind: str, sql: str
+) -> list[Candidate]:
+    found = []
+    for id_, asset_id, at, reason, us, jobs in await statement.run(
+        session, sql, after=_after(page)
+    ):
+        above, below = (0, 0) if reason else (us / HOUR, 1)
+        found.append(Candidate(kind, id_, asset_id, at, above, below, reason, jobs))
+    return found
+
+
+async def _lines(
+    session: Session, actor: Actor, known: Known, question: Question, page: Page
+) -> list[Candidate]:
+    days = cost_sql.days_of(question.period, ZoneInfo(known.zone))
+    statement = cost_sql.add_lines(actor, days, question.scope, Cut.TENANT, question.variant)
+    rows = await _page(statement, page).run(session, _LINES, after=_after(page))
+    found = []
+    for id_, asset_id, posted_on, amount, currency, job in rows:
+        at = datetime(posted_on.year, posted_on.month, posted_on.day, tzinfo=UTC)
+        counts = currency == (question.currency or known.currency)
+        reason = None if counts else "other_currency"
+        share = amount if counts else 0
+        found.append(Candidate("cost", id_, asset_id, at, share, 0, reason, [job]))
+    return found
+
+
+def _page(statement: Statement, page: Page) -> Statement:
+    statement.values["lines"] = page.limit
+    if page.after is not None:
+        statement.values["after"] = page.after
+    return statement
+
+
+def _after(page: Page) -> str:
+    return "" if page.after is None else "where c.id > :after"
+
+
+_PARTS: dict[str, tuple[tuple[str, Part], ...]] = {
+    "mtbf": (("asset", _assets), ("failure", _failures)),
+    "availability": (("asset", _assets),),
+    "downtime": (("asset", _assets),),
+    "restoration": (("failure", _restored),),
+    "mrt": (("repair", _repairs),),
+    "mart": (("repair", _repairs),),
+    "cost": (("cost", _lines),),
+}
+
+_FAILURES = """
+select c.id, c.asset_id, c.happened_at, c.reason,
+       array(select w.id from work_order w where w.tenant_id = :t and w.failure_id = c.id order by w.id)
+from candidate c $after order by c.id limit :lines
+"""
+
+_RESTORED = """
+select c.id, c.asset_id, c.ended_at, c.reason, c.us,
+       array(select w.id from work_order w where w.tenant_id = :t and w.failure_id = c.id order by w.id)
+from candidate c $after order by c.id limit :lines
+"""
+
+_REPAIRS = """
+select c.id, c.asset_id, c.ended_at, c.reason, c.us,
+       array(select j.id from job j where j.repair_id = c.id order by j.id)
+from candidate c $after order by c.id limit :lines
+"""
+
+_LINES = """
+select c.id, c.asset_id, c.posted_on, c.amount, c.currency, c.work_order_id
+from line c $after order by c.id limit :lines
+"""

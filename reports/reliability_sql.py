@@ -1,0 +1,189 @@
+"""What assets did with their time, and what failed, as sums per key: computed by PostgreSQL from multiranges.
+
+The rules are those of `formulae.reliability`, which tests hold these statements to.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from fsm.actors import Actor
+from fsm.database import Session
+from reports.exposure_sql import Page, Statement, micros_of, subjects
+from reports.rows import Period
+from reports.scopes import Cut, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSums:
+    """Microseconds summed over the assets of one key; causes are disjoint, `degraded` is part of `up`.
+
+    `idle` counts the assets of which nothing was required; `unplanned_idle` those of which nothing is left
+    when planned outages are taken out.
+    """
+
+    assets: int = 0
+    exposed: int = 0
+    required: int = 0
+    up: int = 0
+    failure: int = 0
+    operational: int = 0
+    planned: int = 0
+    degraded: int = 0
+    idle: int = 0
+    unplanned_idle: int = 0
+
+
+@dataclass(slots=True)
+class EventSums:
+    """Candidates of one key: `n` counted, `undated` of them without `failed_at`, and the rest by reason.
+
+    `total` sums the microseconds of those counted, where they have a length.
+    """
+
+    n: int = 0
+    undated: int = 0
+    total: int = 0
+    excluded: dict[str, int] = field(default_factory=dict)
+
+
+async def time_sums(
+    session: Session,
+    actor: Actor,
+    period: Period,
+    scope: Scope,
+    cut: Cut,
+    page: Page | None = None,
+) -> dict[UUID, TimeSums]:
+    """Return the time of each key's assets, in the order of keys."""
+    statement = subjects(actor, period, scope, cut, page)
+    statement.part("down", _DOWN)
+    statement.part("spent", _SPENT)
+    statement.part(
+        "lasted",
+        _LASTED,
+        **{
+            name: micros_of(name)
+            for name in (
+                *("exposed", "required", "up", "failure"),
+                *("operational", "planned", "degraded"),
+            )
+        },
+    )
+    return {key: TimeSums(*sums) for key, *sums in await statement.run(session, _SUMS)}
+
+
+async def failure_sums(
+    session: Session,
+    actor: Actor,
+    period: Period,
+    scope: Scope,
+    cut: Cut,
+    page: Page | None = None,
+) -> dict[UUID, EventSums]:
+    """Return each key's failures in the window: how many count, and why the others do not."""
+    statement = add_failures(subjects(actor, period, scope, cut, page))
+    sums: defaultdict[UUID, EventSums] = defaultdict(EventSums)
+    for key, reason, count, undated in await statement.run(session, _COUNTS):
+        if reason is None:
+            sums[key].n, sums[key].undated = count, undated
+        else:
+            sums[key].excluded[reason] = count
+    return dict(sums)
+
+
+def add_failures(statement: Statement) -> Statement:
+    """Add `candidate`: the failures of the subjects in the window, with `reason` null when they count.
+
+    Components that fail in one instant are one failure of their asset: that with the smallest id counts.
+    """
+    # A failure happens when it is detected or earlier, so the index on detection bounds the search below.
+    return add_events(
+        statement,
+        " and f.detected_at >= :from_at and coalesce(f.failed_at, f.detected_at) >= :from_at"
+        " and coalesce(f.failed_at, f.detected_at) < :until_at",
+    ).part("candidate", _CANDIDATE)
+
+
+def add_events(statement: Statement, condition: str) -> Statement:
+    """Add `happened`: the failures of the subjects' assets under a condition on `f`, with `exclusion`.
+
+    Excluded is what the failure itself says, and one whose outages were all degraded (then nothing failed) or
+    all external (then something else did).
+    """
+    return statement.part("happened", _HAPPENED, condition=condition)
+
+
+_DOWN = """
+  select o.asset_id,
+    range_agg(o.during) filter (where o.cause = 'external' and not o.is_degraded) as external,
+    range_agg(o.during) filter (where o.cause = 'failure' and not o.is_degraded) as failure,
+    range_agg(o.during) filter (where o.cause = 'operational' and not o.is_degraded) as operational,
+    range_agg(o.during) filter (where o.cause = 'planned' and not o.is_degraded) as planned,
+    range_agg(o.during) filter (where o.is_degraded) as degraded
+  from outage o
+  where o.tenant_id = :t and o.during && tstzrange(:from_at, :until_at)
+    and o.asset_id in (select asset_id from subject)
+  group by o.asset_id
+"""
+
+# Each step takes what is left by the one before: required, then failure before operational before planned.
+_SPENT = """
+  select s.key, s.exposed, a.required, a.required * d.failure as failure,
+         b.rest * d.operational as operational, c.rest * d.planned as planned,
+         c.rest - d.planned as up, (c.rest - d.planned) * d.degraded as degraded
+  from subject s
+  left join down w on w.asset_id = s.asset_id
+  cross join lateral (
+    select coalesce(w.external, '{}') as external, coalesce(w.failure, '{}') as failure,
+           coalesce(w.operational, '{}') as operational, coalesce(w.planned, '{}') as planned,
+           coalesce(w.degraded, '{}') as degraded
+  ) d
+  cross join lateral (select s.exposed - d.external as required) a
+  cross join lateral (select a.required - d.failure as rest) b
+  cross join lateral (select b.rest - d.operational as rest) c
+"""
+
+_LASTED = """
+  select key, $exposed as exposed, $required as required, $up as up, $failure as failure,
+         $operational as operational, $planned as planned, $degraded as degraded
+  from spent
+"""
+
+_SUMS = """
+select key, count(*), sum(exposed)::bigint, sum(required)::bigint, sum(up)::bigint, sum(failure)::bigint,
+       sum(operational)::bigint, sum(planned)::bigint, sum(degraded)::bigint,
+       count(*) filter (where required = 0), count(*) filter (where required = planned)
+from lasted group by key order by key
+"""
+
+_HAPPENED = """
+  select f.id, f.asset_id, f.failed_at, f.detected_at, f.restored_at,
+         coalesce(f.failed_at, f.detected_at) as happened_at,
+         coalesce(f.exclusion, o.reason) as exclusion
+  from failure f
+  left join lateral (
+    select case when bool_and(o.is_degraded) then 'degraded'
+                when bool_and(o.is_degraded or o.cause = 'external') then 'external' end as reason
+    from outage o where o.tenant_id = :t and o.failure_id = f.id
+  ) o on f.exclusion is null
+  where f.tenant_id = :t and f.asset_id in (select asset_id from subject)$condition
+"""
+
+_CANDIDATE = """
+  select c.key, c.id, c.asset_id, c.failed_at, c.happened_at,
+         case when c.reason is null and row_number() over (
+                partition by c.key, c.asset_id, c.happened_at, c.reason order by c.id) > 1
+              then 'same_instant' else c.reason end as reason
+  from (
+    select s.key, h.*,
+           case when h.exclusion is not null then h.exclusion
+                when not s.exposed @> h.happened_at then 'not_in_service' end as reason
+    from subject s join happened h on h.asset_id = s.asset_id
+  ) c
+"""
+
+_COUNTS = """
+select key, reason, count(*), count(*) filter (where failed_at is null)
+from candidate group by key, reason order by key, reason
+"""

@@ -1,0 +1,244 @@
+"""How long failures lasted and repairs took, as sums and percentiles per key.
+
+The rules are those of `formulae.repairs`, which tests hold these statements to. A figure belongs to the
+window in which the function came back, and to the contract that the asset was on at that instant.
+
+A *repair* is everything done for one failure: its jobs, those of the same request and those that follow from
+them. Corrective work without a failure is a repair per request (else per first job), from the report to the
+end of the last job's work.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from uuid import UUID
+
+from fsm.actors import Actor
+from fsm.database import Session
+from reports.exposure_sql import Page, Statement, micros_between, micros_of, subjects
+from reports.reliability_sql import EventSums, add_events
+from reports.rows import Period
+from reports.scopes import Cut, Scope
+
+NO_WORK = "no_work_recorded"
+"""Why a repair is left out of active time: nobody recorded any, which does not make it 0."""
+
+
+async def restoration_sums(
+    session: Session,
+    actor: Actor,
+    period: Period,
+    scope: Scope,
+    cut: Cut,
+    page: Page | None = None,
+) -> dict[UUID, EventSums]:
+    """Return count and length of the failures restored in the window, per key."""
+    return await _sums(session, add_restored(subjects(actor, period, scope, cut, page)))
+
+
+async def repair_sums(
+    session: Session,
+    actor: Actor,
+    period: Period,
+    scope: Scope,
+    cut: Cut,
+    page: Page | None = None,
+    *,
+    is_active: bool,
+) -> dict[UUID, EventSums]:
+    """Return count and length of the repairs that ended in the window; `is_active`: of hands-on time."""
+    statement = add_repairs(subjects(actor, period, scope, cut, page), is_active=is_active)
+    return await _sums(session, statement)
+
+
+async def open_faults(
+    session: Session,
+    actor: Actor,
+    period: Period,
+    scope: Scope,
+    cut: Cut,
+    page: Page | None = None,
+) -> dict[UUID, tuple[int, int]]:
+    """Return per key how many faults were open at the end of what is counted, and the oldest's age in µs."""
+    statement = add_events(
+        subjects(actor, period, scope, cut, page),
+        " and f.detected_at < :until_at and (f.restored_at is null or f.restored_at >= :until_at)",
+    )
+    rows = await statement.run(
+        session, _OPEN, age=micros_between("min(h.detected_at)", ":until_at")
+    )
+    return {key: (count, age) for key, count, age in rows}
+
+
+async def restoration_order(
+    session: Session,
+    actor: Actor,
+    period: Period,
+    scope: Scope,
+    cut: Cut,
+    page: Page | None = None,
+    *,
+    share: float,
+    ranks: Mapping[UUID, tuple[int, int]],
+) -> dict[UUID, tuple[float, float | None, float | None]]:
+    """Return per key the percentile `share` of the hours, and those at the two ranks (from 1) of the key."""
+    statement = add_restored(subjects(actor, period, scope, cut, page))
+    statement.values |= {
+        "share": share,
+        "keys": list(ranks),
+        "lows": [low for low, _ in ranks.values()],
+        "highs": [high for _, high in ranks.values()],
+    }
+    rows = await statement.run(session, _ORDER)
+    return {key: (value, low, high) for key, value, low, high in rows}
+
+
+def add_restored(statement: Statement) -> Statement:
+    """Add `candidate`: failures restored in the window, their length `us`, `reason` null when they count."""
+    add_events(statement, " and f.restored_at >= :from_at and f.restored_at < :until_at")
+    return statement.part(
+        "candidate", _RESTORED, length=micros_between("h.happened_at", "h.restored_at")
+    )
+
+
+def add_repairs(statement: Statement, *, is_active: bool) -> Statement:
+    """Add `candidate`: repairs that ended in the window, their length `us`, `reason` null when they count."""
+    add_events(statement, " and f.restored_at >= :from_at and f.restored_at < :until_at")
+    statement.part("chain", _ROOT)
+    statement.part("job", _JOB)
+    statement.part("repair", _REPAIR)
+    if not is_active:
+        return statement.part(
+            "candidate",
+            _CANDIDATE,
+            length=micros_between("r.detected_at", "r.restored_at"),
+            worked="",
+            no_work="",
+        )
+    statement.part("worked", _WORKED)
+    statement.part("paused", _PAUSED)
+    hands_on = (
+        "w.during * tstzmultirange(tstzrange(r.detected_at, r.restored_at))"
+        " - coalesce(p.during, '{}')"
+    )
+    return statement.part(
+        "candidate",
+        _CANDIDATE,
+        length=micros_of(hands_on),
+        worked=_SPENT,
+        no_work=f" when w.during is null then '{NO_WORK}'",
+    )
+
+
+async def _sums(session: Session, statement: Statement) -> dict[UUID, EventSums]:
+    sums: defaultdict[UUID, EventSums] = defaultdict(EventSums)
+    for key, reason, count, undated, total in await statement.run(session, _COUNTS):
+        if reason is None:
+            sums[key].n, sums[key].undated, sums[key].total = count, undated, total
+        else:
+            sums[key].excluded[reason] = count
+    return dict(sums)
+
+
+_RESTORED = """
+  select s.key, h.id, h.asset_id, h.failed_at, h.restored_at as ended_at, $length as us,
+         case when h.exclusion is not null then h.exclusion
+              when not s.covered @> h.restored_at then 'not_on_contract' end as reason
+  from subject s join happened h on h.asset_id = s.asset_id
+"""
+
+# A chain of jobs that follow one another belongs to its first one. Never round in circles: a job follows an
+# older one, and `union` drops what was there before.
+_ROOT = """
+  select w.id, w.id as root_id, w.follows_id
+  from work_order w
+  where w.tenant_id = :t and w.asset_id in (select asset_id from subject)
+  union
+  select r.id, w.id, w.follows_id
+  from chain r join work_order w on w.tenant_id = :t and w.id = r.follows_id
+"""
+
+_JOB = """
+  select w.id, w.asset_id, w.status, w.maintenance, w.reported_at, w.work_done_at,
+         coalesce(w.failure_id, o.failure_id, q.failure_id) as failure_id,
+         coalesce(w.failure_id, o.failure_id, q.failure_id, o.request_id, o.id) as repair_id
+  from chain r
+  join work_order w on w.tenant_id = :t and w.id = r.id
+  join work_order o on o.tenant_id = :t and o.id = r.root_id
+  left join lateral (
+    select x.failure_id from work_order x
+    where x.tenant_id = :t and x.request_id = o.request_id and x.failure_id is not null
+    order by x.failure_id limit 1
+  ) q on o.failure_id is null and w.failure_id is null
+  where r.follows_id is null
+"""
+
+_REPAIR = """
+  select h.id, h.asset_id, h.detected_at, h.restored_at, h.exclusion from happened h
+  union all
+  select j.repair_id, j.asset_id, min(j.reported_at), max(j.work_done_at),
+         case when max(j.work_done_at) < min(j.reported_at) then 'times_crossed' end
+  from job j
+  where j.failure_id is null and j.maintenance = 'corrective' and j.status <> 'cancelled'
+  group by j.repair_id, j.asset_id
+  having bool_and(j.work_done_at is not null)
+     and max(j.work_done_at) >= :from_at and max(j.work_done_at) < :until_at
+"""
+
+# A corrected entry stays in the table; the entry that names it counts instead.
+_WORKED = """
+  select j.repair_id, range_agg(e.during) as during
+  from job j
+  join time_entry e on e.tenant_id = :t and e.work_order_id = j.id and e.kind = 'work'
+  where j.repair_id in (select id from repair) and not exists (
+    select from time_entry c
+    where c.tenant_id = :t and c.work_order_id = e.work_order_id and c.corrects_id = e.id)
+  group by j.repair_id
+"""
+
+_PAUSED = """
+  select j.repair_id, range_agg(p.during) as during
+  from job j
+  join pause p on p.tenant_id = :t and p.work_order_id = j.id and p.stops_repair_clock
+  where j.repair_id in (select id from repair)
+  group by j.repair_id
+"""
+
+_SPENT = " left join worked w on w.repair_id = r.id left join paused p on p.repair_id = r.id"
+
+_CANDIDATE = """
+  select c.key, c.id, c.asset_id, c.failed_at, c.restored_at as ended_at, c.reason,
+         case when c.reason is null then c.us end as us
+  from (
+    select s.key, r.id, r.asset_id, r.detected_at as failed_at, r.restored_at,
+           case when r.exclusion is not null then r.exclusion
+                when not s.covered @> r.restored_at then 'not_on_contract'$no_work end as reason,
+           case when r.restored_at >= r.detected_at then $length end as us
+    from subject s join repair r on r.asset_id = s.asset_id$worked
+  ) c
+"""
+
+_COUNTS = """
+select key, reason, count(*), count(*) filter (where failed_at is null), coalesce(sum(us), 0)::bigint
+from candidate group by key, reason order by key, reason
+"""
+
+_OPEN = """
+select s.key, count(*), $age
+from subject s join happened h on h.asset_id = s.asset_id
+where h.exclusion is null and s.covered @> (:until_at - interval '1 microsecond')
+group by s.key order by s.key
+"""
+
+# Linear interpolation in double precision, as the rule does it.
+_ORDER = """
+select o.key, percentile_cont(:share) within group (order by o.hours),
+       min(o.hours) filter (where o.rank = k.low), min(o.hours) filter (where o.rank = k.high)
+from (
+  select key, us::float8 / 3600000000 as hours,
+         row_number() over (partition by key order by us) as rank
+  from candidate where reason is null
+) o
+join unnest(cast(:keys as uuid[]), cast(:lows as int[]), cast(:highs as int[])) as k(key, low, high)
+  on k.key = o.key
+group by o.key order by o.key
+"""
