@@ -14,15 +14,22 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
 
 from fsm import http
+from fsm.assets import passport_routes as passports
 from fsm.assets import routes as assets
 from fsm.catalogue import routes as catalogue
+from fsm.contracts import routes as contracts
 from fsm.customers import routes as customers
 from fsm.database import Database
+from fsm.evidence.blobs import blob_store
 from fsm.parts import routes as parts
 from fsm.settings import Settings
 from fsm.technicians import routes as technicians
 from fsm.tenants import routes as tenants
+from fsm.web import passport_routes as public_passports
+from fsm.web import status_routes as public_status
+from fsm.work_orders import request_routes as service_requests
 from fsm.worker import REACTIONS
+from reports import routes as reports
 
 VERSION = "0.1.0"
 
@@ -33,6 +40,12 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *technicians.ROUTES,
     *parts.ROUTES,
     *assets.ROUTES,
+    *passports.ROUTES,
+    *public_passports.ROUTES,
+    *public_status.ROUTES,
+    *service_requests.ROUTES,
+    *contracts.ROUTES,
+    *reports.ROUTES,
 )
 """Every door of the product."""
 
@@ -88,6 +101,7 @@ def create_app(
 ) -> Litestar:
     """Return the application. `clock` gives the server's time; tests set it."""
     database = database or compose_database(settings)
+    blobs = blob_store(settings)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -110,6 +124,9 @@ def create_app(
                 "clock": clock,
                 "authenticate": tenants.authenticate,
                 "sign_in_limit": tenants.AddressLimit(30),
+                "report_limit": tenants.AddressLimit(20),
+                "scan_limit": tenants.AddressLimit(120),
+                "blobs": blobs,
             }
         ),
         openapi_config=OpenAPIConfig(
