@@ -8,7 +8,7 @@ from uuid import UUID
 
 from litestar import Controller, Request, Response, get
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, PathParameter
+from litestar.params import PathParameter
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK, HTTP_206_PARTIAL_CONTENT, HTTP_304_NOT_MODIFIED
 
@@ -137,7 +137,7 @@ class BlobController(Controller):
         request: Request[Any, Any, Any],
         session: DbSession,
         actor: CurrentActor,
-        sha256: FromPath[Digest],
+        sha256: Digest,
     ) -> Response[Any]:
         blob = await blob_access.find_readable(session, actor, read_digest(sha256))
         store: BlobStore = request.app.state.blobs
@@ -156,7 +156,7 @@ class BlobController(Controller):
         request: Request[Any, Any, Any],
         session: DbSession,
         actor: CurrentActor,
-        sha256: FromPath[Digest],
+        sha256: Digest,
     ) -> Response[Any]:
         blob = await blob_access.find_readable(session, actor, read_digest(sha256))
         if blob.thumbnail_sha256 is None:

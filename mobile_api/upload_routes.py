@@ -215,14 +215,15 @@ class UploadController(Controller):
     request_max_body_size = None  # bounded by Tus-Max-Size and the upload's own length
     exception_handlers = {Exception: answer_problem}
 
+    # Litestar registers handlers by name and answers OPTIONS itself unless ours comes first.
     @route(
-        "/",
+        ["/", "/{upload_id:uuid}"],
         http_method=HttpMethod.OPTIONS,
         opt=http.anyone(),
         status_code=HTTP_200_OK,
         summary="What this server understands of tus",
     )
-    async def offer(self, request: Request[Any, Any, Any]) -> Response[None]:
+    async def about(self, request: Request[Any, Any, Any]) -> Response[None]:
         storage: Storage = request.app.state.uploads
         return _response(tus.answer_options(storage.offer))
 
@@ -253,7 +254,7 @@ class UploadController(Controller):
     async def look(
         self, request: Request[Any, Any, Any], actor: CurrentActor, upload_id: FromPath[UUID]
     ) -> Response[None]:
-        return await _about(request, actor, upload_id)
+        return await _answer(request, actor, upload_id)
 
     @patch(
         "/{upload_id:uuid}",
@@ -268,7 +269,7 @@ class UploadController(Controller):
     async def append(
         self, request: Request[Any, Any, Any], actor: CurrentActor, upload_id: FromPath[UUID]
     ) -> Response[None]:
-        return await _about(request, actor, upload_id)
+        return await _answer(request, actor, upload_id)
 
     @delete(
         "/{upload_id:uuid}",
@@ -280,7 +281,7 @@ class UploadController(Controller):
     async def terminate(
         self, request: Request[Any, Any, Any], actor: CurrentActor, upload_id: FromPath[UUID]
     ) -> Response[None]:
-        return await _about(request, actor, upload_id)
+        return await _answer(request, actor, upload_id)
 
     @post(
         "/{upload_id:uuid}",
@@ -293,10 +294,10 @@ class UploadController(Controller):
     async def override(
         self, request: Request[Any, Any, Any], actor: CurrentActor, upload_id: FromPath[UUID]
     ) -> Response[None]:
-        return await _about(request, actor, upload_id)
+        return await _answer(request, actor, upload_id)
 
 
-async def _about(request: Request[Any, Any, Any], actor: Actor, upload_id: UUID) -> Response[None]:
+async def _answer(request: Request[Any, Any, Any], actor: Actor, upload_id: UUID) -> Response[None]:
     """Answer a request about one upload, by the method that counts."""
     exchange = Exchange(request, actor)
     match exchange.method:

@@ -342,7 +342,6 @@ async def _finish(
         sha256=upload.sha256,
         size=upload.length,
     )
-    touch(session, receipt)
     _free(upload)
     upload.received = upload.length
     upload.finished_at = now
@@ -358,6 +357,9 @@ async def _finish(
         receipt=evidence.signed_form(receipt).to_json(),
     )
     await field_work.photo_bytes_arrived(session, actor, now, upload.sha256)
+    photo = await session.get(Photo, (actor.tenant_id, upload.photo_id))
+    if photo is not None:  # which may have been verified long before; its receipt is new
+        touch(session, photo)
 
 
 async def _fail(

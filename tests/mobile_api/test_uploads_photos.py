@@ -1,0 +1,250 @@
+"""Bytes and declarations in either order: what the photo, its job and its receipt show."""
+
+import httpx
+import pytest
+
+from fsm.database import Database
+from fsm.events import Occurrence
+from fsm.work_orders import field_work
+from fsm.work_orders.closing_facts import PhotoState
+from fsm.work_orders.lifecycle import Status
+from fsm.work_orders.orders import lock_work_order
+from fsm.work_orders.tables import Visit, WorkOrder
+from tests.company import Company
+from tests.conftest import Clock
+from tests.fsm.evidence.pictures import encoded, heic, png_claiming, scene
+from tests.mobile_api.photos import (
+    Phone,
+    Snap,
+    add_job,
+    blob_row,
+    declare,
+    hire,
+    photo_row,
+    photo_state,
+    receipt_row,
+    register_phone,
+    snap,
+)
+
+
+@pytest.fixture
+async def phone(
+    client: httpx.AsyncClient, database: Database, company: Company, clock: Clock
+) -> Phone:
+    return Phone(client, await register_phone(database, company, clock))
+
+
+@pytest.fixture
+async def job(database: Database, company: Company, clock: Clock) -> tuple[WorkOrder, Visit]:
+    return await add_job(database, company, clock)
+
+
+async def job_status(database: Database, company: Company, job: WorkOrder) -> Status:
+    async with database.transaction(company.id) as session:
+        row = await session.get(WorkOrder, (company.id, job.id))
+    assert row is not None
+    return Status(row.status)
+
+
+async def finish_without_bytes(
+    database: Database, company: Company, clock: Clock, visit: Visit
+) -> None:
+    """Answer what the checklist asks and finish, as the phone does while photos still wait."""
+    now = clock()
+    async with database.transaction(company.id) as session:
+        actor = company.actors["technician"]
+        own_job = await lock_work_order(session, actor, visit.work_order_id)
+        own = await session.get(Visit, (company.id, visit.id))
+        assert own is not None
+        report = field_work.Report(session, actor, now, Occurrence(now, now, now), own_job, own)
+        await field_work.answer(report, "safe", True)
+        await field_work.answer(report, "reading", 120)
+        await field_work.finish(report)
+
+
+async def test_the_job_completes_with_the_last_byte_of_its_photo(
+    phone: Phone,
+    database: Database,
+    company: Company,
+    clock: Clock,
+    job: tuple[WorkOrder, Visit],
+) -> None:
+    work_order, visit = job
+    photo = snap()
+    await declare(database, company, clock, visit, photo)
+    await finish_without_bytes(database, company, clock, visit)
+    assert await job_status(database, company, work_order) == Status.WORK_DONE
+
+    path = await phone.start(photo)
+    assert await photo_state(database, company, photo) == PhotoState.DECLARED
+    await phone.send(path, 0, photo.content[:-1])
+    assert await photo_state(database, company, photo) == PhotoState.UPLOADING
+    assert await job_status(database, company, work_order) == Status.WORK_DONE
+    await phone.send(path, len(photo.content) - 1, photo.content[-1:])
+    row = await photo_row(database, company, photo)
+    assert (row.state, row.verified_sha256) == (PhotoState.VERIFIED, photo.digest)
+    assert await job_status(database, company, work_order) == Status.COMPLETED
+
+
+async def test_bytes_may_come_before_their_declaration(
+    phone: Phone,
+    database: Database,
+    company: Company,
+    clock: Clock,
+    job: tuple[WorkOrder, Visit],
+) -> None:
+    work_order, visit = job
+    photo = snap()
+    await phone.deliver(photo)
+    await declare(database, company, clock, visit, photo)
+    assert await photo_state(database, company, photo) == PhotoState.VERIFIED
+    await finish_without_bytes(database, company, clock, visit)
+    assert await job_status(database, company, work_order) == Status.COMPLETED
+
+
+async def test_a_photo_declared_twice_needs_its_bytes_once(
+    phone: Phone,
+    database: Database,
+    company: Company,
+    clock: Clock,
+    job: tuple[WorkOrder, Visit],
+) -> None:
+    photo = snap()
+    again = Snap(photo.content)
+    await declare(database, company, clock, job[1], photo)
+    await declare(database, company, clock, job[1], again)
+    await phone.deliver(photo)
+    for one in (photo, again):
+        assert await photo_state(database, company, one) == PhotoState.VERIFIED
+    # Each has a receipt of its own, or the phone could not let go of its copy.
+    assert await receipt_row(database, company, again) is None
+    created = await phone.create(again)
+    assert created.headers["Upload-Offset"] == str(len(photo.content))
+    assert await receipt_row(database, company, again) is not None
+
+
+async def test_wrong_bytes_show_on_the_photo_until_the_right_ones_come(
+    phone: Phone,
+    database: Database,
+    company: Company,
+    clock: Clock,
+    job: tuple[WorkOrder, Visit],
+) -> None:
+    photo = snap()
+    await declare(database, company, clock, job[1], photo)
+    path = await phone.start(photo)
+    assert (await phone.send(path, 0, photo.content[::-1])).status_code == 422
+    assert await photo_state(database, company, photo) == PhotoState.CORRUPT
+    assert (await phone.send(path, 0, photo.content)).status_code == 204
+    assert await photo_state(database, company, photo) == PhotoState.VERIFIED
+
+
+async def test_an_upload_that_is_ended_leaves_the_photo_declared(
+    phone: Phone,
+    database: Database,
+    company: Company,
+    clock: Clock,
+    job: tuple[WorkOrder, Visit],
+) -> None:
+    photo = snap()
+    await declare(database, company, clock, job[1], photo)
+    path = await phone.start(photo)
+    await phone.send(path, 0, photo.content[:9])
+    await phone.end(path)
+    assert await photo_state(database, company, photo) == PhotoState.DECLARED
+
+
+async def test_a_photo_is_of_the_kind_and_size_it_was_declared_with(
+    phone: Phone,
+    database: Database,
+    company: Company,
+    clock: Clock,
+    job: tuple[WorkOrder, Visit],
+) -> None:
+    png = Snap(encoded(scene(3, (64, 48)), "PNG"))
+    await declare(database, company, clock, job[1], png, mime="image/jpeg")
+    refused = await phone.deliver(png)
+    assert (refused.status_code, refused.json()["code"]) == (422, "media-mismatch")
+    assert refused.json()["found"] == "image/png"
+    assert await photo_state(database, company, png) == PhotoState.CORRUPT
+    assert await blob_row(database, company, png) is None
+
+    short = snap(4)
+    await declare(database, company, clock, job[1], short, size=7)
+    refused = await phone.create(short)
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid-value")
+    deferred = await phone.create(
+        short,
+        content=short.content,
+        **{"Upload-Length": None, "Upload-Defer-Length": "1"},
+    )
+    assert deferred.status_code == 201  # its length is not known yet
+    path = httpx.URL(deferred.headers["Location"]).path
+    size = str(len(short.content))
+    told = await phone.send(path, len(short.content), b"", **{"Upload-Length": size})
+    assert (told.status_code, told.json()["code"]) == (422, "wrong-bytes")
+
+
+async def test_known_bytes_do_not_prove_a_declaration_that_is_not_about_them(
+    phone: Phone,
+    database: Database,
+    company: Company,
+    clock: Clock,
+    job: tuple[WorkOrder, Visit],
+) -> None:
+    photo = snap()
+    await phone.deliver(photo)
+    as_video, as_small = Snap(photo.content), Snap(photo.content)
+    await declare(database, company, clock, job[1], as_video, mime="video/mp4")
+    await declare(database, company, clock, job[1], as_small, size=7)
+    for one in (as_video, as_small):
+        assert await photo_state(database, company, one) == PhotoState.DECLARED
+    # Nor do they when they come again for another photo.
+    await phone.create(Snap(photo.content))
+    for one in (as_video, as_small):
+        assert await photo_state(database, company, one) == PhotoState.CORRUPT
+
+
+@pytest.mark.parametrize(
+    ("content", "mime", "doubt"),
+    [
+        (heic(4032, 3024), "image/heic", None),
+        (png_claiming(40_000, 40_000), "image/png", "too-many-pixels"),
+        (b"\xff\xd8\xff\xe0 and then nothing", "image/jpeg", "broken-media"),
+    ],
+)
+async def test_a_picture_that_cannot_be_opened_is_still_the_evidence_it_is(
+    phone: Phone,
+    database: Database,
+    company: Company,
+    clock: Clock,
+    job: tuple[WorkOrder, Visit],
+    content: bytes,
+    mime: str,
+    doubt: str | None,
+) -> None:
+    photo = Snap(content)
+    await declare(database, company, clock, job[1], photo, mime=mime)
+    assert (await phone.deliver(photo)).status_code == 204
+    assert await photo_state(database, company, photo) == PhotoState.VERIFIED
+    blob = await blob_row(database, company, photo)
+    assert blob is not None
+    assert (blob.mime, blob.info.get("doubt")) == (mime, doubt)
+
+
+async def test_somebody_elses_photo_is_not_ours_to_send(
+    phone: Phone,
+    client: httpx.AsyncClient,
+    database: Database,
+    company: Company,
+    clock: Clock,
+    job: tuple[WorkOrder, Visit],
+) -> None:
+    photo = snap()
+    await declare(database, company, clock, job[1], photo)
+    colleague = Phone(client, await hire(database, company, clock))
+    refused = await colleague.create(photo)
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    other_bytes = Snap(snap(2).content, photo.photo_id)
+    assert (await phone.create(other_bytes)).status_code == 409
