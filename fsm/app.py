@@ -17,6 +17,7 @@ from fsm import http
 from fsm.assets import passport_routes as passports
 from fsm.assets import routes as assets
 from fsm.catalogue import routes as catalogue
+from fsm.checklists import routes as checklists
 from fsm.contracts import routes as contracts
 from fsm.customers import routes as customers
 from fsm.database import Database
@@ -29,6 +30,8 @@ from fsm.web import passport_routes as public_passports
 from fsm.web import status_routes as public_status
 from fsm.work_orders import request_routes as service_requests
 from fsm.worker import REACTIONS
+from mobile_api import feed
+from mobile_api import routes as mobile_api
 from reports import routes as reports
 
 VERSION = "0.1.0"
@@ -45,7 +48,9 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *public_status.ROUTES,
     *service_requests.ROUTES,
     *contracts.ROUTES,
+    *checklists.ROUTES,
     *reports.ROUTES,
+    *mobile_api.ROUTES,
 )
 """Every door of the product."""
 
@@ -58,7 +63,7 @@ async def health(session: http.DbSession) -> dict[str, str]:
 
 def compose_database(settings: Settings) -> Database:
     """Return the database with the hooks and reactions that every process of the product shares."""
-    return Database(settings, before_commit=(), reactions=frozenset(REACTIONS))
+    return Database(settings, before_commit=(feed.refresh,), reactions=frozenset(REACTIONS))
 
 
 def paths_of(app: Litestar) -> Iterator[tuple[str, HTTPRouteHandler]]:

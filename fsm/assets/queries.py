@@ -19,6 +19,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from fsm import events
 from fsm.actors import Actor
 from fsm.assets import tree
+from fsm.assets.scanned import canonical
 from fsm.assets.tables import (
     Asset,
     AssetModel,
@@ -462,7 +463,11 @@ async def list_identifiers(session: Session, actor: Actor, asset_id: UUID) -> Se
 async def add_identifier(
     session: Session, actor: Actor, now: datetime, asset_id: UUID, *, scheme: str, value: str
 ) -> Identifier:
-    """Let a scan of `value` find the asset. One value of a scheme names one asset; repeating is harmless."""
+    """Let a scan of `value` find the asset. One value of a scheme names one asset; repeating is harmless.
+
+    It is kept in the form that a scan is read in (`scanned.canonical`).
+    """
+    value = canonical(scheme, value)
     asset = await lock_asset(session, actor, asset_id)
     statement = select(Identifier).where(
         Identifier.tenant_id == actor.tenant_id,
@@ -521,6 +526,7 @@ async def remove_identifier(
 
 async def find_by_identifier(session: Session, actor: Actor, *, scheme: str, value: str) -> Asset:
     """Return the asset that carries this identifier, `NotFound` when none that the actor may see does."""
+    value = canonical(scheme, value)
     statement = visible_assets(actor).join(
         Identifier,
         (col(Identifier.tenant_id) == Asset.tenant_id) & (col(Identifier.asset_id) == Asset.id),

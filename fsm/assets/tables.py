@@ -122,7 +122,9 @@ class Passport(SQLModel, table=True):
         lookup("passport_asset_idx", "asset_id"),
         lookup("passport_batch_idx", "batch"),
         one_of("status", PassportStatus),
-        check("claimed", "(status = 'unclaimed') = (asset_id is null)"),
+        # a lost roll of labels is retired before anybody claimed it
+        check("unclaimed", "status <> 'unclaimed' or asset_id is null"),
+        check("active", "status <> 'active' or asset_id is not null"),
         check("forwarded", "(status = 'forwarded') = (forward_url is not null)"),
     )
     tenant_id: UUID = Field(primary_key=True)

@@ -39,7 +39,7 @@ class ReportField(StrEnum):
 
     TEXT = "text"  # what is wrong, required, at most LONGEST_TEXT characters
     PHOTO = "photo"  # one image file, optional
-    IMPACT = "impact"  # one of Impact, required
+    IMPACT = "impact"  # one of work_orders.tables.Impact, required
     CONTACT_NAME = "contact_name"
     CONTACT_PHONE = "contact_phone"
     CONTACT_EMAIL = "contact_email"
@@ -53,32 +53,10 @@ class ReportField(StrEnum):
 class WrongLabelField(StrEnum):
     """Names in the "this label is wrong" form."""
 
-    REASON = "reason"  # one of LabelReason, required
+    REASON = "reason"  # one of assets.tables.LabelReason, required
     TEXT = "text"
     CONTACT_PHONE = "contact_phone"
     WEBSITE = "website"
-
-
-class Impact(StrEnum):
-    """What the reporter says about the equipment; the first two interrupt service."""
-
-    STOPPED = "stopped"
-    DEGRADED = "degraded"
-    RUNNING = "running"
-    QUESTION = "question"
-
-    @property
-    def suggests_incident(self) -> bool:
-        """Whether this hints at an incident rather than a service request; the office decides."""
-        return self in {Impact.STOPPED, Impact.DEGRADED}
-
-
-class LabelReason(StrEnum):
-    """Why a label is wrong."""
-
-    OTHER_MACHINE = "other_machine"
-    UNREADABLE = "unreadable"
-    OTHER = "other"
 
 
 class FormProblem(StrEnum):
@@ -89,6 +67,9 @@ class FormProblem(StrEnum):
     IMPACT_MISSING = "impact_missing"
     PHOTO_TOO_LARGE = "photo_too_large"
     PHOTO_NOT_IMAGE = "photo_not_image"
+    PHOTO_TOO_MANY_PIXELS = "photo_too_many_pixels"
+    PHOTO_DAMAGED = "photo_damaged"
+    PHOTO_NOT_STORED = "photo_not_stored"  # our side: the disk is full, the store does not answer
     EMAIL_UNREADABLE = "email_unreadable"
     REASON_MISSING = "reason_missing"
 
@@ -226,13 +207,15 @@ class MissingView(PageView):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThanksView(PageView):
-    """After a form was taken. `photo_stored` is None when none was sent; `status_url` only for
-    reports.
+    """After a form was taken. `photo_stored` is None when none was sent, `photo_problem` says why it
+    was not taken; `status_url` only for reports.
     """
 
     kind: ThanksKind
     status_url: str | None = None
     photo_stored: bool | None = None
+    photo_problem: FormProblem | None = None
+    most_photo_mb: int = 15
     back_url: str | None = None
 
 

@@ -51,9 +51,9 @@ CREATE TABLE label_complaint (
   CONSTRAINT label_complaint_settled_check CHECK ((settled_at is null) = (settled_by is null))
 );
 
-CREATE INDEX label_complaint_code_idx ON label_complaint (tenant_id, code, received_at);
-
 CREATE INDEX label_complaint_visitor_idx ON label_complaint (tenant_id, visitor, received_at);
+
+CREATE INDEX label_complaint_code_idx ON label_complaint (tenant_id, code, received_at);
 
 CREATE TABLE work_type (
   tenant_id UUID NOT NULL,
@@ -139,9 +139,9 @@ CREATE TABLE event (
   CONSTRAINT event_bounds_check CHECK (occurred_lo_at <= occurred_at and occurred_at <= occurred_hi_at)
 );
 
-CREATE INDEX event_entity_idx ON event (tenant_id, entity, entity_id, received_at);
-
 CREATE INDEX event_received_idx ON event (tenant_id, received_at);
+
+CREATE INDEX event_entity_idx ON event (tenant_id, entity, entity_id, received_at);
 
 CREATE TABLE chain_head (
   tenant_id UUID NOT NULL,
@@ -194,9 +194,9 @@ CREATE TABLE upload (
   CONSTRAINT upload_received_check CHECK (received >= 0 and (length is null or received <= length))
 );
 
-CREATE INDEX upload_photo_idx ON upload (tenant_id, photo_id);
-
 CREATE INDEX upload_expires_idx ON upload (tenant_id, expires_at);
+
+CREATE INDEX upload_photo_idx ON upload (tenant_id, photo_id);
 
 CREATE TABLE receipt (
   tenant_id UUID NOT NULL,
@@ -317,11 +317,11 @@ CREATE TABLE sync_row (
 )
  WITH (fillfactor = 70);
 
-CREATE INDEX sync_row_unstamped_idx ON sync_row (tenant_id) WHERE seq is null;
-
 CREATE INDEX sync_row_object_idx ON sync_row (tenant_id, coll, id);
 
 CREATE INDEX sync_row_seq_idx ON sync_row (tenant_id, scope, seq) WHERE seq is not null;
+
+CREATE INDEX sync_row_unstamped_idx ON sync_row (tenant_id) WHERE seq is null;
 
 CREATE TABLE intent (
   tenant_id UUID NOT NULL,
@@ -340,9 +340,9 @@ CREATE TABLE intent (
   CONSTRAINT intent_status_word_check CHECK (status in ('applied', 'duplicate', 'waiting', 'rejected', 'quarantined'))
 );
 
-CREATE INDEX intent_device_idx ON intent (tenant_id, device_id, device_seq);
-
 CREATE INDEX intent_waiting_idx ON intent (tenant_id, received_at) WHERE status in ('waiting', 'quarantined');
+
+CREATE INDEX intent_device_idx ON intent (tenant_id, device_id, device_seq);
 
 CREATE TABLE plan_run (
   tenant_id UUID NOT NULL,
@@ -556,13 +556,13 @@ CREATE TABLE asset (
   CONSTRAINT asset_service_check CHECK (retired_at is null or retired_at > in_service_from)
 );
 
-CREATE INDEX asset_site_idx ON asset (tenant_id, site_id);
-
 CREATE INDEX asset_customer_idx ON asset (tenant_id, customer_id);
 
-CREATE INDEX asset_parent_idx ON asset (tenant_id, parent_id);
+CREATE INDEX asset_site_idx ON asset (tenant_id, site_id);
 
 CREATE INDEX asset_model_idx ON asset (tenant_id, model_id);
+
+CREATE INDEX asset_parent_idx ON asset (tenant_id, parent_id);
 
 CREATE TABLE opening (
   tenant_id UUID NOT NULL,
@@ -819,9 +819,9 @@ CREATE TABLE checklist_assignment (
   CONSTRAINT checklist_assignment_something_check CHECK (num_nonnulls(asset_id, model_id, site_id, work_type_id) >= 1)
 );
 
-CREATE UNIQUE INDEX checklist_assignment_subject_key ON checklist_assignment (tenant_id, asset_id, model_id, site_id, work_type_id) NULLS NOT DISTINCT;
-
 CREATE INDEX checklist_assignment_work_type_idx ON checklist_assignment (tenant_id, work_type_id);
+
+CREATE UNIQUE INDEX checklist_assignment_subject_key ON checklist_assignment (tenant_id, asset_id, model_id, site_id, work_type_id) NULLS NOT DISTINCT;
 
 CREATE TABLE contract_asset (
   tenant_id UUID NOT NULL,
@@ -963,17 +963,17 @@ CREATE TABLE service_request (
   CONSTRAINT service_request_merged_check CHECK ((status = 'merged') = (merged_into_id is not null))
 );
 
-CREATE UNIQUE INDEX service_request_status_token_idx ON service_request (tenant_id, status_token_sha256) WHERE status_token_sha256 is not null;
-
 CREATE INDEX service_request_visitor_idx ON service_request (tenant_id, visitor, reported_at);
 
-CREATE INDEX service_request_status_idx ON service_request (tenant_id, status, reported_at);
-
 CREATE INDEX service_request_merged_into_idx ON service_request (tenant_id, merged_into_id);
+
+CREATE INDEX service_request_status_idx ON service_request (tenant_id, status, reported_at);
 
 CREATE INDEX service_request_asset_idx ON service_request (tenant_id, asset_id, reported_at);
 
 CREATE INDEX service_request_passport_code_idx ON service_request (tenant_id, passport_code, reported_at);
+
+CREATE UNIQUE INDEX service_request_status_token_idx ON service_request (tenant_id, status_token_sha256) WHERE status_token_sha256 is not null;
 
 CREATE TABLE sync_device (
   tenant_id UUID NOT NULL,
@@ -1049,11 +1049,11 @@ CREATE TABLE movement (
   CONSTRAINT movement_source_source_id_key UNIQUE (tenant_id, source, source_id)
 );
 
+CREATE INDEX movement_part_idx ON movement (tenant_id, part_id, moved_at);
+
 CREATE INDEX movement_from_idx ON movement (tenant_id, from_place_id, part_id);
 
 CREATE INDEX movement_to_idx ON movement (tenant_id, to_place_id, part_id);
-
-CREATE INDEX movement_part_idx ON movement (tenant_id, part_id, moved_at);
 
 CREATE TABLE request_attachment (
   tenant_id UUID NOT NULL,
@@ -1145,21 +1145,21 @@ CREATE TABLE work_order (
   CONSTRAINT work_order_priority_check CHECK (priority between 1 and 5)
 );
 
+CREATE INDEX work_order_status_idx ON work_order (tenant_id, status, restore_by);
+
+CREATE INDEX work_order_customer_idx ON work_order (tenant_id, customer_id, reported_at);
+
+CREATE INDEX work_order_reported_idx ON work_order (tenant_id, reported_at, id);
+
 CREATE INDEX work_order_failure_idx ON work_order (tenant_id, failure_id);
 
 CREATE INDEX work_order_contract_idx ON work_order (tenant_id, contract_id, reported_at);
 
-CREATE INDEX work_order_site_idx ON work_order (tenant_id, site_id);
-
 CREATE INDEX work_order_asset_idx ON work_order (tenant_id, asset_id, reported_at);
 
-CREATE INDEX work_order_reported_idx ON work_order (tenant_id, reported_at, id);
+CREATE INDEX work_order_site_idx ON work_order (tenant_id, site_id);
 
 CREATE INDEX work_order_request_idx ON work_order (tenant_id, request_id);
-
-CREATE INDEX work_order_status_idx ON work_order (tenant_id, status, restore_by);
-
-CREATE INDEX work_order_customer_idx ON work_order (tenant_id, customer_id, reported_at);
 
 CREATE TABLE waiver (
   tenant_id UUID NOT NULL,
@@ -1232,9 +1232,9 @@ CREATE TABLE cost_line (
   CONSTRAINT cost_line_kind_word_check CHECK (kind in ('labour', 'travel', 'parts', 'contractor', 'other'))
 );
 
-CREATE INDEX cost_line_work_order_idx ON cost_line (tenant_id, work_order_id);
-
 CREATE INDEX cost_line_contract_idx ON cost_line (tenant_id, contract_id, posted_on);
+
+CREATE INDEX cost_line_work_order_idx ON cost_line (tenant_id, work_order_id);
 
 CREATE INDEX cost_line_asset_idx ON cost_line (tenant_id, asset_id, posted_on);
 
@@ -1272,9 +1272,9 @@ CREATE TABLE visit (
   CONSTRAINT visit_window_check CHECK (window_ends_at is null or window_ends_at >= window_starts_at)
 );
 
-CREATE INDEX visit_technician_idx ON visit (tenant_id, technician_id, planned_starts_at);
-
 CREATE INDEX visit_work_order_idx ON visit (tenant_id, work_order_id);
+
+CREATE INDEX visit_technician_idx ON visit (tenant_id, technician_id, planned_starts_at);
 
 CREATE TABLE clock (
   tenant_id UUID NOT NULL,

@@ -1,0 +1,569 @@
+"""What a label's address answers, to anybody: the resolver, the passport's page, its two forms.
+
+One set of handlers stands behind three kinds of address: `/p/CODE`, `/8004/GIAI` and `/01/GTIN/21/SERIAL`.
+A form is taken in three steps: a short look at what the label leads to, then the form is read without holding
+a transaction (a photo over a slow network takes minutes), then one transaction keeps it.
+"""
+
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+from urllib.parse import quote, urlsplit
+
+from litestar import Controller, Response, get, post, route
+from litestar.di import NamedDependency, Provide
+from litestar.enums import HttpMethod
+from litestar.params import FromPath
+from litestar.response import Stream
+from litestar.status_codes import HTTP_200_OK
+from litestar.types import ControllerRouterHandler
+
+from fsm import http
+from fsm.actors import public_actor
+from fsm.assets import doors, label_complaints, resolver
+from fsm.assets.doors import Door, Key
+from fsm.assets.resolver import Link, LinkType, Missing, Product, Standing
+from fsm.assets.tables import LabelComplaint, LabelReason
+from fsm.assets.visitor_limits import Limit, check_limits, visitor_of
+from fsm.database import Database
+from fsm.evidence import queries as evidence
+from fsm.evidence.blobs import BlobStore
+from fsm.http import DbSession, Now
+from fsm.problems import Invalid, NotFound, RateLimited
+from fsm.settings import Settings
+from fsm.tenants.routes import AddressLimit
+from fsm.web.public_pages import (
+    AnyRequest,
+    address_of,
+    answer_error,
+    json_answer,
+    language_of,
+    megabytes,
+    page,
+    see_other,
+    wants_json,
+)
+from fsm.web.report_form import Form, read_form
+from fsm.web.reports import check_report, new_report_id, shown_open_report, take_report, typed
+from fsm.web.views import (
+    LONGEST_PHONE,
+    LONGEST_TEXT,
+    FormProblem,
+    MissingView,
+    PassportView,
+    ReportField,
+    ThanksKind,
+    ThanksView,
+    Typed,
+    UnclaimedView,
+    WrongLabelField,
+    WrongLabelView,
+)
+from fsm.work_orders import requests
+
+COMPLAINT_LIMITS = (
+    Limit("visitor", 10, timedelta(minutes=10)),
+    Limit("visitor", 60, timedelta(days=1)),
+    Limit("code", 20, timedelta(days=1)),
+)
+"""How often strangers may say that a label is wrong."""
+
+TheKey = NamedDependency[Key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a request for a label's address found: the key, and where it leads if it is anybody's."""
+
+    key: Key
+    door: Door | None
+
+    @property
+    def path(self) -> str:
+        """The label's path with whatever a URL cannot hold escaped."""
+        return quote(self.key.path)
+
+    @property
+    def reason(self) -> Missing:
+        is_retired = self.door is not None and self.door.standing is Standing.RETIRED
+        return Missing.RETIRED_CODE if is_retired else Missing.UNKNOWN_CODE
+
+
+async def _look(request: AnyRequest, session: DbSession, key: Key) -> _Look:
+    """Find what a label leads to and bind the transaction to its tenant."""
+    settings: Settings = request.app.state.settings
+    host = request.headers.get("host", "")[:255]
+    door = await doors.open_door_without_actor(session, key, host, settings.public_url)
+    return _Look(key, door)
+
+
+def _visitor(request: AnyRequest, door: Door) -> str:
+    settings: Settings = request.app.state.settings
+    key = settings.derived_key("visitor")
+    return visitor_of(key, door.tenant_id, address_of(request))
+
+
+def _resolved(look: _Look) -> resolver.Passport:
+    """Return what the resolver decides over. Targets are absolute, on the host that printed the label."""
+    door = look.door
+    if door is None:
+        return resolver.Passport(Standing.UNKNOWN, look.path, look.path + "/page")
+    page_url = f"{_root(door)}{look.path}/page"
+    product: Product | None = None
+    links: tuple[Link, ...] = ()
+    if door.machine is not None:
+        machine = door.machine
+        photo = f"{_root(door)}{look.path}/photo" if machine.photo_sha256 else None
+        product = Product(machine.model, machine.manufacturer, machine.serial_tail, photo)
+        links = tuple(
+            Link(kind, page_url, title)
+            for kind, title in (
+                (LinkType.SERVICE_INFO, "Passport"),
+                (LinkType.SUPPORT, "Support"),
+                (LinkType.CREATE_REQUEST, "Report a problem"),
+            )
+        )
+    return resolver.Passport(
+        standing=door.standing,
+        url=door.url.text,
+        page_url=page_url,
+        links=links,
+        product=product,
+        forward_to=door.forward_url,
+    )
+
+
+def _root(door: Door) -> str:
+    parts = urlsplit(door.url.text)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _missing(
+    request: AnyRequest,
+    look: _Look,
+    reason: Missing,
+    status: int,
+    *,
+    headers: dict[str, str] | None = None,
+    problems: list[FormProblem] | None = None,
+    shown_again: Typed | None = None,
+) -> Response[bytes]:
+    """Answer for a code without a passport; the form is offered where somebody would read it."""
+    has_passport = reason is Missing.NO_SUCH_LINK
+    view = MissingView(
+        path=f"{look.path}/page",
+        service_name=look.door.service_name if look.door else None,
+        reason=reason,
+        code=look.key.shown[:60],
+        send_url=f"{look.path}/wrong-label" if look.door and not has_passport else None,
+        passport_url=f"{look.path}/page" if has_passport else None,
+        problems=problems or (),
+        typed=shown_again or Typed(),
+    )
+    return page(request, "missing", view, status, headers)
+
+
+class LabelController(Controller):
+    """The handlers; subclasses say which address they stand behind."""
+
+    tags = ["Public passports"]
+    exception_handlers = {Exception: answer_error}
+
+    @route(
+        "/",
+        http_method=[HttpMethod.GET, HttpMethod.HEAD],
+        opt=http.anyone(),
+        status_code=HTTP_200_OK,
+        summary="Resolve a label: redirect, linkset, JSON-LD",
+    )
+    async def resolve(
+        self, request: AnyRequest, session: DbSession, now: Now, key: TheKey
+    ) -> Response[bytes]:
+        look = await _look(request, session, key)
+        await self._log_scan(request, session, look, now)
+        query = request.scope.get("query_string", b"").decode("latin-1")
+        answer = resolver.answer(_resolved(look), query=query, accept=request.headers.get("accept"))
+        if isinstance(answer, resolver.Redirect):
+            location = answer.location
+            if answer.status == 307 and look.door is not None:
+                # Our own page is named by its path: the reader came by a name and port that work.
+                location = location.removeprefix(_root(look.door))
+            return Response(
+                b"",
+                status_code=answer.status,
+                media_type="text/plain",
+                headers=answer.headers | {"Location": location},
+            )
+        if isinstance(answer, resolver.Document):
+            response = json_answer(answer.body, answer.status, answer.media_type)
+            response.headers.update(answer.headers)
+            return response
+        return _missing(request, look, answer.reason, answer.status, headers=answer.headers)
+
+    async def _log_scan(
+        self, request: AnyRequest, session: DbSession, look: _Look, now: datetime
+    ) -> None:
+        """Log a person's scan. A link checker's HEAD is none, and a flood is answered but not logged."""
+        if request.method != "GET" or look.door is None:
+            return
+        if look.door.standing is Standing.UNKNOWN:
+            return
+        limit: AddressLimit = request.app.state.scan_limit
+        try:
+            limit.take(address_of(request))
+        except RateLimited:
+            return
+        visitor = _visitor(request, look.door)
+        await doors.record_scan_without_actor(session, look.door, visitor, now)
+
+    @get("/page", opt=http.anyone(), media_type="text/html", summary="The passport's public page")
+    async def show(
+        self, request: AnyRequest, session: DbSession, now: Now, key: TheKey
+    ) -> Response[bytes]:
+        look = await _look(request, session, key)
+        door = look.door
+        if door is not None and door.standing is Standing.UNCLAIMED:
+            return self._unclaimed(request, look, door)
+        if door is not None and door.forward_url is not None:
+            return Response(
+                b"",
+                status_code=308,
+                media_type="text/plain",
+                headers={"Location": door.forward_url},
+            )
+        if door is None or door.machine is None:
+            return _missing(
+                request, look, look.reason, 410 if look.reason is Missing.RETIRED_CODE else 404
+            )
+        return await self._passport_page(request, session, look, door, now)
+
+    def _unclaimed(self, request: AnyRequest, look: _Look, door: Door) -> Response[bytes]:
+        view = UnclaimedView(
+            path=f"{look.path}/page",
+            service_name=door.service_name,
+            code=look.key.shown,
+            claim_url=f"/app/claim/{quote(look.key.value)}",
+            wrong_label_url=f"{look.path}/wrong-label",
+        )
+        return page(request, "unclaimed", view)
+
+    async def _passport_page(
+        self,
+        request: AnyRequest,
+        session: DbSession,
+        look: _Look,
+        door: Door,
+        now: datetime,
+        *,
+        problems: list[FormProblem] | None = None,
+        form: Form | None = None,
+    ) -> Response[bytes]:
+        machine = door.machine
+        assert machine is not None, "only a good code has a passport's page"
+        settings: Settings = request.app.state.settings
+        actor = public_actor(door.tenant_id)
+        open_reports = await requests.list_open_reports(session, actor, machine.asset_id)
+        language = language_of(request)
+        view = PassportView(
+            path=f"{look.path}/page",
+            service_name=door.service_name,
+            short_code=look.key.shown,
+            model_name=machine.model,
+            manufacturer=machine.manufacturer or None,
+            serial_tail=machine.serial_tail,
+            photo_url=f"{look.path}/photo" if machine.photo_sha256 else None,
+            report_url=f"{look.path}/report?lang={language}",
+            wrong_label_url=f"{look.path}/wrong-label?lang={language}",
+            report_id=(form.get(ReportField.REPORT_ID)[:60] if form else "") or new_report_id(),
+            open_report=shown_open_report(settings, open_reports, now),
+            is_trial=door.url.is_trial,
+            most_photo_mb=megabytes(request),
+            problems=problems or (),
+            typed=typed(form) if form else Typed(),
+        )
+        return page(request, "passport", view, 422 if problems else 200)
+
+    @get(
+        "/photo",
+        opt=http.anyone(),
+        media_type="image/jpeg",
+        summary="The picture of the machine's model",
+    )
+    async def photo(self, request: AnyRequest, session: DbSession, key: TheKey) -> Stream:
+        door = (await _look(request, session, key)).door
+        if door is None or door.machine is None or door.machine.photo_sha256 is None:
+            raise NotFound("There is no picture.")
+        actor = public_actor(door.tenant_id)
+        blob = await evidence.find_blob(session, actor, door.machine.photo_sha256)
+        small = blob.thumbnail_sha256
+        store: BlobStore = request.app.state.blobs
+        pieces = await store.open(door.tenant_id, (small or blob.sha256).hex())
+        return Stream(
+            pieces,
+            media_type="image/jpeg" if small else blob.mime,
+            headers={
+                "Cache-Control": "public, max-age=3600",
+                "Content-Security-Policy": "default-src 'none'; sandbox",
+            },
+        )
+
+    @post(
+        "/report",
+        opt=http.anyone(),
+        status_code=HTTP_200_OK,
+        media_type="text/html",
+        request_max_body_size=None,
+        summary="Report a problem: a form with text, impact, and optionally photo and contact",
+        description=(
+            "multipart/form-data or application/x-www-form-urlencoded with the fields `text`, `impact` "
+            "(stopped, degraded, running, question), `photo`, `contact_name`, `contact_phone`, "
+            "`contact_email`, `add_to`, `report_id`. Sent on (303) to the thanks page; with "
+            "`Accept: application/json` answered with 201 and the status link."
+        ),
+    )
+    async def report(self, request: AnyRequest, now: Now, key: TheKey) -> Response[Any]:
+        settings: Settings = request.app.state.settings
+        database: Database = request.app.state.database
+        limit: AddressLimit = request.app.state.report_limit
+        limit.take(address_of(request))
+        async with database.transaction() as session:
+            look = await _look(request, session, key)
+        door = look.door
+        if door is None or door.machine is None:
+            if wants_json(request):
+                raise NotFound("This label leads to no equipment that could be reported on.")
+            status = 410 if look.reason is Missing.RETIRED_CODE else 404
+            return _missing(request, look, look.reason, status)
+        with closing(
+            await read_form(
+                request,
+                photo_field=ReportField.PHOTO,
+                most_photo_bytes=settings.max_photo_bytes,
+            )
+        ) as form:
+            if form.get(ReportField.WEBSITE):
+                return _thanked(request, look)
+            if problems := check_report(form):
+                if wants_json(request):
+                    raise _invalid(problems)
+                async with database.transaction(door.tenant_id) as session:
+                    return await self._passport_page(
+                        request, session, look, door, now, problems=problems, form=form
+                    )
+            taken = await take_report(
+                database,
+                cast(BlobStore, request.app.state.blobs),
+                settings,
+                key,
+                door.tenant_id,
+                door.machine,
+                form,
+                visitor=_visitor(request, door),
+                language=language_of(request),
+                now=now,
+            )
+        kind = ThanksKind.ADDITION if taken.is_addition else ThanksKind.REPORT
+        stored = "stored" if taken.is_photo_stored else "none"
+        photo = str(taken.photo_problem) if taken.photo_problem else stored
+        if wants_json(request):
+            body = {
+                "kind": kind,
+                "status_url": f"{settings.public_url}/s/{taken.status_token}",
+                "photo": photo,
+            }
+            return json_answer(body, 201)
+        language = language_of(request)
+        return see_other(f"/s/{taken.status_token}/thanks/{kind}/{photo}?lang={language}")
+
+    @get(
+        "/wrong-label",
+        opt=http.anyone(),
+        media_type="text/html",
+        summary="The form for a wrong label",
+    )
+    async def wrong_label(
+        self, request: AnyRequest, session: DbSession, key: TheKey
+    ) -> Response[bytes]:
+        look = await _look(request, session, key)
+        return self._wrong_label_form(request, look)
+
+    def _wrong_label_form(
+        self,
+        request: AnyRequest,
+        look: _Look,
+        problems: list[FormProblem] | None = None,
+        shown_again: Typed | None = None,
+    ) -> Response[bytes]:
+        door = look.door
+        if door is None or door.standing in (Standing.UNKNOWN, Standing.RETIRED):
+            status = 410 if look.reason is Missing.RETIRED_CODE else 404
+            return _missing(
+                request,
+                look,
+                look.reason,
+                422 if problems else status,
+                problems=problems,
+                shown_again=shown_again,
+            )
+        view = WrongLabelView(
+            path=f"{look.path}/wrong-label",
+            service_name=door.service_name,
+            code=look.key.shown,
+            send_url=f"{look.path}/wrong-label?lang={language_of(request)}",
+            back_url=f"{look.path}/page",
+            problems=problems or (),
+            typed=shown_again or Typed(),
+        )
+        return page(request, "wrong_label", view, 422 if problems else 200)
+
+    @post(
+        "/wrong-label",
+        opt=http.anyone(),
+        status_code=HTTP_200_OK,
+        media_type="text/html",
+        request_max_body_size=None,
+        summary="Say that a label is wrong, also an unknown or retired one",
+        description=(
+            "A form with the fields `reason` (other_machine, unreadable, other), `text`, `contact_phone`."
+        ),
+    )
+    async def complain(self, request: AnyRequest, now: Now, key: TheKey) -> Response[Any]:
+        database: Database = request.app.state.database
+        limit: AddressLimit = request.app.state.report_limit
+        limit.take(address_of(request))
+        async with database.transaction() as session:
+            look = await _look(request, session, key)
+        door = look.door
+        if door is None:
+            raise NotFound("Nobody here knows this label.")
+        with closing(await read_form(request, photo_field=None, most_photo_bytes=0)) as form:
+            if form.get(WrongLabelField.WEBSITE):
+                return _thanked(request, look)
+            reason, text = form.get(WrongLabelField.REASON), form.get(WrongLabelField.TEXT)
+            phone = form.get(WrongLabelField.CONTACT_PHONE)[:LONGEST_PHONE]
+        problems = [] if reason in set(LabelReason) else [FormProblem.REASON_MISSING]
+        if len(text) > LONGEST_TEXT:
+            problems.append(FormProblem.TEXT_TOO_LONG)
+        if problems:
+            if wants_json(request):
+                raise _invalid(problems)
+            shown_again = Typed(text=text, contact_phone=phone, reason=reason)
+            return self._wrong_label_form(request, look, problems, shown_again)
+        visitor = _visitor(request, door)
+        async with database.transaction(door.tenant_id) as session:
+            await check_limits(
+                session,
+                LabelComplaint,
+                "received_at",
+                COMPLAINT_LIMITS,
+                {"visitor": visitor, "code": key.value[:255]},
+                door.tenant_id,
+                now,
+            )
+            await label_complaints.complain(
+                session,
+                public_actor(door.tenant_id),
+                now,
+                code=key.value,
+                reason=LabelReason(reason),
+                text=text,
+                contact_phone=phone,
+                visitor=visitor,
+                asset_id=door.machine.asset_id if door.machine else None,
+            )
+        return _thanked(request, look)
+
+    @get(
+        "/thanks",
+        opt=http.anyone(),
+        media_type="text/html",
+        summary="After a wrong label was named",
+    )
+    async def thanks(self, request: AnyRequest, session: DbSession, key: TheKey) -> Response[bytes]:
+        look = await _look(request, session, key)
+        has_page = look.door is not None and look.door.machine is not None
+        view = ThanksView(
+            path=f"{look.path}/thanks",
+            service_name=look.door.service_name if look.door else None,
+            kind=ThanksKind.WRONG_LABEL,
+            back_url=f"{look.path}/page" if has_page else None,
+        )
+        return page(request, "thanks", view)
+
+
+def _thanked(request: AnyRequest, look: _Look) -> Response[Any]:
+    """Thank for a complaint; a robot that filled in the trap is thanked the same way."""
+    if wants_json(request):
+        return json_answer({"kind": ThanksKind.WRONG_LABEL}, 201)
+    return see_other(f"{look.path}/thanks?lang={language_of(request)}")
+
+
+def _invalid(problems: list[FormProblem]) -> Invalid:
+    fields = {"text": "/text", "impact": "/impact", "email": "/contact_email", "reason": "/reason"}
+    errors = [{"at": fields[p.partition("_")[0]], "detail": str(p)} for p in problems]
+    return Invalid(f"The form is not complete: {', '.join(problems)}.", errors=errors)
+
+
+async def _code_key(code: FromPath[str]) -> Key:
+    return doors.code_key(code)
+
+
+async def _asset_key(giai: FromPath[str]) -> Key:
+    return doors.asset_key(giai)
+
+
+async def _product_key(gtin: FromPath[str], serial: FromPath[str]) -> Key:
+    return doors.product_key(gtin, serial)
+
+
+class CodeController(LabelController):
+    """Our own codes."""
+
+    path = "/p/{code:str}"
+    dependencies = {"key": Provide(_code_key)}
+
+
+class AssetKeyController(LabelController):
+    """GS1's key of an asset (GIAI), for tenants that own a company prefix."""
+
+    path = "/8004/{giai:str}"
+    dependencies = {"key": Provide(_asset_key)}
+
+
+class ProductKeyController(LabelController):
+    """GS1's key of one piece of a product line."""
+
+    path = "/01/{gtin:str}/21/{serial:str}"
+    dependencies = {"key": Provide(_product_key)}
+
+
+@get(
+    "/.well-known/gs1resolver",
+    opt=http.anyone(),
+    tags=["Public passports"],
+    summary="What is resolved here",
+)
+async def describe_resolver(request: AnyRequest, session: DbSession) -> Response[bytes]:
+    settings: Settings = request.app.state.settings
+    host = request.headers.get("host", "")[:255]
+    service = await doors.describe_host_without_actor(session, host)
+    root = settings.public_url
+    if service is not None and service.host is not None:
+        root = f"https://{service.host}"
+    body = resolver.resolver_description(
+        root=root,
+        name=service.name if service else "Field service management",
+        has_gs1_prefix=service is not None and service.has_gs1_prefix,
+    )
+    response = json_answer(body)
+    response.headers.update(resolver.CORS_HEADERS)
+    return response
+
+
+ROUTES: list[ControllerRouterHandler] = [
+    CodeController,
+    AssetKeyController,
+    ProductKeyController,
+    describe_resolver,
+]
