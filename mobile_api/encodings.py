@@ -31,10 +31,10 @@ class BrokenEncoding(Problem):
     code, status, title = "broken-encoding", 400, "The compressed body cannot be read"
 
 
-class InflatesTooLarge(Problem):
-    """The compressed body holds more than is taken; `limit` in bytes."""
+class BatchTooLarge(Problem):
+    """Too many intents, or too many bytes before or after inflating; fact `limit`."""
 
-    code, status, title = "inflates-too-large", 413, "The body grows too large"
+    code, status, title = "batch-too-large", 413, "Too much at once"
 
 
 def inflate(body: bytes, encoding: str, limit: int) -> bytes:
@@ -52,7 +52,7 @@ def inflate(body: bytes, encoding: str, limit: int) -> bytes:
                 accepts=list(TAKEN),
             )
     if len(content) > limit:
-        raise InflatesTooLarge(
+        raise BatchTooLarge(
             f"Inflated, the body is larger than {limit} bytes. Send fewer intents at once.",
             limit=limit,
         )

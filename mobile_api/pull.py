@@ -1,5 +1,7 @@
 """What a device reads: pages of changes in the feed's order, built by concatenating stored bodies."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -98,27 +100,31 @@ async def answer(
         actor.device_id,
     ):
         raise BadFeedToken("This 'since' was given to another device. Pull without it.")
-    scopes = await _prepare(database, actor, now, outbox_empty_at)
-    async with database.transaction(actor.tenant_id) as session:
-        await run(session, "set transaction isolation level repeatable read, read only")
-        head = await sequencer.read_head(session, actor.tenant_id)
-        schema = await _schema(session, actor)
-        if position is not None and (problem := _unusable(position, head, scopes)) is None:
+    scopes = await prepare(database, actor, now, outbox_empty_at)
+    async with snapshot(database, actor) as (session, head):
+        schema = await schema_of(session, actor)
+        problem = _unusable(position, head, scopes) if position else None
+        if problem is None:
             return await _page(session, key, actor, now, head, scopes, schema, position, limit)
-        if position is None:
-            return await _page(session, key, actor, now, head, scopes, schema, None, limit)
-    assert position is not None
-    if position.epoch == head.epoch and max(position.read.values(), default=0) > head.head:
+    if problem.facts["ahead"]:
         # Only a feed that was set back can be behind a token of its own: everybody reconciles.
         async with database.transaction(actor.tenant_id) as session:
             await sequencer.begin_epoch(session, actor.tenant_id)
-    assert problem is not None
     raise problem
+
+
+@asynccontextmanager
+async def snapshot(database: Database, actor: Actor) -> AsyncIterator[tuple[Session, Head]]:
+    """Open a transaction that sees one instant of the feed, and where it stood then."""
+    async with database.transaction(actor.tenant_id) as session:
+        await run(session, "set transaction isolation level repeatable read, read only")
+        yield session, await sequencer.read_head(session, actor.tenant_id)
 
 
 def _unusable(position: Position, head: Head, scopes: list[str]) -> FeedEpochChanged | None:
     read = [position.read.get(scope, 0) for scope in scopes]
-    if position.epoch != head.epoch or max(position.read.values(), default=0) > head.head:
+    ahead = position.epoch == head.epoch and max(position.read.values(), default=0) > head.head
+    if position.epoch != head.epoch or ahead:
         reason, said = "restored", "The server was restored from a backup."
     elif any(0 < seq < head.purged for seq in read):
         reason, said = "expired", "The device has not read for more than a year."
@@ -127,11 +133,11 @@ def _unusable(position: Position, head: Head, scopes: list[str]) -> FeedEpochCha
     return FeedEpochChanged(
         f"{said} Keep the outbox, reconcile, then pull without 'since'.",
         reason=reason,
-        epoch=str(head.epoch),
+        ahead=ahead,
     )
 
 
-async def _prepare(
+async def prepare(
     database: Database, actor: Actor, now: datetime, outbox_empty_at: int | None
 ) -> list[str]:
     """Let the scopes' windows stand at today, let go of what the outbox no longer needs, stamp."""
@@ -194,7 +200,7 @@ async def _let_go(session: Session, actor: Actor, scopes: list[str], empty_at: i
     )
 
 
-async def _schema(session: Session, actor: Actor) -> int:
+async def schema_of(session: Session, actor: Actor) -> int:
     result = await run(
         session,
         "select schema_version from device where tenant_id = :t and id = :device",
@@ -259,12 +265,12 @@ async def _page(
             )
             reached = head.head
             for coll, row_id, rev, op, why, body, seq in rows:
-                change = _change(coll, row_id, index, rev, op, why, body)
-                if len(changes) == limit or (changes and size + len(change) > PAGE_BYTES):
+                one = change(coll, row_id, index, rev, op, why, body)
+                if len(changes) == limit or (changes and size + len(one) > PAGE_BYTES):
                     complete = False
                     break
-                changes.append(change)
-                size += len(change)
+                changes.append(one)
+                size += len(one)
                 reached = seq
             else:
                 reached = head.head
@@ -273,13 +279,13 @@ async def _page(
                 first.pop(scope, None)
             if not complete:
                 break
-        digest = await _digest(connection, actor.tenant_id, scopes) if complete else None
+        digest = await digest_of(connection, actor.tenant_id, scopes) if complete else None
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise Busy("The database could not be read just now. Nothing was changed.") from error
     token = Position(
         epoch=head.epoch,
         tenant=actor.tenant_id,
-        device=_device(actor),
+        device=device_of(actor),
         read={scope: seq for scope, seq in read.items() if scope in scopes},
         schema=schema,
         first={scope: seq for scope, seq in first.items() if scope in scopes},
@@ -298,14 +304,17 @@ async def _page(
     return msgspec.json.encode(envelope)[:-1] + f',"changes":[{",".join(changes)}]}}'.encode()
 
 
-def _change(
+def change(
     coll: str, row_id: str, scope: int, rev: int, op: str, why: str | None, body: str | None
 ) -> str:
+    """Return one change as it goes over the wire; `scope` is its place in the answer's `scopes`."""
     start = f'{{"c":"{coll}","id":"{row_id}","s":{scope},"rev":{rev},"op":"{op}"'
     return f'{start},"d":{body}}}' if op == "put" else f'{start},"why":"{why}"}}'
 
 
-async def _digest(connection: Any, tenant_id: UUID, scopes: list[str]) -> dict[str, Digest] | None:
+async def digest_of(
+    connection: Any, tenant_id: UUID, scopes: list[str]
+) -> dict[str, Digest] | None:
     """Return the digest of the snapshot; None while a row is unstamped, since the device lacks that one.
 
     Rows that lost their grant are left out: an older device still holds them, a new one never will.
@@ -316,7 +325,7 @@ async def _digest(connection: Any, tenant_id: UUID, scopes: list[str]) -> dict[s
     return {coll: Digest(n, f"{int(total) % 2**64:016x}") for coll, n, total, _ in rows}
 
 
-def _device(actor: Actor) -> UUID:
+def device_of(actor: Actor) -> UUID:
     assert actor.device_id is not None
     return actor.device_id
 

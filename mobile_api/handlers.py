@@ -1,0 +1,315 @@
+"""What each type of intent does: the same functions of `field_work` that the board calls."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+from uuid import UUID
+
+from fsm.actors import Actor
+from fsm.assets import passports
+from fsm.assets import queries as assets
+from fsm.database import Session
+from fsm.events import Occurrence
+from fsm.problems import Invalid, NotFound, Problem
+from fsm.work_orders import field_work, records, visits
+from fsm.work_orders.field_work import Report
+from fsm.work_orders.tables import Review
+from mobile_api import intents
+from mobile_api.device_time import DOUBTFUL, FLAGGED, corrected
+from mobile_api.intents import Envelope
+
+
+class UnknownVisit(Problem):
+    """The job is not known here; the office sees what was reported and decides. Fact `visit_id`."""
+
+    code, status, title = "unknown-visit", 404, "This visit is not known"
+
+
+class NotYourVisit(Problem):
+    """The visit belongs to another technician. Fact `visit_id`."""
+
+    code, status, title = "not-your-visit", 403, "This visit is somebody else's"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One intent being applied. `offset` is server minus device."""
+
+    report: Report
+    envelope: Envelope
+    received_at: datetime
+    offset: timedelta
+
+    def by_our_clock(self, at: datetime) -> datetime:
+        return corrected(at, self.offset, self.received_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """Whose intents are applied, in which transaction; `offset` is server minus device."""
+
+    session: Session
+    actor: Actor
+    now: datetime
+    technician_id: UUID | None
+    offset: timedelta
+    registered_at: datetime
+
+
+async def apply(
+    hand: Hand, envelope: Envelope, occurred: Occurrence, received_at: datetime
+) -> list[dict[str, Any]]:
+    """Apply one intent and return the notes of its outcome; a `Problem` says why it was not applied."""
+    data = intents.read_data(envelope)
+    if isinstance(data, intents.AssetSuggest):
+        return await _suggest(hand, envelope, data)
+    assert isinstance(data, intents.VisitData)
+    try:
+        work_order, visit = await visits.lock_visit(hand.session, hand.actor, data.visit_id)
+    except NotFound:
+        raise UnknownVisit(
+            "This visit is not known here. The office sees what you reported and decides.",
+            visit_id=str(data.visit_id),
+        ) from None
+    if visit.technician_id != hand.technician_id:
+        raise NotYourVisit(
+            "This visit is another technician's. The office sees what you reported and decides.",
+            visit_id=str(visit.id),
+        )
+    report = Report(
+        session=hand.session,
+        actor=hand.actor,
+        now=hand.now,
+        occurred=occurred,
+        work_order=work_order,
+        visit=visit,
+        device_seq=envelope.seq,
+    )
+    if abs(hand.offset) > FLAGGED:
+        report.note("clock_skew", offset_s=round(hand.offset.total_seconds()))
+    if report.is_held:
+        report.note("late")
+        report.review(
+            "late_fact", intent_id=str(envelope.id), type=envelope.type, data=envelope.data
+        )
+    else:
+        await _HANDLERS[envelope.type](Work(report, envelope, received_at, hand.offset), data)
+    await hand.session.flush()
+    return report.notes
+
+
+async def _suggest(
+    hand: Hand, envelope: Envelope, data: intents.AssetSuggest
+) -> list[dict[str, Any]]:
+    """Put a wished change of an asset before the office: only it edits assets."""
+    asset = await assets.find_asset(hand.session, hand.actor, data.asset_id)
+    hand.session.add(
+        Review(
+            tenant_id=hand.actor.tenant_id,
+            kind="suggestion",
+            data={
+                "intent_id": str(envelope.id),
+                "asset_id": str(asset.id),
+                "base_rev": data.base_rev,
+                "rev": asset.rev,
+                "fields": data.fields,
+                "by": hand.actor.name,
+            },
+            raised_at=hand.now,
+        )
+    )
+    await hand.session.flush()
+    return [{"code": "suggestion"}]
+
+
+# --- one function a type ----------------------------------------------------------------------------------
+
+
+def _position(position: intents.Position | None) -> dict[str, Any] | None:
+    return position.model_dump(exclude_none=True) if position else None
+
+
+async def _travel(work: Work, data: intents.Progress) -> None:
+    await field_work.travel(work.report, _position(data.position))
+
+
+async def _arrive(work: Work, data: intents.Progress) -> None:
+    await field_work.arrive(work.report, _position(data.position))
+
+
+async def _start(work: Work, data: intents.Progress) -> None:
+    await field_work.start(work.report, _position(data.position))
+
+
+async def _delay(work: Work, data: intents.Delay) -> None:
+    await field_work.delay(work.report, data.minutes)
+
+
+async def _pause(work: Work, data: intents.Interruption) -> None:
+    await field_work.pause(work.report, data.reason)
+
+
+async def _resume(work: Work, data: intents.Progress) -> None:
+    await field_work.resume(work.report)
+
+
+async def _abort(work: Work, data: intents.Interruption) -> None:
+    await field_work.abort(work.report, data.reason)
+
+
+async def _reject(work: Work, data: intents.Interruption) -> None:
+    await field_work.reject(work.report, data.reason)
+
+
+async def _finish(work: Work, data: intents.Finish) -> None:
+    pinned = work.report.work_order.rules_sha256
+    await field_work.finish(work.report)
+    if data.rules_sha256 is not None and data.rules_sha256 != pinned:
+        work.report.review("rules_differ", pinned=pinned, on_device=data.rules_sha256)
+
+
+async def _answer(work: Work, data: intents.AnswerSet) -> None:
+    await field_work.answer(work.report, data.item, data.value)
+
+
+async def _note(work: Work, data: intents.NoteAdd) -> None:
+    await field_work.add_note(work.report, data.text)
+
+
+async def _add_time(work: Work, data: intents.TimeAdd) -> None:
+    await _time(work, data.kind, data.from_at, data.to_at, None)
+
+
+async def _correct_time(work: Work, data: intents.TimeCorrect) -> None:
+    session, actor = work.report.session, work.report.actor
+    old = await session.get(records.TimeEntry, (actor.tenant_id, data.of))
+    if old is None:
+        raise NotFound(f"No time entry {data.of} on this job.")
+    kind = records.TimeKind(old.kind)
+    await _time(work, kind, data.from_at, data.to_at, data.of)
+
+
+async def _time(
+    work: Work, kind: records.TimeKind, from_at: datetime, to_at: datetime, corrects: UUID | None
+) -> None:
+    if to_at <= from_at:
+        raise Invalid("Time ends after it begins.", errors=[{"at": "/data/to"}])
+    starts_at, ends_at = work.by_our_clock(from_at), work.by_our_clock(to_at)
+    doubtful = abs(work.offset) > DOUBTFUL
+    if ends_at <= starts_at:
+        # All of it lies after the receipt: the clock is wrong by more than we know. The length stands.
+        starts_at, doubtful = ends_at - (to_at - from_at), True
+    await field_work.add_time(
+        work.report,
+        kind=kind,
+        from_at=starts_at,
+        to_at=ends_at,
+        corrects=corrects,
+        needs_review=doubtful,
+        entry_id=work.envelope.id,
+    )
+    if doubtful:
+        work.report.review("doubtful_time", entry_id=str(work.envelope.id))
+
+
+async def _use_part(work: Work, data: intents.PartQuantity) -> None:
+    await field_work.use_part(
+        work.report, part_id=data.part_id, quantity=data.qty, used_id=work.envelope.id
+    )
+
+
+async def _request_part(work: Work, data: intents.PartQuantity) -> None:
+    await field_work.request_part(work.report, part_id=data.part_id, quantity=data.qty)
+
+
+async def _sign(work: Work, data: intents.SignatureAdd) -> None:
+    await field_work.sign(work.report, item=data.item, photo_id=data.photo_id, name=data.name)
+
+
+async def _decline(work: Work, data: intents.SignatureDecline) -> None:
+    await field_work.decline_signature(work.report, item=data.item, reason=data.reason)
+
+
+async def _photo(work: Work, data: intents.PhotoAdd) -> None:
+    position = data.position
+    await field_work.declare_photo(
+        work.report,
+        photo_id=data.photo_id,
+        item=data.item,
+        slot=data.slot,
+        sha256=bytes.fromhex(data.sha256),
+        size=data.size,
+        mime=data.mime,
+        captured_at=work.by_our_clock(data.captured_at),
+        position=(position.latitude, position.longitude) if position else None,
+    )
+
+
+async def _retract(work: Work, data: intents.PhotoRetract) -> None:
+    await field_work.retract_photo(work.report, data.photo_id, data.reason)
+
+
+async def _failure(work: Work, data: intents.FailureRecord) -> None:
+    failed_at, restored_at = data.failed_at, data.restored_at
+    await field_work.record_failure(
+        work.report,
+        asset_id=data.asset_id,
+        failed_at=work.by_our_clock(failed_at) if failed_at else None,
+        restored_at=work.by_our_clock(restored_at) if restored_at else None,
+        mode=data.mode,
+        mechanism=data.mechanism,
+        cause=data.cause,
+    )
+
+
+async def _follow_up(work: Work, data: intents.FollowUp) -> None:
+    await field_work.request_follow_up(work.report, data.reason, data.skills)
+
+
+async def _scope_change(work: Work, data: intents.ScopeChange) -> None:
+    """The office prices and confirms a wider job; what was agreed on site is kept with it."""
+    work.report.note("suggestion")
+    work.report.review(
+        "scope_change",
+        intent_id=str(work.envelope.id),
+        lines=data.lines,
+        price=data.price,
+        consent=data.consent,
+    )
+    await work.report.event("visit.scope_change_suggested", intent_id=str(work.envelope.id))
+
+
+async def _claim(work: Work, data: intents.PassportClaim) -> None:
+    report = work.report
+    await passports.claim(report.session, report.actor, report.now, data.code, data.asset_id)
+
+
+_HANDLERS = cast(
+    dict[str, Callable[[Work, Any], Awaitable[None]]],
+    {
+        "visit.travel": _travel,
+        "visit.arrive": _arrive,
+        "visit.delay": _delay,
+        "visit.start": _start,
+        "visit.pause": _pause,
+        "visit.resume": _resume,
+        "visit.abort": _abort,
+        "visit.reject": _reject,
+        "visit.finish": _finish,
+        "answer.set": _answer,
+        "note.add": _note,
+        "time.add": _add_time,
+        "time.correct": _correct_time,
+        "part.use": _use_part,
+        "part.request": _request_part,
+        "signature.add": _sign,
+        "signature.decline": _decline,
+        "photo.add": _photo,
+        "photo.retract": _retract,
+        "failure.record": _failure,
+        "follow_up.request": _follow_up,
+        "scope.change": _scope_change,
+        "passport.claim": _claim,
+    },
+)

@@ -1,0 +1,385 @@
+"""Intents as devices send them: the envelope, the data of each type, and the form they are hashed in.
+
+Pure. What cannot be read is not refused: it gets a `problem` and is kept, so that one bad intent never
+holds up the queue behind it.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Annotated, Any
+from uuid import UUID, uuid5
+
+import msgspec
+import pydantic
+import rfc8785
+
+from fsm.http import Latitude, Line, Longitude, Quantity, Text
+from fsm.problems import Problem
+from fsm.work_orders.records import TimeKind
+from mobile_api.encodings import BatchTooLarge
+
+MOST_AFTER = 50
+
+
+class MalformedBatch(Problem):
+    """The push itself cannot be read; nothing of it was stored."""
+
+    code, status, title = "malformed-batch", 400, "The batch cannot be read"
+
+
+class MalformedIntent(Problem):
+    """Kept as it came; `errors` names each value that is not acceptable."""
+
+    code, status, title = "malformed-intent", 422, "The intent cannot be read"
+
+
+class UnknownIntent(Problem):
+    """Kept as it came: a newer app may know what it means; fact `type`."""
+
+    code, status, title = "unknown-intent", 422, "This kind of intent is not known"
+
+
+class IdempotencyKeyReused(Problem):
+    """Another intent with this id was stored before. This one is kept beside it."""
+
+    code, status, title = "idempotency-key-reused", 409, "This id already names another intent"
+
+
+class Body(pydantic.BaseModel):
+    """Unknown members are ignored: older servers take what newer apps send."""
+
+    model_config = pydantic.ConfigDict(extra="ignore", allow_inf_nan=False, frozen=True)
+
+
+# A phone whose clock was reset still works, so the years are wide.
+Instant = Annotated[
+    pydantic.AwareDatetime,
+    pydantic.Field(ge=datetime(1970, 1, 2, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC)),
+]
+Number = Annotated[int, pydantic.Field(ge=0, le=2**53)]
+
+
+class Envelope(Body):
+    """What every intent has. `seq` counts a device's intents from 1; `base_seq` is the head it knew."""
+
+    id: UUID
+    seq: Annotated[int, pydantic.Field(ge=1, le=2**53)]
+    type: Annotated[str, pydantic.Field(min_length=1, max_length=40)]
+    base_seq: Number | None = None
+    occurred_at: Instant | None = None
+    mono_ms: Number | None = None
+    boot: Annotated[str, pydantic.Field(max_length=100)] | None = None
+    after: Annotated[list[UUID], pydantic.Field(max_length=MOST_AFTER)] = []
+    data: dict[str, Any] = {}
+
+
+# --- data -------------------------------------------------------------------------------------------------
+
+
+class Position(Body):
+    """Where the device stood, in degrees WGS 84."""
+
+    latitude: Latitude
+    longitude: Longitude
+    accuracy_m: Annotated[float, pydantic.Field(ge=0)] | None = None
+
+
+ItemId = Annotated[str, pydantic.Field(min_length=1, max_length=64)]
+ReasonCode = Annotated[str, pydantic.Field(min_length=1, max_length=60)]
+Sha256 = Annotated[str, pydantic.Field(pattern="^[0-9a-f]{64}$")]
+
+
+class VisitData(Body):
+    """What all data but `asset.suggest` hold: the visit that it is about."""
+
+    visit_id: UUID
+
+
+class Progress(VisitData):
+    position: Position | None = None
+
+
+class Interruption(Progress):
+    reason: ReasonCode
+
+
+class Delay(Progress):
+    minutes: Annotated[int, pydantic.Field(ge=1, le=10_080)]
+
+
+class Finish(VisitData):
+    rules_sha256: Sha256 | None = None
+
+
+class AnswerSet(VisitData):
+    item: ItemId
+    value: Any
+
+
+class NoteAdd(VisitData):
+    text: Annotated[Text, pydantic.Field(min_length=1)]
+
+
+class TimeAdd(VisitData):
+    kind: TimeKind
+    from_at: Instant = pydantic.Field(alias="from")
+    to_at: Instant = pydantic.Field(alias="to")
+
+
+class TimeCorrect(VisitData):
+    of: UUID
+    from_at: Instant = pydantic.Field(alias="from")
+    to_at: Instant = pydantic.Field(alias="to")
+
+
+class PartQuantity(VisitData):
+    part_id: UUID
+    qty: Quantity
+
+
+class SignatureAdd(VisitData):
+    item: ItemId
+    photo_id: UUID
+    name: Line
+
+
+class SignatureDecline(VisitData):
+    item: ItemId
+    reason: ReasonCode
+
+
+class PhotoAdd(VisitData):
+    photo_id: UUID
+    item: ItemId
+    slot: Annotated[int, pydantic.Field(ge=0, le=1_000)] = 0
+    sha256: Sha256
+    size: Annotated[int, pydantic.Field(ge=1, le=2**40)]
+    mime: Annotated[str, pydantic.Field(min_length=3, max_length=100)]
+    captured_at: Instant
+    position: Position | None = None
+
+
+class PhotoRetract(VisitData):
+    photo_id: UUID
+    reason: Line
+
+
+class AssetSuggest(Body):
+    asset_id: UUID
+    base_rev: Number
+    fields: Annotated[dict[str, Any], pydantic.Field(min_length=1, max_length=50)]
+
+
+class FailureRecord(VisitData):
+    asset_id: UUID
+    failed_at: Instant | None = None
+    restored_at: Instant | None = None
+    mode: ReasonCode | None = None
+    mechanism: ReasonCode | None = None
+    cause: ReasonCode | None = None
+
+
+class FollowUp(VisitData):
+    reason: Line
+    skills: Annotated[list[dict[str, Any]], pydantic.Field(max_length=20)] = []
+
+
+class ScopeChange(VisitData):
+    lines: Annotated[list[Any], pydantic.Field(max_length=200)] = []
+    price: Any = None
+    consent: Any = None
+
+
+class PassportClaim(VisitData):
+    code: Annotated[str, pydantic.Field(min_length=1, max_length=200)]
+    asset_id: UUID
+
+
+DATA: dict[str, type[Body]] = {
+    "visit.travel": Progress,
+    "visit.arrive": Progress,
+    "visit.delay": Delay,
+    "visit.start": Progress,
+    "visit.pause": Interruption,
+    "visit.resume": Progress,
+    "visit.abort": Interruption,
+    "visit.reject": Interruption,
+    "visit.finish": Finish,
+    "answer.set": AnswerSet,
+    "note.add": NoteAdd,
+    "time.add": TimeAdd,
+    "time.correct": TimeCorrect,
+    "part.use": PartQuantity,
+    "part.request": PartQuantity,
+    "signature.add": SignatureAdd,
+    "signature.decline": SignatureDecline,
+    "photo.add": PhotoAdd,
+    "photo.retract": PhotoRetract,
+    "asset.suggest": AssetSuggest,
+    "failure.record": FailureRecord,
+    "follow_up.request": FollowUp,
+    "scope.change": ScopeChange,
+    "passport.claim": PassportClaim,
+}
+"""type → the shape of its `data`"""
+
+
+# --- reading ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One intent of a push: what is stored, and what was understood of it.
+
+    `sent_id` is the id as it was written, None where there was none; `id` then is one of ours, derived
+    from the contents. `body` is JSON text. Without `envelope`, `problem` says what cannot be read.
+    """
+
+    id: UUID
+    sent_id: str | None
+    sha256: bytes
+    body: str
+    seq: int = 0
+    type: str = ""
+    envelope: Envelope | None = None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A push: whose it says it is, where the outbox was empty, when it was sent by the device's clock."""
+
+    device_id: UUID
+    intents: Sequence[Sent]
+    outbox_empty_at: int | None = None
+    sent_at: datetime | None = None
+
+
+class _BatchBody(Body):
+    device_id: UUID
+    outbox_empty_at: Number | None = None
+    sent_at: Instant | None = None
+    intents: list[Any]
+
+
+def read_batch(content: bytes, most: int) -> Batch:
+    """Return the push in a JSON body, or raise `MalformedBatch`. More than `most` intents raise too."""
+    try:
+        parsed = _decode(content)
+        body = _BatchBody.model_validate(parsed)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = "".join(f"/{part}" for part in first["loc"])
+        raise MalformedBatch(f"{where or 'The body'}: {first['msg']}.", at=where) from None
+    if len(body.intents) > most:
+        raise BatchTooLarge(f"At most {most} intents at once; send the rest after.", limit=most)
+    return Batch(
+        body.device_id,
+        [read_intent(one) for one in body.intents],
+        body.outbox_empty_at,
+        body.sent_at,
+    )
+
+
+def _decode(content: bytes) -> Any:
+    """Return what the JSON says; a text that UTF-8 cannot hold is let through, to be kept with its intent."""
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise MalformedBatch(f"The body is not JSON in UTF-8: {error}.") from None
+
+
+def read_intent(value: Any) -> Sent:
+    """Return one intent with its hash; what cannot be understood comes back with its problem."""
+    try:
+        canonical = rfc8785.dumps(value)
+        body = canonical.decode()
+        storable = "\\u0000" not in body or not _holds_nul(value)
+    except (rfc8785.CanonicalizationError, ValueError, RecursionError):
+        canonical, body, storable = b"", "", False
+    if not storable:
+        # NUL, lone surrogates and numbers beyond a double's are JSON that jsonb or UTF-8 cannot hold.
+        canonical = json.dumps(value, sort_keys=True).encode()
+        body = json.dumps({"unreadable": b64encode(canonical).decode()})
+    digest = sha256(canonical).digest()
+    members = value if isinstance(value, dict) else {}
+    written = members.get("id")
+    sent_id = written if isinstance(written, str) and len(written) <= 100 else None
+    own_id = _as_uuid(sent_id)
+    kept: dict[str, Any] = {
+        "id": own_id or uuid5(_UNNAMED, digest.hex()),
+        "sent_id": sent_id,
+        "sha256": digest,
+        "body": body,
+    }
+    seq = members.get("seq")
+    if isinstance(seq, int) and not isinstance(seq, bool) and 0 < seq <= 2**53:
+        kept["seq"] = seq
+    if isinstance(members.get("type"), str) and storable:
+        kept["type"] = members["type"][:40]
+    if not storable:
+        said = "It holds text or numbers that cannot be stored, such as NUL."
+        return Sent(**kept, problem=MalformedIntent(said))
+    try:
+        return Sent(**kept, envelope=Envelope.model_validate(members))
+    except pydantic.ValidationError as error:
+        return Sent(**kept, problem=malformed(error))
+
+
+_UNNAMED = UUID("5f0a1c86-6b0f-5d1e-9d43-0c6f7be1c2a4")
+
+
+def kept_beside(sent: Sent) -> UUID:
+    """Return the id under which an intent is kept whose own id names another one."""
+    return uuid5(sent.id, sent.sha256.hex())
+
+
+def _as_uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
+
+
+def _holds_nul(value: Any) -> bool:
+    match value:
+        case str():
+            return "\x00" in value
+        case dict():
+            return any(_holds_nul(key) or _holds_nul(one) for key, one in value.items())
+        case list():
+            return any(_holds_nul(one) for one in value)
+    return False
+
+
+def read_data(envelope: Envelope) -> Body:
+    """Return the data of an intent in the shape of its type, or raise what is wrong with it."""
+    shape = DATA.get(envelope.type)
+    if shape is None:
+        raise UnknownIntent(
+            f"'{envelope.type}' is not known here; it is kept until somebody looks at it.",
+            type=envelope.type,
+        )
+    try:
+        return shape.model_validate(envelope.data)
+    except pydantic.ValidationError as error:
+        raise malformed(error, "/data") from None
+
+
+def malformed(error: pydantic.ValidationError, where: str = "") -> MalformedIntent:
+    errors = [
+        {
+            "at": where + "".join(f"/{part}" for part in item["loc"]),
+            "detail": item["msg"].removeprefix("Value error, "),
+        }
+        for item in error.errors(include_url=False, include_context=False, include_input=False)[:20]
+    ]
+    return MalformedIntent(f"{errors[0]['at']}: {errors[0]['detail']}.", errors=errors)

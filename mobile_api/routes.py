@@ -1,0 +1,462 @@
+"""`/sync/v1`: what the technician's app talks to. A person registers a device; its token opens the rest."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+import pydantic
+from litestar import Controller, Request, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
+from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.status_codes import HTTP_200_OK
+
+from fsm import http
+from fsm.actors import Actor, ActorKind, Permission
+from fsm.database import Database
+from fsm.evidence.receipts import BadReceipt, ReceiptKey, public_key
+from fsm.http import CurrentActor, DbSession, Now, anyone, bearer_token, needs
+from fsm.problems import Invalid, Problem, Unauthenticated
+from fsm.settings import Settings
+from fsm.tenants import queries as tenants
+from fsm.tenants import tokens
+from fsm.tenants.tables import Device
+from mobile_api import intent_store, intents, pull, repair, sequencer
+from mobile_api.durability import Durability
+from mobile_api.encodings import (
+    TAKEN,
+    BatchTooLarge,
+    BrokenEncoding,
+    UnsupportedEncoding,
+    deflate,
+    inflate,
+)
+from mobile_api.feed_tokens import BadFeedToken
+from mobile_api.intents import MalformedBatch
+from mobile_api.pull import ClientTooOld, FeedEpochChanged, NotATechnician, iso
+from mobile_api.push import MOST_BYTES, MOST_INFLATED, MOST_INTENTS, barred_by, push
+from mobile_api.repair import DigestAnswer
+
+DeviceRevoked = tokens.DeviceRevoked
+
+
+class DeviceOnly(Problem):
+    """This address is for devices: register one at POST /sync/v1/devices and send its token."""
+
+    code, status, title = "device-only", 403, "Only for registered devices"
+
+
+class PersonOnly(Problem):
+    """A device is registered by the person who signs in on it, not by another device."""
+
+    code, status, title = "person-only", 403, "Sign in to register a device"
+
+
+# --- shapes -----------------------------------------------------------------------------------------------
+
+
+class Registration(intents.Body):
+    """An installation of the app. `key` is its Ed25519 public key, `schema` the data it understands."""
+
+    install_id: Annotated[str, pydantic.Field(min_length=1, max_length=100, pattern=r"^[!-~]+$")]
+    platform: Annotated[str, pydantic.Field(max_length=60, pattern=r"^[^\x00]*$")] = ""
+    app: Annotated[str, pydantic.Field(max_length=60, pattern=r"^[^\x00]*$")] = ""
+    schema_version: Annotated[int, pydantic.Field(ge=1, le=10_000, alias="schema")]
+    key: Annotated[str, pydantic.Field(max_length=100)] | None = None
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What a device may send and gets at once: numbers of rows, and bytes."""
+
+    pull_changes: int
+    pull_bytes: int
+    push_intents: int
+    push_bytes: int
+    push_inflated_bytes: int
+    photo_bytes: int
+
+
+class KeyView(msgspec.Struct, frozen=True):
+    """A public key that signs receipts."""
+
+    kid: str
+    key: str
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """`token` is shown this once; the device sends it as `Authorization: Bearer`."""
+
+    device_id: UUID
+    token: str
+    epoch: UUID
+    server_time: str
+    limits: Limits
+    receipt_keys: list[KeyView]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One object of collection `c` in scope number `s`: `put` with `d`, or `gone` with `why`."""
+
+    c: str
+    id: UUID
+    s: int
+    rev: int
+    op: str
+    d: dict[str, Any] | None = None
+    why: str | None = None
+
+
+class PullAnswer(pull.PullHead, frozen=True, kw_only=True):
+    changes: list[Change]
+
+
+class ReconcileAnswer(msgspec.Struct, frozen=True):
+    epoch: UUID
+    head: int
+    scopes: list[str]
+    put: list[Change]
+    gone: dict[str, list[UUID]]
+    since: str | None
+    complete: bool
+    server_time: str
+
+
+class PushAnswer(msgspec.Struct, frozen=True):
+    """`want` names numbers of the device that never arrived; `outcomes` says what became of each intent."""
+
+    head: int
+    want: list[int]
+    outcomes: list[dict[str, Any]]
+
+
+class OutcomeView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of an intent, as it stands now."""
+
+    id: UUID
+    status: str
+    received_at: str
+    notes: list[dict[str, Any]] = []
+    problem: dict[str, Any] | None = None
+    settled_at: str | None = None
+
+
+class HaveBody(intents.Body):
+    """collection → [id, rev] of every row that the device holds."""
+
+    have: Annotated[
+        dict[
+            Annotated[str, pydantic.Field(max_length=40)],
+            Annotated[list[tuple[UUID, int]], pydantic.Field(max_length=20_000)],
+        ],
+        pydantic.Field(max_length=100),
+    ]
+
+
+@dataclass
+class PushOperation(Operation):
+    """Says in OpenAPI what the body is, which the handler reads itself: raw, bounded, compressed."""
+
+    request_body: RequestBody | None = field(
+        default_factory=lambda: RequestBody(
+            required=True,
+            description=f"At most {MOST_INTENTS} intents; {', '.join(TAKEN)} by Content-Encoding.",
+            content={
+                "application/json": OpenAPIMediaType(
+                    schema=Schema(
+                        type=OpenAPIType.OBJECT,
+                        required=["device_id", "intents"],
+                        properties={
+                            "device_id": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID),
+                            "outbox_empty_at": Schema(type=[OpenAPIType.INTEGER, OpenAPIType.NULL]),
+                            "sent_at": Schema(
+                                type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME
+                            ),
+                            "intents": Schema(
+                                type=OpenAPIType.ARRAY,
+                                items=Schema(
+                                    type=OpenAPIType.OBJECT,
+                                    required=["id", "seq", "type", "data"],
+                                    properties={
+                                        "id": Schema(
+                                            type=OpenAPIType.STRING, format=OpenAPIFormat.UUID
+                                        ),
+                                        "seq": Schema(type=OpenAPIType.INTEGER, minimum=1),
+                                        "type": Schema(
+                                            type=OpenAPIType.STRING, enum=sorted(intents.DATA)
+                                        ),
+                                        "data": Schema(type=OpenAPIType.OBJECT),
+                                    },
+                                ),
+                            ),
+                        },
+                    )
+                )
+            },
+        )
+    )
+
+
+# --- who is asking ----------------------------------------------------------------------------------------
+
+
+def _must_be_device(actor: Actor) -> None:
+    if actor.kind is not ActorKind.DEVICE:
+        raise DeviceOnly(
+            "This address is for the app's devices. Register one at POST /sync/v1/devices "
+            "and send the device's token."
+        )
+
+
+async def _sender(request: Request[Any, Any, Any], database: Database) -> Actor:
+    """Return the device that pushes; one put out of use too, without any rights."""
+    token = bearer_token(request)
+    if token is None:
+        raise Unauthenticated("Send 'Authorization: Bearer …' with the device's token.")
+    secret = tokens.read_secret(tokens.DEVICE, token)
+    if secret is None:
+        tokens.read_access(request.app.state.settings, token, request.app.state.clock())
+        raise DeviceOnly("Intents come from devices: send the device's own token.")
+    async with database.transaction(secret.tenant_id) as session:
+        try:
+            return await tokens.find_device_actor(session, secret)
+        except DeviceRevoked as refused:
+            return Actor(
+                tenant_id=secret.tenant_id,
+                kind=ActorKind.DEVICE,
+                device_id=UUID(refused.facts["device_id"]),
+                name="revoked device",
+            )
+
+
+async def _bounded_body(request: Request[Any, Any, Any]) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MOST_BYTES:
+            raise BatchTooLarge(
+                f"At most {MOST_BYTES} bytes at once; send fewer intents or compress them.",
+                limit=MOST_BYTES,
+            )
+        chunks.append(chunk)
+    return inflate(b"".join(chunks), request.headers.get("content-encoding", ""), MOST_INFLATED)
+
+
+def _json(request: Request[Any, Any, Any], content: bytes) -> Response[bytes]:
+    """Answer JSON that is already bytes, in the encoding that the client likes best."""
+    body, encoding = deflate(content, request.headers.get("accept-encoding"))
+    headers = {"Vary": "Accept-Encoding"}
+    if encoding is not None:
+        headers["Content-Encoding"] = encoding
+    return Response(body, media_type="application/json", headers=headers, status_code=HTTP_200_OK)
+
+
+def _answers(shape: type[Any], *kinds: type[Problem]) -> dict[int, ResponseSpec]:
+    shown = ResponseSpec(data_container=shape, generate_examples=False)
+    return {200: shown, **http.refusals(*kinds)}
+
+
+Since = Annotated[
+    str | None, QueryParameter(max_length=8_192, description="The last pull's `since`.")
+]
+PageLimit = Annotated[int, QueryParameter(ge=1, le=pull.PAGE_CHANGES, description="Most changes.")]
+EmptyAt = Annotated[
+    int | None,
+    QueryParameter(ge=0, le=2**53, description="The head at which the outbox was last empty."),
+]
+
+
+# --- routes -----------------------------------------------------------------------------------------------
+
+
+class SyncController(Controller):
+    path = "/sync/v1"
+    tags = ["Devices"]
+
+    @post(
+        "/devices",
+        opt=needs(Permission.SYNC),
+        status_code=HTTP_200_OK,
+        responses=http.refusals(PersonOnly, NotATechnician, DeviceRevoked),
+        summary="Register an installation of the app; the same one again gets a new token",
+    )
+    async def register(
+        self,
+        request: Request[Any, Any, Any],
+        session: DbSession,
+        actor: CurrentActor,
+        now: Now,
+        data: JSONBody[Registration],
+    ) -> Registered:
+        if actor.kind is not ActorKind.USER:
+            raise PersonOnly("Sign in at /api/sign-in, then register the device with that token.")
+        _check_key(data.key)
+        await pull.granted_scopes(session, actor)
+        device, token = await tenants.register_device(
+            session,
+            actor,
+            now,
+            install_id=data.install_id,
+            platform=data.platform,
+            app=data.app,
+            schema_version=data.schema_version,
+            public_key=data.key,
+        )
+        head = await sequencer.read_head(session, actor.tenant_id)
+        return _registered(request.app.state.settings, device, token, head.epoch, iso(now))
+
+    @get(
+        "/pull",
+        opt=needs(Permission.SYNC),
+        responses=_answers(
+            PullAnswer,
+            BadFeedToken,
+            DeviceOnly,
+            DeviceRevoked,
+            NotATechnician,
+            FeedEpochChanged,
+            ClientTooOld,
+        ),
+        summary="What changed since the last pull; everything without `since`",
+    )
+    async def read_changes(
+        self,
+        request: Request[Any, Any, Any],
+        actor: CurrentActor,
+        now: Now,
+        since: Since = None,
+        limit: PageLimit = pull.PAGE_CHANGES,
+        outbox_empty_at: EmptyAt = None,
+    ) -> Response[bytes]:
+        _must_be_device(actor)
+        state = request.app.state
+        content = await pull.answer(
+            state.database,
+            state.settings.sync_token_key,
+            actor,
+            now,
+            since=since,
+            limit=limit,
+            outbox_empty_at=outbox_empty_at,
+        )
+        return _json(request, content)
+
+    @post(
+        "/push",
+        opt=anyone(),
+        status_code=HTTP_200_OK,
+        operation_class=PushOperation,
+        security=[{"bearer": []}],
+        responses=_answers(
+            PushAnswer,
+            MalformedBatch,
+            BrokenEncoding,
+            DeviceOnly,
+            BatchTooLarge,
+            UnsupportedEncoding,
+        ),
+        summary="Send intents; each is stored, applied once and answered",
+    )
+    async def send(self, request: Request[Any, Any, Any], now: Now) -> Response[bytes]:
+        """Take a batch. A device put out of use may still send: it is stored and quarantined."""
+        database: Database = request.app.state.database
+        actor = await _sender(request, database)
+        batch = intents.read_batch(await _bounded_body(request), MOST_INTENTS)
+        if batch.device_id != actor.device_id:
+            raise MalformedBatch("'device_id' is not the device that this token belongs to.")
+        async with database.transaction(actor.tenant_id) as session:
+            await _durability(request).check(session)
+        answer = await push(database, actor, now, batch, barred_by(actor))
+        return _json(request, msgspec.json.encode(answer))
+
+    @get(
+        "/intents/{intent_id:uuid}",
+        opt=needs(Permission.SYNC),
+        responses=http.refusals(DeviceOnly, DeviceRevoked),
+        summary="What became of an intent",
+    )
+    async def outcome(
+        self, session: DbSession, actor: CurrentActor, intent_id: FromPath[UUID]
+    ) -> OutcomeView:
+        _must_be_device(actor)
+        found = await intent_store.find_outcome(session, actor, intent_id)
+        return OutcomeView(found.id, found.status, iso(found.received_at), **found.outcome)
+
+    @get(
+        "/digest",
+        opt=needs(Permission.SYNC),
+        responses=http.refusals(DeviceOnly, DeviceRevoked, NotATechnician),
+        summary="What an up-to-date device holds, as a sum",
+    )
+    async def digest(
+        self, request: Request[Any, Any, Any], actor: CurrentActor, now: Now
+    ) -> DigestAnswer:
+        _must_be_device(actor)
+        return await repair.read_digest(request.app.state.database, actor, now)
+
+    @post(
+        "/reconcile",
+        opt=needs(Permission.SYNC),
+        status_code=HTTP_200_OK,
+        responses=_answers(
+            ReconcileAnswer, DeviceOnly, DeviceRevoked, NotATechnician, ClientTooOld
+        ),
+        summary="Compare row by row what a device holds with what it should",
+    )
+    async def reconcile(
+        self,
+        request: Request[Any, Any, Any],
+        actor: CurrentActor,
+        now: Now,
+        data: JSONBody[HaveBody],
+    ) -> Response[bytes]:
+        _must_be_device(actor)
+        state = request.app.state
+        content = await repair.reconcile(
+            state.database, state.settings.sync_token_key, actor, now, data.have
+        )
+        return _json(request, content)
+
+
+def _check_key(key: str | None) -> None:
+    if key is None:
+        return
+    try:
+        public_key(key)
+    except BadReceipt as error:
+        raise Invalid(str(error), errors=[{"at": "/key", "detail": str(error)}]) from None
+
+
+def _registered(
+    settings: Settings, device: Device, token: str, epoch: UUID, server_time: str
+) -> Registered:
+    signer = ReceiptKey.from_seed(settings.receipt_key_seed).to_json()
+    return Registered(
+        device_id=device.id,
+        token=token,
+        epoch=epoch,
+        server_time=server_time,
+        limits=Limits(
+            pull_changes=pull.PAGE_CHANGES,
+            pull_bytes=pull.PAGE_BYTES,
+            push_intents=MOST_INTENTS,
+            push_bytes=MOST_BYTES,
+            push_inflated_bytes=MOST_INFLATED,
+            photo_bytes=settings.max_photo_bytes,
+        ),
+        receipt_keys=[KeyView(**signer)],
+    )
+
+
+def _durability(request: Request[Any, Any, Any]) -> Durability:
+    """Return this application's memory of whether its database keeps what it confirms."""
+    state = request.app.state
+    if "durability" not in state:
+        state["durability"] = Durability()
+    known: Durability = state["durability"]
+    return known
+
+
+ROUTES = [SyncController]
