@@ -29,6 +29,8 @@ from fsm.tenants import routes as tenants
 from fsm.web import passport_routes as public_passports
 from fsm.web import status_routes as public_status
 from fsm.work_orders import request_routes as service_requests
+from fsm.work_orders import routes as work_orders
+from fsm.work_orders import visit_routes as visits
 from fsm.worker import REACTIONS
 from mobile_api import feed
 from mobile_api import routes as mobile_api
@@ -47,6 +49,8 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *public_passports.ROUTES,
     *public_status.ROUTES,
     *service_requests.ROUTES,
+    *work_orders.ROUTES,
+    *visits.ROUTES,
     *contracts.ROUTES,
     *checklists.ROUTES,
     *reports.ROUTES,

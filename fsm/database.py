@@ -4,12 +4,14 @@ Tables are declared with the small helpers here (`link`, `unique`, `lookup`, …
 `tenant_id`; writing that by hand forty times is how one gets forgotten.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
+import asyncpg
 import msgspec
 from sqlalchemy import (
     BigInteger,
@@ -33,6 +35,7 @@ from sqlmodel import Field, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
+from fsm.actors import Actor
 from fsm.problems import Busy, Conflict, InUse, Invalid, Problem, StaleChange
 from fsm.settings import Settings
 
@@ -219,6 +222,9 @@ def as_problem(error: BaseException) -> Problem | None:
     return None
 
 
+SERVER_SETTINGS: Final = {"role": APPLICATION_ROLE, "timezone": "UTC", "jit": "off"}
+
+
 # --- transactions -----------------------------------------------------------------------------------------
 
 
@@ -245,6 +251,39 @@ def _encode(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
+class Reader:
+    """A read-only snapshot of one tenant's rows for the hot paths: asyncpg rows, no ORM in between.
+
+    `jsonb` comes as `msgspec.Raw`, ready to be put into an answer as it is.
+    """
+
+    __slots__ = ("_connection", "actor")
+
+    def __init__(self, connection: Any, actor: Actor) -> None:
+        self._connection = connection
+        self.actor = actor
+
+    async def rows(self, sql: str, /, *values: object) -> list[Any]:
+        return cast(list[Any], await self._connection.fetch(sql, *values))
+
+    async def row(self, sql: str, /, *values: object) -> Any | None:
+        """Return the first row as a record, None when there is none."""
+        return await self._connection.fetchrow(sql, *values)
+
+
+async def _prepare_reader(connection: Any) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=_encode,
+        decoder=lambda text: msgspec.Raw(text.encode()),
+    )
+
+
+async def _nothing_to_reset(_: Any) -> None:
+    """Readers leave nothing behind: their settings end with their transaction."""
+
+
 class Database:
     """The engine and what every transaction of this process does.
 
@@ -262,6 +301,10 @@ class Database:
     ) -> None:
         self.before_commit = tuple(before_commit)
         self.reactions = reactions
+        self._dsn = settings.database_url
+        self._readers: asyncpg.Pool | None = None
+        self._opening = asyncio.Lock()
+        self._pool_size = settings.pool_size
         self.engine: AsyncEngine = create_async_engine(
             settings.database_url.replace("postgresql://", "postgresql+asyncpg://", 1),
             pool_size=settings.pool_size,
@@ -269,10 +312,7 @@ class Database:
             pool_timeout=10,
             json_serializer=_encode,
             json_deserializer=msgspec.json.decode,
-            connect_args={
-                "server_settings": {"role": APPLICATION_ROLE, "timezone": "UTC", "jit": "off"},
-                "timeout": 10,
-            },
+            connect_args={"server_settings": SERVER_SETTINGS, "timeout": 10},
         )
 
     @asynccontextmanager
@@ -295,8 +335,41 @@ class Database:
             await hook(session)
         await session.commit()
 
+    @asynccontextmanager
+    async def reader(self, actor: Actor) -> AsyncIterator[Reader]:
+        """Open a read-only transaction bound to the actor's tenant, without the ORM.
+
+        One round trip begins and binds it, one ends it; in between every statement sees committed rows.
+        """
+        pool = self._readers
+        if pool is None:
+            pool = await self._open_readers()
+        async with pool.acquire() as connection:
+            await connection.execute(f"begin read only; set local app.tenant = '{actor.tenant_id}'")
+            try:
+                yield Reader(connection, actor)
+            finally:
+                await connection.execute("commit")
+
+    async def _open_readers(self) -> asyncpg.Pool:
+        async with self._opening:
+            if self._readers is None:
+                self._readers = await asyncpg.create_pool(
+                    self._dsn,
+                    min_size=1,
+                    max_size=self._pool_size,
+                    timeout=10,
+                    init=_prepare_reader,
+                    reset=_nothing_to_reset,
+                    server_settings=SERVER_SETTINGS,
+                )
+        return self._readers
+
     async def close(self) -> None:
         await self.engine.dispose()
+        if self._readers is not None:
+            await self._readers.close()
+            self._readers = None
 
 
 async def run(session: Session, sql: str, /, **values: Any) -> CursorResult[Any]:

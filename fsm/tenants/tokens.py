@@ -51,6 +51,21 @@ def issue_access(settings: Settings, actor: Actor, now: datetime) -> str:
 
 def read_access(settings: Settings, token: str, now: datetime) -> Actor:
     """Return the actor of an access token, or refuse a forged or expired one."""
+    known_token = _read.get(token)
+    if known_token is not None and known_token[0] is settings and known_token[1] > now.timestamp():
+        return known_token[2]
+    actor, expires = _verify(settings, token, now)
+    if len(_read) >= 10_000:
+        _read.clear()
+    _read[token] = (settings, expires, actor)
+    return actor
+
+
+_read: dict[str, tuple[Settings, int, Actor]] = {}
+"""Tokens whose signature this process has already checked: they do not change, they only expire."""
+
+
+def _verify(settings: Settings, token: str, now: datetime) -> tuple[Actor, int]:
     try:
         claims = jwt.decode(
             token,
@@ -63,7 +78,7 @@ def read_access(settings: Settings, token: str, now: datetime) -> Actor:
                 "The access token has expired. Renew it at /api/sign-in/renewal.", expired=True
             )
         known = Permission._value2member_map_
-        return Actor(
+        actor = Actor(
             tenant_id=UUID(claims["ten"]),
             kind=ActorKind.USER,
             user_id=UUID(claims["sub"]),
@@ -71,6 +86,7 @@ def read_access(settings: Settings, token: str, now: datetime) -> Actor:
             name=claims.get("nam", ""),
             permissions=frozenset(Permission(p) for p in claims.get("per", ()) if p in known),
         )
+        return actor, int(claims["exp"])
     except (jwt.PyJWTError, KeyError, TypeError, ValueError, AttributeError):
         raise Unauthenticated("The access token is not one of ours. Sign in again.") from None
 

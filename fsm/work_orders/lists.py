@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,12 +11,17 @@ from sqlmodel import col, select
 
 from fsm import events
 from fsm.actors import Actor
-from fsm.database import Session
+from fsm.database import Reader, Session
 from fsm.problems import Invalid, NotFound
 from fsm.work_orders.tables import Review, Visit, WorkOrder
-from fsm.work_orders.views import WorkOrderPage, WorkOrderRow
-
-_COLUMNS = [getattr(WorkOrder, name) for name in WorkOrderRow.__struct_fields__]
+from fsm.work_orders.views import (
+    ClockView,
+    VisitView,
+    WorkOrderPage,
+    WorkOrderRow,
+    WorkOrderView,
+    office_actions,
+)
 
 
 def cursor(reported_at: datetime, row_id: UUID) -> str:
@@ -38,56 +44,81 @@ def read_cursor(after: str) -> tuple[datetime, UUID]:
         ) from None
 
 
+_ROW = ", ".join(WorkOrderRow.__struct_fields__)
+_CLOCK = ", ".join(f"c.{name}" for name in ClockView.__struct_fields__)
+_VISIT = ", ".join(f"v.{name}" for name in VisitView.__struct_fields__)
+_OWN = [
+    name for name in WorkOrderView.__struct_fields__ if name not in ("clocks", "visits", "allowed")
+]
+_ONE = f"""
+    select {", ".join(f"w.{name}" for name in _OWN)},
+      array(select ({_CLOCK}) from clock c
+            where c.tenant_id = w.tenant_id and c.work_order_id = w.id order by c.kind),
+      array(select ({_VISIT}) from visit v
+            where v.tenant_id = w.tenant_id and v.work_order_id = w.id
+            order by v.planned_starts_at, v.id)
+    from work_order w where w.tenant_id = $1 and w.id = $2
+      and ($3::uuid is null or w.customer_id = $3)"""  # noqa: S608 — our own column names
+
+
+async def read_work_order(reader: Reader, work_order_id: UUID) -> WorkOrderView:
+    """Return one job with its clocks and visits in one round trip."""
+    actor = reader.actor
+    row = await reader.row(_ONE, actor.tenant_id, work_order_id, actor.customer_id)
+    if row is None:
+        raise NotFound(f"No work order {work_order_id}.")
+    *own, clocks, visits = row
+    return WorkOrderView(
+        *own,
+        clocks=[ClockView(*clock) for clock in clocks],
+        visits=[VisitView(*visit) for visit in visits],
+        allowed=office_actions(row["status"]),
+    )
+
+
 async def list_work_orders(
-    session: Session,
-    actor: Actor,
+    reader: Reader,
     *,
     after: str | None,
     limit: int,
-    status: list[str] | None = None,
+    status: Sequence[str] | None = None,
     asset_id: UUID | None = None,
     site_id: UUID | None = None,
     contract_id: UUID | None = None,
-    due_before: datetime | None = None,
     q: str | None = None,
 ) -> WorkOrderPage:
-    """Return a page of jobs, newest report first."""
-    statement = (
-        select(*_COLUMNS)
-        .where(WorkOrder.tenant_id == actor.tenant_id)
-        .order_by(col(WorkOrder.reported_at).desc(), col(WorkOrder.id).desc())
-        .limit(limit + 1)
-    )
-    if actor.customer_id is not None:
-        statement = statement.where(WorkOrder.customer_id == actor.customer_id)
+    """Return a page of jobs, newest report first; `q` is looked for in number and title."""
+    conditions = ["tenant_id = $1"]
+    values: list[object] = [reader.actor.tenant_id]
+
+    def where(condition: str, *wanted: object) -> None:
+        places = [f"${len(values) + number}" for number in range(1, len(wanted) + 1)]
+        conditions.append(condition.format(*places))
+        values.extend(wanted)
+
+    if reader.actor.customer_id is not None:
+        where("customer_id = {}", reader.actor.customer_id)
     if after is not None:
-        reported_at, row_id = read_cursor(after)
-        statement = statement.where(
-            (col(WorkOrder.reported_at) < reported_at)
-            | ((col(WorkOrder.reported_at) == reported_at) & (col(WorkOrder.id) < row_id))
-        )
+        where("(reported_at, id) < ({}, {})", *read_cursor(after))
     if status:
-        statement = statement.where(col(WorkOrder.status).in_(status))
-    for name, wanted in (
-        ("asset_id", asset_id),
-        ("site_id", site_id),
-        ("contract_id", contract_id),
-    ):
-        if wanted is not None:
-            statement = statement.where(getattr(WorkOrder, name) == wanted)
-    if due_before is not None:
-        statement = statement.where(col(WorkOrder.restore_by) < due_before)
+        where("status = any({})", list(status))
+    if asset_id is not None:
+        where("asset_id = {}", asset_id)
+    if site_id is not None:
+        where("site_id = {}", site_id)
+    if contract_id is not None:
+        where("contract_id = {}", contract_id)
     if q:
         pattern = "%" + q.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
-        statement = statement.where(
-            col(WorkOrder.number).ilike(pattern) | col(WorkOrder.title).ilike(pattern)
-        )
-    rows = (await (await session.connection()).execute(statement)).all()
-    more = len(rows) > limit
-    items = [WorkOrderRow(*row) for row in rows[:limit]]
-    return WorkOrderPage(
-        items, cursor(items[-1].reported_at, items[-1].id) if more and items else None
+        where("(number ilike {0} or title ilike {0})", pattern)
+    rows = await reader.rows(
+        f"select {_ROW} from work_order where {' and '.join(conditions)} "  # noqa: S608
+        f"order by reported_at desc, id desc limit {int(limit) + 1}",
+        *values,
     )
+    items = [WorkOrderRow(*row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return WorkOrderPage(items, cursor(items[-1].reported_at, items[-1].id) if more else None)
 
 
 async def list_records(session: Session, work_order: WorkOrder, table: Any) -> list[Any]:

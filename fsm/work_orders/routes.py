@@ -16,7 +16,7 @@ from fsm.catalogue import queries as catalogue
 from fsm.catalogue.tables import RequestClass
 from fsm.customers import queries as customers
 from fsm.database import Session
-from fsm.http import Body, Code, CurrentActor, DbSession, Instant, Line, Now, Text, needs
+from fsm.http import Body, Code, CurrentActor, DbSession, Instant, Line, Now, ReadOnly, Text, needs
 from fsm.negotiation import best_language
 from fsm.problems import Invalid
 from fsm.work_orders import clocks, completion, lists, orders, records
@@ -127,8 +127,7 @@ class WorkOrderController(Controller):
     @get("/", opt=needs(Permission.READ_WORK_ORDERS), summary="List work orders, newest first")
     async def list(
         self,
-        session: DbSession,
-        actor: CurrentActor,
+        reader: ReadOnly,
         limit: http.PageSize = 100,
         after: http.After = None,
         status: Annotated[list[str] | None, QueryParameter(max_items=8)] = None,
@@ -138,8 +137,7 @@ class WorkOrderController(Controller):
         q: Annotated[str | None, QueryParameter(max_length=100)] = None,
     ) -> WorkOrderPage:
         return await lists.list_work_orders(
-            session,
-            actor,
+            reader,
             after=after,
             limit=limit,
             status=status,
@@ -187,10 +185,8 @@ class WorkOrderController(Controller):
         return await view(session, work_order)
 
     @get("/{work_order_id:uuid}", opt=needs(Permission.READ_WORK_ORDERS), summary="One work order")
-    async def read(
-        self, session: DbSession, actor: CurrentActor, work_order_id: FromPath[UUID]
-    ) -> WorkOrderView:
-        return await view(session, await orders.find_work_order(session, actor, work_order_id))
+    async def read(self, reader: ReadOnly, work_order_id: FromPath[UUID]) -> WorkOrderView:
+        return await lists.read_work_order(reader, work_order_id)
 
     @patch(
         "/{work_order_id:uuid}",

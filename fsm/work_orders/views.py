@@ -16,6 +16,11 @@ from fsm.work_orders.tables import Clock, Review, Visit, WorkOrder
 OFFICE_ACTIONS = (Action.CANCEL, Action.CLOSE, Action.REOPEN)
 
 
+def office_actions(status: str) -> list[str]:
+    """Return what the office can do to a job in this state."""
+    return [str(one) for one in allowed_actions(Status(status)) if one in OFFICE_ACTIONS]
+
+
 class ClockView(msgspec.Struct, frozen=True):
     """A service-level clock; times in seconds of business time."""
 
@@ -150,11 +155,7 @@ class WorkOrderView(msgspec.Struct, frozen=True):
             **own,
             clocks=[ClockView.of(clock) for clock in clocks],
             visits=[VisitView.of(visit) for visit in visits],
-            allowed=[
-                str(action)
-                for action in allowed_actions(Status(work_order.status))
-                if action in OFFICE_ACTIONS
-            ],
+            allowed=office_actions(work_order.status),
         )
 
 
