@@ -167,16 +167,17 @@ def downtime(assets: Iterable[Asset], period: Period) -> dict[str, Figure]:
     """Return hours down by cause, `total` of them, and `degraded` apart from them.
 
     Where causes overlap, failure counts before operational before planned; the causes add up to
-    the total.
+    the total. Null where no asset was in service: 0 hours down would be said of nothing.
     """
     times = [(asset.id, asset_time(asset, period)) for asset in assets]
-    figures = {
-        cause.value: _hours((asset_id, length(time.down_for(cause))) for asset_id, time in times)
+    lengths = {
+        cause.value: [(key, length(time.down_for(cause))) for key, time in times]
         for cause in _PRECEDENCE
     }
-    figures["total"] = _hours((key, length(time.required) - length(time.up)) for key, time in times)
-    figures["degraded"] = _hours((key, length(time.degraded)) for key, time in times)
-    return figures
+    lengths["total"] = [(key, length(time.required) - length(time.up)) for key, time in times]
+    lengths["degraded"] = [(key, length(time.degraded)) for key, time in times]
+    is_exposed = any(time.exposed for _, time in times)
+    return {name: _hours(listed, is_exposed) for name, listed in lengths.items()}
 
 
 def mean_downtime(assets: Iterable[Asset], period: Period) -> Figure:
@@ -329,16 +330,15 @@ def _count_failures(
     return shares, [f"failed_at_unknown:{undated}"] if undated else []
 
 
-def _hours(lengths: Iterable[tuple[str, Micros]]) -> Figure:
+def _hours(lengths: Sequence[tuple[str, Micros]], is_exposed: bool) -> Figure:
     """Return a sum of hours over assets; 0 is a value here, for it divides by nothing."""
-    listed = list(lengths)
-    total = sum(us for _, us in listed) / HOUR
+    total = sum(us for _, us in lengths) / HOUR
     return Figure(
-        value=total,
+        value=total if is_exposed else None,
         unit="h",
-        n=len(listed),
-        null_reason=None,
+        n=len(lengths),
+        null_reason=None if is_exposed else NullReason.NO_EXPOSURE,
         numerator=Quantity(total, "h"),
         denominator=None,
-        shares=tuple(Share("asset", asset_id, us / HOUR) for asset_id, us in listed),
+        shares=tuple(Share("asset", asset_id, us / HOUR) for asset_id, us in lengths),
     )
