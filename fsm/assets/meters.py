@@ -25,6 +25,9 @@ from fsm.problems import Conflict, Invalid, NotFound, Problem
 AHEAD = timedelta(minutes=5)
 """How far a reading may lie in the server's future: clocks differ a little."""
 
+_STORED = Decimal("0.0001")
+"""What a reading is rounded to, so that it is told as it will be read."""
+
 
 class ReadingRefused(Problem):
     """The reading contradicts the meter; `previous` and `following` are the neighbours in time, if any."""
@@ -296,7 +299,7 @@ async def add_reading(
     row is held, so two readings take turns.
     """
     meter = await find_meter(session, actor, meter_id, lock=True)
-    read_at = utc(read_at)
+    read_at, value = utc(read_at), value.quantize(_STORED)
     if read_at > now + AHEAD:
         raise Invalid("A reading cannot be from the future.", errors=[{"at": "/read_at"}])
     same_instant = select(MeterReading).where(

@@ -11,13 +11,10 @@ from fsm import http
 from fsm.actors import Permission
 from fsm.assets import documents, history_routes, queries, tree, views
 from fsm.http import CurrentActor, DbSession, Now, needs
+from fsm.problems import StaleChange
 
 READ = needs(Permission.READ_ASSETS)
 EDIT = needs(Permission.EDIT_ASSETS)
-
-Search = Annotated[
-    str | None, QueryParameter(max_length=100, description="Text to look for, whatever its case.")
-]
 
 
 class ModelController(Controller):
@@ -29,7 +26,7 @@ class ModelController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
-        q: Search = None,
+        q: http.Search = None,
         limit: http.PageSize = 100,
         after: http.After = None,
     ) -> views.ModelPage:
@@ -106,7 +103,7 @@ class AssetController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
-        q: Search = None,
+        q: http.Search = None,
         customer_id: FromQuery[UUID | None] = None,
         site_id: FromQuery[UUID | None] = None,
         model_id: FromQuery[UUID | None] = None,
@@ -176,7 +173,7 @@ class AssetController(Controller):
         opt=EDIT,
         status_code=HTTP_200_OK,
         summary="Hang an asset under another, or put it at another site",
-        responses=http.refusals(tree.RingInTree),
+        responses=http.refusals(tree.RingInTree, StaleChange),
     )
     async def move(
         self,

@@ -22,12 +22,11 @@ from fsm.assets.tables import (
     OutageCause,
 )
 from fsm.assets.tree import TreeLine
-from fsm.http import Body, Code, Instant, Line, Text
+from fsm.http import Body, Code, Instant, Line, Revision, Text
 
 UNSAID = datetime(1, 1, 1, tzinfo=UTC)
 """Stands for an instant that an edit leaves alone; it is never stored."""
 
-Rev = Annotated[int, pydantic.Field(ge=1, le=2**62)]
 Serial = Annotated[str, pydantic.Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
 Place = Annotated[str, pydantic.Field(max_length=300, pattern=r"^[^\x00-\x1f]*$")]
 Criticality = Annotated[int, pydantic.Field(ge=1, le=5)]
@@ -38,7 +37,7 @@ Scheme = Annotated[str, pydantic.Field(max_length=20, pattern=r"^[a-z][a-z0-9:+.
 Value = Annotated[
     str, pydantic.Field(min_length=1, max_length=255, pattern=r"^[^\s\x00-\x1f][^\x00-\x1f]*$")
 ]
-Quantity = Annotated[Decimal, pydantic.Field(ge=0, lt=Decimal(10) ** 10, decimal_places=4)]
+Shown = Annotated[Decimal, pydantic.Field(ge=0, lt=Decimal(10) ** 10, decimal_places=4)]
 Language = Annotated[str, pydantic.Field(max_length=10, pattern="^([a-z]{2,3}(-[A-Z]{2})?)?$")]
 
 
@@ -55,7 +54,7 @@ class NewModel(Body):
 
 
 class ModelEdit(Body):
-    rev: Rev
+    rev: Revision
     code: Code = ""
     manufacturer: Line = ""
     name: Line = ""
@@ -119,7 +118,7 @@ class NewAsset(Body):
 
 
 class AssetEdit(Body):
-    rev: Rev
+    rev: Revision
     model_id: UUID = UUID(int=0)
     number: Code = ""
     name: Line = ""
@@ -137,13 +136,13 @@ class AssetEdit(Body):
 class Move(Body):
     """`parent_id` null makes it a root. Without `site_id` it stays where it stands."""
 
-    rev: Rev
+    rev: Revision
     parent_id: UUID | None
     site_id: UUID | None = None
 
 
 class Retirement(Body):
-    rev: Rev
+    rev: Revision
     retired_at: Instant
     with_parts: bool = False
 
@@ -151,7 +150,7 @@ class Retirement(Body):
 class Return(Body):
     """`returned_at` null: the retirement was a mistake and never was."""
 
-    rev: Rev
+    rev: Revision
     returned_at: Instant | None
 
 
@@ -284,19 +283,19 @@ class NewMeter(Body):
     code: Code
     name: Line
     unit: Annotated[str, pydantic.Field(min_length=1, max_length=20, pattern=r"^[^\x00-\x1f]+$")]
-    rollover_at: Annotated[Quantity, pydantic.Field(gt=0)] | None = None
+    rollover_at: Annotated[Shown, pydantic.Field(gt=0)] | None = None
 
 
 class MeterEdit(Body):
-    rev: Rev
+    rev: Revision
     name: Line = ""
-    rollover_at: Annotated[Quantity, pydantic.Field(gt=0)] | None = None
+    rollover_at: Annotated[Shown, pydantic.Field(gt=0)] | None = None
 
 
 class NewReading(Body):
     id: UUID | None = None
     read_at: Instant
-    value: Quantity
+    value: Shown
     is_reset: bool = False
     is_rollover: bool = False
 
@@ -364,7 +363,7 @@ class NewFailure(Body):
 
 
 class FailureEdit(Body):
-    rev: Rev
+    rev: Revision
     detected_at: Instant = UNSAID
     failed_at: Instant | None = None
     restored_at: Instant | None = None
@@ -422,7 +421,7 @@ class NewOutage(Body):
 
 
 class OutageEdit(Body):
-    rev: Rev
+    rev: Revision
     from_at: Instant = UNSAID
     to_at: Instant | None = None
     cause: OutageCause = OutageCause.FAILURE

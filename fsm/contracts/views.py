@@ -198,7 +198,7 @@ class ContractView(msgspec.Struct, frozen=True):
             row.starts_on,
             row.ends_on,
             row.service_level_id,
-            row.monthly_fee,
+            row.monthly_fee.quantize(Decimal("0.01")),
             row.currency,
             row.covers,
             row.payers,

@@ -15,6 +15,7 @@ from fsm.contracts import queries, versions
 from fsm.contracts.clocks import start_clocks
 from fsm.contracts.coverage import PayerRule
 from fsm.contracts.opening_hours import calendar_from_json, expand_rows
+from fsm.contracts.service_levels import ClockKind
 from fsm.contracts.tables import CalendarVersion, Opening, ServiceLevel
 from fsm.customers.tables import Customer, Site
 from fsm.database import Database
@@ -426,7 +427,8 @@ async def test_a_service_level_needs_a_calendar_with_opening_hours(
         body = {"code": "silver", "name": "Silver", "calendar_id": calendar_id}
         answer = await client.post("/api/service-levels", json=body, headers=boss)
         assert (answer.status_code, answer.json()["errors"][0]["at"]) == (422, "/calendar_id")
-    body["calendar_id"] = str(company.calendar_version.calendar_id)
+    ours = str(company.calendar_version.calendar_id)
+    body = {"code": "silver", "name": "Silver", "calendar_id": ours}
     level = await client.post("/api/service-levels", json=body, headers=boss)
     url = f"/api/service-levels/{level.json()['id']}"
     assert (
@@ -472,9 +474,9 @@ async def test_a_job_pins_what_was_in_force_when_its_clocks_started(
     assert new.service_level_version_id == old.service_level_version_id
     saturday = datetime(2026, 3, 28, 11, 0, tzinfo=UTC)  # the night after, the clocks go forward
     due = {clock.kind: clock.due_at for clock in start_clocks(new, "Europe/Paris", 2, saturday)}
-    assert due["restoration"] == saturday + timedelta(hours=8)
+    assert due[ClockKind.RESTORATION] == saturday + timedelta(hours=8)
     due = {clock.kind: clock.due_at for clock in start_clocks(old, "Europe/Paris", 2, saturday)}
-    assert due["restoration"] == datetime(2026, 3, 30, 15, 0, tzinfo=UTC)
+    assert due[ClockKind.RESTORATION] == datetime(2026, 3, 30, 15, 0, tzinfo=UTC)
     assert start_clocks(old, "Europe/Paris", 9, saturday) == ()
 
 
