@@ -22,6 +22,7 @@ from fsm.contracts import routes as contracts
 from fsm.customers import routes as customers
 from fsm.database import Database
 from fsm.evidence.blobs import blob_store
+from fsm.evidence.receipts import ReceiptKey
 from fsm.parts import routes as parts
 from fsm.settings import Settings
 from fsm.technicians import routes as technicians
@@ -32,8 +33,10 @@ from fsm.work_orders import request_routes as service_requests
 from fsm.work_orders import routes as work_orders
 from fsm.work_orders import visit_routes as visits
 from fsm.worker import REACTIONS
-from mobile_api import feed
+from mobile_api import blob_routes, feed, upload_routes
 from mobile_api import routes as mobile_api
+from mobile_api.uploads import Storage
+from mobile_api.writers import Writers
 from reports import routes as reports
 
 VERSION = "0.1.0"
@@ -55,6 +58,8 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *checklists.ROUTES,
     *reports.ROUTES,
     *mobile_api.ROUTES,
+    *upload_routes.ROUTES,
+    *blob_routes.ROUTES,
 )
 """Every door of the product."""
 
@@ -136,6 +141,13 @@ def create_app(
                 "report_limit": tenants.AddressLimit(20),
                 "scan_limit": tenants.AddressLimit(120),
                 "blobs": blobs,
+                "uploads": Storage(
+                    database,
+                    blobs,
+                    ReceiptKey.from_seed(settings.receipt_key_seed),
+                    settings.max_photo_bytes,
+                ),
+                "upload_writers": Writers(),
             }
         ),
         openapi_config=OpenAPIConfig(
