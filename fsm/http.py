@@ -201,8 +201,16 @@ Code = Annotated[
 """A number or code that people use to name a thing."""
 Instant = pydantic.AwareDatetime
 """An instant with its zone; a naive time is refused."""
-Day = Annotated[date, pydantic.Field(ge=date(1970, 1, 1), le=date(2199, 12, 31))]
-"""A calendar day."""
+
+
+def _of_our_times(day: date) -> date:
+    if not 1970 <= day.year <= 2199:
+        raise ValueError("must be a day between 1970 and 2199")
+    return day
+
+
+Day = Annotated[date, pydantic.AfterValidator(_of_our_times)]
+"""A calendar day; a slip such as the year 0206 is refused."""
 Short = Annotated[str, pydantic.Field(max_length=300), pydantic.AfterValidator(_no_nul)]
 """One line that may be empty: a city, a role."""
 Email = Annotated[
