@@ -23,6 +23,7 @@ from fsm.customers import routes as customers
 from fsm.database import Database
 from fsm.evidence.blobs import blob_store
 from fsm.evidence.receipts import ReceiptKey
+from fsm.imports import routes as imports
 from fsm.parts import routes as parts
 from fsm.settings import Settings
 from fsm.technicians import routes as technicians
@@ -60,6 +61,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *mobile_api.ROUTES,
     *upload_routes.ROUTES,
     *blob_routes.ROUTES,
+    *imports.ROUTES,
 )
 """Every door of the product."""
 

@@ -5,12 +5,14 @@ chain later, in `seal`, under the lock of `chain_head`: numbers given earlier wo
 no writer waits for another. KPI watermarks and proofs use the sealed number.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import rfc8785
 from sqlalchemy import BigInteger, LargeBinary, delete, insert
 from sqlmodel import Field, SQLModel, col, select
@@ -130,6 +132,53 @@ async def record(
             session, kind, actor.tenant_id, event_id=str(event_id), entity_id=str(entity_id), **data
         )
     return event_id
+
+
+async def record_many(
+    session: Session,
+    actor: Actor,
+    kind: str,
+    entity: str,
+    happened: Sequence[tuple[UUID, datetime, dict[str, Any]]],
+    *,
+    now: datetime,
+) -> None:
+    """Write one event of a kind for each (entity id, when it occurred, data), as imports of history do.
+
+    What happened long ago sets nothing off: no job is enqueued. Some thousands at a time are fine.
+    """
+    ids = [uuid7() for _ in happened]
+    await run(
+        session,
+        """
+        insert into event (tenant_id, id, kind, entity, entity_id, actor_kind, actor_name, user_id,
+          device_id, occurred_at, occurred_lo_at, occurred_hi_at, received_at, data)
+        select :tenant, one.id, :kind, :entity, one.entity_id, :actor_kind, :actor_name,
+          cast(:user_id as uuid), cast(:device_id as uuid), one.at, one.at, one.at,
+          cast(:now as timestamptz), cast(one.data as jsonb)
+        from unnest(cast(:ids as uuid[]), cast(:entities as uuid[]), cast(:times as timestamptz[]),
+                    cast(:data as text[])) as one(id, entity_id, at, data)
+        """,
+        tenant=actor.tenant_id,
+        kind=kind,
+        entity=entity,
+        actor_kind=str(actor.kind),
+        actor_name=actor.name,
+        user_id=actor.user_id,
+        device_id=actor.device_id,
+        now=now,
+        ids=ids,
+        entities=[entity_id for entity_id, _, _ in happened],
+        times=[at for _, at, _ in happened],
+        data=[msgspec.json.encode(data).decode() for _, _, data in happened],
+    )
+    await run(
+        session,
+        "insert into event_unsealed (tenant_id, event_id)"
+        " select :tenant, one.id from unnest(cast(:ids as uuid[])) as one(id)",
+        tenant=actor.tenant_id,
+        ids=ids,
+    )
 
 
 def canonical(event: Event | Any) -> bytes:

@@ -4,6 +4,7 @@ Nothing else in the product writes those two words (a test reads the syntax tree
 refuses them without a closure: a verdict with nothing unmet on the job's present facts.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -13,13 +14,16 @@ from uuid_utils.compat import uuid7
 
 from fsm import events
 from fsm.actors import Actor
-from fsm.database import Session, touch
+from fsm.checklists import templates
+from fsm.checklists.queries import import_template
+from fsm.database import Session, run, touch
 from fsm.problems import Problem
-from fsm.work_orders import clocks, records
+from fsm.work_orders import clocks, closing, records
 from fsm.work_orders.closing import Verdict
+from fsm.work_orders.closing_facts import Facts
 from fsm.work_orders.closing_sentences import incomplete
 from fsm.work_orders.facts import judge, load_template
-from fsm.work_orders.lifecycle import Action, Status, next_status
+from fsm.work_orders.lifecycle import Action, Status, WrongStatus, next_status
 from fsm.work_orders.tables import WorkOrder
 
 
@@ -139,6 +143,94 @@ async def close(
     )
     touch(session, work_order)
     return verdict
+
+
+async def close_imported(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    closed_at: Mapping[UUID, datetime],
+    *,
+    by: UUID,
+) -> int:
+    """Complete and close finished jobs of the past as the named user; return how many, which is all of them.
+
+    `closed_at` gives the instant of each. They hold the import checklist, which requires nothing, and no
+    facts, so one verdict is every job's; they stay marked as unproved. A job that has done no work, holds
+    another checklist, has facts or is not marked is refused with all the others.
+    """
+    version = await import_template(session, actor)
+    judged = closing.verdict(templates.load(version.body), Facts(facts_rev=0))
+    assert judged.met, "the import checklist requires nothing"
+    ids = list(closed_at)
+    fit = await run(
+        session,
+        """
+        select count(*) from work_order where tenant_id = :tenant and id = any(cast(:ids as uuid[]))
+          and status = :work_done and is_unproved and facts_rev = 0 and checklist_version_id = :version
+        """,
+        tenant=actor.tenant_id,
+        ids=ids,
+        work_done=str(Status.WORK_DONE),
+        version=version.id,
+    )
+    if fit.scalar_one() != len(ids):
+        raise WrongStatus("Only finished jobs under the import checklist are closed as imported.")
+    closures = {work_order_id: uuid7() for work_order_id in ids}
+    await session.exec(
+        insert(records.WorkOrderClosure),
+        params=[
+            {
+                "tenant_id": actor.tenant_id,
+                "id": closure_id,
+                "work_order_id": work_order_id,
+                "facts_rev": judged.facts_rev,
+                "rules_sha256": judged.rules_sha256,
+                "verdict": judged.to_json(),
+                "unmet": [],
+                "judged_at": now,
+            }
+            for work_order_id, closure_id in closures.items()
+        ],
+    )
+    completed = next_status(Status.WORK_DONE, Action.COMPLETE)
+    await run(
+        session,
+        """
+        update work_order w set status = :closed, closure_id = one.closure_id,
+          completed_at = coalesce(w.work_done_at, one.at), closed_at = one.at, closed_by = :by
+        from unnest(cast(:ids as uuid[]), cast(:closures as uuid[]), cast(:times as timestamptz[]))
+          as one(id, closure_id, at)
+        where w.tenant_id = :tenant and w.id = one.id
+        """,
+        tenant=actor.tenant_id,
+        closed=str(next_status(completed, Action.CLOSE)),
+        by=by,
+        ids=ids,
+        closures=[closures[work_order_id] for work_order_id in ids],
+        times=[closed_at[work_order_id] for work_order_id in ids],
+    )
+    await events.record_many(
+        session,
+        actor,
+        "work_order.closed",
+        "work_order",
+        [
+            (
+                work_order_id,
+                at,
+                {
+                    "closed_by": str(by),
+                    "closure_id": str(closures[work_order_id]),
+                    "facts_rev": judged.facts_rev,
+                    "is_unproved": True,
+                },
+            )
+            for work_order_id, at in closed_at.items()
+        ],
+        now=now,
+    )
+    return len(ids)
 
 
 async def reopen(

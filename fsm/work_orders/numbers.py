@@ -6,7 +6,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from fsm.actors import Actor
-from fsm.database import Session
+from fsm.database import Session, run
 from fsm.work_orders.tables import Counter
 
 
@@ -30,3 +30,21 @@ async def next_number(session: Session, actor: Actor, series: Series, count: int
     )
     last = int((await session.exec(statement)).scalar_one())
     return [f"{_PREFIX[series]}-{number}" for number in range(last - count + 1, last + 1)]
+
+
+async def bump_numbers(session: Session, actor: Actor, series: Series) -> None:
+    """Let the series go on above every number of its form that work orders brought along from elsewhere."""
+    await run(
+        session,
+        """
+        insert into counter (tenant_id, name, value)
+        select :tenant, :series, taken.most from (
+          select max(substring(number from length(:prefix) + 1)::bigint) as most from work_order
+          where tenant_id = :tenant and number ~ ('^' || :prefix || '[0-9]{1,15}$')
+        ) as taken where taken.most is not null
+        on conflict (tenant_id, name) do update set value = greatest(counter.value, excluded.value)
+        """,
+        tenant=actor.tenant_id,
+        series=str(series),
+        prefix=f"{_PREFIX[series]}-",
+    )
