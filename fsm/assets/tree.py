@@ -193,12 +193,12 @@ async def move(
                 f"'{ring[-1]}' is part of '{asset.number}', so '{asset.number}' cannot be part of it.",
                 ring=ring,
             )
-    old_site_id = asset.site_id
+    old_site_id, old_parent_id = asset.site_id, asset.parent_id
     changes: dict[str, UUID | None] = {"parent_id": parent_id}
     if site_id is not None and site_id != old_site_id:
         await _check_site(session, actor, customer_id, site_id)
         changes["site_id"] = site_id
-    before = {"parent_id": _text(asset.parent_id), "site_id": str(old_site_id)}
+    before = {"parent_id": _text(old_parent_id), "site_id": str(old_site_id)}
     if not revise(asset, rev, changes):
         return asset
     moved = [asset]
@@ -220,6 +220,8 @@ async def move(
         with_parts=[str(part.id) for part in moved[1:]],
     )
     touch(session, *moved)
+    if old_parent_id is not None:  # who saw it as part of the old whole has to hear of it too
+        touch(session, await session.get(Asset, (actor.tenant_id, old_parent_id)))
     return asset
 
 

@@ -101,6 +101,7 @@ async def add_template(
     await events.record(
         session, actor, "checklist.created", "checklist_template", row.id, now=now, code=code
     )
+    touch(session, row)
     return row
 
 
@@ -126,6 +127,7 @@ async def edit_template(
             now=now,
             fields=sorted(changes),
         )
+        touch(session, row)
     return row
 
 
@@ -277,7 +279,9 @@ async def _own_template(session: Session, actor: Actor, code: str) -> ChecklistV
         )
         .on_conflict_do_nothing(index_elements=["tenant_id", "template_id", "version"])
     )
-    return (await session.exec(found)).one()
+    version = (await session.exec(found)).one()
+    touch(session, version)
+    return version
 
 
 async def none_template(session: Session, actor: Actor) -> ChecklistVersion:
