@@ -12,6 +12,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from scheduler.problem import DayProblem, Plan, ProblemInvalid, problem_from_jso
 from scheduler.reasons import Reason, explain
 
 _SECONDS = 10.0
-_REASONS_SHARE = 0.05
+_LEAST_S = 0.2
 _GRACE_S = 15.0
 """Start, transport and the solver's own lateness, before the child is taken for hung."""
 _CLOCKLESS_S = 300.0
@@ -58,6 +59,8 @@ class _Options:
     seed: int
     engine: str
     parent: int
+    asked_at: float
+    """On the system's monotonic clock, which parent and child share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +83,13 @@ async def solve(
 ) -> Solved:
     """Return a plan with its reasons; the arguments are those of `engine.plan_day`.
 
+    The limit counts from this call: the child's start, the referee and the reasons are within it.
     The child is killed `grace_s` after its limit, and at once where the caller is cancelled. Raises
     `ProblemInvalid` where the problem contradicts itself, `SolverFailed` where there is no plan.
     """
     if published is not None:
         problem = problem.with_published(published)
-    options = _Options(seconds, iterations, seed, engine, os.getpid())
+    options = _Options(seconds, iterations, seed, engine, os.getpid(), time.monotonic())
     limit = _CLOCKLESS_S if iterations is not None else (seconds or _SECONDS)
     request = msgspec.json.encode(options) + b"\n" + to_json(problem)
     process = await asyncio.create_subprocess_exec(
@@ -150,7 +154,7 @@ def _answer(options: _Options, data: bytes) -> _Answer:
         problem = problem_from_json(data)
         plan = plan_day(
             problem,
-            seconds=options.seconds,
+            seconds=_left(options),
             iterations=options.iterations,
             seed=options.seed,
             engine=options.engine,
@@ -160,10 +164,16 @@ def _answer(options: _Options, data: bytes) -> _Answer:
     broken = violations(problem, plan)
     if broken:
         return _Answer(broken=tuple(broken))
-    limit = None
-    if options.iterations is None:
-        limit = max(0.5, _REASONS_SHARE * (options.seconds or _SECONDS))
-    return _Answer(solved=Solved(plan, tuple(explain(problem, plan, seconds=limit))))
+    reasons = explain(problem, plan, seconds=_left(options))
+    return _Answer(solved=Solved(plan, tuple(reasons)))
+
+
+def _left(options: _Options) -> float | None:
+    """Return what is left of the limit since it was asked for; None where there is no clock."""
+    if options.iterations is not None:
+        return None
+    limit = _SECONDS if options.seconds is None else options.seconds
+    return max(_LEAST_S, options.asked_at + limit - time.monotonic())
 
 
 def _die_with(parent: int) -> None:

@@ -410,7 +410,8 @@ class Plan:
     costs: Costs
     notes: tuple[str, ...] = ()
     """What the reader should know of the search, as codes: `not_searched:balance` (priced in
-    `costs`, unseen by the search), `search_found_nothing` (the plan is built by insertion alone)."""
+    `costs`, unseen by the search), `not_searched:pickups` (vans are not refilled on the way),
+    `search_found_nothing` and `too_large_to_search` (the plan is built by insertion alone)."""
 
 
 # --- As bytes ------------------------------------------------------------------------------------

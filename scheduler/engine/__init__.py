@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 
@@ -15,6 +16,8 @@ ENGINES = ("or-tools",)
 _SECONDS = 10.0
 _SEARCH_SHARE = 0.95
 """What is left is for the referee and the reasons."""
+_FIRST_SOLUTION_SHARE = 0.4
+"""A first solution that would take more of the time left is not begun: nothing stops it."""
 
 
 def plan_day(
@@ -32,6 +35,9 @@ def plan_day(
     a descent that ends after that many improving solutions or where none is left, without a clock,
     so that the same input gives the same plan. `published` is the plan in force: the search starts
     from it and changes are priced; the plan then answers `problem.with_published(published)`.
+
+    A plan is first built by insertion; the search's is taken where it is cheaper. A day too large for
+    the first solution of OR-Tools to come in time is planned by insertion alone, and says so.
 
     A visit that fits no shift, or carries a condition this engine cannot keep, never empties the
     plan: it is left out before the search and named with its cause. Raises `ProblemInvalid` where
@@ -52,21 +58,35 @@ def plan_day(
     problem.validate()
     day = IndexedDay(problem)
     candidates, impossible = _sorted_out(day)
-    before = _in_force(day, candidates)
+    built = _in_force(day, candidates)
+    _fill(built, candidates, deadline)
 
     from scheduler.engine import routing  # brings OR-Tools, which takes a while to import
 
-    orders = routing.search(
-        day, candidates, before=before, deadline=deadline, iterations=iterations, seed=seed
-    )
     notes = unsearched(day)
-    if orders is None:
-        notes = (*notes, "search_found_nothing")
-        draft = before
+    draft = built
+    left = math.inf if deadline is None else deadline - time.monotonic()
+    if routing.first_solution_s(day, candidates) > left * _FIRST_SOLUTION_SHARE:
+        notes = (*notes, "too_large_to_search")
     else:
-        draft = _kept(day, orders)
-    _fill(draft, candidates, deadline)
+        orders = routing.search(
+            day, candidates, start=built, deadline=deadline, iterations=iterations, seed=seed
+        )
+        if orders is None:
+            notes = (*notes, "search_found_nothing")
+        else:
+            found = _kept(day, orders)
+            _fill(found, candidates, deadline)
+            draft = min(found, built, key=_price)
     return assemble(draft, impossible=impossible, engine=engine, seed=seed, notes=notes)
+
+
+def _price(draft: Draft) -> tuple[int, int]:
+    """Return what to choose a plan by: first that decisions are kept, then its cost."""
+    day, planned = draft.day, draft.planned()
+    out = [number for number in range(len(day.visits)) if number not in planned]
+    cost = sum(draft.cost_of(number) for number in range(len(day.shifts)))
+    return sum(day.is_kept(number) for number in out), cost + sum(day.drop[n] for n in out)
 
 
 def _sorted_out(day: IndexedDay) -> tuple[list[int], list[int]]:

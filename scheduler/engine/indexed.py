@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, cast
 
@@ -94,6 +95,7 @@ class IndexedDay:
         # Plain indexing of a numpy array from Python costs five times as much.
         self.drive_s = memoryview(cast("Buffer", problem.travel_s))
         self.drive_m = memoryview(cast("Buffer", problem.travel_m))
+        self.names = {each.id: each.name for each in problem.technicians if each.name}
         self.terms = [Terms.of(shift) for shift in problem.shifts]
         self.decisions = Decisions.of(problem)
         self.place = [visit.place for visit in problem.visits]
@@ -169,6 +171,8 @@ class IndexedDay:
     def _permit(self) -> None:
         """Fill `able` (bool) and `fixed` (int64), both of shape (shifts, visits).
 
+        `fixed` also says what a visit would cost where it is not allowed.
+
         Shifts that answer alike are asked once: a company has few profiles of people, many shifts.
         """
         shape = (len(self.shifts), len(self.visits))
@@ -176,15 +180,47 @@ class IndexedDay:
         self.fixed = np.zeros(shape, dtype=np.int64)
         self._work: list[list[int]] = []
         paces: dict[int, list[int]] = {}
+        asked: dict[tuple[object, ...], int] = {}
+        personal = [
+            number for number, visit in enumerate(self.visits) if self._names_somebody(visit)
+        ]
         for number, shift in enumerate(self.shifts):
             if shift.efficiency_percent not in paces:
                 paces[shift.efficiency_percent] = [work_s(shift, each) for each in self.visits]
             self._work.append(paces[shift.efficiency_percent])
-            for other, visit in enumerate(self.visits):
+            like = asked.setdefault(self._profile(shift), number)
+            if like == number:
+                wanted: Iterable[int] = range(len(self.visits))
+            else:
+                self.able[number] = self.able[like]
+                self.fixed[number] = self.fixed[like]
+                wanted = personal
+            for other in wanted:
+                visit = self.visits[other]
                 self.able[number, other] = not any(failures(self.decisions, shift, visit))
-                if self.able[number, other]:
-                    terms = prices(self.problem, self.decisions, shift, visit)
-                    self.fixed[number, other] = sum(getattr(terms, each) for each in _FIXED_TERMS)
+                terms = prices(self.problem, self.decisions, shift, visit)
+                self.fixed[number, other] = sum(getattr(terms, each) for each in _FIXED_TERMS)
+
+    def _names_somebody(self, visit: Visit) -> bool:
+        """Whether the answer for this visit depends on who is asked, not only on what they are."""
+        decisions = self.decisions
+        return (
+            bool(visit.required or visit.forbidden or visit.preferred)
+            or visit.id in decisions.pins
+            or visit.id in decisions.prefix_shift
+            or visit.id in decisions.published
+        )
+
+    def _profile(self, shift: Shift) -> tuple[object, ...]:
+        """Return all of a shift that visits naming nobody look at."""
+        return (
+            shift.skills,
+            shift.territory,
+            shift.stays_in_territory,
+            shift.efficiency_percent,
+            shift.rate_permille,
+            tuple(sorted(self.decisions.stock[shift.technician].items())),
+        )
 
 
 _FIXED_TERMS = [

@@ -54,15 +54,15 @@ def search(
     day: IndexedDay,
     candidates: Sequence[int],
     *,
-    before: Draft,
+    start: Draft,
     deadline: float | None,
     iterations: int | None,
     seed: int,
 ) -> list[list[int]] | None:
     """Return an order of visits for each shift, None where the limit passes before the first solution.
 
-    `candidates` fit some shift. `before` is where the search starts, unless it is empty. `deadline` is
-    on `time.monotonic`'s clock; `iterations` limits solutions instead.
+    `candidates` fit some shift. `start` is where the search begins where a published plan has to be
+    mended. `deadline` is on `time.monotonic`'s clock; `iterations` limits solutions instead.
     """
     shifts = [
         number
@@ -72,7 +72,17 @@ def search(
     if not candidates or not shifts:
         return [[] for _ in day.shifts]
     model = _Model(day, list(candidates), shifts)
-    return model.solve(before, deadline, iterations, seed)
+    return model.solve(start, deadline, iterations, seed)
+
+
+def first_solution_s(day: IndexedDay, candidates: Sequence[int]) -> float:
+    """Return about how long the first solution takes, which no limit interrupts.
+
+    Parallel insertion looks at every pair of visits on every shift. Measured on one core: 400 visits on
+    50 shifts 0.3 s, with a break each up to 2 s; 2,000 on 200 more than 30 s.
+    """
+    pauses = any(extra.place is None for terms in day.terms for extra in terms.extras)
+    return len(candidates) ** 2 * len(day.shifts) / 25e6 * (6 if pauses else 1)
 
 
 def _can_be_used(day: IndexedDay, shift_no: int) -> bool:
@@ -316,7 +326,7 @@ class _Model:
                 self.solver.Add(elsewhere + after >= 1)
 
     def solve(
-        self, before: Draft, deadline: float | None, iterations: int | None, seed: int
+        self, built: Draft, deadline: float | None, iterations: int | None, seed: int
     ) -> list[list[int]] | None:
         from ortools.constraint_solver import pywrapcp, routing_enums_pb2
 
@@ -345,11 +355,15 @@ class _Model:
             parameters.time_limit.FromMilliseconds(_milliseconds_to(deadline))
             # The solver looks at its clock between neighbourhoods; a solution is another occasion.
             self.routing.AddAtSolutionCallback(self._stop_after(deadline))
-        start = self._assignment(before)
-        if start is None:
-            found = self.routing.SolveWithParameters(parameters)
-        else:
+        start = self._assignment(built)
+        found = None
+        if start is not None:
             found = self.routing.SolveFromAssignmentWithParameters(start, parameters)
+        if found is None and (deadline is None or time.monotonic() < deadline):
+            # Also where the model refuses the start, which it may: its breaks keep stricter places.
+            if deadline is not None:
+                parameters.time_limit.FromMilliseconds(_milliseconds_to(deadline))
+            found = self.routing.SolveWithParameters(parameters)
         return None if found is None else self._orders(found)
 
     def _stop_after(self, deadline: float) -> Callable[[], None]:
@@ -359,15 +373,15 @@ class _Model:
 
         return stop
 
-    def _assignment(self, before: Draft) -> Any:
-        """Return a plan in force as the model's own, None where there is none or it does not fit."""
+    def _assignment(self, built: Draft) -> Any:
+        """Return a mended plan in force as the model's own, None where none is or it does not fit."""
         if not self.day.problem.published:
             return None
         node_of = {visit: node for node, visit in enumerate(self.nodes.visits)}
         stop_of = {each: len(self.nodes.visits) + i for i, each in enumerate(self.nodes.absences)}
         routes: list[list[int]] = []
         for vehicle, shift in enumerate(self.nodes.shifts):
-            timed = before.timed[shift]
+            timed = built.timed[shift]
             nodes = [stop_of[each] for each in self.nodes.absences if each[0] == vehicle]
             if timed is not None:
                 nodes = []

@@ -272,9 +272,8 @@ def test_a_published_plan_is_left_alone_unless_changing_it_pays() -> None:
 
 
 def test_a_promise_is_broken_only_where_the_run_may_and_is_priced() -> None:
-    far = a_visit(
-        "far", 4, promise=Promise(8 * HOUR, 8 * HOUR + 600), windows=((8 * HOUR, 12 * HOUR),)
-    )
+    promise = Promise(8 * HOUR, 8 * HOUR + 600)
+    far = a_visit("far", 4, promise=promise, windows=((8 * HOUR, 12 * HOUR),), priority=1)
     strict = a_day((far,))
     assert [each.cause for each in plan_day(strict, iterations=5).unplanned] == [Cause.IMPOSSIBLE]
     relaxed = replace(strict, may_break_promises=True)
@@ -327,3 +326,17 @@ def test_a_published_instance_is_planned_without_a_broken_rule() -> None:
     assert violations(day, plan) == []
     everything_left_out = sum(day.drop_cost(visit) for visit in day.visits)
     assert plan.costs.total < everything_left_out / 3
+
+
+def test_a_day_too_large_for_its_limit_is_planned_by_insertion_and_says_so() -> None:
+    rng = np.random.default_rng(1)
+    travel = rng.integers(60, 1_800, (400, 400))
+    np.fill_diagonal(travel, 0)
+    team = tuple(
+        a_shift(f"t{number}", start_place=number, end_place=number) for number in range(40)
+    )
+    jobs = tuple(a_visit(f"v{number}", number) for number in range(400))
+    day = replace(a_day(jobs, team), travel_s=travel, travel_m=travel)
+    plan = plan_day(day, seconds=0.5)
+    assert "too_large_to_search" in plan.notes
+    assert violations(day, plan) == []

@@ -166,5 +166,12 @@ def test_a_linked_visit_says_that_the_planner_cannot_yet() -> None:
 def test_looking_for_ways_in_ends_with_the_time_given() -> None:
     day = a_day((a_visit("a", 1, skills=(("electric", 1),)),))
     (reason,) = explain(day, plan_day(day, iterations=1), seconds=0)
-    assert reason.relaxation is None
-    assert reason.blocking == ((Rule.SKILL,),)
+    assert reason.is_brief
+    assert rules(reason) == {Rule.SKILL}
+    assert sentence(reason, "en").endswith("a skill is missing (1 of 1 shifts).")
+
+
+def test_one_visit_can_be_asked_about_alone() -> None:
+    day = a_day(tuple(a_visit(name, 1, skills=(("electric", 1),)) for name in "abc"))
+    (reason,) = explain(day, plan_day(day, iterations=1), visits={"b"})
+    assert (reason.visit, reason.is_brief) == ("b", False)
