@@ -197,14 +197,19 @@ async def settle(
 
 async def find_gaps(session: Session, actor: Actor, last_seq: int) -> list[int]:
     """Return the device's numbers that never arrived, and remember up to where none is missing."""
+    highest = await run(
+        session,
+        "select coalesce(max(device_seq), 0) from intent where tenant_id = :t and device_id = :d",
+        t=actor.tenant_id,
+        d=actor.device_id,
+    )
+    top = min(int(highest.scalar_one()), last_seq + _LOOK_AHEAD)
+    if top <= last_seq:
+        return []
     result = await run(
         session,
         """
-        with top as (
-          select least(max(device_seq), :last + :ahead) as seq from intent
-          where tenant_id = :t and device_id = :d
-        )
-        select s from top, generate_series(cast(:last as bigint) + 1, top.seq) s
+        select s from generate_series(cast(:first as bigint), cast(:top as bigint)) s
         where not exists (
           select 1 from intent i
           where i.tenant_id = :t and i.device_id = :d and i.device_seq = s)
@@ -212,23 +217,20 @@ async def find_gaps(session: Session, actor: Actor, last_seq: int) -> list[int]:
         """,
         t=actor.tenant_id,
         d=actor.device_id,
-        last=last_seq,
-        ahead=_LOOK_AHEAD,
+        first=last_seq + 1,
+        top=top,
         most=MOST_WANTED,
     )
     missing = [int(seq) for seq in result.scalars()]
-    await run(
-        session,
-        "update sync_device set last_seq = coalesce(cast(:first as bigint) - 1, greatest(last_seq,"
-        " (select least(max(device_seq), :last + :ahead) from intent"
-        " where tenant_id = :t and device_id = :d)))"
-        " where tenant_id = :t and device_id = :d",
-        first=missing[0] if missing else None,
-        last=last_seq,
-        ahead=_LOOK_AHEAD,
-        t=actor.tenant_id,
-        d=actor.device_id,
-    )
+    whole = missing[0] - 1 if missing else top
+    if whole > last_seq:
+        await run(
+            session,
+            "update sync_device set last_seq = :whole where tenant_id = :t and device_id = :d",
+            whole=whole,
+            t=actor.tenant_id,
+            d=actor.device_id,
+        )
     return missing
 
 

@@ -10,7 +10,8 @@ from litestar import Controller, Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
+from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK
 
 from fsm import http
@@ -23,7 +24,7 @@ from fsm.settings import Settings
 from fsm.tenants import queries as tenants
 from fsm.tenants import tokens
 from fsm.tenants.tables import Device
-from mobile_api import intent_store, intents, pull, repair, sequencer
+from mobile_api import intent_store, intents, pull, repair, sequencer, stream
 from mobile_api.durability import Durability
 from mobile_api.encodings import (
     TAKEN,
@@ -268,6 +269,12 @@ EmptyAt = Annotated[
 ]
 
 
+LastEventId = Annotated[
+    str | None,
+    HeaderParameter(name="Last-Event-ID", max_length=20, description="The head known so far."),
+]
+
+
 # --- routes -----------------------------------------------------------------------------------------------
 
 
@@ -418,6 +425,46 @@ class SyncController(Controller):
             state.database, state.settings.sync_token_key, actor, now, data.have
         )
         return _json(request, content)
+
+    @get(
+        "/stream",
+        opt=needs(Permission.SYNC),
+        media_type="text/event-stream",
+        responses={
+            200: ResponseSpec(
+                data_container=str,
+                description="Server-sent events `hello`, `poke`, `resync`, `bye`; no row data.",
+                media_type="text/event-stream",
+                generate_examples=False,
+            ),
+            **http.refusals(DeviceOnly, DeviceRevoked, NotATechnician),
+        },
+        summary="Be told when there is something to pull",
+    )
+    async def listen(
+        self,
+        request: Request[Any, Any, Any],
+        actor: CurrentActor,
+        last_event_id: LastEventId = None,
+    ) -> Stream:
+        _must_be_device(actor)
+        database: Database = request.app.state.database
+        async with database.transaction(actor.tenant_id) as session:
+            scopes = await pull.granted_scopes(session, actor)
+        return Stream(
+            stream.events(_pump(request), actor.tenant_id, scopes, last_event_id),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+
+def _pump(request: Request[Any, Any, Any]) -> stream.Pump:
+    """Return this application's pump."""
+    state = request.app.state
+    if "feed_pump" not in state:
+        state["feed_pump"] = stream.Pump(state.database, state.clock)
+    pump: stream.Pump = state["feed_pump"]
+    return pump
 
 
 def _check_key(key: str | None) -> None:

@@ -1,5 +1,6 @@
 """A phone as tests drive it: registers, pulls into a local copy, keeps an outbox, pushes over HTTP."""
 
+import json
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -87,7 +88,8 @@ class Phone:
 
     async def send(self, *intents: Any, **members: Any) -> httpx.Response:
         body = {"device_id": self.device_id, "intents": list(intents), **members}
-        return await self.client.post("/sync/v1/push", json=body, headers=self.headers)
+        content = json.dumps(body).encode()  # escapes what UTF-8 cannot hold, as browsers do
+        return await self.client.post("/sync/v1/push", content=content, headers=self.headers)
 
     async def push(self, *intents: Any, **members: Any) -> list[dict[str, Any]]:
         answer = await self.send(*intents, **members)
