@@ -39,6 +39,7 @@ from mobile_api import routes as mobile_api
 from mobile_api.uploads import Storage
 from mobile_api.writers import Writers
 from reports import routes as reports
+from scheduler import routes as scheduler
 
 VERSION = "0.1.0"
 
@@ -57,6 +58,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *visits.ROUTES,
     *contracts.ROUTES,
     *checklists.ROUTES,
+    *scheduler.ROUTES,
     *reports.ROUTES,
     *mobile_api.ROUTES,
     *upload_routes.ROUTES,

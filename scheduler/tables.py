@@ -4,7 +4,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, LargeBinary
 from sqlmodel import Field
 
 from fsm.database import Row, check, document, instant, lookup, one_of
@@ -20,9 +20,9 @@ class PlanStatus(StrEnum):
 
 
 class PlanRun(Row, table=True):
-    """One solve: stored inputs (canonical JSON and its digest), versions, seed, log, result with reasons.
+    """One solve: inputs (canonical JSON, zstd) and their digest, versions, seed, log, result with reasons.
 
-    Replaying the inputs with the log gives the same bytes.
+    `result` is the plan and its reasons in the domain's terms; replaying the inputs gives the plan.
     """
 
     __tablename__ = "plan_run"
@@ -38,7 +38,7 @@ class PlanRun(Row, table=True):
     seconds: float = 5.0
     seed: int = Field(default=0, sa_type=BigInteger)
     options: dict[str, Any] = document(default_factory=dict)
-    inputs: dict[str, Any] | None = document(nullable=True, default=None)
+    inputs: bytes | None = Field(default=None, sa_type=LargeBinary)
     inputs_sha256: str | None = Field(default=None, max_length=64)
     versions: dict[str, str] = document(default_factory=dict)
     result: dict[str, Any] | None = document(nullable=True, default=None)

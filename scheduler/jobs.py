@@ -1,0 +1,100 @@
+"""Solving a run in the background: rows to a problem, the engine in a child process, the plan stored.
+
+Each step is a transaction of its own, so that nothing is locked while the engine searches.
+"""
+
+from datetime import datetime
+from importlib.metadata import version
+from uuid import UUID
+
+import zstandard
+from sqlmodel import col, select
+
+from fsm import events
+from fsm.actors import Actor, system_actor
+from fsm.database import Database
+from fsm.jobs import Job
+from scheduler import child
+from scheduler.day import Day, build_day, outcome
+from scheduler.problem import ProblemInvalid, digest, to_json
+from scheduler.queries import lock_run
+from scheduler.tables import PlanRun, PlanStatus
+
+STUCK_AFTER_S = 600
+"""A run that has been solving for longer lost its worker; the next attempt takes it over."""
+
+
+async def solve_plan(database: Database, job: Job, now: datetime) -> None:
+    """Solve a requested run; running it twice solves it once."""
+    actor = system_actor(job.tenant_id, "planner")
+    run_id = UUID(job.data["run_id"])
+    async with database.transaction(job.tenant_id) as session:
+        run = await lock_run(session, actor, run_id)
+        lost = (
+            run.status == PlanStatus.SOLVING
+            and run.started_at is not None
+            and (now - run.started_at).total_seconds() > STUCK_AFTER_S
+        )
+        if run.status != PlanStatus.QUEUED and not lost:
+            return
+        run.status = PlanStatus.SOLVING
+        run.started_at = now
+    async with database.transaction(job.tenant_id) as session:
+        day = await build_day(session, actor, starts_on=run.starts_on, ends_on=run.ends_on, now=now)
+    try:
+        solved = await child.solve(
+            day.problem, seconds=run.seconds, seed=run.seed, engine=run.engine
+        )
+    except (ProblemInvalid, child.SolverFailed) as error:
+        await _store(database, actor, run_id, now, day, None, error.sentence)
+        return
+    await _store(database, actor, run_id, now, day, solved, None)
+
+
+async def _store(
+    database: Database,
+    actor: Actor,
+    run_id: UUID,
+    now: datetime,
+    day: Day,
+    solved: child.Solved | None,
+    failure: str | None,
+) -> None:
+    async with database.transaction(actor.tenant_id) as session:
+        run = await lock_run(session, actor, run_id)
+        run.inputs = zstandard.compress(to_json(day.problem))
+        run.inputs_sha256 = digest(day.problem)
+        run.versions = {name: version(name) for name in ("ortools", "numpy")}
+        run.finished_at = now
+        run.failure = failure
+        if solved is None:
+            run.status = PlanStatus.FAILED
+        else:
+            run.status = PlanStatus.READY
+            run.result = outcome(day, solved)
+            run.log = {"plan": solved.plan.problem, "costs": solved.plan.costs.total}
+        await session.flush()
+        await events.record(
+            session,
+            actor,
+            "plan.solved" if solved else "plan.failed",
+            "plan_run",
+            run.id,
+            now=now,
+            inputs_sha256=run.inputs_sha256,
+            unplanned=len(run.result["unplanned"]) if run.result else None,
+        )
+
+
+async def list_unsolved(database: Database, tenant_id: UUID) -> list[UUID]:
+    """Return the runs that still wait for the worker, oldest first."""
+    async with database.transaction(tenant_id) as session:
+        statement = (
+            select(PlanRun.id)
+            .where(
+                PlanRun.tenant_id == tenant_id,
+                col(PlanRun.status).in_([PlanStatus.QUEUED, PlanStatus.SOLVING]),
+            )
+            .order_by(col(PlanRun.id))
+        )
+        return list(await session.exec(statement))
