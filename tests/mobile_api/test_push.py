@@ -175,7 +175,10 @@ async def test_poison_costs_itself_and_no_other(
     codes = [one["problem"]["code"] for one in outcomes[: len(poison)]]
     assert codes[:2] == ["malformed-intent", "unknown-intent"]
     assert set(codes[2:4]) == {"malformed-intent"}
-    assert outcomes[0]["problem"]["errors"] == [{"at": "/data/item", "detail": "Field required"}]
+    assert outcomes[0]["problem"]["errors"] == [
+        {"at": "/data/item", "detail": "Field required"},
+        {"at": "/data/value", "detail": "Field required"},
+    ]
     assert outcomes[10]["id"] == "seven"
     assert "internal-error" not in codes
     assert await count(database, company, Intent) == len(poison) + len(good)
