@@ -13,7 +13,7 @@ from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK, HTTP_206_PARTIAL_CONTENT, HTTP_304_NOT_MODIFIED
 
 from fsm import http
-from fsm.evidence.blobs import BlobStore, NoSuchBlob, StorageUnavailable, is_sha256
+from fsm.evidence.blobs import BlobStore, NoSuchBlob, StorageUnavailable
 from fsm.http import CurrentActor, DbSession, signed_in
 from fsm.problems import NotFound, Problem
 from mobile_api import blob_access
@@ -139,7 +139,7 @@ class BlobController(Controller):
         actor: CurrentActor,
         sha256: Digest,
     ) -> Response[Any]:
-        blob = await blob_access.find_readable(session, actor, read_digest(sha256))
+        blob = await blob_access.find_readable(session, actor, bytes.fromhex(sha256))
         store: BlobStore = request.app.state.blobs
         return await serve(request, store, actor.tenant_id, sha256, blob.mime)
 
@@ -158,7 +158,7 @@ class BlobController(Controller):
         actor: CurrentActor,
         sha256: Digest,
     ) -> Response[Any]:
-        blob = await blob_access.find_readable(session, actor, read_digest(sha256))
+        blob = await blob_access.find_readable(session, actor, bytes.fromhex(sha256))
         if blob.thumbnail_sha256 is None:
             raise NotFound(
                 "There is no small picture of this file, or not yet.",
@@ -167,13 +167,6 @@ class BlobController(Controller):
         store: BlobStore = request.app.state.blobs
         name = blob.thumbnail_sha256.hex()
         return await serve(request, store, actor.tenant_id, name, "image/jpeg")
-
-
-def read_digest(text: str) -> bytes:
-    """Return the hash in a path; anything else names no file."""
-    if not is_sha256(text):
-        raise NotFound("A file is named by 64 lower-case hexadecimal digits.")
-    return bytes.fromhex(text)
 
 
 ROUTES = [BlobController]
