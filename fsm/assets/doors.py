@@ -55,21 +55,29 @@ def code_key(code: str) -> Key:
     try:
         value = normalise_code(code)
     except BadPassportCode:
-        value = code
+        value = _storable(code)
     return Key(Scheme.PASSPORT, value, f"/p/{value}")
 
 
 def asset_key(giai: str) -> Key:
-    return Key(Scheme.GS1_ASSET, giai, f"/8004/{giai}")
+    """Return the key of `/8004/GIAI`."""
+    value = _storable(giai)
+    return Key(Scheme.GS1_ASSET, value, f"/8004/{value}")
 
 
 def product_key(gtin: str, serial: str) -> Key:
     """Return the key of `/01/GTIN/21/SERIAL`; a GTIN with a wrong check digit will not be found."""
+    gtin, serial = _storable(gtin), _storable(serial)
     try:
         value = product_value(gtin, serial)
     except UnprintableIdentifier:
         value = f"{gtin}/{serial}"
     return Key(Scheme.GS1_PRODUCT, value, f"/01/{gtin}/21/{serial}")
+
+
+def _storable(text: str) -> str:
+    """Return what a stranger wrote into an address as far as a row can hold it."""
+    return "".join(c for c in text if c.isprintable())[:200]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
+import msgspec
 from litestar import Controller, Response, get, post, route
 from litestar.di import NamedDependency, Provide
 from litestar.enums import HttpMethod
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
-from litestar.response import Stream
-from litestar.status_codes import HTTP_200_OK
+from litestar.status_codes import HTTP_303_SEE_OTHER, HTTP_307_TEMPORARY_REDIRECT
 from litestar.types import ControllerRouterHandler
 
 from fsm import http
@@ -29,6 +30,7 @@ from fsm.assets.visitor_limits import Limit, check_limits, visitor_of
 from fsm.database import Database
 from fsm.evidence import queries as evidence
 from fsm.evidence.blobs import BlobStore
+from fsm.evidence.streams import BlobStream
 from fsm.http import DbSession, Now
 from fsm.problems import Invalid, NotFound, RateLimited
 from fsm.settings import Settings
@@ -41,6 +43,7 @@ from fsm.web.public_pages import (
     language_of,
     megabytes,
     page,
+    page_answers,
     see_other,
     wants_json,
 )
@@ -70,6 +73,28 @@ COMPLAINT_LIMITS = (
 """How often strangers may say that a label is wrong."""
 
 TheKey = NamedDependency[Key]
+
+
+class TakenView(msgspec.Struct, frozen=True):
+    """What became of a form. `photo` is none, stored, or why it was not taken; reports have a link."""
+
+    kind: ThanksKind
+    status_url: str | None = None
+    photo: str = "none"
+
+
+PAGES = page_answers(_308="Another system answers for this code", _410="The code is retired")
+LINKSET = ResponseSpec(
+    data_container=dict[str, Any],
+    description="RFC 9264 linkset, or schema.org JSON-LD",
+    media_type=resolver.LINKSET_TYPE,
+    generate_examples=False,
+)
+TAKEN = ResponseSpec(
+    data_container=TakenView,
+    description="Taken; with Accept: application/json",
+    generate_examples=False,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +199,8 @@ class LabelController(Controller):
         "/",
         http_method=[HttpMethod.GET, HttpMethod.HEAD],
         opt=http.anyone(),
-        status_code=HTTP_200_OK,
+        status_code=HTTP_307_TEMPORARY_REDIRECT,
+        responses=PAGES | {200: LINKSET},
         summary="Resolve a label: redirect, linkset, JSON-LD",
     )
     async def resolve(
@@ -217,7 +243,13 @@ class LabelController(Controller):
         visitor = _visitor(request, look.door)
         await doors.record_scan_without_actor(session, look.door, visitor, now)
 
-    @get("/page", opt=http.anyone(), media_type="text/html", summary="The passport's public page")
+    @get(
+        "/page",
+        opt=http.anyone(),
+        media_type="text/html",
+        responses=PAGES,
+        summary="The passport's public page",
+    )
     async def show(
         self, request: AnyRequest, session: DbSession, now: Now, key: TheKey
     ) -> Response[bytes]:
@@ -288,9 +320,10 @@ class LabelController(Controller):
         "/photo",
         opt=http.anyone(),
         media_type="image/jpeg",
+        responses=PAGES,
         summary="The picture of the machine's model",
     )
-    async def photo(self, request: AnyRequest, session: DbSession, key: TheKey) -> Stream:
+    async def photo(self, request: AnyRequest, session: DbSession, key: TheKey) -> BlobStream:
         door = (await _look(request, session, key)).door
         if door is None or door.machine is None or door.machine.photo_sha256 is None:
             raise NotFound("There is no picture.")
@@ -299,21 +332,19 @@ class LabelController(Controller):
         small = blob.thumbnail_sha256
         store: BlobStore = request.app.state.blobs
         pieces = await store.open(door.tenant_id, (small or blob.sha256).hex())
-        return Stream(
+        return BlobStream(
             pieces,
-            media_type="image/jpeg" if small else blob.mime,
-            headers={
-                "Cache-Control": "public, max-age=3600",
-                "Content-Security-Policy": "default-src 'none'; sandbox",
-            },
+            mime="image/jpeg" if small else blob.mime,
+            headers={"Cache-Control": "public, max-age=3600"},
         )
 
     @post(
         "/report",
         opt=http.anyone(),
-        status_code=HTTP_200_OK,
+        status_code=HTTP_303_SEE_OTHER,
         media_type="text/html",
         request_max_body_size=None,
+        responses=PAGES | {201: TAKEN},
         summary="Report a problem: a form with text, impact, and optionally photo and contact",
         description=(
             "multipart/form-data or application/x-www-form-urlencoded with the fields `text`, `impact` "
@@ -367,12 +398,8 @@ class LabelController(Controller):
         stored = "stored" if taken.is_photo_stored else "none"
         photo = str(taken.photo_problem) if taken.photo_problem else stored
         if wants_json(request):
-            body = {
-                "kind": kind,
-                "status_url": f"{settings.public_url}/s/{taken.status_token}",
-                "photo": photo,
-            }
-            return json_answer(body, 201)
+            status_url = f"{settings.public_url}/s/{taken.status_token}"
+            return json_answer(TakenView(kind, status_url, photo), 201)
         language = language_of(request)
         return see_other(f"/s/{taken.status_token}/thanks/{kind}/{photo}?lang={language}")
 
@@ -380,6 +407,7 @@ class LabelController(Controller):
         "/wrong-label",
         opt=http.anyone(),
         media_type="text/html",
+        responses=PAGES,
         summary="The form for a wrong label",
     )
     async def wrong_label(
@@ -420,9 +448,10 @@ class LabelController(Controller):
     @post(
         "/wrong-label",
         opt=http.anyone(),
-        status_code=HTTP_200_OK,
+        status_code=HTTP_303_SEE_OTHER,
         media_type="text/html",
         request_max_body_size=None,
+        responses=PAGES | {201: TAKEN},
         summary="Say that a label is wrong, also an unknown or retired one",
         description=(
             "A form with the fields `reason` (other_machine, unreadable, other), `text`, `contact_phone`."
@@ -478,6 +507,7 @@ class LabelController(Controller):
         "/thanks",
         opt=http.anyone(),
         media_type="text/html",
+        responses=PAGES,
         summary="After a wrong label was named",
     )
     async def thanks(self, request: AnyRequest, session: DbSession, key: TheKey) -> Response[bytes]:
@@ -495,7 +525,7 @@ class LabelController(Controller):
 def _thanked(request: AnyRequest, look: _Look) -> Response[Any]:
     """Thank for a complaint; a robot that filled in the trap is thanked the same way."""
     if wants_json(request):
-        return json_answer({"kind": ThanksKind.WRONG_LABEL}, 201)
+        return json_answer(TakenView(ThanksKind.WRONG_LABEL), 201)
     return see_other(f"{look.path}/thanks?lang={language_of(request)}")
 
 

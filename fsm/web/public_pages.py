@@ -3,7 +3,8 @@
 from typing import Any
 
 import msgspec
-from litestar import Request, Response
+from litestar import MediaType, Request, Response
+from litestar.openapi.datastructures import ResponseSpec
 
 from fsm import http
 from fsm.negotiation import best_media_type
@@ -29,6 +30,32 @@ _ERRORS = {
     503: ErrorKind.BUSY,
     507: ErrorKind.BUSY,
 }
+
+
+def page_answers(*kinds: type[Problem], **others: str) -> dict[int, ResponseSpec]:
+    """Return OpenAPI declarations for a public address: its refusals are pages unless JSON is asked for.
+
+    `kinds` are refusals beyond those of every route; `others` are further answers, `_308="moved on"`.
+    """
+    declared = {**http.ALWAYS, **http.refusals(*kinds)}
+    refused = {
+        status: ResponseSpec(
+            data_container=str,
+            description=f"A page, or a problem with Accept: application/json: {spec.description}",
+            media_type=MediaType.HTML,
+            generate_examples=False,
+        )
+        for status, spec in declared.items()
+    }
+    return refused | {
+        int(name[1:]): ResponseSpec(
+            data_container=str,
+            description=said,
+            media_type=MediaType.HTML,
+            generate_examples=False,
+        )
+        for name, said in others.items()
+    }
 
 
 def wants_json(request: AnyRequest) -> bool:

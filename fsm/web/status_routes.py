@@ -21,6 +21,7 @@ from fsm.web.public_pages import (
     language_of,
     megabytes,
     page,
+    page_answers,
     wants_json,
 )
 from fsm.web.views import (
@@ -110,7 +111,7 @@ class StatusController(Controller):
         "/{token:str}",
         opt=http.anyone(),
         media_type="text/html",
-        responses=http.refusals(LinkExpired),
+        responses=page_answers(LinkExpired),
         summary="How far a report has come: a page, or JSON",
     )
     async def show(self, request: AnyRequest, now: Now, token: FromPath[str]) -> Response[Any]:
@@ -136,7 +137,7 @@ class StatusController(Controller):
         "/{token:str}/thanks/{kind:str}/{photo:str}",
         opt=http.anyone(),
         media_type="text/html",
-        responses=http.refusals(LinkExpired),
+        responses=page_answers(LinkExpired),
         summary="After a report was taken",
     )
     async def thanks(

@@ -9,7 +9,6 @@ import msgspec
 import pydantic
 from litestar import Controller, Request, Response, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
-from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from fsm import http
@@ -17,6 +16,7 @@ from fsm.actors import Permission
 from fsm.catalogue.tables import RequestClass
 from fsm.evidence import queries as evidence
 from fsm.evidence.blobs import BlobStore, NoSuchBlob, StorageUnavailable, in_thread, read_all
+from fsm.evidence.streams import BlobStream
 from fsm.evidence.thumbnails import CannotDecode, thumbnail
 from fsm.evidence.verification import TooManyPixels
 from fsm.http import (
@@ -338,18 +338,16 @@ class RequestController(Controller):
         actor: CurrentActor,
         request_id: FromPath[UUID],
         attachment_id: FromPath[UUID],
-    ) -> Stream:
+    ) -> BlobStream:
         row = await requests.find_attachment(session, actor, request_id, attachment_id)
         store: BlobStore = request.app.state.blobs
         pieces: AsyncIterator[bytes] = await store.open(row.tenant_id, row.sha256.hex())
-        return Stream(
+        return BlobStream(
             pieces,
-            media_type=row.mime,
+            mime=row.mime,
             headers={
                 "Content-Length": str(row.size),
                 "Content-Disposition": f'inline; filename="{_file_name(row)}"',
-                # A stranger's file: whatever it holds, a browser runs nothing of it.
-                "Content-Security-Policy": "default-src 'none'; sandbox",
             },
         )
 

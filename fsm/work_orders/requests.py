@@ -300,7 +300,8 @@ async def report(
     """Take a report. The class is the given one, else what `impact` proposes; one of them is needed.
 
     The same `request_id` twice is one request, whatever the second says. `add_to_id` names an open report
-    on the same asset: this one is merged into it. Where a `visitor` is given, `STRANGERS_LIMITS` hold.
+    on the same asset: this one is merged into it. `STRANGERS_LIMITS` hold for what
+    comes from a passport.
     """
     place = await _place(session, actor, asset_id, site_id, customer_id)
     request_id = request_id or uuid7()
@@ -310,7 +311,7 @@ async def report(
         if (known.asset_id, known.source) != (asset_id, source):
             raise Conflict("Another request already has this id.")
         return Reported(known, token, False)
-    if visitor:
+    if source is RequestSource.PASSPORT:
         values = {"visitor": visitor, "passport_code": passport_code, "asset_id": asset_id}
         await check_limits(
             session,
