@@ -1,6 +1,6 @@
 """`/sync/v1`: what the technician's app talks to. A person registers a device; its token opens the rest."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -155,48 +155,46 @@ class HaveBody(intents.Body):
     ]
 
 
+def _push_body() -> RequestBody:
+    intent = Schema(
+        type=OpenAPIType.OBJECT,
+        required=["id", "seq", "type", "data"],
+        properties={
+            "id": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID),
+            "seq": Schema(type=OpenAPIType.INTEGER, minimum=1),
+            "type": Schema(type=OpenAPIType.STRING, enum=sorted(intents.DATA)),
+            "base_seq": Schema(type=[OpenAPIType.INTEGER, OpenAPIType.NULL]),
+            "occurred_at": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME),
+            "after": Schema(
+                type=OpenAPIType.ARRAY,
+                items=Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID),
+            ),
+            "data": Schema(type=OpenAPIType.OBJECT),
+        },
+    )
+    batch = Schema(
+        type=OpenAPIType.OBJECT,
+        required=["device_id", "intents"],
+        properties={
+            "device_id": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID),
+            "outbox_empty_at": Schema(type=[OpenAPIType.INTEGER, OpenAPIType.NULL]),
+            "sent_at": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME),
+            "intents": Schema(type=OpenAPIType.ARRAY, items=intent),
+        },
+    )
+    return RequestBody(
+        required=True,
+        description=f"At most {MOST_INTENTS} intents; {', '.join(TAKEN)} by Content-Encoding.",
+        content={"application/json": OpenAPIMediaType(schema=batch)},
+    )
+
+
 @dataclass
 class PushOperation(Operation):
     """Says in OpenAPI what the body is, which the handler reads itself: raw, bounded, compressed."""
 
-    request_body: RequestBody | None = field(
-        default_factory=lambda: RequestBody(
-            required=True,
-            description=f"At most {MOST_INTENTS} intents; {', '.join(TAKEN)} by Content-Encoding.",
-            content={
-                "application/json": OpenAPIMediaType(
-                    schema=Schema(
-                        type=OpenAPIType.OBJECT,
-                        required=["device_id", "intents"],
-                        properties={
-                            "device_id": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID),
-                            "outbox_empty_at": Schema(type=[OpenAPIType.INTEGER, OpenAPIType.NULL]),
-                            "sent_at": Schema(
-                                type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME
-                            ),
-                            "intents": Schema(
-                                type=OpenAPIType.ARRAY,
-                                items=Schema(
-                                    type=OpenAPIType.OBJECT,
-                                    required=["id", "seq", "type", "data"],
-                                    properties={
-                                        "id": Schema(
-                                            type=OpenAPIType.STRING, format=OpenAPIFormat.UUID
-                                        ),
-                                        "seq": Schema(type=OpenAPIType.INTEGER, minimum=1),
-                                        "type": Schema(
-                                            type=OpenAPIType.STRING, enum=sorted(intents.DATA)
-                                        ),
-                                        "data": Schema(type=OpenAPIType.OBJECT),
-                                    },
-                                ),
-                            ),
-                        },
-                    )
-                )
-            },
-        )
-    )
+    def __post_init__(self) -> None:
+        self.request_body = _push_body()
 
 
 # --- who is asking ----------------------------------------------------------------------------------------

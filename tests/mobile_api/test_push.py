@@ -1,5 +1,6 @@
 """What a phone sends: stored first, applied once, in its order; nothing it did is ever lost."""
 
+import asyncio
 import gzip
 import json
 import zlib
@@ -7,15 +8,18 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+import pytest
 import zstandard
 from sqlmodel import select
 from uuid_utils.compat import uuid7
 
-from fsm.database import Database
+from fsm.database import Database, run
 from fsm.events import Event
+from fsm.problems import Busy
 from fsm.work_orders import completion, orders, visits
 from fsm.work_orders.records import Answer, Note, PartUsed, TimeEntry
 from fsm.work_orders.tables import Review
+from mobile_api.durability import Durability
 from mobile_api.tables import Intent
 from tests.company import Company
 from tests.conftest import Clock
@@ -507,3 +511,34 @@ async def test_a_time_is_corrected_by_another_entry(
         entries = {str(row.id): row for row in await session.exec(select(TimeEntry))}
     assert str(entries[second["id"]].corrects_id) == first["id"]
     assert await count(database, company, PartUsed) == 0
+
+
+async def test_two_pushes_of_the_same_intents_at_once_apply_them_once(
+    phone: Phone, database: Database, company: Company, clock: Clock
+) -> None:
+    job = await dispatched_job(database, company, clock)
+    intents = [
+        phone.intent("note.add", visit_id=str(job.visit_id), text=str(number))
+        for number in range(5)
+    ]
+    answers = await asyncio.gather(*(phone.push(*intents) for _ in range(3)))
+    assert sorted(statuses(outcomes)[0] for outcomes in answers) == [
+        "applied",
+        "duplicate",
+        "duplicate",
+    ]
+    assert await count(database, company, Note) == 5
+
+
+async def test_a_database_that_only_pretends_to_keep_things_takes_nothing(
+    database: Database, company: Company
+) -> None:
+    durability = Durability()
+    async with database.transaction(company.id) as session:
+        await run(session, "set local synchronous_commit = off")
+        for _ in range(2):
+            with pytest.raises(Busy) as refused:
+                await durability.check(session)
+            assert refused.value.facts["off"] == ["synchronous_commit"]
+    async with database.transaction(company.id) as session:
+        await Durability().check(session)
