@@ -1,12 +1,251 @@
 """The background worker: which event sets off what, and what happens on the clock. A composition root."""
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import Final
+from uuid import UUID
 
-from fsm.database import Session
-from fsm.jobs import Job
+import asyncpg
+import structlog
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
+from pgqueuer.adapters.persistence.queries import Queries
+from pgqueuer.core.qm import QueueManager
+from pgqueuer.domain.errors import RetryRequested
+from pgqueuer.domain.models import Job as QueuedJob
 
-Reaction = Callable[[Session, Job], Awaitable[None]]
+from fsm.database import APPLICATION_ROLE, Database, Session, as_problem
+from fsm.events import seal
+from fsm.evidence.blobs import BlobStore
+from fsm.evidence.jobs import BLOB_FINGERPRINTED, BLOB_STORED, make_thumbnail
+from fsm.jobs import Job, decode
+from fsm.problems import Busy, Problem
+from fsm.settings import Settings
+from fsm.tenants.directory import list_tenants
+from fsm.work_orders.photo_flags import flag_similar_photos
+from mobile_api.feed import slide_windows
+from mobile_api.uploads import STAGING_LIFE, sweep_uploads
+from scheduler.jobs import solve_plan
+from scheduler.queries import SOLVE
 
-REACTIONS: Mapping[str, Reaction] = MappingProxyType({})
-"""event or job name → what the worker does, in a transaction bound to the job's tenant"""
+log = logging.getLogger("fsm.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What background work may use."""
+
+    settings: Settings
+    database: Database
+    store: BlobStore
+    clock: Callable[[], datetime]
+
+
+Reaction = Callable[[Tools, Job], Awaitable[None]]
+"""One job's work; safe to run twice, since a worker may die between the work and its last word."""
+
+
+def in_transaction(work: Callable[[Session, Job, Tools], Awaitable[None]]) -> Reaction:
+    """Return the reaction that does its work in one transaction bound to the job's tenant."""
+
+    async def react(tools: Tools, job: Job) -> None:
+        async with tools.database.transaction(job.tenant_id) as session:
+            await work(session, job, tools)
+
+    return react
+
+
+async def _compare_photos(session: Session, job: Job, tools: Tools) -> None:
+    await flag_similar_photos(session, job, tools.store, tools.clock())
+
+
+async def _solve(tools: Tools, job: Job) -> None:
+    await solve_plan(tools.database, job, tools.clock())
+
+
+REACTIONS: Mapping[str, Reaction] = MappingProxyType(
+    {
+        BLOB_STORED: in_transaction(
+            lambda session, job, tools: make_thumbnail(session, job, tools.store)
+        ),
+        # Bytes and declaration come in either order; whichever is second finds the other there.
+        BLOB_FINGERPRINTED: in_transaction(_compare_photos),
+        "photo.declared": in_transaction(_compare_photos),
+        SOLVE: _solve,
+    }
+)
+"""event or job name → what the worker does"""
+
+
+# --- on the clock -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Work that comes round every so many seconds, by each worker: safe to do twice, or at once."""
+
+    every_s: float
+    work: Callable[[Tools], Awaitable[None]]
+
+
+def each_tenant(
+    work: Callable[[Session, UUID, Tools], Awaitable[object]],
+) -> Callable[[Tools], Awaitable[None]]:
+    """Return the round that does its work for every tenant, each in a transaction of its own."""
+
+    async def go(tools: Tools) -> None:
+        async with tools.database.transaction() as session:
+            tenants = await list_tenants(session)
+        for tenant_id in tenants:
+            try:
+                async with tools.database.transaction(tenant_id) as session:
+                    await work(session, tenant_id, tools)
+            except Exception as error:  # noqa: BLE001  # one tenant's trouble is not another's
+                _say_failed(error, tenant=str(tenant_id))
+
+    return go
+
+
+async def _discard_orphans(tools: Tools) -> None:
+    await tools.store.sweep(tools.clock() - STAGING_LIFE)
+
+
+ROUNDS: Mapping[str, Round] = MappingProxyType(
+    {
+        "seal events": Round(
+            2, each_tenant(lambda session, tenant, tools: seal(session, tenant, tools.clock()))
+        ),
+        "sweep uploads": Round(
+            3_600,
+            each_tenant(
+                lambda session, tenant, tools: sweep_uploads(
+                    session, Job(tenant, {}), tools.store, tools.clock()
+                )
+            ),
+        ),
+        "discard orphaned bytes": Round(86_400, _discard_orphans),
+        "slide sync windows": Round(
+            3_600,
+            each_tenant(
+                lambda session, tenant, tools: slide_windows(session, tenant, tools.clock())
+            ),
+        ),
+    }
+)
+"""name → what is done how often"""
+
+
+# --- running ----------------------------------------------------------------------------------------------
+
+POLL_S: Final = 1.0
+"""How often an idle worker looks for jobs: nothing notifies it, so that no commit waits for NOTIFY."""
+
+MOST_ATTEMPTS: Final = 8
+_LONGEST_WAIT_S: Final = 300
+
+
+async def run_worker(tools: Tools, stop: asyncio.Event) -> None:
+    """Do jobs and rounds until `stop` is set; what has begun is finished first."""
+    rounds = [
+        asyncio.create_task(_go_round(name, one, tools, stop)) for name, one in ROUNDS.items()
+    ]
+    wait_s = 1.0
+    try:
+        while not stop.is_set():
+            try:
+                await _do_jobs(tools, stop)
+                wait_s = 1.0
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("the job queue cannot be reached, trying again", extra=_about(error))
+                await _sleep(wait_s, stop)
+                wait_s = min(wait_s * 2, 30.0)
+    finally:
+        stop.set()
+        await asyncio.gather(*rounds)
+
+
+async def _do_jobs(tools: Tools, stop: asyncio.Event) -> None:
+    """Take jobs from the queue over one connection until `stop` is set or the connection is lost."""
+    connection = await asyncpg.connect(
+        tools.settings.database_url,
+        timeout=10,
+        server_settings={"role": APPLICATION_ROLE, "timezone": "UTC"},
+    )
+    manager = QueueManager(Queries(AsyncpgDriver(connection)))
+    connection.add_termination_listener(lambda _: manager.shutdown.set())
+    for name, reaction in REACTIONS.items():
+        manager.entrypoint(name, on_failure="hold")(_handler(name, reaction, tools))
+
+    async def pass_on() -> None:
+        await stop.wait()
+        manager.shutdown.set()
+
+    stopping = asyncio.create_task(pass_on())
+    try:
+        await manager.run(dequeue_timeout=timedelta(seconds=POLL_S), batch_size=10)
+    finally:
+        stopping.cancel()
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            await connection.close(timeout=5)
+    if not stop.is_set():
+        raise ConnectionError("the connection of the job queue was closed")
+
+
+def _handler(name: str, reaction: Reaction, tools: Tools) -> Callable[[QueuedJob], Awaitable[None]]:
+    """Return what the queue calls: the reaction, tried again later while the database is busy.
+
+    A job that fails is logged with its number and stays in the queue, marked as failed, for a person.
+    """
+
+    async def handle(queued: QueuedJob) -> None:
+        about = {"job": int(queued.id), "name_of_job": name, "attempt": queued.attempts + 1}
+        try:
+            job = decode(queued.payload)
+            await reaction(tools, job)
+        except Exception as error:
+            problem = _problem_of(error)
+            if isinstance(problem, Busy) and queued.attempts + 1 < MOST_ATTEMPTS:
+                delay = min(2**queued.attempts, _LONGEST_WAIT_S)
+                log.info("job postponed, the database is busy", extra={**about, "delay_s": delay})
+                raise RetryRequested(timedelta(seconds=delay), problem.detail) from error
+            log.error("job failed and is kept", extra=about, exc_info=error)
+            raise
+        log.debug("job done", extra=about)
+
+    return handle
+
+
+async def _go_round(name: str, one: Round, tools: Tools, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        with structlog.contextvars.bound_contextvars(round=name):
+            try:
+                await one.work(tools)
+            except Exception as error:  # noqa: BLE001  # the next time may go better
+                _say_failed(error)
+        await _sleep(one.every_s, stop)
+
+
+def _say_failed(error: Exception, **about: str) -> None:
+    if isinstance(_problem_of(error), Busy):
+        log.info("round postponed", extra={**about, **_about(error)})
+    else:
+        log.error("round failed", extra=about, exc_info=error)
+
+
+async def _sleep(seconds: float, stop: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
+def _problem_of(error: BaseException) -> Problem | None:
+    if isinstance(error, ConnectionError | TimeoutError):
+        return Busy("The database cannot be reached just now.")
+    return as_problem(error)
+
+
+def _about(error: BaseException) -> dict[str, str]:
+    return {"error": f"{type(error).__name__}: {error}"}

@@ -50,6 +50,10 @@ class ImportRefused(Problem):
 
     code, status, title = "import-refused", 422, "The file has rows that cannot be taken"
 
+    def __init__(self, detail: str, /, report: Report) -> None:
+        super().__init__(detail, report=msgspec.to_builtins(report))
+        self.report = report
+
 
 async def import_file(
     session: Session, actor: Actor, now: datetime, kind: Kind, path: Path, options: Options
@@ -103,14 +107,8 @@ def _refusal(report: Report) -> ImportRefused:
         f"Nothing was stored: {report.refused} of {report.rows} rows cannot be taken. "
         f"Line {first.line}{f', {first.column}' if first.column else ''}: {first.reason}."
         + (f" {count - 1} more reasons are in 'report'." if count > 1 else ""),
-        report=report_json(report),
+        report,
     )
-
-
-def report_json(report: Report) -> dict[str, Any]:
-    """Return the report as plain JSON values."""
-    plain: dict[str, Any] = msgspec.to_builtins(report)
-    return plain
 
 
 def _digest(path: Path) -> str:

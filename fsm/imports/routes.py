@@ -80,6 +80,15 @@ class _TakesCsv(Operation):
         )
 
 
+DryRun = Annotated[bool, QueryParameter(description="Check everything, change nothing.")]
+KeepGood = Annotated[bool, QueryParameter(description="Store the good rows of a bad file.")]
+Update = Annotated[
+    bool, QueryParameter(description="Let stored master data follow the file where they differ.")
+]
+CreateMissing = Annotated[
+    bool, QueryParameter(description="Create skills and work types that rows name.")
+]
+Decimals = Annotated[FileDecimal, QueryParameter(description="The decimal sign in the file.")]
 Mapped = Annotated[
     list[str] | None,
     QueryParameter(
@@ -94,7 +103,20 @@ Set = Annotated[
         name="set", max_items=100, description="Our column=the same text for every row."
     ),
 ]
-_Short = Annotated[str | None, QueryParameter(max_length=60)]
+Dates = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=60,
+        description="Form of times, such as MM/DD/YYYY hh:mm:ss AM/PM; else ISO 8601.",
+    ),
+]
+Zone = Annotated[
+    str | None,
+    QueryParameter(max_length=60, description="IANA zone of times in the file that have none."),
+]
+Source = Annotated[
+    str, QueryParameter(max_length=60, description="Name of the system that history comes from.")
+]
 
 
 class ImportController(Controller):
@@ -117,15 +139,17 @@ class ImportController(Controller):
         actor: CurrentActor,
         now: Now,
         kind: FromPath[FileKind],
-        dry_run: bool = False,
-        keep_good: bool = False,
-        update: bool = False,
-        create_missing: bool = False,
-        delimiter: FileDelimiter | None = None,
-        decimal: FileDecimal = FileDecimal.POINT,
-        dates: _Short = None,
-        zone: _Short = None,
-        source: Annotated[str, QueryParameter(max_length=60)] = "import",
+        dry_run: DryRun = False,
+        keep_good: KeepGood = False,
+        update: Update = False,
+        create_missing: CreateMissing = False,
+        delimiter: Annotated[
+            FileDelimiter | None, QueryParameter(description="Guessed unless said.")
+        ] = None,
+        decimal: Decimals = FileDecimal.POINT,
+        dates: Dates = None,
+        zone: Zone = None,
+        source: Source = "import",
         columns: Mapped = None,
         constants: Set = None,
     ) -> Report:
@@ -186,8 +210,8 @@ class ExportController(Controller):
         request: Request[Any, Any, State],
         actor: CurrentActor,
         file: FromPath[str],
-        delimiter: FileDelimiter = FileDelimiter.COMMA,
-        decimal: FileDecimal = FileDecimal.POINT,
+        delimiter: Annotated[FileDelimiter, QueryParameter()] = FileDelimiter.COMMA,
+        decimal: Decimals = FileDecimal.POINT,
     ) -> Stream:
         name, dot, ending = file.rpartition(".")
         kind = KINDS.get(name)

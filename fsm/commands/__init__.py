@@ -1,0 +1,1 @@
+"""The commands of `fsm`: each module adds some to the parser; `failing` says what went wrong."""
