@@ -6,10 +6,9 @@ a transaction (a photo over a slow network takes minutes), then one transaction 
 """
 
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 from litestar import Controller, Response, get, post, route
@@ -24,9 +23,9 @@ from fsm import http
 from fsm.actors import public_actor
 from fsm.assets import doors, label_complaints, resolver
 from fsm.assets.doors import Door, Key
-from fsm.assets.resolver import Link, LinkType, Missing, Product, Standing
+from fsm.assets.resolver import Missing, Standing
 from fsm.assets.tables import LabelComplaint, LabelReason
-from fsm.assets.visitor_limits import Limit, check_limits, visitor_of
+from fsm.assets.visitor_limits import Limit, check_limits
 from fsm.database import Database
 from fsm.evidence import queries as evidence
 from fsm.evidence.blobs import BlobStore
@@ -35,6 +34,7 @@ from fsm.http import DbSession, Now
 from fsm.problems import Invalid, NotFound, RateLimited
 from fsm.settings import Settings
 from fsm.tenants.routes import AddressLimit
+from fsm.web.label_look import Look, look_at, missing_page, resolved, root_of, visitor_at
 from fsm.web.public_pages import (
     AnyRequest,
     address_of,
@@ -53,7 +53,6 @@ from fsm.web.views import (
     LONGEST_PHONE,
     LONGEST_TEXT,
     FormProblem,
-    MissingView,
     PassportView,
     ReportField,
     ThanksKind,
@@ -97,98 +96,6 @@ TAKEN = ResponseSpec(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What a request for a label's address found: the key, and where it leads if it is anybody's."""
-
-    key: Key
-    door: Door | None
-
-    @property
-    def path(self) -> str:
-        """The label's path with whatever a URL cannot hold escaped."""
-        return quote(self.key.path)
-
-    @property
-    def reason(self) -> Missing:
-        is_retired = self.door is not None and self.door.standing is Standing.RETIRED
-        return Missing.RETIRED_CODE if is_retired else Missing.UNKNOWN_CODE
-
-
-async def _look(request: AnyRequest, session: DbSession, key: Key) -> _Look:
-    """Find what a label leads to and bind the transaction to its tenant."""
-    settings: Settings = request.app.state.settings
-    host = request.headers.get("host", "")[:255]
-    door = await doors.open_door_without_actor(session, key, host, settings.public_url)
-    return _Look(key, door)
-
-
-def _visitor(request: AnyRequest, door: Door) -> str:
-    settings: Settings = request.app.state.settings
-    key = settings.derived_key("visitor")
-    return visitor_of(key, door.tenant_id, address_of(request))
-
-
-def _resolved(look: _Look) -> resolver.Passport:
-    """Return what the resolver decides over. Targets are absolute, on the host that printed the label."""
-    door = look.door
-    if door is None:
-        return resolver.Passport(Standing.UNKNOWN, look.path, look.path + "/page")
-    page_url = f"{_root(door)}{look.path}/page"
-    product: Product | None = None
-    links: tuple[Link, ...] = ()
-    if door.machine is not None:
-        machine = door.machine
-        photo = f"{_root(door)}{look.path}/photo" if machine.photo_sha256 else None
-        product = Product(machine.model, machine.manufacturer, machine.serial_tail, photo)
-        links = tuple(
-            Link(kind, page_url, title)
-            for kind, title in (
-                (LinkType.SERVICE_INFO, "Passport"),
-                (LinkType.SUPPORT, "Support"),
-                (LinkType.CREATE_REQUEST, "Report a problem"),
-            )
-        )
-    return resolver.Passport(
-        standing=door.standing,
-        url=door.url.text,
-        page_url=page_url,
-        links=links,
-        product=product,
-        forward_to=door.forward_url,
-    )
-
-
-def _root(door: Door) -> str:
-    parts = urlsplit(door.url.text)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _missing(
-    request: AnyRequest,
-    look: _Look,
-    reason: Missing,
-    status: int,
-    *,
-    headers: dict[str, str] | None = None,
-    problems: list[FormProblem] | None = None,
-    shown_again: Typed | None = None,
-) -> Response[bytes]:
-    """Answer for a code without a passport; the form is offered where somebody would read it."""
-    has_passport = reason is Missing.NO_SUCH_LINK
-    view = MissingView(
-        path=f"{look.path}/page",
-        service_name=look.door.service_name if look.door else None,
-        reason=reason,
-        code=look.key.shown[:60],
-        send_url=f"{look.path}/wrong-label" if look.door and not has_passport else None,
-        passport_url=f"{look.path}/page" if has_passport else None,
-        problems=problems or (),
-        typed=shown_again or Typed(),
-    )
-    return page(request, "missing", view, status, headers)
-
-
 class LabelController(Controller):
     """The handlers; subclasses say which address they stand behind."""
 
@@ -206,15 +113,15 @@ class LabelController(Controller):
     async def resolve(
         self, request: AnyRequest, session: DbSession, now: Now, key: TheKey
     ) -> Response[bytes]:
-        look = await _look(request, session, key)
+        look = await look_at(request, session, key)
         await self._log_scan(request, session, look, now)
         query = request.scope.get("query_string", b"").decode("latin-1")
-        answer = resolver.answer(_resolved(look), query=query, accept=request.headers.get("accept"))
+        answer = resolver.answer(resolved(look), query=query, accept=request.headers.get("accept"))
         if isinstance(answer, resolver.Redirect):
             location = answer.location
             if answer.status == 307 and look.door is not None:
                 # Our own page is named by its path: the reader came by a name and port that work.
-                location = location.removeprefix(_root(look.door))
+                location = location.removeprefix(root_of(look.door))
             return Response(
                 b"",
                 status_code=answer.status,
@@ -225,10 +132,10 @@ class LabelController(Controller):
             response = json_answer(answer.body, answer.status, answer.media_type)
             response.headers.update(answer.headers)
             return response
-        return _missing(request, look, answer.reason, answer.status, headers=answer.headers)
+        return missing_page(request, look, answer.reason, answer.status, headers=answer.headers)
 
     async def _log_scan(
-        self, request: AnyRequest, session: DbSession, look: _Look, now: datetime
+        self, request: AnyRequest, session: DbSession, look: Look, now: datetime
     ) -> None:
         """Log a person's scan. A link checker's HEAD is none, and a flood is answered but not logged."""
         if request.method != "GET" or look.door is None:
@@ -240,7 +147,7 @@ class LabelController(Controller):
             limit.take(address_of(request))
         except RateLimited:
             return
-        visitor = _visitor(request, look.door)
+        visitor = visitor_at(request, look.door)
         await doors.record_scan_without_actor(session, look.door, visitor, now)
 
     @get(
@@ -253,7 +160,7 @@ class LabelController(Controller):
     async def show(
         self, request: AnyRequest, session: DbSession, now: Now, key: TheKey
     ) -> Response[bytes]:
-        look = await _look(request, session, key)
+        look = await look_at(request, session, key)
         door = look.door
         if door is not None and door.standing is Standing.UNCLAIMED:
             return self._unclaimed(request, look, door)
@@ -265,12 +172,12 @@ class LabelController(Controller):
                 headers={"Location": door.forward_url},
             )
         if door is None or door.machine is None:
-            return _missing(
+            return missing_page(
                 request, look, look.reason, 410 if look.reason is Missing.RETIRED_CODE else 404
             )
         return await self._passport_page(request, session, look, door, now)
 
-    def _unclaimed(self, request: AnyRequest, look: _Look, door: Door) -> Response[bytes]:
+    def _unclaimed(self, request: AnyRequest, look: Look, door: Door) -> Response[bytes]:
         view = UnclaimedView(
             path=f"{look.path}/page",
             service_name=door.service_name,
@@ -284,7 +191,7 @@ class LabelController(Controller):
         self,
         request: AnyRequest,
         session: DbSession,
-        look: _Look,
+        look: Look,
         door: Door,
         now: datetime,
         *,
@@ -324,7 +231,7 @@ class LabelController(Controller):
         summary="The picture of the machine's model",
     )
     async def photo(self, request: AnyRequest, session: DbSession, key: TheKey) -> BlobStream:
-        door = (await _look(request, session, key)).door
+        door = (await look_at(request, session, key)).door
         if door is None or door.machine is None or door.machine.photo_sha256 is None:
             raise NotFound("There is no picture.")
         actor = public_actor(door.tenant_id)
@@ -359,13 +266,13 @@ class LabelController(Controller):
         limit: AddressLimit = request.app.state.report_limit
         limit.take(address_of(request))
         async with database.transaction() as session:
-            look = await _look(request, session, key)
+            look = await look_at(request, session, key)
         door = look.door
         if door is None or door.machine is None:
             if wants_json(request):
                 raise NotFound("This label leads to no equipment that could be reported on.")
             status = 410 if look.reason is Missing.RETIRED_CODE else 404
-            return _missing(request, look, look.reason, status)
+            return missing_page(request, look, look.reason, status)
         with closing(
             await read_form(
                 request,
@@ -390,7 +297,7 @@ class LabelController(Controller):
                 door.tenant_id,
                 door.machine,
                 form,
-                visitor=_visitor(request, door),
+                visitor=visitor_at(request, door),
                 language=language_of(request),
                 now=now,
             )
@@ -413,20 +320,20 @@ class LabelController(Controller):
     async def wrong_label(
         self, request: AnyRequest, session: DbSession, key: TheKey
     ) -> Response[bytes]:
-        look = await _look(request, session, key)
+        look = await look_at(request, session, key)
         return self._wrong_label_form(request, look)
 
     def _wrong_label_form(
         self,
         request: AnyRequest,
-        look: _Look,
+        look: Look,
         problems: list[FormProblem] | None = None,
         shown_again: Typed | None = None,
     ) -> Response[bytes]:
         door = look.door
         if door is None or door.standing in (Standing.UNKNOWN, Standing.RETIRED):
             status = 410 if look.reason is Missing.RETIRED_CODE else 404
-            return _missing(
+            return missing_page(
                 request,
                 look,
                 look.reason,
@@ -462,7 +369,7 @@ class LabelController(Controller):
         limit: AddressLimit = request.app.state.report_limit
         limit.take(address_of(request))
         async with database.transaction() as session:
-            look = await _look(request, session, key)
+            look = await look_at(request, session, key)
         door = look.door
         if door is None:
             raise NotFound("Nobody here knows this label.")
@@ -479,7 +386,7 @@ class LabelController(Controller):
                 raise _invalid(problems)
             shown_again = Typed(text=text, contact_phone=phone, reason=reason)
             return self._wrong_label_form(request, look, problems, shown_again)
-        visitor = _visitor(request, door)
+        visitor = visitor_at(request, door)
         async with database.transaction(door.tenant_id) as session:
             await check_limits(
                 session,
@@ -511,7 +418,7 @@ class LabelController(Controller):
         summary="After a wrong label was named",
     )
     async def thanks(self, request: AnyRequest, session: DbSession, key: TheKey) -> Response[bytes]:
-        look = await _look(request, session, key)
+        look = await look_at(request, session, key)
         has_page = look.door is not None and look.door.machine is not None
         view = ThanksView(
             path=f"{look.path}/thanks",
@@ -522,7 +429,7 @@ class LabelController(Controller):
         return page(request, "thanks", view)
 
 
-def _thanked(request: AnyRequest, look: _Look) -> Response[Any]:
+def _thanked(request: AnyRequest, look: Look) -> Response[Any]:
     """Thank for a complaint; a robot that filled in the trap is thanked the same way."""
     if wants_json(request):
         return json_answer(TakenView(ThanksKind.WRONG_LABEL), 201)
