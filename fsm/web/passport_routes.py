@@ -107,6 +107,7 @@ class LabelController(Controller):
         http_method=[HttpMethod.GET, HttpMethod.HEAD],
         opt=http.anyone(),
         status_code=HTTP_307_TEMPORARY_REDIRECT,
+        media_type="text/plain",
         responses=PAGES | {200: LINKSET},
         summary="Resolve a label: redirect, linkset, JSON-LD",
     )
