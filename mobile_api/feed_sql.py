@@ -258,23 +258,33 @@ cross join lateral (
 """
 
 
-_HASHED = """),
-hashed as materialized (
-  select scope, coll, id, text as body,
-    ('x' || encode(substring(sha256(convert_to(text, 'UTF8')) from 1 for 8), 'hex'))::bit(64)::bigint h
-  from (select scope, coll, id, body::text as text from desired) d
+# A full join is hashed or merged whatever the planner believes about the sizes.
+_DIFFERING = """),
+differing (scope, coll, id, body, h, what) as materialized (
+  select coalesce(d.scope, r.scope), coalesce(d.coll, r.coll), coalesce(d.id, r.id), d.body, d.h,
+    case when r.id is null then 'missing' when d.id is null then 'extra' else 'stale' end
+  from (
+    select scope, coll, id, text as body,
+      ('x' || encode(substring(sha256(convert_to(text, 'UTF8')) from 1 for 8), 'hex'))::bit(64)::bigint h
+    from (select scope, coll, id, body::text as text from desired) d
+  ) d
+  full join (
+    select scope, coll, id, h from sync_row
+    where tenant_id = $1 and scope = any($2::text[]) and op = 'put' and why is null
+  ) r on r.scope = d.scope and r.coll = d.coll and r.id = d.id
+  where d.h is distinct from r.h
 )"""
 
 
 def _desired(sets: str, selects: tuple[str, ...]) -> str:
-    """Return the beginning of a statement whose `hashed` is what the scopes should hold."""
+    """Return the beginning of a statement; its `differing` is where scopes are not what they should be."""
     return "".join(
         (
             "with recursive ",
             sets,
             ", desired (scope, coll, id, body) as (",
             " union all ".join(selects),
-            _HASHED,
+            _DIFFERING,
         )
     )
 
@@ -302,11 +312,7 @@ _PUT = """,
 put as (
   insert into sync_row as r (tenant_id, scope, coll, id, rev, op, why, body, h, seq, gone_at)
   select $1, d.scope, d.coll, d.id, 1, 'put', null, d.body, d.h, null, null
-  from hashed d
-  where not exists (
-    select 1 from sync_row x
-    where x.tenant_id = $1 and x.scope = d.scope and x.coll = d.coll and x.id = d.id
-      and x.h = d.h and x.op = 'put' and x.why is null)
+  from differing d where d.what <> 'extra'
   on conflict (tenant_id, scope, coll, id) do update
   set rev = r.rev + 1, op = 'put', why = null, body = excluded.body, h = excluded.h, seq = null,
     gone_at = null
@@ -330,10 +336,10 @@ leaving as (
       when 'work_orders' then r.id
       when 'visits' then (r.body::jsonb ->> 'work_order_id')::uuid end
   ), 'unused') as why
-  from sync_row r join bound b on b.scope = r.scope
-  where r.tenant_id = $1 and r.op = 'put' and r.why is null
-  and not exists (
-    select 1 from hashed d where d.scope = r.scope and d.coll = r.coll and d.id = r.id)
+  from differing d
+  join bound b on b.scope = d.scope
+  join sync_row r on r.tenant_id = $1 and r.scope = d.scope and r.coll = d.coll and r.id = d.id
+  where d.what = 'extra'
 ),
 gone as (
   update sync_row r
@@ -354,9 +360,9 @@ gone as (
   update sync_row r
   set rev = r.rev + 1, op = 'gone', why = 'unused', body = null, h = 0, seq = null,
     gone_at = $3::timestamptz
-  where r.tenant_id = $1 and r.scope = any($2::text[]) and r.op = 'put'
-    and not exists (
-      select 1 from hashed d where d.scope = r.scope and d.coll = r.coll and d.id = r.id)
+  from differing d
+  where d.what = 'extra'
+    and r.tenant_id = $1 and r.scope = d.scope and r.coll = d.coll and r.id = d.id
   returning 1
 )
 select (select count(*) from put) + (select count(*) from gone)"""
@@ -364,16 +370,7 @@ select (select count(*) from put) + (select count(*) from gone)"""
 WRITE_CATALOGUE = "".join((_CATALOGUE, _PUT, _LEAVE_CATALOGUE))
 """$1 tenant, $2 [scope], $3 the day's instant → how many rows were written."""
 
-_DIFFERENCES = """
-select coalesce(d.scope, r.scope), coalesce(d.coll, r.coll), coalesce(d.id, r.id),
-  case when r.id is null then 'missing' when d.id is null then 'extra' else 'stale' end
-from hashed d
-full join (
-  select scope, coll, id, h from sync_row
-  where tenant_id = $1 and scope = any($2::text[]) and op = 'put' and why is null
-) r on r.scope = d.scope and r.coll = d.coll and r.id = d.id
-where d.h is distinct from r.h
-order by 1, 2, 3"""
+_DIFFERENCES = " select scope, coll, id, what from differing order by scope, coll, id"
 
 AUDIT_TECHNICIANS = "".join((_TECHNICIAN, _DIFFERENCES))
 AUDIT_CATALOGUE = "".join((_CATALOGUE, _DIFFERENCES))

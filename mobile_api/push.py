@@ -39,6 +39,7 @@ MOST_BYTES = 1_048_576
 MOST_INFLATED = 16 * 1_048_576
 AT_ONCE = 50
 _TRIES = 4
+_MOST_WAITING = 10_000
 
 Result = TypeVar("Result")
 
@@ -230,7 +231,7 @@ async def _apply_open(
     session, actor = hand.session, hand.actor
     waiting = [
         one
-        for one in await intent_store.list_waiting(session, actor, 5 * MOST_INTENTS)
+        for one in await intent_store.list_waiting(session, actor, _MOST_WAITING)
         if one.id not in tried
     ]
     needed = {other for one in waiting for other in one.envelope.after}

@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 
 from fsm.database import Database, run
 from fsm.events import Event
+from fsm.evidence.receipts import public_key, verify_receipt
 from fsm.problems import Busy
 from fsm.work_orders import completion, orders, visits
 from fsm.work_orders.records import Answer, Note, PartUsed, TimeEntry
@@ -25,6 +26,7 @@ from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import DIGEST, JPEG, Job, dispatched_job
 from tests.mobile_api.phones import Phone, new_phone
+from tests.mobile_api.photos import snap, upload_metadata
 
 
 def statuses(outcomes: list[dict[str, Any]]) -> list[str]:
@@ -542,3 +544,37 @@ async def test_a_database_that_only_pretends_to_keep_things_takes_nothing(
             assert refused.value.facts["off"] == ["synchronous_commit"]
     async with database.transaction(company.id) as session:
         await Durability().check(session)
+
+
+async def test_the_receipt_for_a_photos_bytes_syncs_down_and_proves_them(
+    phone: Phone, client: httpx.AsyncClient, database: Database, company: Company, clock: Clock
+) -> None:
+    job = await dispatched_job(database, company, clock)
+    picture = snap()
+    photo = {**photo_of(job, clock), "sha256": picture.sha256, "size": len(picture.content)}
+    await phone.push(phone.intent("photo.add", **photo))
+    sent = await client.post(
+        "/files",
+        content=picture.content,
+        headers={
+            **phone.headers,
+            "Tus-Resumable": "1.0.0",
+            "Content-Type": "application/offset+octet-stream",
+            "Upload-Length": str(len(picture.content)),
+            "Upload-Metadata": upload_metadata(
+                {"photo_id": photo["photo_id"], "sha256": picture.sha256}
+            ),
+        },
+    )
+    assert sent.status_code == 201, sent.text
+    await phone.pull()
+    row = phone.of("photos")[photo["photo_id"]]
+    assert row["state"] == "verified"
+    registered = await client.post(
+        "/sync/v1/devices",
+        headers=company.headers["technician"],
+        json={"install_id": "phone-1", "schema": 5},
+    )
+    keys = {one["kid"]: public_key(one["key"]) for one in registered.json()["receipt_keys"]}
+    verify_receipt(row["receipt"], keys)
+    assert row["receipt"]["sha256"] == picture.sha256

@@ -1,0 +1,153 @@
+"""The bodies and answers of `/sync/v1`, as they go over the wire and into the OpenAPI document."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+import pydantic
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
+
+from mobile_api import intents, pull
+from mobile_api.encodings import TAKEN
+from mobile_api.push import MOST_INTENTS
+
+
+class Registration(intents.Body):
+    """An installation of the app. `key` is its Ed25519 public key, `schema` the data it understands."""
+
+    install_id: Annotated[str, pydantic.Field(min_length=1, max_length=100, pattern=r"^[!-~]+$")]
+    platform: Annotated[str, pydantic.Field(max_length=60, pattern=r"^[^\x00]*$")] = ""
+    app: Annotated[str, pydantic.Field(max_length=60, pattern=r"^[^\x00]*$")] = ""
+    schema_version: Annotated[int, pydantic.Field(ge=1, le=10_000, alias="schema")]
+    key: Annotated[str, pydantic.Field(max_length=100)] | None = None
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What a device may send and gets at once: numbers of rows, and bytes."""
+
+    pull_changes: int
+    pull_bytes: int
+    push_intents: int
+    push_bytes: int
+    push_inflated_bytes: int
+    photo_bytes: int
+
+
+class KeyView(msgspec.Struct, frozen=True):
+    """A public key that signs receipts."""
+
+    kid: str
+    key: str
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """`token` is shown this once; the device sends it as `Authorization: Bearer`."""
+
+    device_id: UUID
+    token: str
+    epoch: UUID
+    server_time: str
+    limits: Limits
+    receipt_keys: list[KeyView]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One object of collection `c` in scope number `s`: `put` with `d`, or `gone` with `why`."""
+
+    c: str
+    id: UUID
+    s: int
+    rev: int
+    op: str
+    d: dict[str, Any] | None = None
+    why: str | None = None
+
+
+class PullAnswer(pull.PullHead, frozen=True, kw_only=True):
+    changes: list[Change]
+
+
+class ReconcileAnswer(msgspec.Struct, frozen=True):
+    epoch: UUID
+    head: int
+    scopes: list[str]
+    put: list[Change]
+    gone: dict[str, list[UUID]]
+    since: str | None
+    complete: bool
+    server_time: str
+
+
+class PushAnswer(msgspec.Struct, frozen=True):
+    """`want` names numbers of the device that never arrived; `outcomes` says what became of each intent."""
+
+    head: int
+    want: list[int]
+    outcomes: list[dict[str, Any]]
+
+
+class OutcomeView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of an intent, as it stands now."""
+
+    id: UUID
+    status: str
+    received_at: str
+    notes: list[dict[str, Any]] = []
+    problem: dict[str, Any] | None = None
+    settled_at: str | None = None
+
+
+class HaveBody(intents.Body):
+    """collection → [id, rev] of every row that the device holds."""
+
+    have: Annotated[
+        dict[
+            Annotated[str, pydantic.Field(max_length=40)],
+            Annotated[list[tuple[UUID, int]], pydantic.Field(max_length=20_000)],
+        ],
+        pydantic.Field(max_length=100),
+    ]
+
+
+def _push_body() -> RequestBody:
+    intent = Schema(
+        type=OpenAPIType.OBJECT,
+        required=["id", "seq", "type", "data"],
+        properties={
+            "id": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID),
+            "seq": Schema(type=OpenAPIType.INTEGER, minimum=1),
+            "type": Schema(type=OpenAPIType.STRING, enum=sorted(intents.DATA)),
+            "base_seq": Schema(type=[OpenAPIType.INTEGER, OpenAPIType.NULL]),
+            "occurred_at": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME),
+            "after": Schema(
+                type=OpenAPIType.ARRAY,
+                items=Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID),
+            ),
+            "data": Schema(type=OpenAPIType.OBJECT),
+        },
+    )
+    batch = Schema(
+        type=OpenAPIType.OBJECT,
+        required=["device_id", "intents"],
+        properties={
+            "device_id": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID),
+            "outbox_empty_at": Schema(type=[OpenAPIType.INTEGER, OpenAPIType.NULL]),
+            "sent_at": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME),
+            "intents": Schema(type=OpenAPIType.ARRAY, items=intent),
+        },
+    )
+    return RequestBody(
+        required=True,
+        description=f"At most {MOST_INTENTS} intents; {', '.join(TAKEN)} by Content-Encoding.",
+        content={"application/json": OpenAPIMediaType(schema=batch)},
+    )
+
+
+@dataclass
+class PushOperation(Operation):
+    """Says in OpenAPI what the body is, which the handler reads itself: raw, bounded, compressed."""
+
+    def __post_init__(self) -> None:
+        self.request_body = _push_body()
