@@ -20,7 +20,6 @@ def add_commands(commands: Any) -> None:
     demo = commands.add_parser(
         "demo", help="show the product, with its own database and a company in it", add_help=False
     )
-    demo.add_argument("rest", nargs=argparse.REMAINDER)
     demo.set_defaults(run=_demo)
 
     serve = commands.add_parser(

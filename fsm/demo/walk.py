@@ -1,0 +1,2 @@
+async def walk(url, passport, people):
+    return 0
