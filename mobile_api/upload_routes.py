@@ -235,7 +235,8 @@ class UploadController(Controller):
         description="`Upload-Length` or `Upload-Defer-Length: 1`, and `Upload-Metadata` with "
         "`photo_id` and `sha256` (hexadecimal), in base64 each. Answers `Location`; bytes that this "
         "user has sent before need not be sent again: `Upload-Offset` is then the whole length.",
-        responses=_REFUSALS,
+        responses=_REFUSALS
+        | {HTTP_200_OK: ResponseSpec(None, description="`X-HTTP-Method-Override: OPTIONS`")},
     )
     async def create(self, request: Request[Any, Any, Any], actor: CurrentActor) -> Response[None]:
         exchange = Exchange(request, actor)

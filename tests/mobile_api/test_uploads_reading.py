@@ -129,7 +129,7 @@ async def test_a_technician_reads_the_photos_of_jobs_they_go_to(
 ) -> None:
     """The photo was sent by a colleague; the job is the technician's while the office says so."""
     colleague = Phone(client, await hire(database, company, clock))
-    job, visit = await add_job(database, company, clock)
+    _, visit = await add_job(database, company, clock)
     photo = snap()
     await colleague.deliver(photo)
     mine = company.headers["technician"]

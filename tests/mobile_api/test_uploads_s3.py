@@ -1,6 +1,5 @@
 """The same uploads with their bytes in an S3 bucket."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from uuid import UUID
 

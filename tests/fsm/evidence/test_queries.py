@@ -14,7 +14,7 @@ from fsm.evidence import queries
 from fsm.evidence.blobs import BlobStore, StoredBlob, blob_store
 from fsm.evidence.jobs import BLOB_FINGERPRINTED, BLOB_STORED, make_thumbnail
 from fsm.evidence.receipts import ReceiptKey, verify_receipt
-from fsm.evidence.tables import Blob
+from fsm.evidence.tables import Blob, Receipt
 from fsm.evidence.verification import BrokenMedia, Inspection, TooManyPixels, inspect
 from fsm.jobs import Job
 from fsm.problems import Conflict, NotFound
@@ -121,7 +121,7 @@ async def test_a_photo_keeps_its_first_receipt(
     photo_id, digest = company.asset.id, bytes(32)
     clock.forward(microseconds=1_234)
 
-    async def issue(session: Session, now: datetime, sha256: bytes) -> queries.Receipt:
+    async def issue(session: Session, now: datetime, sha256: bytes) -> Receipt:
         return await queries.issue_receipt(
             session, actor, now, key, photo_id=photo_id, sha256=sha256, size=7
         )
