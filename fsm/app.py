@@ -11,9 +11,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.status_codes import HTTP_404_NOT_FOUND
 from litestar.types import ControllerRouterHandler
 
-from fsm import http
+from fsm import http, openapi
 from fsm.assets import passport_routes as passports
 from fsm.assets import routes as assets
 from fsm.catalogue import routes as catalogue
@@ -25,6 +26,7 @@ from fsm.evidence.blobs import blob_store
 from fsm.evidence.receipts import ReceiptKey
 from fsm.imports import routes as imports
 from fsm.parts import routes as parts
+from fsm.problems import NotFound
 from fsm.settings import Settings
 from fsm.technicians import routes as technicians
 from fsm.tenants import routes as tenants
@@ -68,7 +70,12 @@ ROUTES: Sequence[ControllerRouterHandler] = (
 """Every door of the product."""
 
 
-@get("/health", opt=http.anyone(), summary="Is the server up and its database at hand")
+@get(
+    "/health",
+    opt=http.anyone(),
+    tags=["Operation"],
+    summary="Is the server up and its database at hand",
+)
 async def health(session: http.DbSession) -> dict[str, str]:
     await session.connection()
     return {"status": "ok", "version": VERSION}
@@ -109,6 +116,14 @@ def _secure(response: Response[Any]) -> Response[Any]:
     headers.setdefault("X-Frame-Options", "DENY")
     headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def _document(response: Response[Any]) -> Response[Any]:
+    """Let a document that there is none of be refused like everything else, not with a page."""
+    if response.status_code == HTTP_404_NOT_FOUND:
+        missing = NotFound("The document is at /api/openapi/openapi.json and openapi.yaml.")
+        response = Response(missing.to_json(), status_code=404, media_type=http.PROBLEM_JSON)
+    return _secure(response)
 
 
 def create_app(
@@ -157,7 +172,14 @@ def create_app(
         openapi_config=OpenAPIConfig(
             title="Field service management",
             version=VERSION,
-            openapi_router=Router("/api/openapi", route_handlers=[], opt=http.anyone()),
+            openapi_router=Router(
+                "/api/openapi",
+                route_handlers=[],
+                opt=http.anyone(),
+                include_in_schema=False,
+                after_request=_document,
+            ),
+            operation_id_creator=openapi.operation_id,
             render_plugins=[JsonRenderPlugin(), YamlRenderPlugin()],
             components=Components(
                 security_schemes={
@@ -171,8 +193,6 @@ def create_app(
         ),
     )
     for handler in routes_of(app):
-        handler.responses = {**http.ALWAYS, **(handler.responses or {})}
-        if handler.opt.get("open_to") != "anyone":
-            handler.security = [{"bearer": []}]
+        openapi.complete(handler)
     check_routes(app)
     return app

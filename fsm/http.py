@@ -385,6 +385,7 @@ ALWAYS = refusals(
     problems.UnsupportedType,
     problems.Invalid,
     problems.RateLimited,
+    problems.InternalError,
     problems.Busy,
 )
 """What any route may answer."""

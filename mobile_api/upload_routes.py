@@ -29,6 +29,7 @@ from fsm.evidence.blobs import (
 from fsm.evidence.tables import Upload
 from fsm.evidence.verification import MediaMismatch, UnknownMedia
 from fsm.http import CurrentActor, needs
+from fsm.openapi import BYTES, takes
 from fsm.problems import MethodNotAllowed
 from mobile_api import tus, uploads
 from mobile_api.uploads import Storage, state_of
@@ -36,6 +37,10 @@ from mobile_api.writers import PATIENCE_S, UploadCut, Writer, Writers
 
 #: How often a newcomer looks whether the writer in another process has ended, seconds.
 CONTESTED_S = 0.2
+
+_TAKES_BYTES = takes(
+    {tus.CONTENT_TYPE: BYTES}, "Bytes of the file, from `Upload-Offset` on.", required=False
+)
 
 _REFUSALS = http.refusals(
     tus.MalformedUpload,
@@ -231,6 +236,7 @@ class UploadController(Controller):
         "/",
         opt=needs(Permission.SYNC),
         status_code=HTTP_201_CREATED,
+        operation_class=_TAKES_BYTES,
         summary="Create an upload (tus)",
         description="`Upload-Length` or `Upload-Defer-Length: 1`, and `Upload-Metadata` with "
         "`photo_id` and `sha256` (hexadecimal), in base64 each. Answers `Location`; bytes that this "
@@ -261,6 +267,7 @@ class UploadController(Controller):
         "/{upload_id:uuid}",
         opt=needs(Permission.SYNC),
         status_code=HTTP_204_NO_CONTENT,
+        operation_class=_TAKES_BYTES,
         summary="Continue an upload (tus)",
         description="Answers 204 once the bytes are durable. `Upload-Checksum` (sha256 or sha1) makes "
         "the bytes of this request count all together or not at all. With the last byte the photo's "
@@ -288,6 +295,7 @@ class UploadController(Controller):
         "/{upload_id:uuid}",
         opt=needs(Permission.SYNC),
         status_code=HTTP_204_NO_CONTENT,
+        operation_class=_TAKES_BYTES,
         summary="HEAD, PATCH or DELETE for clients that can only POST (tus)",
         description="`X-HTTP-Method-Override` names the method.",
         responses=_REFUSALS | {HTTP_200_OK: ResponseSpec(None, description="The answer to HEAD")},

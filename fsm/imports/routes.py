@@ -9,13 +9,8 @@ from typing import Annotated, Any, Final
 
 from litestar import Controller, Request, get, post
 from litestar.datastructures import State, UploadFile
-from litestar.openapi.spec import (
-    OpenAPIMediaType,
-    Operation,
-    RequestBody,
-    Schema,
-)
-from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
+from litestar.openapi.spec import Schema
+from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
@@ -29,6 +24,7 @@ from fsm.imports.kinds import KINDS
 from fsm.imports.options import DECIMALS, read_options
 from fsm.imports.report import Report
 from fsm.imports.rows import ColumnsDoNotFit
+from fsm.openapi import BYTES, takes
 from fsm.problems import Invalid, Malformed, NotFound, UnsupportedType
 
 MOST_BYTES: Final = 50_000_000
@@ -60,26 +56,15 @@ class FileDecimal(StrEnum):
     COMMA = "comma"
 
 
-class _TakesCsv(Operation):
-    """Says in the OpenAPI document that the body is a file, which the handler reads as a stream."""
-
-    def __post_init__(self) -> None:
-        text = Schema(type=OpenAPIType.STRING)
-        file = Schema(
-            type=OpenAPIType.OBJECT,
-            properties={"file": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)},
-            required=["file"],
-        )
-        self.request_body = RequestBody(
-            description="The CSV file, as the body or as the part 'file' of a form.",
-            required=True,
-            content={
-                "text/csv": OpenAPIMediaType(schema=text),
-                "multipart/form-data": OpenAPIMediaType(schema=file),
-            },
-        )
-
-
+_TAKES_CSV = takes(
+    {
+        "text/csv": Schema(type=OpenAPIType.STRING),
+        "multipart/form-data": Schema(
+            type=OpenAPIType.OBJECT, properties={"file": BYTES}, required=["file"]
+        ),
+    },
+    "The CSV file, as the body or as the part 'file' of a form.",
+)
 DryRun = Annotated[bool, QueryParameter(description="Check everything, change nothing.")]
 KeepGood = Annotated[bool, QueryParameter(description="Store the good rows of a bad file.")]
 Update = Annotated[
@@ -129,7 +114,7 @@ class ImportController(Controller):
         summary="Import a CSV file of customers, sites, assets, …, or try it",
         status_code=200,
         request_max_body_size=MOST_BYTES,
-        operation_class=_TakesCsv,
+        operation_class=_TAKES_CSV,
         responses=http.refusals(ImportRefused, UnreadableFile, ColumnsDoNotFit),
     )
     async def take(
