@@ -31,6 +31,7 @@ from fsm.evidence import queries as evidence
 from fsm.evidence.blobs import BlobStore
 from fsm.evidence.streams import BlobStream
 from fsm.http import DbSession, Now
+from fsm.openapi import form as takes_form
 from fsm.problems import Invalid, NotFound, RateLimited
 from fsm.settings import Settings
 from fsm.tenants.routes import AddressLimit
@@ -63,6 +64,7 @@ from fsm.web.views import (
     WrongLabelView,
 )
 from fsm.work_orders import requests
+from fsm.work_orders.tables import Impact
 
 COMPLAINT_LIMITS = (
     Limit("visitor", 10, timedelta(minutes=10)),
@@ -254,11 +256,19 @@ class LabelController(Controller):
         request_max_body_size=None,
         responses=PAGES | {201: TAKEN},
         summary="Report a problem: a form with text, impact, and optionally photo and contact",
+        operation_class=takes_form(
+            photo=ReportField.PHOTO,
+            text="What is wrong. Needed.",
+            impact=f"One of {', '.join(Impact)}. Needed.",
+            contact_name="Who reports.",
+            contact_phone="To call back.",
+            contact_email="To write back.",
+            add_to="The open report that this belongs to, as the passport's page names it.",
+            report_id="The same form sent twice with one id is one report.",
+        ),
         description=(
-            "multipart/form-data or application/x-www-form-urlencoded with the fields `text`, `impact` "
-            "(stopped, degraded, running, question), `photo`, `contact_name`, `contact_phone`, "
-            "`contact_email`, `add_to`, `report_id`. Sent on (303) to the thanks page; with "
-            "`Accept: application/json` answered with 201 and the status link."
+            "Sent on (303) to the thanks page; with `Accept: application/json` answered with 201 and "
+            "the status link."
         ),
     )
     async def report(self, request: AnyRequest, now: Now, key: TheKey) -> Response[Any]:
@@ -361,8 +371,10 @@ class LabelController(Controller):
         request_max_body_size=None,
         responses=PAGES | {201: TAKEN},
         summary="Say that a label is wrong, also an unknown or retired one",
-        description=(
-            "A form with the fields `reason` (other_machine, unreadable, other), `text`, `contact_phone`."
+        operation_class=takes_form(
+            reason=f"One of {', '.join(LabelReason)}. Needed.",
+            text="What is wrong with it.",
+            contact_phone="To call back.",
         ),
     )
     async def complain(self, request: AnyRequest, now: Now, key: TheKey) -> Response[Any]:
