@@ -102,7 +102,7 @@ async def _make_identifiers(run_: Run) -> Mapping[str, int]:
     return {"identifiers": made.rowcount}
 
 
-_RING = """i.parent is not null and i.line in (
+_RING = """i.parent <> i.number and i.line in (
     with recursive edge(line, number, parent) as (
       select line, number, parent from incoming where parent is not null
       union all

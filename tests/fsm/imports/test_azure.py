@@ -19,8 +19,6 @@ from fsm.imports.report import Report
 from tests.company import Company
 from tests.conftest import Clock
 
-WINDOW = (datetime(2015, 1, 1, 6, tzinfo=UTC), datetime(2016, 1, 1, 6, tzinfo=UTC))
-
 
 @pytest.fixture
 def real(test_data: Path) -> Path:
@@ -83,7 +81,7 @@ async def test_recorded_failures_give_exactly_the_known_mtbf(
                   later=datetime(2020, 1, 1, tzinfo=UTC))  # fmt: skip
     answer = await client.get(
         "/api/kpis/mtbf",
-        params={"from": WINDOW[0].isoformat(), "to": WINDOW[1].isoformat()},
+        params={"scope": "tenant", "from": "2015-01-01T06:00:00Z", "to": "2016-01-01T06:00:00Z"},
         headers=company.headers["manager"],
     )
     assert answer.status_code == 200, answer.text
