@@ -17,6 +17,7 @@ from litestar.types import ControllerRouterHandler
 from fsm import http, openapi
 from fsm.assets import passport_routes as passports
 from fsm.assets import routes as assets
+from fsm.body_schemas import BodySchemas
 from fsm.catalogue import routes as catalogue
 from fsm.checklists import routes as checklists
 from fsm.contracts import routes as contracts
@@ -150,6 +151,7 @@ def create_app(
         lifespan=[lifespan],
         request_max_body_size=settings.max_request_bytes,
         logging_config=None,
+        plugins=[BodySchemas()],
         state=State(
             {
                 "settings": settings,
