@@ -3,7 +3,8 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from importlib import import_module
+from typing import Final, NoReturn
 
 _DESCRIPTION = (
     "Field service management: assets, contracts, work orders, planning, phones, figures."
@@ -17,12 +18,29 @@ _EPILOG = """where to begin:
 
 All settings are environment variables; deploy/README.md lists them."""
 
-_GROUPS = (
-    ("run", ("demo", "serve", "worker", "migrate")),
-    ("companies and people", ("tenant", "user")),
-    ("files", ("import", "export", "label", "openapi")),
-    ("upkeep", ("evidence", "sync")),
-)
+#: group → command → (module of `fsm.commands`, help)
+_GROUPS: Final = {
+    "run": {
+        "demo": ("serving", "show the product, with its own database and a company in it"),
+        "serve": ("serving", "answer HTTP"),
+        "worker": ("serving", "do background jobs: plans, thumbnails, sealing of history"),
+        "migrate": ("serving", "bring the database to this program's schema"),
+    },
+    "companies and people": {
+        "tenant": ("people", "add service companies"),
+        "user": ("people", "add people who sign in, give passwords"),
+    },
+    "files": {
+        "import": ("files", "take in customers, equipment, people, parts, past work from CSV"),
+        "export": ("files", "write a table as a CSV file"),
+        "label": ("upkeep", "draw labels of machines' passports"),
+        "openapi": ("serving", "write the OpenAPI document"),
+    },
+    "upkeep": {
+        "evidence": ("upkeep", "prove that history is whole"),
+        "sync": ("upkeep", "bring what phones read up to date"),
+    },
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -34,48 +52,49 @@ class _Parser(argparse.ArgumentParser):
         )
 
 
-def build_parser() -> argparse.ArgumentParser:
-    # Imported here, so that a broken installation is still told of in a sentence.
-    from fsm.commands import files, people, serving, upkeep
-
-    parser = _Parser(
-        prog="fsm",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="fsm COMMAND …",
-    )
-    commands = parser.add_subparsers(
-        dest="command",
-        metavar="COMMAND",
-        help=argparse.SUPPRESS,
-        required=True,
-        prog="fsm",
-        parser_class=_Parser,
-    )
-    for module in (serving, people, files, upkeep):
-        module.add_commands(commands)
-    helps = {choice.dest: choice.help or "" for choice in commands._choices_actions}
-    commands._choices_actions.clear()
-    parser.description = "\n".join(
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser. Only `command` is known in full: the others' modules take seconds to load."""
+    described = "\n".join(
         [
             _DESCRIPTION,
             *(
                 line
-                for title, names in _GROUPS
-                for line in ("", f"{title}:", *(f"  {name:<10}{helps[name]}" for name in names))
+                for title, commands in _GROUPS.items()
+                for line in (
+                    f"\n{title}:",
+                    *(f"  {name:<10}{about}" for name, (_, about) in commands.items()),
+                )
             ),
         ]
     )
+    parser = _Parser(
+        prog="fsm",
+        description=described,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="fsm COMMAND …",
+    )
+    subparsers = parser.add_subparsers(
+        dest="command", metavar="COMMAND", help=argparse.SUPPRESS, required=True, prog="fsm",
+        parser_class=_Parser,
+    )  # fmt: skip
+    modules = {name: module for group in _GROUPS.values() for name, (module, _) in group.items()}
+    wanted = modules.get(command or "")
+    for name, module in modules.items():
+        if module != wanted:
+            subparsers.add_parser(name)
+    if wanted is not None:
+        import_module(f"fsm.commands.{wanted}").add_commands(subparsers)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 where it could not do its work, 2 where it was not understood."""
-    parser = build_parser()
-    arguments, rest = parser.parse_known_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = build_parser(words[0] if words else None)
+    arguments, rest = parser.parse_known_args(words)
     if rest and arguments.command != "demo":  # which reads its own
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        parser.error(f"unrecognised: {' '.join(rest)}")
     arguments.rest = rest
     try:
         return int(arguments.run(arguments))

@@ -40,7 +40,6 @@ The columns are those that 'fsm import' takes."""
 def add_commands(commands: Any) -> None:
     taking = commands.add_parser(
         "import",
-        help="take in customers, equipment, people, parts and past work from CSV files",
         description="Take in a CSV file. All of it or nothing is stored, unless you say --keep-good.",
         epilog=_IMPORT_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -87,7 +86,6 @@ def add_commands(commands: Any) -> None:
 
     giving = commands.add_parser(
         "export",
-        help="write a table as a CSV file",
         description="Write a table as CSV, to a file or to standard output.",
         epilog=_EXPORT_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

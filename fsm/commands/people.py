@@ -19,7 +19,9 @@ _PASSWORD_HELP = "read the password from standard input instead of asking for it
 
 
 def add_commands(commands: Any) -> None:
-    tenants = commands.add_parser("tenant", help="service companies of this installation")
+    tenants = commands.add_parser(
+        "tenant",
+    )
     actions = tenants.add_subparsers(required=True, metavar="ACTION")
     add = actions.add_parser(
         "add",
@@ -39,7 +41,9 @@ def add_commands(commands: Any) -> None:
     add.add_argument("--password-stdin", action="store_true", help=_PASSWORD_HELP)
     add.set_defaults(run=_add_tenant)
 
-    users = commands.add_parser("user", help="people who sign in")
+    users = commands.add_parser(
+        "user",
+    )
     actions = users.add_subparsers(required=True, metavar="ACTION")
     add = actions.add_parser(
         "add",

@@ -17,14 +17,11 @@ from fsm.settings import read_settings
 
 
 def add_commands(commands: Any) -> None:
-    demo = commands.add_parser(
-        "demo", help="show the product, with its own database and a company in it", add_help=False
-    )
+    demo = commands.add_parser("demo", add_help=False)
     demo.set_defaults(run=_demo)
 
     serve = commands.add_parser(
         "serve",
-        help="answer HTTP",
         description="Answer HTTP over the configured database until Ctrl-C or SIGTERM.",
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
@@ -33,14 +30,12 @@ def add_commands(commands: Any) -> None:
 
     worker = commands.add_parser(
         "worker",
-        help="do background jobs: plans, thumbnails, sealing of history",
         description="Do background jobs until Ctrl-C or SIGTERM; several workers share them.",
     )
     worker.set_defaults(run=_worker)
 
     migrate = commands.add_parser(
         "migrate",
-        help="bring the database to this program's schema",
         description="Bring the database to this program's schema, as the owner of the tables "
         "(FSM_OWNER_DATABASE_URL). Harmless when there is nothing to do.",
     )
@@ -48,7 +43,6 @@ def add_commands(commands: Any) -> None:
 
     openapi = commands.add_parser(
         "openapi",
-        help="write the OpenAPI document",
         description="Write the OpenAPI document of the HTTP interface as JSON; needs no database.",
     )
     openapi.add_argument("file", nargs="?", type=Path, metavar="FILE", help="else standard output")

@@ -25,7 +25,6 @@ _FORMS = ("svg", "png", "pdf")
 def add_commands(commands: Any) -> None:
     label = commands.add_parser(
         "label",
-        help="draw the label of a machine's passport",
         description="Draw one label as SVG, PNG or PDF, or many as a PDF on sticker sheets.",
         epilog="examples:\n  fsm label --asset A-204 label.svg\n"
         "  fsm label 7K2M9QRT4XWBN3HF label.png\n"
@@ -44,7 +43,9 @@ def add_commands(commands: Any) -> None:
     add_company(label)
     label.set_defaults(run=_label)
 
-    evidence = commands.add_parser("evidence", help="prove that history is whole")
+    evidence = commands.add_parser(
+        "evidence",
+    )
     actions = evidence.add_subparsers(required=True, metavar="ACTION")
     verify = actions.add_parser(
         "verify-chain",
@@ -54,7 +55,9 @@ def add_commands(commands: Any) -> None:
     add_company(verify)
     verify.set_defaults(run=_verify_chain)
 
-    sync = commands.add_parser("sync", help="what phones read")
+    sync = commands.add_parser(
+        "sync",
+    )
     actions = sync.add_subparsers(required=True, metavar="ACTION")
     rebuild = actions.add_parser(
         "rebuild",

@@ -30,7 +30,7 @@ def test_every_column_and_its_other_names_are_described(kind: str) -> None:
 def test_every_example_can_be_read_with_its_command(kind: str) -> None:
     (example,) = re.findall(r"```csv\n(.*?)```", SECTIONS[kind], re.S)
     (command,) = re.findall(r"^    fsm (import .*)$", SECTIONS[kind], re.M)
-    arguments = build_parser().parse_args(shlex.split(command))
+    arguments = build_parser("import").parse_args(shlex.split(command))
     options = read_options(zone=arguments.zone, decimal=arguments.decimal, source=arguments.source)
     file = CsvFile(io.BytesIO(example.encode()))
     reader = Reader(KINDS[kind], file, options, datetime(2026, 3, 23, tzinfo=UTC))
@@ -45,4 +45,4 @@ def test_every_command_on_the_page_is_understood() -> None:
     commands = re.findall(r"^    fsm (import [^#\n]*)", text, re.M)
     assert len(commands) > len(KINDS)
     for command in commands:
-        build_parser().parse_args(shlex.split(command))
+        build_parser("import").parse_args(shlex.split(command))
