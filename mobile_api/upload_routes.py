@@ -73,7 +73,7 @@ def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Respons
 
 
 def _response(answer: tus.Answer) -> Response[None]:
-    return Response(None, status_code=answer.status, headers=answer.headers)
+    return Response(b"", status_code=answer.status, headers=answer.headers, media_type="text/plain")
 
 
 def _headers(request: Request[Any, Any, Any]) -> dict[str, str]:
@@ -306,7 +306,9 @@ class UploadController(Controller):
         return await _answer(request, actor, upload_id)
 
 
-async def _answer(request: Request[Any, Any, Any], actor: Actor, upload_id: UUID) -> Response[None]:
+async def _answer(
+    request: Request[Any, Any, Any], actor: Actor, upload_id: UUID
+) -> Response[None]:
     """Answer a request about one upload, by the method that counts."""
     exchange = Exchange(request, actor)
     match exchange.method:

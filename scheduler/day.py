@@ -95,7 +95,9 @@ async def build_day(
     day = Day(_nothing(starts_at, tenant.zone, starts_on, ends_on), starts_at, {})
 
     shifts = _shifts(day, places, working, fixed, starts_on)
-    visits, crews = _visits(day, places, waiting, now, int((ends_at - starts_at).total_seconds()))
+    length_s = int((ends_at - starts_at).total_seconds())
+    first_s = min((shift.opens for shift in shifts), default=0)
+    visits, crews = _visits(day, places, waiting, now, length_s, first_s)
     matrices = await (travel or Geodesic()).travel(np.array(places.positions or [(0.0, 0.0)]))
     skills = {skill.code for skill in await list_skills(session, actor)}
     skills |= {code for visit in visits for code, _ in visit.skills}
@@ -291,6 +293,7 @@ def _visits(
     waiting: Sequence[tuple[WorkOrder, Site]],
     now: datetime,
     length_s: int,
+    first_s: int,
 ) -> tuple[list[model.Visit], list[model.Crew]]:
     visits: list[model.Visit] = []
     crews: list[model.Crew] = []
@@ -316,7 +319,7 @@ def _visits(
                 duration_s=work_order.estimate_s,
                 windows=((opens, length_s - 1),),
                 priority=work_order.priority,
-                due=_due(day, work_order, length_s),
+                due=_due(day, work_order, max(opens, first_s), length_s),
                 skills=tuple(
                     sorted((str(one["skill"]), int(one["level"])) for one in work_order.skills)
                 ),
@@ -332,14 +335,18 @@ def _visits(
     return visits, crews
 
 
-def _due(day: Day, work_order: WorkOrder, length_s: int) -> int | None:
-    """Return by when somebody has to be there: for the response, else in time to restore."""
+def _due(day: Day, work_order: WorkOrder, first_s: int, length_s: int) -> int | None:
+    """Return by when somebody has to be there: for the response, else in time to restore.
+
+    What is overdue already counts from `first_s`, when somebody could be there at the earliest: a job is
+    never left out because it is late in any case.
+    """
     due_at = work_order.respond_by
     if due_at is None and work_order.restore_by is not None:
         due_at = work_order.restore_by - timedelta(seconds=work_order.estimate_s)
     if due_at is None:
         return None
-    due = _second(day, due_at)
+    due = max(_second(day, due_at), first_s)
     return due if due < length_s else None
 
 

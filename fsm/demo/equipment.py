@@ -58,6 +58,9 @@ SERVICES: Final = (
     ("consultation", {"en": "Consultation", "ru": "Консультация"}, "electrical", 1, 2_700),
 )
 
+CERTIFICATION: Final = "surgery_lift"
+"""Work that asks for two trades which nobody of the company holds together: a plan says why it is out."""
+
 SKILLS: Final = (
     ("lift", "Lifts"),
     ("dock", "Dock levellers"),

@@ -9,11 +9,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 import httpx
 
@@ -25,8 +27,29 @@ DATABASE = "fsm_demo"
 _READY_S = 60
 
 
-def say(sentence: str) -> None:
-    print(f"  {sentence}", flush=True)
+class Progress:
+    """Says each step, and that it goes on while a step takes longer than a moment."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._quiet = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._quiet.set()
+
+    def __call__(self, sentence: str) -> None:
+        self._since = time.monotonic()
+        print(f"  {sentence}", flush=True)
+
+    def _go_on(self) -> None:
+        while not self._quiet.wait(0.5):
+            if time.monotonic() - self._since > 2:
+                self("…")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -85,34 +108,38 @@ def _show(stack: ExitStack, folder: Path, host: str, port: int) -> None:
     print("Field service management: the demonstration", flush=True)
     people = people_of(folder)
     _check_port(host, port)
-    passport = _prepare(stack, folder, people, f"http://{host}:{port}")
-    processes = _start(stack, folder, host, port)
+    with Progress() as say:
+        passport = _prepare(stack, folder, people, f"http://{host}:{port}", say)
+        processes = _start(stack, folder, host, port, say)
     _tell(people, host, port, passport)
     _wait(processes)
 
 
 def _check(stack: ExitStack, folder: Path) -> int:
-    from fsm.demo.walk import walk
-
     print("Field service management: checking the walk", flush=True)
     people = people_of(folder)
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
-    passport = _prepare(stack, folder, people, url)
-    _start(stack, folder, "127.0.0.1", port)
+    with Progress() as say:
+        passport = _prepare(stack, folder, people, url, say)
+        _start(stack, folder, "127.0.0.1", port, say)
+    from fsm.demo.walk import walk
+
     return asyncio.run(walk(url, passport, people))
 
 
 # --- database and data ------------------------------------------------------------------------------------
 
 
-def _prepare(stack: ExitStack, folder: Path, people: People, public_url: str) -> str:
+def _prepare(stack: ExitStack, folder: Path, people: People, public_url: str, say: Progress) -> str:
     """Bring up the database with the company in it; return the address of one asset's passport."""
-    _environment(stack, folder, people, public_url)
-    return asyncio.run(_fill(people))
+    _environment(stack, folder, people, public_url, say)
+    return asyncio.run(_fill(people, say))
 
 
-def _environment(stack: ExitStack, folder: Path, people: People, public_url: str) -> None:
+def _environment(
+    stack: ExitStack, folder: Path, people: People, public_url: str, say: Progress
+) -> None:
     """Set what server and worker read. A database named by the user goes before our own."""
     if not os.environ.get("FSM_DATABASE_URL"):
         server = stack.enter_context(EmbeddedPostgres(folder / "database", progress=say))
@@ -124,7 +151,7 @@ def _environment(stack: ExitStack, folder: Path, people: People, public_url: str
     os.environ["FSM_PUBLIC_URL"] = public_url
 
 
-async def _fill(people: People) -> str:
+async def _fill(people: People, say: Progress) -> str:
     from sqlmodel import col, select
 
     from fsm.app import compose_database
@@ -171,7 +198,7 @@ def _check_port(host: str, port: int) -> None:
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = (error.strerror or str(error)).partition(" (")[0].lower()
         raise CannotShow(
             f"Cannot listen on {host} port {port}: {reason}. Choose another with --port."
         ) from None
@@ -182,7 +209,9 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _start(stack: ExitStack, folder: Path, host: str, port: int) -> list[subprocess.Popen[bytes]]:
+def _start(
+    stack: ExitStack, folder: Path, host: str, port: int, say: Progress
+) -> list[subprocess.Popen[bytes]]:
     """Start worker and server; both end with this process, however it ends."""
     say("starting worker and server")
     log = stack.enter_context((folder / "demo.log").open("ab"))
@@ -193,15 +222,21 @@ def _start(stack: ExitStack, folder: Path, host: str, port: int) -> list[subproc
     deadline = time.monotonic() + _READY_S
     while True:
         if any(process.poll() is not None for process in processes):
-            raise CannotShow(f"Worker or server ended at once; {folder / 'demo.log'} says why.")
+            raise CannotShow(f"Worker or server ended at once: {_last_line(folder)}")
         try:
             if httpx.get(f"http://{host}:{port}/health", timeout=2).status_code == 200:
                 return processes
         except httpx.TransportError:
             pass
         if time.monotonic() > deadline:
-            raise CannotShow(f"The server did not answer; {folder / 'demo.log'} says why.")
+            raise CannotShow(f"The server did not answer: {_last_line(folder)}")
         time.sleep(0.1)
+
+
+def _last_line(folder: Path) -> str:
+    """Return the last thing that worker or server wrote: the check's log is gone with its folder."""
+    lines = (folder / "demo.log").read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
 
 @contextmanager

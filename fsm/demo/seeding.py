@@ -25,8 +25,17 @@ from fsm.checklists import queries as checklists
 from fsm.checklists.queries import Subject
 from fsm.contracts import versions
 from fsm.customers import queries as customers
+from fsm.customers.tables import Site
 from fsm.database import Database, Session
-from fsm.demo.equipment import MODELS, REASONS, SERVICES, SKILLS, WORK_TYPES, checklist
+from fsm.demo.equipment import (
+    CERTIFICATION,
+    MODELS,
+    REASONS,
+    SERVICES,
+    SKILLS,
+    WORK_TYPES,
+    checklist,
+)
 from fsm.demo.files import ZONE, company_files, history_file
 from fsm.demo.people import People
 from fsm.events import Occurrence
@@ -88,6 +97,7 @@ async def seed_company(
         administrator = await _office(session, system_actor(tenant.id, "demo"), people, now)
         one = Seeding(database, store, administrator, now, people, say)
         await _catalogue(session, one)
+        await _certification(session, one)
         await _promises(session, one)
         await _checklists(session, one)
     for kind, text in company_files(one.today).items():
@@ -162,6 +172,25 @@ async def _catalogue(session: Session, one: Seeding) -> None:
             skills=[{"skill": skill, "level": level}],
             effective_at=since,
         )
+
+
+async def _certification(session: Session, one: Seeding) -> None:
+    work_type = await catalogue.add_work_type(
+        session, one.actor, one.now, code=CERTIFICATION, name="Certification of a surgery lift"
+    )
+    await catalogue.publish_version(
+        session,
+        one.actor,
+        one.now,
+        work_type.id,
+        names={"en": "Certification of a surgery lift", "ru": "Сертификация операционного лифта"},
+        request_class=RequestClass.SERVICE_REQUEST,
+        maintenance=MaintenanceKind.PREVENTIVE,
+        duration_s=10_800,
+        priority=3,
+        skills=[{"skill": "lift", "level": 4}, {"skill": "medical", "level": 4}],
+        effective_at=one.now - timedelta(days=800),
+    )
 
 
 async def _promises(session: Session, one: Seeding) -> None:
@@ -377,7 +406,7 @@ async def _new_job(
 
 
 async def _todays_work(one: Seeding) -> None:
-    """Open incidents of the last hours, of different urgency, for the dispatcher to plan."""
+    """Open incidents of the last hours for the dispatcher to plan, and one job that nobody can do."""
     rng = random.Random("today")
     numbers = rng.sample(range(20, 150), 14)
     async with one.database.transaction(one.actor.tenant_id) as session:
@@ -385,6 +414,18 @@ async def _todays_work(one: Seeding) -> None:
             at = one.now - timedelta(minutes=rng.randrange(10, 600))
             impact = rng.choice((Impact.STOPPED, Impact.DEGRADED, Impact.RUNNING))
             await _new_job(session, one, number, at, impact)
+        hospital = await session.exec(
+            select(Site).where(Site.tenant_id == one.actor.tenant_id, Site.name == "Hospital Motol")
+        )
+        await orders.create_work_order(
+            session,
+            one.actor,
+            one.now - timedelta(hours=3),
+            work_type=await catalogue.find_work_type_by_code(session, one.actor, CERTIFICATION),
+            site=hospital.one(),
+            title="Certification of the surgery lift",
+            reported_at=one.now - timedelta(hours=3),
+        )
 
 
 async def _proved_jobs(one: Seeding) -> None:
