@@ -73,7 +73,11 @@ def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Respons
 
 
 def _response(answer: tus.Answer) -> Response[None]:
-    return Response(b"", status_code=answer.status, headers=answer.headers, media_type="text/plain")
+    # Empty in bytes: None would be written out as JSON's null wherever a status allows a body.
+    empty: Any = b""
+    return Response(
+        empty, status_code=answer.status, headers=answer.headers, media_type="text/plain"
+    )
 
 
 def _headers(request: Request[Any, Any, Any]) -> dict[str, str]:
