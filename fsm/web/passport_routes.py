@@ -492,6 +492,13 @@ class ProductKeyController(LabelController):
     "/.well-known/gs1resolver",
     opt=http.anyone(),
     tags=["Public passports"],
+    responses={
+        200: ResponseSpec(
+            data_container=dict[str, Any],
+            description="GS1's resolver description file",
+            generate_examples=False,
+        )
+    },
     summary="What is resolved here",
 )
 async def describe_resolver(request: AnyRequest, session: DbSession) -> Response[bytes]:
