@@ -67,6 +67,11 @@ class Statement:
         self._parts.append(f"{name} as (\n{Template(body).substitute(texts)}\n)")
         return self
 
+    def fenced(self, name: str, body: str, **texts: str) -> "Statement":
+        """Add a part that is computed once and as it stands, not woven into what reads it."""
+        self._parts.append(f"{name} as materialized (\n{Template(body).substitute(texts)}\n)")
+        return self
+
     def text(self, body: str, **texts: str) -> str:
         return "with recursive " + ",\n".join(self._parts) + "\n" + Template(body).substitute(texts)
 

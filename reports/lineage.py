@@ -221,9 +221,12 @@ from candidate c $after order by c.id limit :lines
 """
 
 _REPAIRS = """
-select c.id, c.asset_id, c.ended_at, c.reason, c.us,
-       array(select j.id from job j where j.repair_id = c.id order by j.id)
-from candidate c $after order by c.id limit :lines
+select c.id, c.asset_id, c.ended_at, c.reason, c.us, coalesce(k.ids, '{}')
+from (select * from candidate c $after order by c.id limit :lines) c
+left join (
+  select j.repair_id, array_agg(j.id order by j.id) as ids from job j group by j.repair_id
+) k on k.repair_id = c.id
+order by c.id
 """
 
 _LINES = """

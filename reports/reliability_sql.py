@@ -106,12 +106,12 @@ def add_failures(statement: Statement) -> Statement:
 
 
 def add_events(statement: Statement, condition: str) -> Statement:
-    """Add `happened`: the failures of the subjects' assets under a condition on `f`, with `exclusion`.
+    """Add `happened`: each subject's failures under a condition on `f`, with `exclusion`.
 
     Excluded is what the failure itself says, and one whose outages were all degraded (then nothing failed) or
     all external (then something else did).
     """
-    return statement.part("happened", _HAPPENED, condition=condition)
+    return statement.fenced("happened", _HAPPENED, condition=condition)
 
 
 _DOWN = """
@@ -157,17 +157,18 @@ select key, count(*), sum(exposed)::bigint, sum(required)::bigint, sum(up)::bigi
 from lasted group by key order by key
 """
 
+# The outages of a failure are looked up one by one: joined, they would be compared with failures pair by
+# pair, for the planner takes the condition on `happened_at` to leave almost nothing.
 _HAPPENED = """
-  select f.id, f.asset_id, f.failed_at, f.detected_at, f.restored_at,
+  select s.key, s.covered, s.exposed, f.id, f.asset_id, f.failed_at, f.detected_at, f.restored_at,
          coalesce(f.failed_at, f.detected_at) as happened_at,
-         coalesce(f.exclusion, o.reason) as exclusion
-  from failure f
-  left join lateral (
-    select case when bool_and(o.is_degraded) then 'degraded'
-                when bool_and(o.is_degraded or o.cause = 'external') then 'external' end as reason
-    from outage o where o.tenant_id = :t and o.failure_id = f.id
-  ) o on f.exclusion is null
-  where f.tenant_id = :t and f.asset_id in (select asset_id from subject)$condition
+         coalesce(f.exclusion, (
+           select case when bool_and(o.is_degraded) then 'degraded'
+                       when bool_and(o.is_degraded or o.cause = 'external') then 'external' end
+           from outage o where o.tenant_id = :t and o.failure_id = f.id
+         )) as exclusion
+  from subject s join failure f on f.tenant_id = :t and f.asset_id = s.asset_id
+  where true$condition
 """
 
 _CANDIDATE = """
@@ -176,10 +177,10 @@ _CANDIDATE = """
                 partition by c.key, c.asset_id, c.happened_at, c.reason order by c.id) > 1
               then 'same_instant' else c.reason end as reason
   from (
-    select s.key, h.*,
+    select h.key, h.id, h.asset_id, h.failed_at, h.happened_at,
            case when h.exclusion is not null then h.exclusion
-                when not s.exposed @> h.happened_at then 'not_in_service' end as reason
-    from subject s join happened h on h.asset_id = s.asset_id
+                when not h.exposed @> h.happened_at then 'not_in_service' end as reason
+    from happened h
   ) c
 """
 

@@ -103,9 +103,9 @@ def add_restored(statement: Statement) -> Statement:
 def add_repairs(statement: Statement, *, is_active: bool) -> Statement:
     """Add `candidate`: repairs that ended in the window, their length `us`, `reason` null when they count."""
     add_events(statement, " and f.restored_at >= :from_at and f.restored_at < :until_at")
-    statement.part("chain", _ROOT)
-    statement.part("job", _JOB)
-    statement.part("repair", _REPAIR)
+    statement.part("chain", _CHAIN)
+    statement.fenced("job", _JOB)
+    statement.fenced("repair", _REPAIR)
     if not is_active:
         return statement.part(
             "candidate",
@@ -140,48 +140,61 @@ async def _sums(session: Session, statement: Statement) -> dict[UUID, EventSums]
 
 
 _RESTORED = """
-  select s.key, h.id, h.asset_id, h.failed_at, h.restored_at as ended_at, $length as us,
+  select h.key, h.id, h.asset_id, h.failed_at, h.restored_at as ended_at, $length as us,
          case when h.exclusion is not null then h.exclusion
-              when not s.covered @> h.restored_at then 'not_on_contract' end as reason
-  from subject s join happened h on h.asset_id = s.asset_id
+              when not h.covered @> h.restored_at then 'not_on_contract' end as reason
+  from happened h
 """
 
-# A chain of jobs that follow one another belongs to its first one. Never round in circles: a job follows an
-# older one, and `union` drops what was there before.
-_ROOT = """
-  select w.id, w.id as root_id, w.follows_id
+# A chain of jobs that follow one another belongs to its first one, the root. Never round in circles: a job
+# follows an older one, and `union` drops what was there before. The lateral `limit` keeps the step to one
+# look into the index, where a join would read every job of the company.
+_CHAIN = """
+  select w.id, w.asset_id, w.status, w.maintenance, w.reported_at, w.work_done_at, w.failure_id,
+         w.id as root_id, w.failure_id as root_failure_id, w.request_id, w.follows_id
   from work_order w
-  where w.tenant_id = :t and w.asset_id in (select asset_id from subject)
+  where w.tenant_id = :t and w.asset_id = any(array(select asset_id from subject))
   union
-  select r.id, w.id, w.follows_id
-  from chain r join work_order w on w.tenant_id = :t and w.id = r.follows_id
+  select c.id, c.asset_id, c.status, c.maintenance, c.reported_at, c.work_done_at, c.failure_id,
+         o.id, o.failure_id, o.request_id, o.follows_id
+  from chain c
+  cross join lateral (
+    select w.id, w.failure_id, w.request_id, w.follows_id
+    from work_order w where w.tenant_id = :t and w.id = c.follows_id limit 1
+  ) o
+  where c.follows_id is not null
 """
 
 _JOB = """
-  select w.id, w.asset_id, w.status, w.maintenance, w.reported_at, w.work_done_at,
-         coalesce(w.failure_id, o.failure_id, q.failure_id) as failure_id,
-         coalesce(w.failure_id, o.failure_id, q.failure_id, o.request_id, o.id) as repair_id
-  from chain r
-  join work_order w on w.tenant_id = :t and w.id = r.id
-  join work_order o on o.tenant_id = :t and o.id = r.root_id
+  select c.id, c.asset_id, c.status, c.maintenance, c.reported_at, c.work_done_at,
+         coalesce(c.failure_id, c.root_failure_id, q.failure_id) as failure_id,
+         coalesce(c.failure_id, c.root_failure_id, q.failure_id, c.request_id, c.root_id)
+           as repair_id
+  from chain c
   left join lateral (
     select x.failure_id from work_order x
-    where x.tenant_id = :t and x.request_id = o.request_id and x.failure_id is not null
+    where x.tenant_id = :t and x.request_id = c.request_id and x.failure_id is not null
     order by x.failure_id limit 1
-  ) q on o.failure_id is null and w.failure_id is null
-  where r.follows_id is null
+  ) q on c.failure_id is null and c.root_failure_id is null
+  where c.follows_id is null
 """
 
 _REPAIR = """
-  select h.id, h.asset_id, h.detected_at, h.restored_at, h.exclusion from happened h
+  select h.key, h.covered, h.id, h.asset_id, h.detected_at, h.restored_at, h.exclusion
+  from happened h
   union all
-  select j.repair_id, j.asset_id, min(j.reported_at), max(j.work_done_at),
-         case when max(j.work_done_at) < min(j.reported_at) then 'times_crossed' end
-  from job j
-  where j.failure_id is null and j.maintenance = 'corrective' and j.status <> 'cancelled'
-  group by j.repair_id, j.asset_id
-  having bool_and(j.work_done_at is not null)
-     and max(j.work_done_at) >= :from_at and max(j.work_done_at) < :until_at
+  select s.key, s.covered, d.id, d.asset_id, d.reported_at, d.work_done_at,
+         case when d.work_done_at < d.reported_at then 'times_crossed' end
+  from (
+    select j.repair_id as id, j.asset_id, min(j.reported_at) as reported_at,
+           max(j.work_done_at) as work_done_at
+    from job j
+    where j.failure_id is null and j.maintenance = 'corrective' and j.status <> 'cancelled'
+    group by j.repair_id, j.asset_id
+    having bool_and(j.work_done_at is not null)
+       and max(j.work_done_at) >= :from_at and max(j.work_done_at) < :until_at
+  ) d
+  join subject s on s.asset_id = d.asset_id
 """
 
 # A corrected entry stays in the table; the entry that names it counts instead.
@@ -209,11 +222,11 @@ _CANDIDATE = """
   select c.key, c.id, c.asset_id, c.failed_at, c.restored_at as ended_at, c.reason,
          case when c.reason is null then c.us end as us
   from (
-    select s.key, r.id, r.asset_id, r.detected_at as failed_at, r.restored_at,
+    select r.key, r.id, r.asset_id, r.detected_at as failed_at, r.restored_at,
            case when r.exclusion is not null then r.exclusion
-                when not s.covered @> r.restored_at then 'not_on_contract'$no_work end as reason,
+                when not r.covered @> r.restored_at then 'not_on_contract'$no_work end as reason,
            case when r.restored_at >= r.detected_at then $length end as us
-    from subject s join repair r on r.asset_id = s.asset_id$worked
+    from repair r$worked
   ) c
 """
 
@@ -223,10 +236,10 @@ from candidate group by key, reason order by key, reason
 """
 
 _OPEN = """
-select s.key, count(*), $age
-from subject s join happened h on h.asset_id = s.asset_id
-where h.exclusion is null and s.covered @> (:until_at - interval '1 microsecond')
-group by s.key order by s.key
+select h.key, count(*), $age
+from happened h
+where h.exclusion is null and h.covered @> (:until_at - interval '1 microsecond')
+group by h.key order by h.key
 """
 
 # Linear interpolation in double precision, as the rule does it.
