@@ -20,6 +20,7 @@ from reports.statistics import (
     mean_time_interval,
     mean_time_lower_bound,
     median_interval,
+    median_ranks,
     mil_hdbk_chi2,
     normal_two_sided,
     percentile,
@@ -222,3 +223,11 @@ def test_kaplan_meier_is_scipys():
     )
     observed = [(t, True) for t in ended] + [(t, False) for t in going_on]
     assert kaplan_meier_median(observed) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("n", [1_001, 1_500, 20_000, 1_000_000])
+def test_the_ranks_of_many_values_cover_as_promised_and_are_the_narrowest(n):
+    low, high = median_ranks(n)
+    assert low + high == n + 1
+    assert 2 * stats.binom.cdf(low - 1, n, 0.5) <= 0.1
+    assert 2 * stats.binom.cdf(low, n, 0.5) > 0.1
