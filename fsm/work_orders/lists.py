@@ -67,12 +67,12 @@ async def read_work_order(reader: Reader, work_order_id: UUID) -> WorkOrderView:
     row = await reader.row(_ONE, actor.tenant_id, work_order_id, actor.customer_id)
     if row is None:
         raise NotFound(f"No work order {work_order_id}.")
-    *own, clocks, visits = row
+    *own, clocks, visits = row  # in the order of the view's fields, which end with these three
     return WorkOrderView(
         *own,
-        clocks=[ClockView(*clock) for clock in clocks],
-        visits=[VisitView(*visit) for visit in visits],
-        allowed=office_actions(row["status"]),
+        [ClockView(*clock) for clock in clocks],
+        [VisitView(*visit) for visit in visits],
+        office_actions(row["status"]),
     )
 
 

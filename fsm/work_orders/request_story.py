@@ -67,7 +67,7 @@ async def read_story_without_actor(session: Session, reported: ServiceRequest) -
     )
     work_orders = (await session.exec(statement)).all()
     alive = [each for each in work_orders if each.status != Status.CANCELLED]
-    work_order = (alive or [*work_orders] or [None])[-1]
+    work_order = next(reversed(alive or work_orders), None)
     visits = [] if work_order is None else await list_visits(session, work_order)
     names = await session.exec(
         select(Technician.id, Technician.name).where(
