@@ -68,12 +68,13 @@ async def read_work_order(reader: Reader, work_order_id: UUID) -> WorkOrderView:
     if row is None:
         raise NotFound(f"No work order {work_order_id}.")
     *own, clocks, visits = row  # in the order of the view's fields, which end with these three
-    return WorkOrderView(
+    values: list[Any] = [
         *own,
         [ClockView(*clock) for clock in clocks],
         [VisitView(*visit) for visit in visits],
         office_actions(row["status"]),
-    )
+    ]
+    return WorkOrderView(*values)
 
 
 async def list_work_orders(
