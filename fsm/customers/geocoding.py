@@ -12,10 +12,6 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from geopy.adapters import URLLibAdapter
-from geopy.exc import GeopyError
-from geopy.geocoders import Nominatim
-
 from fsm.customers.tables import Site
 from fsm.problems import Problem
 from fsm.settings import Settings
@@ -86,6 +82,10 @@ class Lookup:
 
 
 def _geocoder(url: str, user_agent: str, timeout_s: float) -> Any:
+    # Imported here: geopy loads every geocoder it knows, half a second at each start.
+    from geopy.adapters import URLLibAdapter
+    from geopy.geocoders import Nominatim
+
     parts = urlsplit(url)
     # The adapter is named, because geopy otherwise takes whichever HTTP library happens to be installed.
     return Nominatim(
@@ -99,6 +99,8 @@ def _geocoder(url: str, user_agent: str, timeout_s: float) -> Any:
 
 def _ask(url: str, user_agent: str, address: Address, timeout_s: float) -> Lookup:
     """Ask the geocoder and wait for it. Anything but a usable answer is `UNAVAILABLE`."""
+    from geopy.exc import GeopyError
+
     try:
         place = _geocoder(url, user_agent, timeout_s).geocode(
             address.text, country_codes=address.country.lower() or None
