@@ -1,10 +1,13 @@
 """The command line: what it does, and one sentence where it cannot."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -20,30 +23,37 @@ COMMANDS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Done:
+    """What a command came to."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Fsm(Protocol):
+    def __call__(self, *words: str, give: str = "") -> Done: ...
+
+
 @pytest.fixture
-def environment(settings: Settings) -> dict[str, str]:
-    return {
-        **os.environ,
-        "FSM_DATABASE_URL": settings.database_url,
-        "FSM_OWNER_DATABASE_URL": settings.owner_database_url,
-        "FSM_SECRET": settings.secret.decode(),
-    }
-
-
 def fsm(
-    environment: dict[str, str], *words: str, give: str | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "fsm", *words],
-        env=environment,
-        input=give if give is not None else "",
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Fsm:
+    """Run a command in this process over the test's database, with `give` on standard input."""
+    monkeypatch.setenv("FSM_DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("FSM_OWNER_DATABASE_URL", settings.owner_database_url)
+    monkeypatch.setenv("FSM_SECRET", settings.secret.decode())
+
+    def go(*words: str, give: str = "") -> Done:
+        monkeypatch.setattr("sys.stdin", io.StringIO(give))
+        code = main(words)
+        return Done(code, *capsys.readouterr())
+
+    return go
 
 
-def refused(done: subprocess.CompletedProcess[str], code: int = 1) -> str:
+def refused(done: Done, code: int = 1) -> str:
     """Return the one sentence on standard error of a command that could not do its work."""
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -122,23 +132,22 @@ def test_openapi_is_written_without_a_database(tmp_path: Path) -> None:
 
 
 def test_a_company_is_added_filled_and_written_out_again(
-    environment: dict[str, str], company: Company, tmp_path: Path
+    fsm: Fsm, company: Company, tmp_path: Path
 ) -> None:
     added = fsm(
-        environment, "tenant", "add", "beta", "--zone", "Europe/Paris", "--administrator", "eva@beta",
+        "tenant", "add", "beta", "--zone", "Europe/Paris", "--administrator", "eva@beta",
         "--password-stdin", give="a long enough password\n",
     )  # fmt: skip
     assert added.returncode == 0, added.stderr
     assert "Conflict" not in added.stdout
     sheet = tmp_path / "customers.csv"
     sheet.write_text("number,name\nC-1,Théâtre\nC-2,\n")
-    tried = fsm(environment, "import", "customers", str(sheet), "--tenant", "beta", "--dry-run")
+    tried = fsm("import", "customers", str(sheet), "--tenant", "beta", "--dry-run")
     assert tried.returncode == 1
     assert "name    is empty, but needed" in tried.stdout
-    bad = fsm(environment, "import", "customers", str(sheet), "--tenant", "beta")
+    bad = fsm("import", "customers", str(sheet), "--tenant", "beta")
     assert "Nothing was stored" in refused(bad)
     kept = fsm(
-        environment,
         "import",
         "customers",
         str(sheet),
@@ -149,44 +158,47 @@ def test_a_company_is_added_filled_and_written_out_again(
         "beta",
     )
     assert kept.returncode == 0, kept.stderr
-    out = fsm(environment, "export", "customers", "--tenant", "beta")
+    out = fsm("export", "customers", "--tenant", "beta")
     assert "Théâtre" in out.stdout
-    chosen = fsm(environment, "export", "customers")
+    chosen = fsm("export", "customers")
     assert "--tenant" in refused(chosen)
 
 
-def test_mistakes_of_a_person_are_sentences(
-    environment: dict[str, str], company: Company, tmp_path: Path
-) -> None:
+def test_mistakes_of_a_person_are_sentences(fsm: Fsm, company: Company, tmp_path: Path) -> None:
     here = str(tmp_path / "missing.csv")
-    assert "There is no file" in refused(fsm(environment, "import", "assets", here))
-    assert "No such zone" not in refused(
-        fsm(environment, "import", "assets", here, "--zone", "Mars")
-    )
-    assert "no company" in refused(fsm(environment, "export", "assets", "--tenant", "nobody"))
-    assert "no active user" in refused(fsm(environment, "export", "assets", "--as", "nobody"))
+    assert "There is no file" in refused(fsm("import", "assets", here))
+    assert "No such zone" not in refused(fsm("import", "assets", here, "--zone", "Mars"))
+    assert "no company" in refused(fsm("export", "assets", "--tenant", "nobody"))
+    assert "no active user" in refused(fsm("export", "assets", "--as", "nobody"))
     assert "at least 10" in refused(
-        fsm(environment, "user", "password", "dispatcher@acme", "--password-stdin", give="short\n")
+        fsm("user", "password", "dispatcher@acme", "--password-stdin", give="short\n")
     )
-    assert "no asset 'A-99'" in refused(
-        fsm(environment, "label", "--asset", "A-99", str(tmp_path / "x.svg"))
-    )
-    assert "ending in .svg" in refused(fsm(environment, "label", "ABC"))
+    assert "no asset 'A-99'" in refused(fsm("label", "--asset", "A-99", str(tmp_path / "x.svg")))
+    assert "ending in .svg" in refused(fsm("label", "ABC"))
 
 
-def test_a_label_is_drawn_and_history_is_whole(
-    environment: dict[str, str], company: Company, tmp_path: Path
-) -> None:
+def test_a_label_is_drawn_and_history_is_whole(fsm: Fsm, company: Company, tmp_path: Path) -> None:
     target = tmp_path / "label.svg"
-    done = fsm(environment, "label", "--asset", "A-1", str(target))
+    done = fsm("label", "--asset", "A-1", str(target))
     assert done.returncode == 0, done.stderr
     assert target.read_text().startswith("<svg")
-    whole = fsm(environment, "evidence", "verify-chain")
+    whole = fsm("evidence", "verify-chain")
     assert (whole.returncode, whole.stdout.split()[-1]) == (0, "whole"), whole.stderr
-    rebuilt = fsm(environment, "sync", "rebuild")
+    rebuilt = fsm("sync", "rebuild")
     assert rebuilt.returncode == 0, rebuilt.stderr
 
 
-def test_migrating_again_is_harmless(environment: dict[str, str]) -> None:
-    done = fsm(environment, "migrate")
+def test_the_program_starts_by_itself_and_migrating_again_is_harmless(settings: Settings) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "fsm", "migrate"],
+        env={
+            **os.environ,
+            "FSM_DATABASE_URL": settings.database_url,
+            "FSM_OWNER_DATABASE_URL": settings.owner_database_url,
+            "FSM_SECRET": settings.secret.decode(),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert (done.returncode, "revision" in done.stdout) == (0, True), done.stderr
