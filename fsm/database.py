@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from socket import gaierror
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -29,7 +30,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, StatementError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel import Field, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -178,12 +180,16 @@ def as_problem(error: BaseException) -> Problem | None:
     """
     if isinstance(error, Problem):
         return error
-    if isinstance(error, OSError) and not isinstance(error, StatementError):
+    if isinstance(error, ConnectionError | TimeoutError | gaierror | PoolTimeoutError):
         # asyncpg raises the socket's own error while connecting; anything else of the file system is not ours
+        return Busy("The database cannot be reached just now. Nothing was changed.")
+    cause: Any
+    if isinstance(error, asyncpg.PostgresError):
+        cause = error  # of the fast reads, which have no SQLAlchemy in between
+    elif isinstance(error, DBAPIError):
+        cause = getattr(error.orig, "__cause__", None) or error.orig
+    else:
         return None
-    if not isinstance(error, DBAPIError):
-        return None
-    cause = getattr(error.orig, "__cause__", None) or error.orig
     state = str(getattr(cause, "sqlstate", "") or "")
     name = str(getattr(cause, "constraint_name", "") or "")
     if name in _refusals:
@@ -215,7 +221,7 @@ def as_problem(error: BaseException) -> Problem | None:
             return Busy("The database's disk is full. Nothing was changed; tell the operator.")
     if isinstance(error, IntegrityError):
         return Conflict("The database refused the change.", constraint=name)
-    if isinstance(error, OperationalError) or error.connection_invalidated:
+    if isinstance(error, OperationalError) or getattr(error, "connection_invalidated", False):
         return Busy("The database cannot be reached just now. Nothing was changed.")
     if state.startswith("22") or "invalid input for query argument" in str(cause):
         return Invalid("A value cannot be stored as it was sent.")

@@ -17,11 +17,10 @@ from litestar import Request, Response
 from litestar.connection import ASGIConnection
 from litestar.datastructures import ResponseHeader, State
 from litestar.di import NamedDependency, Provide
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.handlers.base import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
-from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils.compat import uuid7
 
 from fsm import problems
@@ -199,8 +198,16 @@ Code = Annotated[
     str, pydantic.Field(min_length=1, max_length=60, pattern=r"^[^\s\x00-\x1f][^\x00-\x1f]*$")
 ]
 """A number or code that people use to name a thing."""
-Instant = pydantic.AwareDatetime
-"""An instant with its zone; a naive time is refused."""
+
+
+def _of_living_memory(moment: datetime) -> datetime:
+    if not 1900 <= moment.year <= 2199:
+        raise ValueError("must be between the years 1900 and 2199")
+    return moment
+
+
+Instant = Annotated[pydantic.AwareDatetime, pydantic.AfterValidator(_of_living_memory)]
+"""An instant with its zone; a naive time is refused, and one that only a slip can mean."""
 
 
 def _of_our_times(day: date) -> date:
@@ -286,6 +293,11 @@ def _from_validation(error: ValidationException) -> Problem:
     cause = error.__cause__ or error.__context__
     if isinstance(cause, pydantic.ValidationError):
         return _from_pydantic(cause)
+    if isinstance(cause, KeyError):  # a parameter is missing, and the framework names it
+        name = str(cause.args[0])
+        return problems.Invalid(
+            f"'{name}' is needed.", errors=[{"at": f"/{name}", "detail": "is needed"}]
+        )
     errors = [
         {
             "at": "/" + str(item.get("key", "")).replace(".", "/"),
@@ -294,6 +306,8 @@ def _from_validation(error: ValidationException) -> Problem:
         for item in (error.extra if isinstance(error.extra, list) else [])
         if isinstance(item, dict)
     ][:50]
+    if errors == [{"at": "/data", "detail": "'data'"}]:
+        return problems.Invalid("A body in JSON is needed.", errors=[{"at": ""}])
     said = "; ".join(f"{item['at']}: {item['detail']}" for item in errors[:3])
     return problems.Invalid(f"{said or 'A value is not acceptable'}.", errors=errors)
 
@@ -310,14 +324,19 @@ def problem_of(error: Exception) -> Problem:
         return _from_pydantic(error)
     if isinstance(error, msgspec.ValidationError):
         return problems.Invalid(f"{error}.")
-    if isinstance(error, msgspec.DecodeError | UnicodeDecodeError | RecursionError):
+    if isinstance(error, UnicodeDecodeError):
+        return problems.Malformed(f"The body is not text in UTF-8: see byte {error.start}.")
+    if isinstance(error, msgspec.DecodeError | RecursionError):
         return problems.Malformed(f"The body is not valid JSON in UTF-8: {error}.")
     if isinstance(error, HTTPException):
         kind = _BY_STATUS.get(error.status_code)
+        if kind is problems.Malformed and isinstance(error.__context__, SerializationException):
+            said = error.detail.removeprefix("JSON is malformed: ")
+            return kind(f"The body is not valid JSON in UTF-8: {said}.")
         if kind is not None:
-            detail = error.detail if error.status_code in (400, 413, 415) else ""
+            detail = error.detail if error.status_code in (400, 415) else ""
             return kind(detail or _PLAIN.get(error.status_code, kind.title + "."))
-    if isinstance(error, SQLAlchemyError | OSError) and (known := as_problem(error)):
+    if known := as_problem(error):
         return known
     reference = str(uuid7())
     log.error("unexpected error %s", reference, exc_info=error)
@@ -329,6 +348,7 @@ def problem_of(error: Exception) -> Problem:
 _PLAIN = {
     404: "There is nothing at this address.",
     405: "See 'Allow' for the methods that this address takes.",
+    413: "The body is longer than this address takes. Send less at once.",
 }
 
 

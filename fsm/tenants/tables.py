@@ -10,7 +10,7 @@ from sqlmodel import Field, SQLModel
 from uuid_utils.compat import uuid7
 
 from fsm.database import Revised, Row, document, instant, link, lookup, one_of, refusal, unique
-from fsm.problems import Conflict
+from fsm.problems import Conflict, Invalid
 
 
 class DirectoryKind(StrEnum):
@@ -130,4 +130,5 @@ class Device(Row, table=True):
 
 refusal("user_login_key", Conflict, "Somebody already signs in with this login.")
 refusal("directory_pkey", Conflict, "This login or code is already taken.")
+refusal("user_customer_id_fkey", Invalid, "There is no such customer.")
 refusal("role_code_key", Conflict, "There is already a role with this code.")
