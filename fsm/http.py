@@ -296,7 +296,7 @@ def _from_validation(error: ValidationException) -> Problem:
     if isinstance(cause, KeyError):  # a parameter is missing, and the framework names it
         name = str(cause.args[0])
         return problems.Invalid(
-            f"'{name}' is needed.", errors=[{"at": f"/{name}", "detail": "is needed"}]
+            f"The parameter '{name}' is needed.", errors=[{"at": f"/{name}", "detail": "is needed"}]
         )
     errors = [
         {

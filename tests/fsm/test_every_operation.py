@@ -1,0 +1,222 @@
+"""Every operation of the OpenAPI document is called with what it says it takes, and with what it does not.
+
+Generated requests (schemathesis) go through the whole program in this process, against PostgreSQL. Whatever
+comes: no 5xx, no status that is not declared, and the declared content types, headers and shapes of answers.
+Two thirds of the ids are those of rows that exist, so that requests get beyond "not found".
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core import NOT_SET
+from schemathesis.core.failures import FailureGroup
+from schemathesis.generation import GenerationMode as Mode
+from schemathesis.schemas import APIOperation
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from fsm.embedded import EmbeddedPostgres
+from mobile_api import tus
+from tests.company import Company
+from tests.fsm.one_program import Program, one_program
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+@schemathesis.serializer(tus.CONTENT_TYPE, "text/csv")
+def as_it_is(_: Any, value: Any) -> bytes:
+    """Send what was generated for a body of bytes or text as those bytes."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+
+
+NOT_CALLED = {
+    "GET /sync/v1/stream": "never ends while a device listens; tests/mobile_api/test_stream.py",
+}
+"""Operations that are left out here, with the reason and where they are proved instead."""
+
+SHARES = 6
+"""Parts of the document, so that test processes can divide it among themselves."""
+
+
+@dataclass
+class Service:
+    """The program over a database of its own, and the rows and tokens that requests are made with."""
+
+    program: Program
+    operations: dict[str, APIOperation]
+    known: dict[str, Any]
+    headers: dict[str, dict[str, str]]
+
+    def token(self, operation: APIOperation) -> dict[str, str]:
+        """Return the login for an operation: the phone's where a phone calls, else the administrator's."""
+        is_phones = operation.path.startswith("/sync/") and operation.path != "/sync/v1/devices"
+        return self.headers["phone" if is_phones else "administrator"]
+
+    def answer(self, case: Case, headers: dict[str, str]) -> httpx.Response:
+        kwargs = case.as_transport_kwargs(base_url="http://fsm.test", headers=headers)
+        kwargs = {k: v for k, v in kwargs.items() if k in _OF_A_REQUEST}
+        sent = requests.Request(**kwargs).prepare()
+        body = sent.body.encode() if isinstance(sent.body, str) else sent.body
+        request = httpx.Request(
+            str(sent.method),
+            str(sent.url),
+            headers=[(name, _raw(value)) for name, value in sent.headers.items()],
+            content=body,
+        )
+        return self.program.send(request)
+
+
+_OF_A_REQUEST = {"method", "url", "headers", "params", "data", "json", "files", "cookies"}
+
+
+def _raw(value: str | bytes) -> bytes:
+    return value.encode("latin-1") if isinstance(value, str) else value
+
+
+def known_rows(company: Company) -> dict[str, Any]:
+    """Return values that lead to rows, by the name of the parameter or member that holds them."""
+    return {
+        "customer_id": str(company.customer.id),
+        "site_id": str(company.site.id),
+        "contact_id": str(company.contact.id),
+        "model_id": str(company.model.id),
+        "asset_id": str(company.asset.id),
+        "meter_id": str(company.meter.id),
+        "code": company.passport.code,
+        "contract_id": str(company.contract.id),
+        "service_level_id": str(company.service_level.id),
+        "level_id": str(company.service_level.id),
+        "calendar_id": str(company.calendar_version.calendar_id),
+        "work_type_id": str(company.work_type.id),
+        "template_id": str(company.checklist.template_id),
+        "version_id": str(company.checklist.id),
+        "reason_id": str(company.reasons["parts"].id),
+        "skill_id": str(company.skill.id),
+        "technician_id": str(company.technician.id),
+        "part_id": str(company.part.id),
+        "place_id": str(company.warehouse.id),
+        "user_id": str(company.users["dispatcher"].id),
+        "kpi": "mtbf",
+        "kind": "customers",
+        "file": "assets.csv",
+        "rev": 1,
+    }
+
+
+@pytest.fixture(scope="module")
+def service(
+    postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """One program and one database for all the requests: what they write stays for the next."""
+    with one_program(postgres, tmp_path_factory.mktemp("every")) as program:
+        answer = program.runner.run(program.client.get("/api/openapi/openapi.json"))
+        schema = schemathesis.openapi.from_dict(answer.json())
+        found = [one.ok() for one in schema.get_all_operations()]
+        yield Service(
+            program,
+            {f"{one.method.upper()} {one.path}": one for one in found},
+            known_rows(program.company),
+            {**program.company.headers, "phone": program.phone.headers},
+        )
+
+
+def _led_to_rows(value: Any, known: dict[str, Any], draw: Any) -> Any:
+    """Return a generated value with most of the members that name rows naming ones that exist."""
+    if isinstance(value, dict):
+        return {
+            key: known[key]
+            if key in known and draw(st.integers(0, 2))
+            else _led_to_rows(member, known, draw)
+            for key, member in value.items()
+        }
+    if isinstance(value, list):
+        return [_led_to_rows(member, known, draw) for member in value]
+    return value
+
+
+@st.composite
+def requests_of(draw: Any, operation: APIOperation, known: dict[str, Any], mode: Mode) -> Case:
+    case: Case = draw(operation.as_strategy(generation_mode=mode))
+    for place in ("path_parameters", "query"):
+        if values := getattr(case, place):
+            setattr(case, place, _led_to_rows(dict(values), known, draw))
+    if case.body is not NOT_SET and isinstance(case.body, dict):
+        case.body = _led_to_rows(case.body, known, draw)
+    return case
+
+
+def try_operation(
+    service: Service, operation: APIOperation, headers: dict[str, str], mode: Mode, examples: int
+) -> None:
+    """Send generated requests to one operation and hold the answers to the document."""
+
+    @seed(20260323)
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+    )
+    @given(requests_of(operation, service.known, mode))
+    def send(case: Case) -> None:
+        case.validate_response(service.answer(case, headers), checks=CHECKS)
+
+    send()
+
+
+def faults(service: Service, share: int, examples: int, *, with_login: bool) -> dict[str, str]:
+    """Return what went wrong, by operation, in one share of the document."""
+    found: dict[str, str] = {}
+    for number, (name, operation) in enumerate(sorted(service.operations.items())):
+        if number % SHARES != share or name in NOT_CALLED:
+            continue
+        headers = service.token(operation) if with_login else {}
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+            try:
+                try_operation(service, operation, headers, mode, examples)
+            except FailureGroup as failure:
+                found[f"{name} ({mode.value})"] = str(failure)
+            except Unsatisfiable:
+                assert mode is GenerationMode.NEGATIVE, name  # nothing can be wrong with it
+    return found
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_no_request_breaks_the_program_or_the_documents_word(service: Service, share: int) -> None:
+    found = faults(service, share, 4, with_login=True)
+    assert not found, "\n\n".join(f"{name}\n{text}" for name, text in found.items())
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_no_request_of_a_stranger_breaks_it_either(service: Service, share: int) -> None:
+    found = faults(service, share, 1, with_login=False)
+    assert not found, "\n\n".join(f"{name}\n{text}" for name, text in found.items())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("share", range(SHARES))
+def test_many_requests_break_nothing(service: Service, share: int) -> None:
+    found = faults(service, share, 60, with_login=True)
+    assert not found, "\n\n".join(f"{name}\n{text}" for name, text in found.items())
