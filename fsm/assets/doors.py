@@ -224,7 +224,7 @@ def _printed(tenant: Tenant, public_url: str, key: Key) -> PassportUrl:
     root = f"https://{tenant.passport_host}" if tenant.passport_host else public_url
     try:
         if key.scheme is Scheme.PASSPORT:
-            return url_of(tenant, public_url, key.value)
+            return url_of(tenant.passport_host, public_url, key.value)
         if tenant.passport_host and key.scheme is Scheme.GS1_ASSET:
             return giai_url(tenant.passport_host, tenant.gs1_prefix, key.value)
         if tenant.passport_host and key.scheme is Scheme.GS1_PRODUCT:

@@ -31,7 +31,7 @@ from fsm.assets.scan_search import Found, Match
 from fsm.assets.symbol import SymbolTooLarge
 from fsm.assets.tables import LabelComplaint, LabelReason, Passport, PassportStatus
 from fsm.database import Database
-from fsm.http import Body, Code, CurrentActor, DbSession, Line, Now, needs
+from fsm.http import Body, Code, CurrentActor, DbSession, Line, Now, ReadOnly, needs
 from fsm.settings import Settings
 from fsm.tenants.tables import Tenant
 
@@ -110,8 +110,8 @@ class PassportView(msgspec.Struct, frozen=True):
     claimed_by: UUID | None
 
     @classmethod
-    def of(cls, passport: Passport, tenant: Tenant, public_url: str) -> "PassportView":
-        url = passports.url_of(tenant, public_url, passport.code)
+    def of(cls, passport: Passport, host: str | None, public_url: str) -> "PassportView":
+        url = passports.url_of(host, public_url, passport.code)
         return cls(
             passport.code,
             short_code(passport.code),
@@ -231,7 +231,7 @@ async def _view(
     request: AnyRequest, session: DbSession, actor: CurrentActor, passport: Passport
 ) -> PassportView:
     tenant = await passports.find_tenant(session, actor)
-    return PassportView.of(passport, tenant, _public_url(request))
+    return PassportView.of(passport, tenant.passport_host, _public_url(request))
 
 
 OfAsset = Annotated[UUID | None, QueryParameter(description="Only passports of this asset.")]
@@ -280,7 +280,7 @@ class PassportController(Controller):
         )
         tenant = await passports.find_tenant(session, actor)
         return PassportPage(
-            [PassportView.of(row, tenant, _public_url(request)) for row in rows],
+            [PassportView.of(row, tenant.passport_host, _public_url(request)) for row in rows],
             rows[-1].code if len(rows) == limit else None,
         )
 
@@ -303,10 +303,10 @@ class PassportController(Controller):
 
     @get("/{code:str}", opt=needs(Permission.READ_ASSETS), summary="Read a passport")
     async def read(
-        self, request: AnyRequest, session: DbSession, actor: CurrentActor, code: FromPath[str]
+        self, request: AnyRequest, reader: ReadOnly, code: FromPath[str]
     ) -> PassportView:
-        passport = await passports.find_passport(session, actor, code)
-        return await _view(request, session, actor, passport)
+        passport, host = await passports.read_passport(reader, code)
+        return PassportView.of(passport, host, _public_url(request))
 
     @post(
         "/{code:str}/claim",

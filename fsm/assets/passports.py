@@ -29,7 +29,7 @@ from fsm.assets.passport_code import (
 )
 from fsm.assets.queries import find_asset, lock_asset, visible_assets
 from fsm.assets.tables import Asset, AssetModel, Passport, PassportStatus
-from fsm.database import Session, touch
+from fsm.database import Reader, Session, touch
 from fsm.problems import Conflict, Invalid, NotFound
 from fsm.tenants import directory
 from fsm.tenants.tables import DirectoryKind, Tenant
@@ -68,6 +68,26 @@ async def find_passport(session: Session, actor: Actor, code: str) -> Passport:
     if passport is None:
         raise NotFound(f"No passport {code[:40]!r}.")
     return passport
+
+
+_COLUMNS = "code, status, asset_id, batch, forward_url, created_at, claimed_at, claimed_by"
+_ONE = f"""
+    select {", ".join(f"p.{name.strip()}" for name in _COLUMNS.split(","))}, t.passport_host
+    from passport p join tenant t on t.id = p.tenant_id
+    where p.tenant_id = $1 and p.code = $2 and ($3::uuid is null or exists (
+      select from asset a
+      where a.tenant_id = p.tenant_id and a.id = p.asset_id and a.customer_id = $3))"""  # noqa: S608
+
+
+async def read_passport(reader: Reader, code: str) -> tuple[Passport, str | None]:
+    """Return a passport and the host of the tenant's labels in one round trip."""
+    actor = reader.actor
+    row = await reader.row(_ONE, actor.tenant_id, _meant(code), actor.customer_id)
+    if row is None:
+        raise NotFound(f"No passport {code[:40]!r}.")
+    *values, host = row
+    names = (name.strip() for name in _COLUMNS.split(","))
+    return Passport(tenant_id=actor.tenant_id, **dict(zip(names, values, strict=True))), host
 
 
 async def lock_passport(session: Session, actor: Actor, code: str) -> Passport:
@@ -323,11 +343,9 @@ async def find_tenant(session: Session, actor: Actor) -> Tenant:
     return (await session.exec(select(Tenant).where(Tenant.id == actor.tenant_id))).one()
 
 
-def url_of(tenant: Tenant, public_url: str, code: str) -> PassportUrl:
+def url_of(host: str | None, public_url: str, code: str) -> PassportUrl:
     """Return the address on the label: under the tenant's own host, else a marked trial address."""
-    if tenant.passport_host:
-        return own_url(tenant.passport_host, code)
-    return trial_url(public_url, code)
+    return own_url(host, code) if host else trial_url(public_url, code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,7 +389,7 @@ async def labels_for(
     details = await _model_names(session, actor, chosen)
     return [
         Label(
-            url=url_of(tenant, public_url, passport.code),
+            url=url_of(tenant.passport_host, public_url, passport.code),
             short_code=short_code(passport.code),
             headline=tenant.name,
             detail=details.get(passport.asset_id, "") if passport.asset_id else "",

@@ -123,10 +123,8 @@ def peer(pool: asyncpg.Pool, tenant: UUID) -> App:
                 await respond(send, encode(answer))
             else:
                 passport = await connection.fetchrow(
-                    "select p.code, p.status, a.number, a.name, a.serial, m.name as model, "
-                    "m.manufacturer from passport p join asset a on (a.tenant_id, a.id) = "
-                    "(p.tenant_id, p.asset_id) join asset_model m on (m.tenant_id, m.id) = "
-                    "(a.tenant_id, a.model_id) where p.tenant_id = $1 and p.code = $2",
+                    "select p.*, t.passport_host from passport p join tenant t "
+                    "on t.id = p.tenant_id where p.tenant_id = $1 and p.code = $2",
                     tenant,
                     path[10:],
                 )
@@ -275,6 +273,13 @@ async def run(server: EmbeddedPostgres, folder: Path, seconds: float, seed: int)
         ),
         (
             "one passport",
+            0.35,
+            100,
+            lambda: call(app, f"/api/passports/{code}", headers=headers),
+            lambda: call(raw, f"/passport/{code}"),
+        ),
+        (
+            "the page a stranger's scan opens (rendered; logs the scan, looks for open reports)",
             None,
             50,
             lambda: call(app, f"/p/{code}/page"),
