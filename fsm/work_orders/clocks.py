@@ -70,16 +70,19 @@ async def stop_clocks(
     occurred: Occurrence,
     now: datetime,
 ) -> None:
-    """Stop the running clocks whose promise `happened` fulfils, and recompute."""
+    """Stop the clocks whose promise `happened` fulfils, and recompute.
+
+    The first time counts, whichever phone told of it first: an earlier instant takes the place of the one
+    known so far. What happened before a reopening does not stop the clock that runs since.
+    """
     clocks = await _lock_clocks(session, work_order)
     if not clocks:
         return
     level = (await _policy(session, work_order)).service_level
     for clock in clocks:
         target = level.target(ClockKind(clock.kind), work_order.priority)
-        is_open = not clock.stops or clock.stops[-1].get("reopened") is not None
-        if target is not None and target.stops_at == happened and is_open:
-            clock.stops = [*clock.stops, {"stopped": _bounds(occurred), "reopened": None}]
+        if target is not None and target.stops_at == happened:
+            clock.stops = _with_stop(clock.stops, occurred)
     await refresh_clocks(session, actor, work_order, now)
 
 
@@ -151,6 +154,18 @@ async def refresh_clocks(
             respond_by=work_order.respond_by.isoformat() if work_order.respond_by else None,
             restore_by=work_order.restore_by.isoformat() if work_order.restore_by else None,
         )
+
+
+def _with_stop(stops: list[dict[str, Any]], occurred: Occurrence) -> list[dict[str, Any]]:
+    """Return the stops of a clock with one more told of, in whatever order they are told of."""
+    stop = {"stopped": _bounds(occurred), "reopened": None}
+    is_stopped = bool(stops) and stops[-1]["reopened"] is None
+    before = stops[:-1] if is_stopped else stops
+    if before and occurred.at < _moment(before[-1]["reopened"]).at:
+        return stops
+    if is_stopped and occurred.at >= _moment(stops[-1]["stopped"]).at:
+        return stops
+    return [*before, stop]
 
 
 async def list_clocks(session: Session, work_order: WorkOrder) -> list[Clock]:

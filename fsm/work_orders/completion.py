@@ -39,8 +39,8 @@ async def count_fact(
     """Take one more fact (answer, photo, waiver, …) into account on a locked job, and judge it anew.
 
     Work that is done becomes completed when nothing is missing. A completed job stays completed under a new
-    closure, or returns to `work_done` when the fact left something unmet. Return the verdict, None before a
-    checklist is pinned. Facts about a closed job are not counted: callers hold them for review.
+    closure, or returns to `work_done` when the fact left something unmet. Return the verdict, None while the
+    work is not done. Facts about a closed job are not counted: callers hold them for review.
     """
     completed_at = work_order.completed_at
     was_completed = work_order.status == Status.COMPLETED
@@ -75,11 +75,14 @@ async def try_complete(
 ) -> Verdict | None:
     """Complete a locked job if its work is done and nothing is missing; return the verdict.
 
-    None while no checklist is pinned: such a job was never dispatched and cannot be complete. `completed_at`
-    is when it was completed before, or elsewhere; the present otherwise.
+    None while the work is not done, which is not judged: each fact of a long visit would cost as much as all
+    before it. None too without a pinned checklist: such a job was never dispatched. `completed_at` is when
+    it was completed before, or elsewhere; the present otherwise.
     """
+    if work_order.status != Status.WORK_DONE:
+        return None
     verdict = await judge(session, work_order)
-    if verdict is None or not verdict.met or work_order.status != Status.WORK_DONE:
+    if verdict is None or not verdict.met:
         return verdict
     await _attach_closure(session, work_order, verdict, now)
     work_order.status = next_status(Status.WORK_DONE, Action.COMPLETE)
@@ -239,6 +242,7 @@ async def reopen(
     """Return a completed or closed, locked job to the field, with who and why."""
     work_order.status = next_status(Status(work_order.status), Action.REOPEN)
     work_order.reopened_at = now
+    work_order.work_done_at = None
     work_order.completed_at = None
     work_order.closed_at = None
     work_order.closed_by = None

@@ -22,6 +22,7 @@ from fsm.work_orders.views import (
     WorkOrderView,
     office_actions,
 )
+from fsm.work_orders.visits import own_visits
 
 
 def cursor(reported_at: datetime, row_id: UUID) -> str:
@@ -140,31 +141,46 @@ async def list_visits_between(
     technician_id: UUID | None = None,
     limit: int = 5_000,
 ) -> list[Visit]:
-    """Return the visits that touch [from_at, to_at), in order of technician and time."""
+    """Return the visits that touch [from_at, to_at), in order of technician and time.
+
+    More than `limit` are refused: a board with some of them left out would lie.
+    """
     statement = (
         select(Visit)
         .where(
-            Visit.tenant_id == actor.tenant_id,
+            *own_visits(actor),
             Visit.planned_starts_at < to_at,
             Visit.planned_ends_at > from_at,
         )
         .order_by(col(Visit.technician_id), col(Visit.planned_starts_at), col(Visit.id))
-        .limit(limit)
+        .limit(limit + 1)
     )
     if technician_id is not None:
         statement = statement.where(Visit.technician_id == technician_id)
-    return list(await session.exec(statement))
+    found = list(await session.exec(statement))
+    if len(found) > limit:
+        raise Invalid(
+            f"These are more than {limit} visits. Ask for a shorter span, or for one technician.",
+            errors=[{"at": "/to", "detail": "too many visits"}],
+        )
+    return found
+
+
+def _own_reviews(actor: Actor) -> list[Any]:
+    """Return the conditions under which a review exists for the actor."""
+    conditions: list[Any] = [Review.tenant_id == actor.tenant_id]
+    if actor.customer_id is not None:
+        theirs = select(WorkOrder.id).where(
+            WorkOrder.tenant_id == actor.tenant_id, WorkOrder.customer_id == actor.customer_id
+        )
+        conditions.append(col(Review.work_order_id).in_(theirs))
+    return conditions
 
 
 async def list_reviews(
     session: Session, actor: Actor, *, settled: bool, limit: int, after: UUID | None
 ) -> list[Review]:
-    statement = (
-        select(Review)
-        .where(Review.tenant_id == actor.tenant_id)
-        .order_by(col(Review.id))
-        .limit(limit)
-    )
+    statement = select(Review).where(*_own_reviews(actor)).order_by(col(Review.id)).limit(limit)
     is_open = col(Review.settled_at).is_(None)
     statement = statement.where(~is_open if settled else is_open)
     if after is not None:
@@ -176,11 +192,7 @@ async def settle_review(
     session: Session, actor: Actor, now: datetime, review_id: UUID, settlement: str
 ) -> Review:
     """Note what a person made of a review; settling it again changes nothing."""
-    statement = (
-        select(Review)
-        .where(Review.tenant_id == actor.tenant_id, Review.id == review_id)
-        .with_for_update()
-    )
+    statement = select(Review).where(*_own_reviews(actor), Review.id == review_id).with_for_update()
     review = (await session.exec(statement)).one_or_none()
     if review is None:
         raise NotFound(f"No review {review_id}.")

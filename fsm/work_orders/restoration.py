@@ -1,6 +1,6 @@
 """What a job does to the failure and the outages of its asset."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -80,6 +80,6 @@ async def restore_after_work(
     )
     for outage in list(await session.exec(statement)):
         if outage.during.upper is None and outage.during.lower == since_at:
-            await failures.close_outage(
-                session, actor, now, outage.id, to_at=max(restored_at, since_at)
-            )
+            # an interval is never empty, and work may end in the instant of its report
+            to_at = max(restored_at, since_at + timedelta(microseconds=1))
+            await failures.close_outage(session, actor, now, outage.id, to_at=to_at)

@@ -282,7 +282,10 @@ class Visit(Revised, table=True):
 
 
 class Pause(Row, table=True):
-    """A reasoned pause of a job's clocks; open while its upper end is unbounded."""
+    """A reasoned pause of a job's clocks; open while its upper end is unbounded.
+
+    Two technicians of a crew may wait for the same thing at the same time, each in a visit of their own.
+    """
 
     model_config = {"arbitrary_types_allowed": True}
     __table_args__ = (
@@ -290,7 +293,7 @@ class Pause(Row, table=True):
         link("visit_id", "visit"),
         link("reason_id", "reason"),
         check("during", "not isempty(during) and not lower_inf(during)"),
-        no_overlap("pause_no_overlap", "work_order_id", "reason_id"),
+        no_overlap("pause_no_overlap", "visit_id", "reason_id"),
         lookup("pause_work_order_idx", "work_order_id"),
     )
     work_order_id: UUID
@@ -353,7 +356,7 @@ class Review(Row, table=True):
 
 refusal("work_order_number_key", Conflict, "There is already a work order with this number.")
 refusal("work_order_source_source_id_key", Conflict, "This work order has already been imported.")
-refusal("pause_no_overlap", Conflict, "The job is already paused for this reason in that time.")
+refusal("pause_no_overlap", Conflict, "The visit is already paused for this reason in that time.")
 refusal(
     "work_order_completed_check",
     Invalid,

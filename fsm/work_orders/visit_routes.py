@@ -30,7 +30,7 @@ class NewVisitBody(Body):
 
 
 class VisitEdit(Body):
-    rev: int
+    rev: http.Revision
     technician_id: UUID | None = None
     planned_starts_at: Instant | None = None
     planned_ends_at: Instant | None = None
@@ -88,9 +88,7 @@ class VisitController(Controller):
     async def read(
         self, session: DbSession, actor: CurrentActor, visit_id: FromPath[UUID]
     ) -> VisitView:
-        visit = await visits.find_visit(session, actor, visit_id)
-        await orders.find_work_order(session, actor, visit.work_order_id)
-        return VisitView.of(visit)
+        return VisitView.of(await visits.find_visit(session, actor, visit_id))
 
     @patch(
         "/{visit_id:uuid}",
@@ -145,10 +143,7 @@ class VisitController(Controller):
     async def dispatch(
         self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[Dispatching]
     ) -> Visits:
-        released = [
-            await visits.dispatch(session, actor, now, visit_id)
-            for visit_id in sorted(set(data.visit_ids))
-        ]
+        released = await visits.dispatch_all(session, actor, now, set(data.visit_ids))
         return [VisitView.of(visit) for visit in released]
 
 

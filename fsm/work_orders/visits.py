@@ -1,7 +1,7 @@
 """Trips as the office sees them: planned, moved, released to a phone, taken back, followed up."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,10 +23,10 @@ from fsm.work_orders.lifecycle import (
     VisitAction,
     VisitStatus,
     WrongStatus,
-    derive_status,
     next_visit_status,
 )
-from fsm.work_orders.orders import list_visits, lock_work_order
+from fsm.work_orders.orders import lock_work_order
+from fsm.work_orders.settling import settle_status
 from fsm.work_orders.tables import Visit, WorkOrder
 
 NOT_BEGUN = frozenset({VisitStatus.PLANNED, VisitStatus.DISPATCHED, VisitStatus.TRAVELLING})
@@ -47,8 +47,20 @@ class NewVisit:
     crew_id: UUID | None = None
 
 
+def own_visits(actor: Actor) -> list[Any]:
+    """Return the conditions under which a visit exists for the actor."""
+    conditions: list[Any] = [Visit.tenant_id == actor.tenant_id]
+    if actor.customer_id is not None:
+        theirs = select(WorkOrder.id).where(
+            WorkOrder.tenant_id == actor.tenant_id, WorkOrder.customer_id == actor.customer_id
+        )
+        conditions.append(col(Visit.work_order_id).in_(theirs))
+    return conditions
+
+
 async def find_visit(session: Session, actor: Actor, visit_id: UUID) -> Visit:
-    statement = select(Visit).where(Visit.tenant_id == actor.tenant_id, Visit.id == visit_id)
+    """Return one visit; to a customer's user those for other customers do not exist."""
+    statement = select(Visit).where(*own_visits(actor), Visit.id == visit_id)
     visit = (await session.exec(statement)).one_or_none()
     if visit is None:
         raise NotFound(f"No visit {visit_id}.")
@@ -66,24 +78,6 @@ async def lock_visit(session: Session, actor: Actor, visit_id: UUID) -> tuple[Wo
         .execution_options(populate_existing=True)
     )
     return work_order, (await session.exec(statement)).one()
-
-
-async def list_planned(
-    session: Session, actor: Actor, from_at: datetime, to_at: datetime
-) -> list[Visit]:
-    """Return the live and finished visits that touch [from_at, to_at), in order of technician and time."""
-    gone = (VisitStatus.WITHDRAWN, VisitStatus.REJECTED)
-    statement = (
-        select(Visit)
-        .where(
-            Visit.tenant_id == actor.tenant_id,
-            Visit.planned_starts_at < to_at,
-            Visit.planned_ends_at > from_at,
-            col(Visit.status).not_in(gone),
-        )
-        .order_by(col(Visit.technician_id), col(Visit.planned_starts_at))
-    )
-    return list(await session.exec(statement))
 
 
 async def plan_visits(
@@ -163,15 +157,17 @@ async def edit_plan(
     """Change a visit's plan columns (times, window, pin, technician) while it has not begun.
 
     Another technician means another visit: this one is withdrawn and the new one returned, dispatched at
-    once where this one was.
+    once where this one was. A stale `rev` is refused in either case.
     """
     work_order, visit = await lock_visit(session, actor, visit_id)
+    changes = dict(changes)
     if VisitStatus(visit.status) not in NOT_BEGUN:
         raise WrongStatus(
             f"This visit is {visit.status}: its plan can no longer be changed.", status=visit.status
         )
     technician_id = changes.pop("technician_id", visit.technician_id)
     if technician_id != visit.technician_id:
+        revise(visit, rev, {})
         return await _reassign(session, actor, now, work_order, visit, technician_id, changes)
     if revise(visit, rev, changes):
         if visit.planned_ends_at < visit.planned_starts_at:
@@ -273,6 +269,21 @@ async def dispatch(session: Session, actor: Actor, now: datetime, visit_id: UUID
     return visit
 
 
+async def dispatch_all(
+    session: Session, actor: Actor, now: datetime, visit_ids: Collection[UUID]
+) -> list[Visit]:
+    """Release visits, all or none; their jobs are locked in order of id."""
+    statement = (
+        select(Visit.id)
+        .where(*own_visits(actor), col(Visit.id).in_(visit_ids))
+        .order_by(col(Visit.work_order_id), col(Visit.id))
+    )
+    found = list(await session.exec(statement))
+    if missing := set(visit_ids) - set(found):
+        raise NotFound(f"No visit {min(missing)}.")
+    return [await dispatch(session, actor, now, visit_id) for visit_id in found]
+
+
 async def pin_checklist(
     session: Session, actor: Actor, work_order: WorkOrder, now: datetime
 ) -> None:
@@ -297,36 +308,6 @@ async def pin_checklist(
     work_order.nonce = secrets.token_bytes(32)
     work_order.dispatched_at = work_order.dispatched_at or now
     work_order.rev += 1
-
-
-async def settle_status(
-    session: Session, actor: Actor, work_order: WorkOrder, now: datetime
-) -> None:
-    """Derive a locked job's status from its visits and record the change."""
-    await session.flush()
-    visits = [VisitStatus(visit.status) for visit in await list_visits(session, work_order)]
-    before = Status(work_order.status)
-    after = derive_status(before, visits, more_work=work_order.wants_more_work)
-    if after == before:
-        return
-    work_order.status = after
-    work_order.rev += 1
-    if after == Status.IN_PROGRESS and work_order.work_started_at is None:
-        work_order.work_started_at = now
-    if after != Status.WORK_DONE:
-        work_order.work_done_at = None
-    await session.flush()
-    await events.record(
-        session,
-        actor,
-        "work_order.status_changed",
-        "work_order",
-        work_order.id,
-        now=now,
-        before=str(before),
-        after=str(after),
-    )
-    touch(session, work_order)
 
 
 def live(visits: Sequence[Visit]) -> list[Visit]:

@@ -139,9 +139,9 @@ CREATE TABLE event (
   CONSTRAINT event_bounds_check CHECK (occurred_lo_at <= occurred_at and occurred_at <= occurred_hi_at)
 );
 
-CREATE INDEX event_entity_idx ON event (tenant_id, entity, entity_id, received_at);
-
 CREATE INDEX event_received_idx ON event (tenant_id, received_at);
+
+CREATE INDEX event_entity_idx ON event (tenant_id, entity, entity_id, received_at);
 
 CREATE TABLE chain_head (
   tenant_id UUID NOT NULL,
@@ -317,9 +317,9 @@ CREATE TABLE sync_row (
 )
  WITH (fillfactor = 70);
 
-CREATE INDEX sync_row_object_idx ON sync_row (tenant_id, coll, id);
-
 CREATE INDEX sync_row_unstamped_idx ON sync_row (tenant_id) WHERE seq is null;
+
+CREATE INDEX sync_row_object_idx ON sync_row (tenant_id, coll, id);
 
 CREATE INDEX sync_row_seq_idx ON sync_row (tenant_id, scope, seq) WHERE seq is not null;
 
@@ -340,9 +340,9 @@ CREATE TABLE intent (
   CONSTRAINT intent_status_word_check CHECK (status in ('applied', 'duplicate', 'waiting', 'rejected', 'quarantined'))
 );
 
-CREATE INDEX intent_waiting_idx ON intent (tenant_id, received_at) WHERE status in ('waiting', 'quarantined');
-
 CREATE INDEX intent_device_idx ON intent (tenant_id, device_id, device_seq);
+
+CREATE INDEX intent_waiting_idx ON intent (tenant_id, received_at) WHERE status in ('waiting', 'quarantined');
 
 CREATE TABLE plan_run (
   tenant_id UUID NOT NULL,
@@ -556,13 +556,13 @@ CREATE TABLE asset (
   CONSTRAINT asset_service_check CHECK (retired_at is null or retired_at > in_service_from)
 );
 
-CREATE INDEX asset_customer_idx ON asset (tenant_id, customer_id);
+CREATE INDEX asset_model_idx ON asset (tenant_id, model_id);
 
 CREATE INDEX asset_site_idx ON asset (tenant_id, site_id);
 
-CREATE INDEX asset_model_idx ON asset (tenant_id, model_id);
-
 CREATE INDEX asset_parent_idx ON asset (tenant_id, parent_id);
+
+CREATE INDEX asset_customer_idx ON asset (tenant_id, customer_id);
 
 CREATE TABLE opening (
   tenant_id UUID NOT NULL,
@@ -735,9 +735,9 @@ CREATE TABLE passport (
   CONSTRAINT passport_forwarded_check CHECK ((status = 'forwarded') = (forward_url is not null))
 );
 
-CREATE INDEX passport_batch_idx ON passport (tenant_id, batch);
-
 CREATE INDEX passport_asset_idx ON passport (tenant_id, asset_id);
+
+CREATE INDEX passport_batch_idx ON passport (tenant_id, batch);
 
 CREATE TABLE meter (
   tenant_id UUID NOT NULL,
@@ -771,9 +771,9 @@ CREATE TABLE asset_document (
   CONSTRAINT asset_document_subject_check CHECK ((asset_id is null) <> (model_id is null))
 );
 
-CREATE INDEX asset_document_model_idx ON asset_document (tenant_id, model_id);
-
 CREATE INDEX asset_document_asset_idx ON asset_document (tenant_id, asset_id);
+
+CREATE INDEX asset_document_model_idx ON asset_document (tenant_id, model_id);
 
 CREATE TABLE failure (
   tenant_id UUID NOT NULL,
@@ -796,9 +796,9 @@ CREATE TABLE failure (
   CONSTRAINT failure_source_source_id_key UNIQUE (tenant_id, source, source_id)
 );
 
-CREATE INDEX failure_restored_idx ON failure (tenant_id, restored_at);
-
 CREATE INDEX failure_asset_idx ON failure (tenant_id, asset_id, detected_at);
+
+CREATE INDEX failure_restored_idx ON failure (tenant_id, restored_at);
 
 CREATE TABLE checklist_assignment (
   tenant_id UUID NOT NULL,
@@ -1018,9 +1018,9 @@ CREATE TABLE outage (
   CONSTRAINT outage_during_check CHECK (not isempty(during) and lower(during) is not null)
 );
 
-CREATE INDEX outage_failure_idx ON outage (tenant_id, failure_id);
-
 CREATE INDEX outage_during_idx ON outage USING gist (tenant_id, asset_id, during);
+
+CREATE INDEX outage_failure_idx ON outage (tenant_id, failure_id);
 
 CREATE TABLE movement (
   tenant_id UUID NOT NULL,
@@ -1051,9 +1051,9 @@ CREATE TABLE movement (
 
 CREATE INDEX movement_from_idx ON movement (tenant_id, from_place_id, part_id);
 
-CREATE INDEX movement_part_idx ON movement (tenant_id, part_id, moved_at);
-
 CREATE INDEX movement_to_idx ON movement (tenant_id, to_place_id, part_id);
+
+CREATE INDEX movement_part_idx ON movement (tenant_id, part_id, moved_at);
 
 CREATE TABLE request_attachment (
   tenant_id UUID NOT NULL,
@@ -1145,21 +1145,21 @@ CREATE TABLE work_order (
   CONSTRAINT work_order_priority_check CHECK (priority between 1 and 5)
 );
 
-CREATE INDEX work_order_failure_idx ON work_order (tenant_id, failure_id);
-
 CREATE INDEX work_order_contract_idx ON work_order (tenant_id, contract_id, reported_at);
 
 CREATE INDEX work_order_site_idx ON work_order (tenant_id, site_id);
 
 CREATE INDEX work_order_asset_idx ON work_order (tenant_id, asset_id, reported_at);
 
-CREATE INDEX work_order_request_idx ON work_order (tenant_id, request_id);
-
 CREATE INDEX work_order_status_idx ON work_order (tenant_id, status, restore_by);
+
+CREATE INDEX work_order_request_idx ON work_order (tenant_id, request_id);
 
 CREATE INDEX work_order_customer_idx ON work_order (tenant_id, customer_id, reported_at);
 
 CREATE INDEX work_order_reported_idx ON work_order (tenant_id, reported_at, id);
+
+CREATE INDEX work_order_failure_idx ON work_order (tenant_id, failure_id);
 
 CREATE TABLE waiver (
   tenant_id UUID NOT NULL,
@@ -1232,9 +1232,9 @@ CREATE TABLE cost_line (
   CONSTRAINT cost_line_kind_word_check CHECK (kind in ('labour', 'travel', 'parts', 'contractor', 'other'))
 );
 
-CREATE INDEX cost_line_asset_idx ON cost_line (tenant_id, asset_id, posted_on);
-
 CREATE INDEX cost_line_work_order_idx ON cost_line (tenant_id, work_order_id);
+
+CREATE INDEX cost_line_asset_idx ON cost_line (tenant_id, asset_id, posted_on);
 
 CREATE INDEX cost_line_contract_idx ON cost_line (tenant_id, contract_id, posted_on);
 
@@ -1272,9 +1272,9 @@ CREATE TABLE visit (
   CONSTRAINT visit_window_check CHECK (window_ends_at is null or window_ends_at >= window_starts_at)
 );
 
-CREATE INDEX visit_technician_idx ON visit (tenant_id, technician_id, planned_starts_at);
-
 CREATE INDEX visit_work_order_idx ON visit (tenant_id, work_order_id);
+
+CREATE INDEX visit_technician_idx ON visit (tenant_id, technician_id, planned_starts_at);
 
 CREATE TABLE clock (
   tenant_id UUID NOT NULL,
@@ -1378,9 +1378,9 @@ CREATE TABLE time_entry (
   CONSTRAINT time_entry_during_check CHECK (not isempty(during) and not lower_inf(during) and not upper_inf(during))
 );
 
-CREATE INDEX time_entry_work_order_idx ON time_entry (tenant_id, work_order_id);
-
 CREATE INDEX time_entry_technician_idx ON time_entry (tenant_id, technician_id);
+
+CREATE INDEX time_entry_work_order_idx ON time_entry (tenant_id, work_order_id);
 
 CREATE TABLE part_used (
   tenant_id UUID NOT NULL,
@@ -1416,7 +1416,7 @@ CREATE TABLE pause (
   CONSTRAINT pause_visit_id_fkey FOREIGN KEY(tenant_id, visit_id) REFERENCES visit (tenant_id, id),
   CONSTRAINT pause_reason_id_fkey FOREIGN KEY(tenant_id, reason_id) REFERENCES reason (tenant_id, id),
   CONSTRAINT pause_during_check CHECK (not isempty(during) and not lower_inf(during)),
-  CONSTRAINT pause_no_overlap EXCLUDE USING gist (tenant_id WITH =, work_order_id WITH =, reason_id WITH =, during WITH &&)
+  CONSTRAINT pause_no_overlap EXCLUDE USING gist (tenant_id WITH =, visit_id WITH =, reason_id WITH =, during WITH &&)
 );
 
 CREATE INDEX pause_work_order_idx ON pause (tenant_id, work_order_id);

@@ -1,16 +1,19 @@
 """How a visit moves on: travelling, on site, working, paused, finished; and the ways it can fail."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import Range
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 
+from fsm import events
 from fsm.catalogue import queries as catalogue
 from fsm.catalogue.tables import ReasonKind
 from fsm.contracts.service_levels import StopsAt
 from fsm.database import touch
-from fsm.work_orders import clocks, completion, restoration
+from fsm.work_orders import clocks, completion
+from fsm.work_orders.closing import Verdict
 from fsm.work_orders.closing_sentences import incomplete
 from fsm.work_orders.facts import judge, load_template
 from fsm.work_orders.field_work.report import Report
@@ -22,15 +25,31 @@ from fsm.work_orders.lifecycle import (
     next_visit_status,
 )
 from fsm.work_orders.orders import list_visits
-from fsm.work_orders.tables import Pause, Review
-from fsm.work_orders.visits import NOT_BEGUN, settle_status
+from fsm.work_orders.settling import settle_status
+from fsm.work_orders.tables import Pause, Review, Visit
+from fsm.work_orders.visits import NOT_BEGUN
 
 OVER = frozenset({VisitStatus.FINISHED, VisitStatus.ABORTED})
 
+GONE = frozenset({VisitStatus.WITHDRAWN, VisitStatus.REJECTED, VisitStatus.PLANNED})
+"""What the office, or the technician, has taken off the phone, or never put there."""
+
+_ONLY_BEFORE_WORK = frozenset({VisitAction.TRAVEL, VisitAction.ARRIVE, VisitAction.REJECT})
+
 
 async def travel(report: Report, position: dict[str, Any] | None = None) -> None:
-    """The technician has set out."""
-    if await _advance(report, VisitAction.TRAVEL):
+    """The technician has set out.
+
+    Setting out for a visit that was taken back is a fact, but the visit is not yet made: whoever has it now
+    keeps it until this technician arrives.
+    """
+    if VisitStatus(report.visit.status) in GONE:
+        report.note("late")
+        report.visit.travel_started_at = report.visit.travel_started_at or report.occurred.at
+        report.visit.rev += 1
+        await report.event("visit.travel_started", position=position, visit_was=report.visit.status)
+        touch(report.session, report.visit)
+    elif await _advance(report, VisitAction.TRAVEL):
         report.visit.travel_started_at = report.visit.travel_started_at or report.occurred.at
         await _advanced(report, "visit.travel_started", position=position)
 
@@ -46,8 +65,7 @@ async def start(report: Report, position: dict[str, Any] | None = None) -> None:
     """Work begins; arriving need not have been reported."""
     if await _advance(report, VisitAction.START):
         await _be_on_site(report)
-        report.visit.work_started_at = report.visit.work_started_at or report.occurred.at
-        report.work_order.work_started_at = report.work_order.work_started_at or report.occurred.at
+        _begin_work(report, report.occurred.at)
         await _advanced(report, "visit.started", position=position)
 
 
@@ -57,7 +75,7 @@ async def pause(report: Report, reason_code: str) -> None:
         report.session, report.actor, ReasonKind.PAUSE, reason_code
     )
     if await _advance(report, VisitAction.PAUSE):
-        await open_pause(report, reason.id, reason.stops_sla_clock, reason.stops_repair_clock)
+        await _open_pause(report, reason.id, reason.stops_sla_clock, reason.stops_repair_clock)
         await _advanced(report, "visit.paused", reason=reason_code)
 
 
@@ -93,9 +111,12 @@ async def delay(report: Report, minutes: int) -> None:
 async def request_follow_up(report: Report, reason: str, skills: list[dict[str, Any]]) -> None:
     """This visit will not be enough: the job waits for another one and may be left unfinished."""
     report.work_order.wants_more_work = True
-    report.review("follow_up", reason=reason, skills=skills)
+    report.review(
+        "follow_up", reason=reason, skills=skills, occurred_at=report.occurred.at.isoformat()
+    )
     await report.event("visit.follow_up_requested", reason=reason)
-    await settle_status(report.session, report.actor, report.work_order, report.now)
+    await _settle(report)
+    touch(report.session, report.work_order)
 
 
 async def finish(report: Report) -> None:
@@ -110,16 +131,16 @@ async def finish(report: Report) -> None:
         return
     await _be_on_site(report)
     visit.finished_at = report.occurred.at
-    visit.work_started_at = visit.work_started_at or visit.arrived_at or report.occurred.at
+    _begin_work(report, visit.work_started_at or visit.arrived_at or report.occurred.at)
     work_order.finished_visit_id = visit.id
+    work_order.wants_more_work = await _wants_more(report)
     await _close_pauses(report)
-    await _advanced(report, "visit.finished")
-    if work_order.status == Status.WORK_DONE:
-        work_order.work_done_at = report.occurred.at
-        await _restore_function(report)
+    verdict = await _advanced(report, "visit.finished")
+    if verdict is None and work_order.status in (Status.WORK_DONE, Status.COMPLETED):
+        # A colleague had finished the job before: this visit's end is one more fact about it.
         verdict = await completion.count_fact(report.session, report.actor, work_order, report.now)
-        if verdict is not None and not verdict.met:
-            report.note("photos_pending", unmet=[one.to_json() for one in verdict.unmet])
+    if verdict is not None and not verdict.met:
+        report.note("photos_pending", unmet=[one.to_json() for one in verdict.unmet])
 
 
 async def check_finish(report: Report) -> None:
@@ -133,7 +154,7 @@ async def check_finish(report: Report) -> None:
         if one.id != visit.id
         and VisitStatus(one.status) in (VisitStatus.ON_SITE, VisitStatus.PAUSED)
     ]
-    if others or (work_order.wants_more_work and await _asked_for_more(report)):
+    if others or await _wants_more(report):
         return
     verdict = await judge(report.session, work_order, finishing_visit=visit.id)
     if verdict is None:
@@ -152,7 +173,7 @@ async def _advance(report: Report, action: VisitAction) -> bool:
     """
     visit, work_order = report.visit, report.work_order
     before = VisitStatus(visit.status)
-    if before in (VisitStatus.WITHDRAWN, VisitStatus.REJECTED, VisitStatus.PLANNED):
+    if before in GONE:
         if action in (VisitAction.ABORT, VisitAction.REJECT):
             report.note("late")
             return False
@@ -161,7 +182,7 @@ async def _advance(report: Report, action: VisitAction) -> bool:
     try:
         visit.status = next_visit_status(before, action)
     except WrongStatus:
-        if before in OVER or action in (VisitAction.TRAVEL, VisitAction.ARRIVE):
+        if before in OVER or action in _ONLY_BEFORE_WORK:
             report.note("crossed", status=str(before))
             return False
         # A tap that the phone skipped or lost: finishing from a dispatched visit, resuming twice.
@@ -170,13 +191,26 @@ async def _advance(report: Report, action: VisitAction) -> bool:
             VisitAction.PAUSE: VisitStatus.PAUSED,
             VisitAction.START: VisitStatus.ON_SITE,
             VisitAction.RESUME: VisitStatus.ON_SITE,
-        }.get(action, before)
+        }[action]
         report.note("crossed", status=str(before))
     visit.rev += 1
     if work_order.status == Status.CANCELLED:
         report.note("late")
-        report.review("work_on_cancelled_job", action=str(action))
+        if not await _is_under_review(report, "work_on_cancelled_job"):
+            report.review("work_on_cancelled_job", action=str(action))
     return True
+
+
+async def _is_under_review(report: Report, kind: str) -> bool:
+    """Return whether a person has this kind of thing about the visit before them already."""
+    statement = select(Review.id).where(
+        Review.tenant_id == report.actor.tenant_id,
+        Review.visit_id == report.visit.id,
+        Review.kind == kind,
+        col(Review.settled_at).is_(None),
+    )
+    await report.session.flush()
+    return (await report.session.exec(statement)).first() is not None
 
 
 async def _revive(report: Report) -> None:
@@ -188,15 +222,21 @@ async def _revive(report: Report) -> None:
     visit = report.visit
     visit.status = VisitStatus.DISPATCHED
     visit.ended_reason = None
-    for other in await list_visits(report.session, report.work_order):
-        if other.id == visit.id or other.technician_id == visit.technician_id:
-            continue
-        if other.follows_id != visit.id and other.planned_starts_at != visit.planned_starts_at:
-            continue
+    for other in _taking_its_place(report, await list_visits(report.session, report.work_order)):
         if VisitStatus(other.status) in NOT_BEGUN:
             other.status = VisitStatus.WITHDRAWN
             other.ended_reason = "done_by_colleague"
             other.rev += 1
+            await events.record(
+                report.session,
+                report.actor,
+                "visit.withdrawn",
+                "visit",
+                other.id,
+                now=report.now,
+                reason=other.ended_reason,
+                done_in=str(visit.id),
+            )
             touch(report.session, other)
         elif VisitStatus(other.status) in (
             VisitStatus.ON_SITE,
@@ -204,6 +244,26 @@ async def _revive(report: Report) -> None:
             VisitStatus.FINISHED,
         ):
             report.review("duplicate_visit", other_visit_id=str(other.id))
+
+
+def _taking_its_place(report: Report, visits: list[Visit]) -> list[Visit]:
+    """Return the colleagues' visits that the office planned instead of the one reported about.
+
+    Those are the visits that it was reassigned to, one after another; for a job of one technician also what
+    was planned anew at the same time. A crew's visits start together, and none stands in for another.
+    """
+    visit = report.visit
+    heirs = {visit.id}
+    for other in sorted(visits, key=lambda one: one.created_at):
+        if other.follows_id in heirs:
+            heirs.add(other.id)
+    alone = report.work_order.crew_size == 1
+    return [
+        other
+        for other in visits
+        if other.technician_id != visit.technician_id
+        and (other.id in heirs or (alone and other.planned_starts_at == visit.planned_starts_at))
+    ]
 
 
 async def _be_on_site(report: Report) -> None:
@@ -220,53 +280,66 @@ async def _be_on_site(report: Report) -> None:
             )
 
 
-async def _advanced(report: Report, kind: str, **data: Any) -> None:
+def _begin_work(report: Report, at: datetime) -> None:
+    """Keep the first instant of work, on the visit and on the job; phones may tell of it in any order."""
+    visit, work_order = report.visit, report.work_order
+    visit.work_started_at = min(visit.work_started_at or at, at)
+    work_order.work_started_at = min(work_order.work_started_at or at, at)
+
+
+async def _advanced(report: Report, kind: str, **data: Any) -> Verdict | None:
     await report.session.flush()
     await report.event(kind, **{name: value for name, value in data.items() if value is not None})
-    if report.visit.status == VisitStatus.FINISHED and report.work_order.wants_more_work:
-        # A finished visit answers an earlier wish for more work unless this very visit asked for it.
-        asked = await _asked_for_more(report)
-        report.work_order.wants_more_work = asked
-    await settle_status(report.session, report.actor, report.work_order, report.now)
+    verdict = await _settle(report)
     touch(report.session, report.visit)
+    return verdict
 
 
-async def _asked_for_more(report: Report) -> bool:
-    statement = select(Review.id).where(
+async def _settle(report: Report) -> Verdict | None:
+    return await settle_status(
+        report.session, report.actor, report.work_order, report.now, report.occurred
+    )
+
+
+async def _wants_more(report: Report) -> bool:
+    """Return whether the job needs another visit after this one.
+
+    A visit answers the wishes that were there when it began: a follow-up that it, or a colleague's beside
+    it, has asked for since is still to be made, and so is what the office reopened the job for.
+    """
+    work_order, visit = report.work_order, report.visit
+    if not work_order.wants_more_work:
+        return False
+    began = visit.work_started_at or visit.arrived_at or report.occurred.at
+    if work_order.reopened_at is not None and began < work_order.reopened_at:
+        return True
+    await report.session.flush()
+    statement = select(Review.visit_id, Review.raised_at, Review.data).where(
         Review.tenant_id == report.actor.tenant_id,
-        Review.visit_id == report.visit.id,
+        Review.work_order_id == work_order.id,
         Review.kind == "follow_up",
         col(Review.settled_at).is_(None),
     )
-    return (await report.session.exec(statement)).first() is not None
+    for visit_id, raised_at, data in await report.session.exec(statement):
+        told = data.get("occurred_at")
+        asked_at = datetime.fromisoformat(told) if told else raised_at
+        if visit_id == visit.id or asked_at > began:
+            return True
+    return False
 
 
-async def _restore_function(report: Report) -> None:
-    """When the work is done, the function is back, unless somebody recorded another instant."""
-    work_order = report.work_order
-    if work_order.asset_id is not None:
-        await restoration.restore_after_work(
-            report.session,
-            report.actor,
-            report.now,
-            asset_id=work_order.asset_id,
-            failure_id=work_order.failure_id,
-            since_at=work_order.reported_at,
-            restored_at=report.occurred.at,
-        )
-    await clocks.stop_clocks(
-        report.session,
-        report.actor,
-        work_order,
-        StopsAt.RESTORED,
-        report.occurred,
-        report.now,
-    )
-
-
-async def open_pause(
+async def _open_pause(
     report: Report, reason_id: UUID, stops_sla_clock: bool, stops_repair_clock: bool
 ) -> None:
+    """Open a pause of this visit; one for the same reason that is still open, or lies later, goes on."""
+    statement = select(Pause).where(
+        Pause.tenant_id == report.actor.tenant_id,
+        Pause.visit_id == report.visit.id,
+        Pause.reason_id == reason_id,
+        col(Pause.during).op("&&")(Range(report.occurred.at, None)),
+    )
+    if (await report.session.exec(statement)).first() is not None:
+        return
     report.session.add(
         Pause(
             tenant_id=report.actor.tenant_id,
@@ -286,18 +359,15 @@ async def _close_pauses(report: Report) -> None:
     statement = select(Pause).where(
         Pause.tenant_id == report.actor.tenant_id,
         Pause.visit_id == report.visit.id,
-        col(Pause.during).op("@>")(report.now),
+        func.upper_inf(col(Pause.during)),
     )
-    closed = False
-    for open_one in await report.session.exec(statement):
-        if open_one.during.upper is None:
-            starts = open_one.during.lower
-            assert starts is not None
-            ends = max(report.occurred.at, starts)
-            if ends == starts:
-                await report.session.delete(open_one)
-            else:
-                open_one.during = Range(starts, ends)
-            closed = True
-    if closed:
+    still_open = list(await report.session.exec(statement))
+    for pause in still_open:
+        starts = pause.during.lower
+        assert starts is not None
+        if report.occurred.at <= starts:
+            await report.session.delete(pause)
+        else:
+            pause.during = Range(starts, report.occurred.at)
+    if still_open:
         await clocks.refresh_clocks(report.session, report.actor, report.work_order, report.now)
