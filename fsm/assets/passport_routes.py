@@ -110,7 +110,9 @@ class PassportView(msgspec.Struct, frozen=True):
     claimed_by: UUID | None
 
     @classmethod
-    def of(cls, passport: Passport, host: str | None, public_url: str) -> "PassportView":
+    def of(
+        cls, passport: Passport | passports.PassportRow, host: str | None, public_url: str
+    ) -> "PassportView":
         url = passports.url_of(host, public_url, passport.code)
         return cls(
             passport.code,
@@ -305,8 +307,8 @@ class PassportController(Controller):
     async def read(
         self, request: AnyRequest, reader: ReadOnly, code: FromPath[str]
     ) -> PassportView:
-        passport, host = await passports.read_passport(reader, code)
-        return PassportView.of(passport, host, _public_url(request))
+        row = await passports.read_passport(reader, code)
+        return PassportView.of(row, row.passport_host, _public_url(request))
 
     @post(
         "/{code:str}/claim",

@@ -6,7 +6,7 @@ What a stranger at the label gets to see is in `doors`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -70,24 +70,35 @@ async def find_passport(session: Session, actor: Actor, code: str) -> Passport:
     return passport
 
 
-_COLUMNS = "code, status, asset_id, batch, forward_url, created_at, claimed_at, claimed_by"
+class PassportRow(NamedTuple):
+    """A passport as it is read, with the host of the tenant's labels."""
+
+    code: str
+    status: str
+    asset_id: UUID | None
+    batch: str
+    forward_url: str | None
+    created_at: datetime
+    claimed_at: datetime | None
+    claimed_by: UUID | None
+    passport_host: str | None
+
+
 _ONE = f"""
-    select {", ".join(f"p.{name.strip()}" for name in _COLUMNS.split(","))}, t.passport_host
+    select {", ".join(f"p.{name}" for name in PassportRow._fields[:-1])}, t.passport_host
     from passport p join tenant t on t.id = p.tenant_id
     where p.tenant_id = $1 and p.code = $2 and ($3::uuid is null or exists (
       select from asset a
       where a.tenant_id = p.tenant_id and a.id = p.asset_id and a.customer_id = $3))"""  # noqa: S608
 
 
-async def read_passport(reader: Reader, code: str) -> tuple[Passport, str | None]:
-    """Return a passport and the host of the tenant's labels in one round trip."""
+async def read_passport(reader: Reader, code: str) -> PassportRow:
+    """Return a passport in one round trip."""
     actor = reader.actor
     row = await reader.row(_ONE, actor.tenant_id, _meant(code), actor.customer_id)
     if row is None:
         raise NotFound(f"No passport {code[:40]!r}.")
-    *values, host = row
-    names = (name.strip() for name in _COLUMNS.split(","))
-    return Passport(tenant_id=actor.tenant_id, **dict(zip(names, values, strict=True))), host
+    return PassportRow(*row)
 
 
 async def lock_passport(session: Session, actor: Actor, code: str) -> Passport:
