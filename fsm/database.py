@@ -6,7 +6,7 @@ Tables are declared with the small helpers here (`link`, `unique`, `lookup`, …
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from socket import gaierror
 from typing import Any, Final, cast
@@ -354,8 +354,11 @@ class Database:
             await connection.execute(f"begin read only; set local app.tenant = '{actor.tenant_id}'")
             try:
                 yield Reader(connection, actor)
-            finally:
-                await connection.execute("commit")
+            except BaseException:
+                with suppress(asyncpg.InterfaceError, asyncpg.PostgresError):  # it may be gone
+                    await connection.execute("rollback")
+                raise
+            await connection.execute("commit")
 
     async def _open_readers(self) -> asyncpg.Pool:
         async with self._opening:

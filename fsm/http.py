@@ -352,10 +352,19 @@ _PLAIN = {
 }
 
 
+SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+}
+"""Of every answer that does not say otherwise, refusals before a handler runs included."""
+
+
 def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
     """Answer any exception as application/problem+json (RFC 9457)."""
     problem = problem_of(error)
-    headers = dict(problem.headers)
+    headers = SAFE_HEADERS | problem.headers
     if isinstance(error, HTTPException) and error.headers:
         headers |= {name: str(value) for name, value in error.headers.items()}
     return Response(

@@ -205,7 +205,7 @@ def faults(service: Service, share: int, examples: int, *, with_login: bool) -> 
 
 @pytest.mark.parametrize("share", range(SHARES))
 def test_no_request_breaks_the_program_or_the_documents_word(service: Service, share: int) -> None:
-    found = faults(service, share, 4, with_login=True)
+    found = faults(service, share, 3, with_login=True)
     assert not found, "\n\n".join(f"{name}\n{text}" for name, text in found.items())
 
 
