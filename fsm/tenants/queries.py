@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import delete, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col, func, select
+from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
 from fsm import events
@@ -14,7 +15,15 @@ from fsm.database import Session, enter, revise
 from fsm.problems import Invalid, NotFound, RateLimited
 from fsm.tenants import directory, passwords, tokens
 from fsm.tenants.roles import FIRST_ROLES
-from fsm.tenants.tables import Device, DirectoryKind, Role, SignInThrottle, Tenant, User
+from fsm.tenants.tables import (
+    NOBODY,
+    Device,
+    DirectoryKind,
+    Role,
+    SignInThrottle,
+    Tenant,
+    User,
+)
 
 # --- tenants ----------------------------------------------------------------------------------------------
 
@@ -83,7 +92,10 @@ async def find_role_by_code(session: Session, actor: Actor, code: str) -> Role:
     role = (await session.exec(statement)).one_or_none()
     if role is None:
         known = ", ".join(role.code for role in await list_roles(session, actor))
-        raise Invalid(f"There is no role '{code}'. There are: {known}.", at="/role")
+        raise Invalid(
+            f"There is no role '{code}'. There are: {known}.",
+            errors=[{"at": "/role", "detail": "unknown role"}],
+        )
     return role
 
 
@@ -153,11 +165,7 @@ async def add_user(
 ) -> User:
     """Create a user; the login is unique in the whole installation."""
     check_permissions(actor, role.permissions)
-    if (role.code == "customer") != (customer_id is not None):
-        raise Invalid(
-            "A user with the role 'customer' belongs to one customer, and nobody else does.",
-            at="/customer_id",
-        )
+    _check_belonging(role, customer_id, "/customer_id")
     login = login.strip().casefold()
     user = User(
         tenant_id=actor.tenant_id,
@@ -177,6 +185,18 @@ async def add_user(
         session, actor, "user.created", "user", user.id, now=now, login=login, role=role.code
     )
     return user
+
+
+def _check_belonging(role: Role, customer_id: UUID | None, at: str) -> None:
+    """Hold that the role 'customer' and belonging to a customer go together.
+
+    Somebody with that role and no customer would see every customer's rows.
+    """
+    if (role.code == "customer") != (customer_id is not None):
+        raise Invalid(
+            "A user with the role 'customer' belongs to one customer, and nobody else does.",
+            errors=[{"at": at, "detail": "role and customer do not fit together"}],
+        )
 
 
 async def list_users(
@@ -208,12 +228,22 @@ async def lock_user(session: Session, actor: Actor, user_id: UUID) -> User:
 async def edit_user(
     session: Session, actor: Actor, now: datetime, user_id: UUID, rev: int, changes: dict[str, Any]
 ) -> User:
-    """Edit name, e-mail, language, role or activity; a deactivated user's sessions end at once."""
+    """Edit name, e-mail, language, role or activity.
+
+    A deactivated user cannot renew access any more, and devices are refused at once. An access token that is
+    out keeps what it was issued with, also after a change of role, until it expires: ten minutes unless
+    `FSM_ACCESS_TOKEN_S` says otherwise.
+    """
     user = await lock_user(session, actor, user_id)
     if "role_id" in changes:
-        check_permissions(actor, (await find_role(session, actor, changes["role_id"])).permissions)
+        role = await find_role(session, actor, changes["role_id"])
+        check_permissions(actor, role.permissions)
+        _check_belonging(role, user.customer_id, "/role")
     if changes.get("is_active") is False and user_id == actor.user_id:
-        raise Invalid("You cannot deactivate yourself.")
+        raise Invalid(
+            "You cannot deactivate yourself.",
+            errors=[{"at": "/is_active", "detail": "this is you"}],
+        )
     if revise(user, rev, changes):
         if not user.is_active:
             await tokens.revoke_user(session, actor.tenant_id, user_id, now)
@@ -226,7 +256,7 @@ async def edit_user(
 async def set_password(
     session: Session, actor: Actor, now: datetime, user_id: UUID, password_hash: str
 ) -> None:
-    """Replace a password and end every session that was opened with the old one."""
+    """Replace a password; no session that was opened with the old one can be renewed."""
     user = await lock_user(session, actor, user_id)
     user.password_hash = password_hash
     user.rev += 1
@@ -248,49 +278,66 @@ async def find_login(session: Session, login: str) -> User | None:
     return (await session.exec(statement)).one_or_none()
 
 
-async def check_not_locked(session: Session, user: User, now: datetime) -> None:
-    """Refuse with the time left while a login is locked after wrong guesses."""
-    statement = select(SignInThrottle.locked_until).where(
-        SignInThrottle.tenant_id == user.tenant_id, SignInThrottle.user_id == user.id
+async def take_guess(session: Session, login: str, now: datetime) -> User | None:
+    """Count one guess at a login, bind the transaction to its tenant and return its user, None for nobody.
+
+    Counted before the password is looked at, so that guesses sent at once are worth no more than one after
+    another; a right one is forgotten again (`forget_guesses`). Refused with the time left while the login is
+    locked. A login that does not exist takes the same steps and is locked the same. The caller commits.
+    """
+    login = login.strip().casefold()
+    tenant_id = await directory.find_tenant(session, DirectoryKind.LOGIN, login) or NOBODY
+    await enter(session, tenant_id)
+    counted = (
+        insert(SignInThrottle)
+        .values(
+            tenant_id=tenant_id,
+            login_sha256=directory.key_hash(login),
+            guesses=1,
+            locked_until=now,
+        )
+        .on_conflict_do_update(
+            index_elements=["tenant_id", "login_sha256"],
+            set_={"guesses": col(SignInThrottle.guesses) + 1},
+        )
+        .returning(col(SignInThrottle.guesses), col(SignInThrottle.locked_until))
     )
-    until = (await session.exec(statement)).one_or_none()
-    if until is not None and until > now:
+    guesses, until = (await session.exec(counted)).one()
+    if until > now:
         seconds = int((until - now) / timedelta(seconds=1)) + 1
         raise RateLimited(
             f"Too many wrong passwords. Try again in {seconds} seconds.", retry_after_s=seconds
         )
-
-
-async def count_failure(session: Session, user: User, now: datetime) -> None:
-    """Count one wrong guess and lock the login for as long as the count asks. The caller commits."""
-    statement = (
-        insert(SignInThrottle)
-        .values(tenant_id=user.tenant_id, user_id=user.id, failures=1)
-        .on_conflict_do_update(
-            index_elements=["tenant_id", "user_id"],
-            set_={"failures": col(SignInThrottle.failures) + 1},
+    await session.exec(
+        update(SignInThrottle)
+        .where(
+            col(SignInThrottle.tenant_id) == tenant_id,
+            col(SignInThrottle.login_sha256) == directory.key_hash(login),
         )
-        .returning(col(SignInThrottle.failures))
+        .values(locked_until=now + passwords.waiting_time(guesses))
     )
-    failures = (await session.exec(statement)).scalar_one()
-    throttle = (
-        await session.exec(
-            select(SignInThrottle).where(
-                SignInThrottle.tenant_id == user.tenant_id, SignInThrottle.user_id == user.id
-            )
+    statement = select(User).where(User.tenant_id == tenant_id, User.login == login)
+    return (await session.exec(statement)).one_or_none()
+
+
+async def forget_guesses(session: Session, user: User) -> None:
+    """Begin to count anew: somebody knew the password."""
+    await session.exec(
+        delete(SignInThrottle).where(
+            col(SignInThrottle.tenant_id) == user.tenant_id,
+            col(SignInThrottle.login_sha256) == directory.key_hash(user.login),
         )
-    ).one()
-    throttle.locked_until = now + passwords.waiting_time(failures)
-
-
-async def forget_failures(session: Session, user: User) -> None:
-    statement = select(SignInThrottle).where(
-        SignInThrottle.tenant_id == user.tenant_id, SignInThrottle.user_id == user.id
     )
-    throttle = (await session.exec(statement)).one_or_none()
-    if throttle is not None:
-        throttle.failures = 0
-        throttle.locked_until = None
+
+
+async def forget_old_guesses(session: Session, tenant_id: UUID, now: datetime) -> None:
+    """Drop the counts of logins at which nobody has guessed for a day; for the worker's rounds."""
+    await session.exec(
+        delete(SignInThrottle).where(
+            col(SignInThrottle.tenant_id) == tenant_id,
+            col(SignInThrottle.locked_until) < now - timedelta(days=1),
+        )
+    )
 
 
 # --- devices ----------------------------------------------------------------------------------------------
@@ -380,8 +427,3 @@ async def revoke_device(
             session, actor, "device.revoked", "device", device.id, now=now, reason=reason
         )
     return device
-
-
-async def count_users(session: Session, tenant_id: UUID) -> int:
-    statement = select(func.count()).select_from(User).where(User.tenant_id == tenant_id)
-    return int((await session.exec(statement)).one())

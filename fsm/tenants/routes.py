@@ -51,7 +51,7 @@ class NewUser(Body):
 
 
 class UserEdit(Body):
-    rev: int
+    rev: http.Revision
     name: Line = ""
     email: Annotated[str, pydantic.Field(max_length=200)] | None = None
     language: Annotated[str, pydantic.Field(pattern="^[a-z]{2}$")] = "en"
@@ -66,7 +66,7 @@ class NewRole(Body):
 
 
 class RoleEdit(Body):
-    rev: int
+    rev: http.Revision
     name: Line = ""
     permissions: Annotated[list[str], pydantic.Field(max_length=200)] = []
 
@@ -205,7 +205,7 @@ async def open_session(
 
 
 class SignInController(Controller):
-    """Wrong guesses are counted in a transaction of their own, because the refusal undoes the request's."""
+    """Guesses are counted in a transaction of their own, because a refusal undoes the request's."""
 
     path = "/api/sign-in"
     tags = ["Signing in"]
@@ -218,17 +218,12 @@ class SignInController(Controller):
         database: Database = request.app.state.database
         request.app.state.sign_in_limit.take(request.client.host if request.client else "")
         async with database.transaction() as session:
-            user = await queries.find_login(session, data.login)
-            if user is not None:
-                await queries.check_not_locked(session, user, now)
+            user = await queries.take_guess(session, data.login, now)
         right = await passwords.is_right(data.password, user.password_hash if user else None)
         if user is None or not right or not user.is_active:
-            if user is not None:
-                async with database.transaction(user.tenant_id) as session:
-                    await queries.count_failure(session, user, now)
             raise Unauthenticated("Login or password is wrong.")
         async with database.transaction(user.tenant_id) as session:
-            await queries.forget_failures(session, user)
+            await queries.forget_guesses(session, user)
             return await open_session(session, settings, user, now)
 
     @post(
@@ -293,7 +288,10 @@ class MeController(Controller):
             )
         user = await queries.lock_user(session, actor, actor.user_id)
         if not await passwords.is_right(data.old_password, user.password_hash):
-            raise Invalid("The old password is wrong.", at="/old_password")
+            raise Invalid(
+                "The old password is wrong.",
+                errors=[{"at": "/old_password", "detail": "wrong"}],
+            )
         hashed = await passwords.hash_password(data.new_password)
         await queries.set_password(session, actor, now, actor.user_id, hashed)
 

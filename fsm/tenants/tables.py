@@ -78,14 +78,20 @@ class User(Revised, table=True):
 
 
 class SignInThrottle(SQLModel, table=True):
-    """Failed guesses per login; a locked login is refused without looking at the password."""
+    """Guesses in a row per login, by its hash; a locked one is refused without looking at the password.
+
+    Logins that nobody has are counted the same under the tenant `NOBODY`: being locked tells nothing.
+    """
 
     __tablename__ = "sign_in_throttle"
-    __table_args__ = (link("user_id", "user"),)
     tenant_id: UUID = Field(primary_key=True)
-    user_id: UUID = Field(primary_key=True)
-    failures: int = 0
-    locked_until: datetime | None = instant(nullable=True, default=None)
+    login_sha256: bytes = Field(primary_key=True, sa_type=LargeBinary)
+    guesses: int = 0
+    locked_until: datetime = instant()
+
+
+NOBODY = UUID(int=0)
+"""The tenant of what is nobody's; no company ever has this id."""
 
 
 class RefreshToken(Row, table=True):

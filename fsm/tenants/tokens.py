@@ -183,7 +183,8 @@ async def spend_refresh(session: Session, secret: Secret, now: datetime) -> Refr
 
     A token used before revokes its whole family, since two parties hold it. The exception is a client that
     lost our answer: within `LOST_ANSWER`, and as long as nobody used the token we then gave, that one is
-    withdrawn and this one may be spent again. The caller commits in either case.
+    withdrawn and this one may be spent again. Whoever then brings the withdrawn one did get our answer, so
+    two parties hold the family, and it ends. The caller commits in either case.
     """
     statement = (
         select(RefreshToken)
@@ -191,7 +192,10 @@ async def spend_refresh(session: Session, secret: Secret, now: datetime) -> Refr
         .with_for_update()
     )
     token = (await session.exec(statement)).one_or_none()
-    if token is None or token.revoked_at is not None or token.expires_at <= now:
+    if token is None or token.expires_at <= now:
+        return None
+    if token.revoked_at is not None:
+        await revoke_family(session, token.tenant_id, token.family_id, now)
         return None
     if token.used_at is not None:
         later = await session.exec(

@@ -51,9 +51,9 @@ CREATE TABLE label_complaint (
   CONSTRAINT label_complaint_settled_check CHECK ((settled_at is null) = (settled_by is null))
 );
 
-CREATE INDEX label_complaint_visitor_idx ON label_complaint (tenant_id, visitor, received_at);
-
 CREATE INDEX label_complaint_code_idx ON label_complaint (tenant_id, code, received_at);
+
+CREATE INDEX label_complaint_visitor_idx ON label_complaint (tenant_id, visitor, received_at);
 
 CREATE TABLE work_type (
   tenant_id UUID NOT NULL,
@@ -139,9 +139,9 @@ CREATE TABLE event (
   CONSTRAINT event_bounds_check CHECK (occurred_lo_at <= occurred_at and occurred_at <= occurred_hi_at)
 );
 
-CREATE INDEX event_received_idx ON event (tenant_id, received_at);
-
 CREATE INDEX event_entity_idx ON event (tenant_id, entity, entity_id, received_at);
+
+CREATE INDEX event_received_idx ON event (tenant_id, received_at);
 
 CREATE TABLE chain_head (
   tenant_id UUID NOT NULL,
@@ -194,9 +194,9 @@ CREATE TABLE upload (
   CONSTRAINT upload_received_check CHECK (received >= 0 and (length is null or received <= length))
 );
 
-CREATE INDEX upload_photo_idx ON upload (tenant_id, photo_id);
-
 CREATE INDEX upload_expires_idx ON upload (tenant_id, expires_at);
+
+CREATE INDEX upload_photo_idx ON upload (tenant_id, photo_id);
 
 CREATE TABLE receipt (
   tenant_id UUID NOT NULL,
@@ -271,6 +271,14 @@ CREATE TABLE role (
   CONSTRAINT role_code_key UNIQUE (tenant_id, code)
 );
 
+CREATE TABLE sign_in_throttle (
+  tenant_id UUID NOT NULL,
+  login_sha256 BYTEA NOT NULL,
+  guesses INTEGER NOT NULL,
+  locked_until TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT sign_in_throttle_pkey PRIMARY KEY (tenant_id, login_sha256)
+);
+
 CREATE TABLE counter (
   tenant_id UUID NOT NULL,
   name VARCHAR(20) NOT NULL,
@@ -317,11 +325,11 @@ CREATE TABLE sync_row (
 )
  WITH (fillfactor = 70);
 
+CREATE INDEX sync_row_seq_idx ON sync_row (tenant_id, scope, seq) WHERE seq is not null;
+
 CREATE INDEX sync_row_unstamped_idx ON sync_row (tenant_id) WHERE seq is null;
 
 CREATE INDEX sync_row_object_idx ON sync_row (tenant_id, coll, id);
-
-CREATE INDEX sync_row_seq_idx ON sync_row (tenant_id, scope, seq) WHERE seq is not null;
 
 CREATE TABLE intent (
   tenant_id UUID NOT NULL,
@@ -340,9 +348,9 @@ CREATE TABLE intent (
   CONSTRAINT intent_status_word_check CHECK (status in ('applied', 'duplicate', 'waiting', 'rejected', 'quarantined'))
 );
 
-CREATE INDEX intent_device_idx ON intent (tenant_id, device_id, device_seq);
-
 CREATE INDEX intent_waiting_idx ON intent (tenant_id, received_at) WHERE status in ('waiting', 'quarantined');
+
+CREATE INDEX intent_device_idx ON intent (tenant_id, device_id, device_seq);
 
 CREATE TABLE plan_run (
   tenant_id UUID NOT NULL,
@@ -556,11 +564,11 @@ CREATE TABLE asset (
   CONSTRAINT asset_service_check CHECK (retired_at is null or retired_at > in_service_from)
 );
 
+CREATE INDEX asset_parent_idx ON asset (tenant_id, parent_id);
+
 CREATE INDEX asset_model_idx ON asset (tenant_id, model_id);
 
 CREATE INDEX asset_site_idx ON asset (tenant_id, site_id);
-
-CREATE INDEX asset_parent_idx ON asset (tenant_id, parent_id);
 
 CREATE INDEX asset_customer_idx ON asset (tenant_id, customer_id);
 
@@ -655,15 +663,6 @@ CREATE TABLE technician (
   CONSTRAINT technician_number_key UNIQUE (tenant_id, number),
   CONSTRAINT technician_user_id_key UNIQUE (tenant_id, user_id),
   CONSTRAINT technician_home_check CHECK ((home_latitude is null) = (home_longitude is null))
-);
-
-CREATE TABLE sign_in_throttle (
-  tenant_id UUID NOT NULL,
-  user_id UUID NOT NULL,
-  failures INTEGER NOT NULL,
-  locked_until TIMESTAMP WITH TIME ZONE,
-  CONSTRAINT sign_in_throttle_pkey PRIMARY KEY (tenant_id, user_id),
-  CONSTRAINT sign_in_throttle_user_id_fkey FOREIGN KEY(tenant_id, user_id) REFERENCES "user" (tenant_id, id)
 );
 
 CREATE TABLE refresh_token (
@@ -771,9 +770,9 @@ CREATE TABLE asset_document (
   CONSTRAINT asset_document_subject_check CHECK ((asset_id is null) <> (model_id is null))
 );
 
-CREATE INDEX asset_document_asset_idx ON asset_document (tenant_id, asset_id);
-
 CREATE INDEX asset_document_model_idx ON asset_document (tenant_id, model_id);
+
+CREATE INDEX asset_document_asset_idx ON asset_document (tenant_id, asset_id);
 
 CREATE TABLE failure (
   tenant_id UUID NOT NULL,
@@ -819,9 +818,9 @@ CREATE TABLE checklist_assignment (
   CONSTRAINT checklist_assignment_something_check CHECK (num_nonnulls(asset_id, model_id, site_id, work_type_id) >= 1)
 );
 
-CREATE INDEX checklist_assignment_work_type_idx ON checklist_assignment (tenant_id, work_type_id);
-
 CREATE UNIQUE INDEX checklist_assignment_subject_key ON checklist_assignment (tenant_id, asset_id, model_id, site_id, work_type_id) NULLS NOT DISTINCT;
+
+CREATE INDEX checklist_assignment_work_type_idx ON checklist_assignment (tenant_id, work_type_id);
 
 CREATE TABLE contract_asset (
   tenant_id UUID NOT NULL,
@@ -963,17 +962,17 @@ CREATE TABLE service_request (
   CONSTRAINT service_request_merged_check CHECK ((status = 'merged') = (merged_into_id is not null))
 );
 
-CREATE INDEX service_request_asset_idx ON service_request (tenant_id, asset_id, reported_at);
-
-CREATE INDEX service_request_passport_code_idx ON service_request (tenant_id, passport_code, reported_at);
-
 CREATE UNIQUE INDEX service_request_status_token_idx ON service_request (tenant_id, status_token_sha256) WHERE status_token_sha256 is not null;
-
-CREATE INDEX service_request_status_idx ON service_request (tenant_id, status, reported_at);
 
 CREATE INDEX service_request_visitor_idx ON service_request (tenant_id, visitor, reported_at);
 
 CREATE INDEX service_request_merged_into_idx ON service_request (tenant_id, merged_into_id);
+
+CREATE INDEX service_request_status_idx ON service_request (tenant_id, status, reported_at);
+
+CREATE INDEX service_request_asset_idx ON service_request (tenant_id, asset_id, reported_at);
+
+CREATE INDEX service_request_passport_code_idx ON service_request (tenant_id, passport_code, reported_at);
 
 CREATE TABLE sync_device (
   tenant_id UUID NOT NULL,
@@ -1018,9 +1017,9 @@ CREATE TABLE outage (
   CONSTRAINT outage_during_check CHECK (not isempty(during) and lower(during) is not null)
 );
 
-CREATE INDEX outage_during_idx ON outage USING gist (tenant_id, asset_id, during);
-
 CREATE INDEX outage_failure_idx ON outage (tenant_id, failure_id);
+
+CREATE INDEX outage_during_idx ON outage USING gist (tenant_id, asset_id, during);
 
 CREATE TABLE movement (
   tenant_id UUID NOT NULL,
@@ -1049,11 +1048,11 @@ CREATE TABLE movement (
   CONSTRAINT movement_source_source_id_key UNIQUE (tenant_id, source, source_id)
 );
 
+CREATE INDEX movement_part_idx ON movement (tenant_id, part_id, moved_at);
+
 CREATE INDEX movement_from_idx ON movement (tenant_id, from_place_id, part_id);
 
 CREATE INDEX movement_to_idx ON movement (tenant_id, to_place_id, part_id);
-
-CREATE INDEX movement_part_idx ON movement (tenant_id, part_id, moved_at);
 
 CREATE TABLE request_attachment (
   tenant_id UUID NOT NULL,
@@ -1145,21 +1144,21 @@ CREATE TABLE work_order (
   CONSTRAINT work_order_priority_check CHECK (priority between 1 and 5)
 );
 
+CREATE INDEX work_order_customer_idx ON work_order (tenant_id, customer_id, reported_at);
+
+CREATE INDEX work_order_reported_idx ON work_order (tenant_id, reported_at, id);
+
+CREATE INDEX work_order_failure_idx ON work_order (tenant_id, failure_id);
+
 CREATE INDEX work_order_contract_idx ON work_order (tenant_id, contract_id, reported_at);
 
 CREATE INDEX work_order_site_idx ON work_order (tenant_id, site_id);
 
 CREATE INDEX work_order_asset_idx ON work_order (tenant_id, asset_id, reported_at);
 
-CREATE INDEX work_order_status_idx ON work_order (tenant_id, status, restore_by);
-
 CREATE INDEX work_order_request_idx ON work_order (tenant_id, request_id);
 
-CREATE INDEX work_order_customer_idx ON work_order (tenant_id, customer_id, reported_at);
-
-CREATE INDEX work_order_reported_idx ON work_order (tenant_id, reported_at, id);
-
-CREATE INDEX work_order_failure_idx ON work_order (tenant_id, failure_id);
+CREATE INDEX work_order_status_idx ON work_order (tenant_id, status, restore_by);
 
 CREATE TABLE waiver (
   tenant_id UUID NOT NULL,
@@ -1234,9 +1233,9 @@ CREATE TABLE cost_line (
 
 CREATE INDEX cost_line_work_order_idx ON cost_line (tenant_id, work_order_id);
 
-CREATE INDEX cost_line_asset_idx ON cost_line (tenant_id, asset_id, posted_on);
-
 CREATE INDEX cost_line_contract_idx ON cost_line (tenant_id, contract_id, posted_on);
+
+CREATE INDEX cost_line_asset_idx ON cost_line (tenant_id, asset_id, posted_on);
 
 CREATE TABLE visit (
   tenant_id UUID NOT NULL,
@@ -1272,9 +1271,9 @@ CREATE TABLE visit (
   CONSTRAINT visit_window_check CHECK (window_ends_at is null or window_ends_at >= window_starts_at)
 );
 
-CREATE INDEX visit_work_order_idx ON visit (tenant_id, work_order_id);
-
 CREATE INDEX visit_technician_idx ON visit (tenant_id, technician_id, planned_starts_at);
+
+CREATE INDEX visit_work_order_idx ON visit (tenant_id, work_order_id);
 
 CREATE TABLE clock (
   tenant_id UUID NOT NULL,
@@ -1354,9 +1353,9 @@ CREATE TABLE photo (
   CONSTRAINT photo_verified_key UNIQUE (tenant_id, work_order_id, id, verified_sha256)
 );
 
-CREATE INDEX photo_sha256_idx ON photo (tenant_id, sha256);
-
 CREATE INDEX photo_work_order_idx ON photo (tenant_id, work_order_id);
+
+CREATE INDEX photo_sha256_idx ON photo (tenant_id, sha256);
 
 CREATE TABLE time_entry (
   tenant_id UUID NOT NULL,
@@ -1378,9 +1377,9 @@ CREATE TABLE time_entry (
   CONSTRAINT time_entry_during_check CHECK (not isempty(during) and not lower_inf(during) and not upper_inf(during))
 );
 
-CREATE INDEX time_entry_technician_idx ON time_entry (tenant_id, technician_id);
-
 CREATE INDEX time_entry_work_order_idx ON time_entry (tenant_id, work_order_id);
+
+CREATE INDEX time_entry_technician_idx ON time_entry (tenant_id, technician_id);
 
 CREATE TABLE part_used (
   tenant_id UUID NOT NULL,
