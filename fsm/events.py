@@ -21,9 +21,12 @@ from uuid_utils.compat import uuid7
 from fsm import jobs
 from fsm.actors import Actor
 from fsm.database import Row, Session, check, document, instant, link, lookup, run, unique
+from fsm.problems import Invalid
 
 GENESIS = bytes(32)
 """The hash before a tenant's first event."""
+
+_FOLLOWED_AT_ONCE = 5_000
 
 
 class Event(Row, table=True):
@@ -104,8 +107,13 @@ async def record(
 ) -> UUID:
     """Write one event, and the job that reacts to it where the worker's map has one. Return its id.
 
-    `kind` is "noun.verb" in the past ("request.reported"); `data` holds JSON values only and no secrets.
+    `kind` is "noun.verb" in the past ("request.reported"); `data` holds JSON values only and no secrets. A
+    value that has no RFC 8785 form is `Invalid`: it could never be sealed.
     """
+    try:
+        rfc8785.dumps(data)
+    except rfc8785.CanonicalizationError as error:
+        raise Invalid(f"This cannot be kept in the history: {error}.") from None
     when = occurred or Occurrence(now, now, now)
     event_id = uuid7()
     await session.exec(
@@ -202,9 +210,20 @@ def canonical(event: Event | Any) -> bytes:
             "occurred_lo_at": stamp(event.occurred_lo_at),
             "occurred_hi_at": stamp(event.occurred_hi_at),
             "received_at": stamp(event.received_at),
-            "data": event.data,
+            "data": _doubles(event.data),
         }
     )
+
+
+def _doubles(value: Any) -> Any:
+    """Return JSON with whole numbers beyond 2⁵³ as the doubles they were: jsonb gives 1e20 back as digits."""
+    if isinstance(value, dict):
+        return {key: _doubles(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_doubles(each) for each in value]
+    if isinstance(value, int) and abs(value) > 2**53 - 1:
+        return float(value)
+    return value
 
 
 def chained(previous: bytes, event: Event | Any) -> bytes:
@@ -277,23 +296,48 @@ async def seal(session: Session, tenant_id: UUID, now: datetime, *, limit: int =
 
 
 async def find_broken_link(session: Session, tenant_id: UUID) -> int | None:
-    """Recompute the whole chain; return the first number whose hash does not fit, None when it is whole."""
-    digest, expected = GENESIS, 1
-    rows = await session.exec(
-        select(EventSeal.number, EventSeal.hash, Event)
-        .join(
-            Event,
-            (col(Event.tenant_id) == EventSeal.tenant_id) & (col(Event.id) == EventSeal.event_id),
-        )
-        .where(EventSeal.tenant_id == tenant_id)
-        .order_by(col(EventSeal.number))
-    )
-    for number, stored, event in rows:
-        digest = chained(digest, event)
-        if number != expected or digest != stored:
-            return expected
-        expected += 1
+    """Recompute the whole chain; return the first number whose hash does not fit, None when it is whole.
+
+    Some thousands of events are in memory at a time, however long the chain. What is sealed meanwhile is
+    left for the next time: the chain is followed up to the head that was there at the beginning.
+    """
     head = (
-        await session.exec(select(ChainHead.number).where(ChainHead.tenant_id == tenant_id))
+        await session.exec(
+            select(ChainHead.number, ChainHead.hash).where(ChainHead.tenant_id == tenant_id)
+        )
     ).one_or_none()
-    return expected if (head or 0) != expected - 1 else None
+    last, sealed = head or (0, GENESIS)
+    digest, number = GENESIS, 0
+    while number < last:
+        rows: Sequence[Any] = (
+            await session.exec(
+                select(EventSeal.number, EventSeal.hash, *Event.__table__.columns)  # type: ignore[attr-defined]
+                .join(
+                    Event,
+                    (col(Event.tenant_id) == EventSeal.tenant_id)
+                    & (col(Event.id) == EventSeal.event_id),
+                )
+                .where(
+                    EventSeal.tenant_id == tenant_id,
+                    EventSeal.number > number,
+                    EventSeal.number <= last,
+                )
+                .order_by(col(EventSeal.number))
+                .limit(_FOLLOWED_AT_ONCE)
+            )
+        ).all()
+        if not rows:
+            return number + 1
+        for row in rows:
+            number += 1
+            digest = chained(digest, row)
+            if row.number != number or digest != row.hash:
+                return number
+    beyond = await session.exec(
+        select(EventSeal.number)
+        .where(EventSeal.tenant_id == tenant_id, EventSeal.number > last)
+        .limit(1)
+    )
+    if digest != sealed or (head is None and beyond.first() is not None):
+        return number + 1
+    return None
