@@ -135,6 +135,7 @@ async def create_upload(
         )
         session.add(upload)
         await session.flush()
+        await field_work.lock_awaiting_jobs(session, actor, digest)
         is_held = await evidence.holds(
             session, actor, digest, size=creation.length, mime=photo.mime if photo else None
         )
@@ -300,6 +301,7 @@ async def complete(storage: Storage, actor: Actor, now: datetime, upload: Upload
         if row is None:
             raise tus.NoSuchUpload("The upload was ended meanwhile. Create a new one.")
         if row.finished_at is None:
+            await field_work.lock_awaiting_jobs(session, actor, upload.sha256)
             await evidence.keep_blob(session, actor, now, stored, inspection, **doubt)
             await _finish(storage, session, actor, now, row)
     await storage.blobs.discard(actor.tenant_id, upload.id)

@@ -17,10 +17,17 @@ from fsm.customers.tables import Site
 from fsm.database import Session, revise, touch
 from fsm.events import Occurrence
 from fsm.problems import Invalid, NotFound
-from fsm.work_orders import clocks
-from fsm.work_orders.lifecycle import LIVE_VISITS, Action, Status, VisitStatus, next_status
+from fsm.work_orders import clocks, completion
+from fsm.work_orders.lifecycle import (
+    LIVE_VISITS,
+    Action,
+    Status,
+    VisitStatus,
+    WrongStatus,
+    next_status,
+)
 from fsm.work_orders.numbers import Series, next_number
-from fsm.work_orders.restoration import record_incident
+from fsm.work_orders.restoration import end_with_cancellation, record_incident
 from fsm.work_orders.tables import Impact, ServiceRequest, Visit, WorkOrder
 
 # --- reading ----------------------------------------------------------------------------------------------
@@ -197,9 +204,11 @@ async def edit_work_order(
 ) -> WorkOrder:
     """Edit what the office may change: title, description, priority, estimate, crew size.
 
-    A change of priority measures the clocks against the new targets from now on.
+    A change of priority measures the clocks against the new targets from now on; closing rules may ask for
+    it, so that it counts as a fact. A closed job is final until it is reopened.
     """
     work_order = await lock_work_order(session, actor, work_order_id)
+    check_not_closed(work_order)
     before = work_order.priority
     if revise(work_order, rev, changes):
         await session.flush()
@@ -214,6 +223,7 @@ async def edit_work_order(
         )
         if work_order.priority != before:
             await clocks.retarget_clocks(session, actor, work_order, now, now)
+            await completion.count_fact(session, actor, work_order, now)
         touch(session, work_order)
     return work_order
 
@@ -227,8 +237,12 @@ async def reclass(
     request_class: RequestClass,
     reason: str,
 ) -> WorkOrder:
-    """Change incident to service request or back, with who and why; clocks keep what they measured."""
+    """Change incident to service request or back, with who and why; clocks keep what they measured.
+
+    Closing rules may ask for the class, so that it counts as a fact.
+    """
     work_order = await lock_work_order(session, actor, work_order_id)
+    check_not_closed(work_order)
     await catalogue.find_reason(session, actor, ReasonKind.RECLASS, reason)
     before = work_order.request_class
     if before != request_class:
@@ -246,6 +260,7 @@ async def reclass(
             after=str(request_class),
             reason=reason,
         )
+        await completion.count_fact(session, actor, work_order, now)
         touch(session, work_order)
     return work_order
 
@@ -253,7 +268,10 @@ async def reclass(
 async def cancel(
     session: Session, actor: Actor, now: datetime, work_order_id: UUID, *, reason: str
 ) -> WorkOrder:
-    """Cancel a job that is not complete; its visits that have not begun are withdrawn."""
+    """Cancel a job that is not complete.
+
+    Visits that have not begun are withdrawn, and the failure and the outages that its report opened end.
+    """
     work_order = await lock_work_order(session, actor, work_order_id)
     await catalogue.find_reason(session, actor, ReasonKind.CANCEL, reason)
     work_order.status = next_status(Status(work_order.status), Action.CANCEL)
@@ -261,19 +279,41 @@ async def cancel(
     work_order.cancel_reason = reason
     work_order.rev += 1
     begun = {VisitStatus.ON_SITE, VisitStatus.PAUSED}
-    for visit in await list_visits(session, work_order):
+    visits = await list_visits(session, work_order)
+    for visit in visits:
         if visit.status in LIVE_VISITS and visit.status not in begun:
             visit.status = VisitStatus.WITHDRAWN
             visit.ended_reason = "cancelled"
             visit.rev += 1
+            await events.record(
+                session, actor, "visit.withdrawn", "visit", visit.id, now=now, reason="cancelled"
+            )
             touch(session, visit)
     await session.flush()
     await events.record(
         session, actor, "work_order.cancelled", "work_order", work_order.id, now=now, reason=reason
     )
     await clocks.refresh_clocks(session, actor, work_order, now)
+    if work_order.asset_id is not None:
+        await end_with_cancellation(
+            session,
+            actor,
+            now,
+            asset_id=work_order.asset_id,
+            failure_id=work_order.failure_id,
+            since_at=work_order.reported_at,
+            was_seen=any(visit.arrived_at is not None for visit in visits),
+        )
     touch(session, work_order)
     return work_order
+
+
+def check_not_closed(work_order: WorkOrder) -> None:
+    """Refuse to change a job that the office has checked and closed."""
+    if work_order.status == Status.CLOSED:
+        raise WrongStatus(
+            f"{work_order.number} is closed. Reopen it first.", allowed=[str(Action.REOPEN)]
+        )
 
 
 async def check_reopening(session: Session, actor: Actor, reason: str) -> None:

@@ -11,6 +11,9 @@ from fsm.assets import failures
 from fsm.assets.tables import Failure, Outage, OutageCause
 from fsm.database import Session
 
+CANCELLED = "cancelled"
+"""The exclusion of a failure that was reported and whose job was cancelled before anybody saw it."""
+
 
 async def record_incident(
     session: Session,
@@ -71,6 +74,47 @@ async def restore_after_work(
                 failure_id,
                 restored_at=max(restored_at, failure.detected_at),
             )
+    await _end_degraded(session, actor, now, asset_id, since_at, restored_at)
+
+
+async def end_with_cancellation(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    *,
+    asset_id: UUID,
+    failure_id: UUID | None,
+    since_at: datetime,
+    was_seen: bool,
+) -> None:
+    """End what a job opened at its report, because nobody will come to restore it any more.
+
+    A failure that no technician saw and nobody described is only a report: it gets the exclusion
+    `cancelled` and no time down. One that was seen counts, and is over with the cancellation. What somebody
+    has recorded as restored stays as it is.
+    """
+    if failure_id is not None:
+        failure = await failures.find_failure(session, actor, failure_id, lock=True)
+        known = (failure.failed_at, failure.mode, failure.mechanism, failure.cause)
+        if failure.restored_at is None and not was_seen and not any(known):
+            changes = {"restored_at": failure.detected_at, "exclusion": CANCELLED}
+            await failures.edit_failure(session, actor, now, failure_id, failure.rev, changes)
+        elif failure.restored_at is None:
+            await failures.restore_failure(
+                session, actor, now, failure_id, restored_at=max(now, failure.detected_at)
+            )
+    await _end_degraded(session, actor, now, asset_id, since_at, now)
+
+
+async def _end_degraded(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    asset_id: UUID,
+    since_at: datetime,
+    to_at: datetime,
+) -> None:
+    """Close the degraded outages that began with a job's report and are still open."""
     statement = select(Outage).where(
         Outage.tenant_id == actor.tenant_id,
         Outage.asset_id == asset_id,
@@ -81,5 +125,5 @@ async def restore_after_work(
     for outage in list(await session.exec(statement)):
         if outage.during.upper is None and outage.during.lower == since_at:
             # an interval is never empty, and work may end in the instant of its report
-            to_at = max(restored_at, since_at + timedelta(microseconds=1))
-            await failures.close_outage(session, actor, now, outage.id, to_at=to_at)
+            ends_at = max(to_at, since_at + timedelta(microseconds=1))
+            await failures.close_outage(session, actor, now, outage.id, to_at=ends_at)

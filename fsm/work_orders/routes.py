@@ -60,7 +60,7 @@ class NewWorkOrder(Body):
 
 
 class WorkOrderEdit(Body):
-    rev: int
+    rev: http.Revision
     title: Line = ""
     description: Text = ""
     priority: Priority = 3
@@ -191,6 +191,7 @@ class WorkOrderController(Controller):
     @patch(
         "/{work_order_id:uuid}",
         opt=needs(Permission.EDIT_WORK_ORDERS),
+        responses=http.refusals(WrongStatus),
         summary="Edit a work order; its status is not edited, it follows from what happens",
     )
     async def edit(
@@ -228,6 +229,7 @@ class WorkOrderController(Controller):
         "/{work_order_id:uuid}/reclassing",
         opt=needs(Permission.EDIT_WORK_ORDERS),
         status_code=HTTP_200_OK,
+        responses=http.refusals(WrongStatus),
         summary="Change incident to service request, or back",
     )
     async def reclass(
@@ -324,6 +326,7 @@ class WorkOrderController(Controller):
         "/{work_order_id:uuid}/waivers",
         opt=needs(Permission.WAIVE_ITEM),
         status_code=HTTP_201_CREATED,
+        responses=http.refusals(WrongStatus),
         summary="Let a checklist item go, with a name and a reason",
     )
     async def waive(

@@ -18,6 +18,7 @@ from fsm.work_orders.field_work.facts import (
 )
 from fsm.work_orders.field_work.photos import (
     declare_photo,
+    lock_awaiting_jobs,
     photo_bytes_arrived,
     retract_photo,
     set_photo_state,
@@ -49,6 +50,7 @@ __all__ = [
     "decline_signature",
     "delay",
     "finish",
+    "lock_awaiting_jobs",
     "pause",
     "photo_bytes_arrived",
     "record_failure",

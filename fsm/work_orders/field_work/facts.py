@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import Range
+from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
 from fsm import events
@@ -20,6 +21,7 @@ from fsm.problems import Invalid, NotFound
 from fsm.work_orders import clocks, completion, costs, records, restoration
 from fsm.work_orders.facts import load_template
 from fsm.work_orders.field_work.report import Report
+from fsm.work_orders.lifecycle import Status, WrongStatus
 from fsm.work_orders.tables import WorkOrder
 
 
@@ -34,7 +36,7 @@ async def answer(report: Report, item: str, value: Any) -> None:
             item=item,
             value=value,
             answered_at=report.occurred.at,
-            received_at=report.now,
+            received_at=report.received_at,
             device_id=report.actor.device_id,
             device_seq=report.device_seq,
             by=report.actor.name,
@@ -84,7 +86,7 @@ async def add_note(report: Report, text: str) -> None:
             visit_id=report.visit.id,
             text=text,
             written_at=report.occurred.at,
-            received_at=report.now,
+            received_at=report.received_at,
             by=report.actor.name,
         )
     )
@@ -106,9 +108,7 @@ async def add_time(
     if to_at <= from_at:
         raise Invalid("Time ends after it begins.", errors=[{"at": "/to"}])
     if corrects is not None:
-        old = await report.session.get(records.TimeEntry, (report.actor.tenant_id, corrects))
-        if old is None or old.work_order_id != report.work_order.id:
-            raise NotFound(f"No time entry {corrects} on this job.")
+        corrects = await _last_correction(report, corrects)
         await costs.take_back(report.session, report.actor, "time_entry", corrects, report.now)
     entry = records.TimeEntry(
         id=entry_id or uuid7(),
@@ -134,6 +134,31 @@ async def add_time(
     )
     touch(report.session, report.work_order)
     return entry
+
+
+async def _last_correction(report: Report, entry_id: UUID) -> UUID:
+    """Return the entry that stands for a technician's time entry now: its last correction, else itself.
+
+    Two phones may correct the same entry; the second then corrects what the first has made of it, so that
+    the time is paid once.
+    """
+    entry = await report.session.get(records.TimeEntry, (report.actor.tenant_id, entry_id))
+    if (
+        entry is None
+        or entry.work_order_id != report.work_order.id
+        or entry.technician_id != report.visit.technician_id
+    ):
+        raise NotFound(f"No time entry {entry_id} of yours on this job.")
+    while True:
+        statement = select(records.TimeEntry.id).where(
+            records.TimeEntry.tenant_id == report.actor.tenant_id,
+            records.TimeEntry.work_order_id == report.work_order.id,
+            records.TimeEntry.corrects_id == entry_id,
+        )
+        later = (await report.session.exec(statement.order_by(col(records.TimeEntry.id)))).first()
+        if later is None:
+            return entry_id
+        entry_id = later
 
 
 async def use_part(
@@ -242,7 +267,12 @@ async def waive(
     item: str,
     reason: str,
 ) -> None:
-    """Let an item go, as a named person with a reason; only items marked for it can be."""
+    """Let an item go, as a named person with a reason; only items marked for it can be.
+
+    Nothing is waived on a job that is closed or cancelled.
+    """
+    if work_order.status in (Status.CLOSED, Status.CANCELLED):
+        raise WrongStatus(f"{work_order.number} is {work_order.status}; nothing is waived on it.")
     template = await load_template(session, work_order)
     known = template.by_id.get(item) if template else None
     if known is None:

@@ -104,23 +104,15 @@ async def retract_photo(report: Report, photo_id: UUID, reason: str) -> None:
 async def photo_bytes_arrived(
     session: Session, actor: Actor, now: datetime, sha256: bytes
 ) -> list[UUID]:
-    """Verify every declared photo with these bytes and complete the jobs that waited for nothing else.
+    """Verify the sender's photos with these bytes and complete the jobs that waited for nothing else.
 
-    Called in the transaction that made the blob durable; returns the photos, in order of their jobs. One
-    that was declared with another size or kind than the bytes have is corrupt.
+    Called in the transaction that made the blob durable; returns the photos, in order of their jobs. A
+    photo that somebody else declared waits for bytes of its own: knowing a hash is no proof of having the
+    photo. One that was declared with another size or kind than the bytes have is corrupt.
     """
     blob = await evidence.find_blob(session, actor, sha256)
-    statement = (
-        select(records.Photo.work_order_id, records.Photo.id)
-        .where(
-            records.Photo.tenant_id == actor.tenant_id,
-            records.Photo.sha256 == sha256,
-            records.Photo.state != PhotoState.VERIFIED,
-        )
-        .order_by(col(records.Photo.work_order_id), col(records.Photo.id))
-    )
     arrived = []
-    for work_order_id, photo_id in list(await session.exec(statement)):
+    for work_order_id, photo_id in await _list_awaiting(session, actor, sha256):
         work_order = await lock_work_order(session, actor, work_order_id)
         photo = await session.get(
             records.Photo, (actor.tenant_id, photo_id), populate_existing=True
@@ -148,6 +140,32 @@ async def photo_bytes_arrived(
             await completion.count_fact(session, actor, work_order, now)
         touch(session, work_order)
     return arrived
+
+
+async def lock_awaiting_jobs(session: Session, actor: Actor, sha256: bytes) -> None:
+    """Hold the jobs whose photos these bytes will verify, before the bytes themselves are held.
+
+    A phone that declares a photo holds its job first and the hash second. Whoever brings the bytes takes
+    them in the same order, so that the two wait for each other and do not deadlock.
+    """
+    held = {job for job, _ in await _list_awaiting(session, actor, sha256)}
+    for work_order_id in sorted(held):
+        await lock_work_order(session, actor, work_order_id)
+
+
+async def _list_awaiting(session: Session, actor: Actor, sha256: bytes) -> list[tuple[UUID, UUID]]:
+    """Return (job, photo) of the actor's own photos with these bytes that are not verified yet."""
+    statement = (
+        select(records.Photo.work_order_id, records.Photo.id)
+        .where(
+            records.Photo.tenant_id == actor.tenant_id,
+            records.Photo.sha256 == sha256,
+            records.Photo.state != PhotoState.VERIFIED,
+            col(records.Photo.user_id).is_not_distinct_from(actor.user_id),
+        )
+        .order_by(col(records.Photo.work_order_id), col(records.Photo.id))
+    )
+    return [(job, photo) for job, photo in await session.exec(statement)]
 
 
 async def set_photo_state(

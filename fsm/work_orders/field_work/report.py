@@ -17,8 +17,8 @@ from fsm.work_orders.tables import Review, Visit, WorkOrder
 class Report:
     """One thing reported about a visit: by whom, when it happened between which bounds, and what was noted.
 
-    `device_seq` orders answers of one device. `notes` collects codes for the outcome: `late`, `review`,
-    `photos_pending`, `crossed`.
+    `heard_at` is when the server first heard of it, where it had to wait since. `device_seq` orders answers
+    of one device. `notes` collects codes for the outcome: `late`, `review`, `photos_pending`, `crossed`.
     """
 
     session: Session
@@ -29,7 +29,12 @@ class Report:
     visit: Visit
     device_seq: int = 0
     language: str = "en"
+    heard_at: datetime | None = None
     notes: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def received_at(self) -> datetime:
+        return self.heard_at or self.now
 
     @property
     def is_held(self) -> bool:
