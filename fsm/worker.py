@@ -26,8 +26,11 @@ from fsm.jobs import Job, decode
 from fsm.problems import Busy, Problem
 from fsm.settings import Settings
 from fsm.tenants.directory import list_tenants
+from fsm.tenants.queries import forget_old_guesses
+from fsm.tenants.tables import NOBODY
 from fsm.work_orders.photo_flags import flag_similar_photos
 from mobile_api.feed import slide_windows
+from mobile_api.held import apply_held
 from mobile_api.uploads import STAGING_LIFE, sweep_uploads
 from scheduler.jobs import solve_plan
 from scheduler.queries import SOLVE
@@ -63,6 +66,10 @@ async def _compare_photos(session: Session, job: Job, tools: Tools) -> None:
     await flag_similar_photos(session, job, tools.store, tools.clock())
 
 
+async def _apply_held(session: Session, job: Job, tools: Tools) -> None:
+    await apply_held(session, job.tenant_id, UUID(job.data["entity_id"]), tools.clock())
+
+
 async def _solve(tools: Tools, job: Job) -> None:
     await solve_plan(tools.database, job, tools.clock())
 
@@ -75,6 +82,7 @@ REACTIONS: Mapping[str, Reaction] = MappingProxyType(
         # Bytes and declaration come in either order; whichever is second finds the other there.
         BLOB_FINGERPRINTED: in_transaction(_compare_photos),
         "photo.declared": in_transaction(_compare_photos),
+        "work_order.reopened": in_transaction(_apply_held),
         SOLVE: _solve,
     }
 )
@@ -94,13 +102,18 @@ class Round:
 
 def each_tenant(
     work: Callable[[Session, UUID, Tools], Awaitable[object]],
+    *,
+    and_nobody: bool = False,
 ) -> Callable[[Tools], Awaitable[None]]:
-    """Return the round that does its work for every tenant, each in a transaction of its own."""
+    """Return the round that does its work for every tenant, each in a transaction of its own.
+
+    `and_nobody` takes in the rows that belong to no company.
+    """
 
     async def go(tools: Tools) -> None:
         async with tools.database.transaction() as session:
             tenants = await list_tenants(session)
-        for tenant_id in tenants:
+        for tenant_id in [*tenants, NOBODY] if and_nobody else tenants:
             try:
                 async with tools.database.transaction(tenant_id) as session:
                     await work(session, tenant_id, tools)
@@ -125,6 +138,13 @@ ROUNDS: Mapping[str, Round] = MappingProxyType(
                 lambda session, tenant, tools: sweep_uploads(
                     session, Job(tenant, {}), tools.store, tools.clock()
                 )
+            ),
+        ),
+        "forget old guesses": Round(
+            3_600,
+            each_tenant(
+                lambda session, tenant, tools: forget_old_guesses(session, tenant, tools.clock()),
+                and_nobody=True,
             ),
         ),
         "discard orphaned bytes": Round(86_400, _discard_orphans),

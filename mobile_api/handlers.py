@@ -45,7 +45,11 @@ class Work:
         return corrected(at, self.offset, self.received_at)
 
 
-@dataclass(frozen=True, slots=True)
+LATE_FACT = "late_fact"
+"""The review of an intent about a closed job, held until the office reopens it (see `held`)."""
+
+
+@dataclass(slots=True)
 class Hand:
     """Whose intents are applied, in which transaction; `offset` is server minus device."""
 
@@ -84,6 +88,7 @@ async def apply(
         occurred=occurred,
         work_order=work_order,
         visit=visit,
+        heard_at=received_at,
         device_seq=envelope.seq,
     )
     if abs(hand.offset) > FLAGGED:
@@ -91,7 +96,11 @@ async def apply(
     if report.is_held:
         report.note("late")
         report.review(
-            "late_fact", intent_id=str(envelope.id), type=envelope.type, data=envelope.data
+            LATE_FACT,
+            intent_id=str(envelope.id),
+            type=envelope.type,
+            data=envelope.data,
+            offset_ms=hand.offset // timedelta(milliseconds=1),
         )
     else:
         await _HANDLERS[envelope.type](Work(report, envelope, received_at, hand.offset), data)

@@ -242,7 +242,7 @@ async def _apply_open(
         progress, still = False, []
         for one in waiting:
             if set(one.envelope.after) <= settled and not (careful and len(results) >= AT_ONCE):
-                status, outcome = await _apply(hand, one, careful=careful)
+                status, outcome = await apply_one(hand, one, careful=careful)
                 if one.id not in receipt.open:
                     outcome["settled_at"] = iso(hand.now)
                 results.append((one.id, status, outcome))
@@ -260,9 +260,13 @@ async def _apply_open(
     return {row_id: {"status": str(status), **outcome} for row_id, status, outcome in results}
 
 
-async def _apply(
+async def apply_one(
     hand: Hand, one: Waiting, *, careful: bool
 ) -> tuple[OutcomeStatus, dict[str, Any]]:
+    """Apply one stored intent and return its outcome; `careful` keeps a refusal from undoing anything else.
+
+    A failing database is `Busy`: the caller's whole transaction is to be done again.
+    """
     if not careful:
         return _applied(await _take_effect(hand, one))
     session = hand.session
