@@ -23,6 +23,8 @@ from scheduler.tables import PlanRun, PlanStatus
 STUCK_AFTER_S = 600
 """A run that has been solving for longer lost its worker; the next attempt takes it over."""
 
+BROKEN = "The planner broke on this problem. The operator finds the reason in the worker's log."
+
 
 async def solve_plan(database: Database, job: Job, now: datetime) -> None:
     """Solve a requested run; running it twice solves it once."""
@@ -48,6 +50,10 @@ async def solve_plan(database: Database, job: Job, now: datetime) -> None:
     except (ProblemInvalid, child.SolverFailed) as error:
         await _store(database, actor, run_id, now, day, None, error.sentence)
         return
+    except Exception:
+        # Our own bug: the job is kept for the operator, and nobody waits for a plan that will not come.
+        await _store(database, actor, run_id, now, day, None, BROKEN)
+        raise
     await _store(database, actor, run_id, now, day, solved, None)
 
 

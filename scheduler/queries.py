@@ -1,5 +1,6 @@
 """Plan runs: asked for, stored with what went in, accepted into visits, undone."""
 
+from collections import Counter
 from collections.abc import Collection
 from datetime import date, datetime
 from typing import Any
@@ -11,6 +12,7 @@ from fsm import events, jobs
 from fsm.actors import Actor
 from fsm.database import Session
 from fsm.problems import NotFound, Problem
+from fsm.technicians.tables import Technician
 from fsm.work_orders import visits
 from fsm.work_orders.lifecycle import LIVE_VISITS, VisitStatus, WrongStatus
 from fsm.work_orders.orders import list_visits, lock_work_order
@@ -126,8 +128,8 @@ async def accept(
 ) -> tuple[PlanRun, list[Visit], list[dict[str, Any]]]:
     """Turn a plan, or the part of it for the jobs in `only`, into visits.
 
-    What has changed since the plan was made is not overridden: a job that is over, or has got a visit in
-    the meantime, is skipped and said.
+    What has changed since the plan was made is not overridden: a job that is over, has got its visits in
+    the meantime, or would go to somebody who has left is skipped and said. Jobs are locked in order of id.
     """
     run = await lock_run(session, actor, run_id)
     if run.status != PlanStatus.READY:
@@ -137,16 +139,21 @@ async def accept(
             failure=run.failure,
         )
     wanted, skipped = [], []
-    for visit, number in proposed(run):
+    taken: Counter[UUID] = Counter()
+    active = await list_active(session, actor)
+    for visit, number in sorted(proposed(run), key=lambda one: one[0].work_order_id):
         if only is not None and visit.work_order_id not in only:
             continue
         work_order = await lock_work_order(session, actor, visit.work_order_id)
         live = visits.live(await list_visits(session, work_order))
-        if live and work_order.crew_size <= len(live):
-            skipped.append({"number": number, "why": "has_visit"})
-        elif work_order.status not in ("open", "scheduled", "in_progress"):
+        if work_order.status not in ("open", "scheduled", "in_progress"):
             skipped.append({"number": number, "why": work_order.status})
+        elif work_order.crew_size <= len(live) + taken[work_order.id]:
+            skipped.append({"number": number, "why": "has_visit"})
+        elif visit.technician_id not in active:
+            skipped.append({"number": number, "why": "technician_left"})
         else:
+            taken[work_order.id] += 1
             wanted.append(visit)
     planned = await visits.plan_visits(session, actor, now, wanted, plan_run_id=run.id)
     run.status = PlanStatus.ACCEPTED
@@ -166,6 +173,14 @@ async def accept(
     return run, planned, skipped
 
 
+async def list_active(session: Session, actor: Actor) -> set[UUID]:
+    """Return the technicians who can be given visits."""
+    statement = select(Technician.id).where(
+        Technician.tenant_id == actor.tenant_id, Technician.is_active
+    )
+    return set(await session.exec(statement))
+
+
 async def undo(
     session: Session, actor: Actor, now: datetime, run_id: UUID
 ) -> tuple[PlanRun, int, int]:
@@ -179,7 +194,8 @@ async def undo(
         .order_by(col(Visit.work_order_id), col(Visit.id))
     )
     withdrawn = kept = 0
-    for visit in list(await session.exec(statement)):
+    for planned in list(await session.exec(statement)):
+        _, visit = await visits.lock_visit(session, actor, planned.id)
         if VisitStatus(visit.status) in visits.NOT_BEGUN:
             await visits.withdraw(session, actor, now, visit.id, reason="plan_undone")
             withdrawn += 1
