@@ -36,7 +36,11 @@ _RESULT: Mapping[str, str] = {
     "required_if": "bool",
     "constraint": "bool",
     "photos_required": "double",
+    "corrective_if": "bool",
 }
+
+#: Rules that judge the item's own answer; the others decide whether it is asked for.
+_OF_THE_ANSWER = frozenset({"constraint", "corrective_if"})
 
 #: The attributes of `answers.<item>` by kind, with their types. Photos and videos have none.
 _FIELDS: Mapping[Kind, Mapping[str, str]] = {
@@ -197,7 +201,7 @@ class _Checker:
         if item.is_media:
             detail = f"Rules cannot look at photos or videos ('{item.id}'): they arrive later."
             return self.report(node, "cel_reference", detail)
-        if item.id == self.item.id and self.rule != "constraint":
+        if item.id == self.item.id and self.rule not in _OF_THE_ANSWER:
             detail = f"{self.rule} cannot depend on the item's own answer."
             return self.report(node, "cel_reference", detail)
         if len(path) == 2:

@@ -54,8 +54,8 @@ class Symbology(StrEnum):
 #: Kinds whose answer is bytes in slots, `(visit, item, slot)`, and not a value.
 MEDIA: Final = frozenset({Kind.PHOTO, Kind.VIDEO})
 
-#: The four rules an item may carry, with what each must come to.
-RULES: Final = ("visible_if", "required_if", "constraint", "photos_required")
+#: The rules an item may carry; what each must come to is among the house rules.
+RULES: Final = ("visible_if", "required_if", "constraint", "photos_required", "corrective_if")
 
 MAX_LIST = 1_000
 MAX_TEXT = 10_000
@@ -104,6 +104,14 @@ _COMMON: Mapping[str, Any] = {
     "waiver": {"enum": [waiver.value for waiver in Waiver]},
     "visible_if": _EXPRESSION,
     "required_if": _EXPRESSION,
+    # A job of that type is opened when the work is done and the rule is true: the inspection failed.
+    "corrective_if": _EXPRESSION,
+    "corrective": {
+        "type": "object",
+        "required": ["work_type"],
+        "properties": {"work_type": {"type": "string", "minLength": 1, "maxLength": 60}},
+        "additionalProperties": False,
+    },
 }
 #: Kinds with a value may say what it must satisfy, and what to tell people when it does not.
 _VALUED: Mapping[str, Any] = {"constraint": _EXPRESSION, "constraint_text": dict(LOCALIZED)}
@@ -216,6 +224,8 @@ class Item:
     constraint: str | None = None
     constraint_text: Mapping[str, str] = field(default_factory=dict)
     photos_required: str | None = None
+    corrective_if: str | None = None
+    corrective_work_type: str | None = None
     minimum: float | None = None
     maximum: float | None = None
     unit: str | None = None
@@ -265,6 +275,8 @@ class Item:
             constraint=document.get("constraint"),
             constraint_text=MappingProxyType(dict(document.get("constraint_text", {}))),
             photos_required=document.get("photos_required"),
+            corrective_if=document.get("corrective_if"),
+            corrective_work_type=document.get("corrective", {}).get("work_type"),
             minimum=document.get(low),
             maximum=document.get(high),
             unit=document.get("unit"),

@@ -382,6 +382,9 @@ def _contradictions(raw: Mapping[str, Any], item: Item, base: str) -> list[Templ
         if low is not None and low > len(set(item.codes)):
             detail = f"{low} picks are wanted of {len(set(item.codes))} choices."
             errors.append(TemplateError(f"{base}/min_picks", "bounds", detail))
+    if (item.corrective_if is None) != (item.corrective_work_type is None):
+        detail = "'corrective_if' says when to open a job and 'corrective' which; both or neither."
+        errors.append(TemplateError(base, "bounds", detail))
     if item.constraint_text and item.constraint is None:
         detail = "There is no constraint for this text to explain."
         errors.append(TemplateError(f"{base}/constraint_text", "bounds", detail))

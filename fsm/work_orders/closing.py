@@ -200,6 +200,27 @@ def demands(template: Template, facts: Facts, engine: RuleEngine = ENGINE) -> di
     return {item.id: _demand(item, activation, engine) for item in template.items}
 
 
+def corrections(
+    template: Template, facts: Facts, engine: RuleEngine = ENGINE
+) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """Return the items whose answers ask for a corrective job, and those whose rule failed.
+
+    Hidden items ask for nothing.
+    """
+    sheet = _Sheet(template, facts)
+    activation = engine.activation(sheet.seen_by_rules(), facts.job, facts.asset)
+    wanted, failed = [], []
+    for item in template.items:
+        if item.corrective_if is None or not _demand(item, activation, engine).visible:
+            continue
+        outcome = engine.truth(item.corrective_if, activation)
+        if outcome.error is not None:
+            failed.append(item)
+        elif outcome.value is True:
+            wanted.append(item)
+    return tuple(wanted), tuple(failed)
+
+
 class _Sheet:
     """The facts that count, by item."""
 

@@ -13,6 +13,7 @@ from fsm.database import Session, touch
 from fsm.events import Occurrence
 from fsm.work_orders import clocks, completion, restoration
 from fsm.work_orders.closing import Verdict
+from fsm.work_orders.corrective import open_corrective_jobs
 from fsm.work_orders.lifecycle import Status, VisitStatus, derive_status
 from fsm.work_orders.orders import list_visits
 from fsm.work_orders.tables import Visit, WorkOrder
@@ -70,7 +71,7 @@ async def _work_is_done(
     now: datetime,
     occurred: Occurrence | None,
 ) -> Verdict | None:
-    """The function is back with the end of the last visit, and the job is judged.
+    """The function is back with the end of the last visit, what failed is followed up, the job is judged.
 
     Somebody who recorded another instant of restoration knows better.
     """
@@ -93,4 +94,5 @@ async def _work_is_done(
             restored_at=done_at,
         )
     await clocks.stop_clocks(session, actor, work_order, StopsAt.RESTORED, occurred, now)
+    await open_corrective_jobs(session, actor, now, work_order)
     return await completion.count_fact(session, actor, work_order, now)
