@@ -416,4 +416,7 @@ def utc(moment: datetime) -> datetime:
     """Return the same instant in UTC; a naive one is refused, since it names no instant."""
     if moment.tzinfo is None:
         raise Invalid("A time needs its zone, such as 2026-03-29T10:00:00+02:00.")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise Invalid("A time lies outside the years 1 to 9999.") from None

@@ -50,7 +50,11 @@ async def find_work_order(session: Session, actor: Actor, work_order_id: UUID) -
 
 
 async def lock_work_order(session: Session, actor: Actor, work_order_id: UUID) -> WorkOrder:
-    """Return a work order whose row is held until the commit: every change of its facts starts here."""
+    """Return a work order whose row is held until the commit: every change of its facts starts here.
+
+    Pending changes are written first, because reading the row anew would undo them.
+    """
+    await session.flush()
     statement = (
         select(WorkOrder)
         .where(*_own(actor), WorkOrder.id == work_order_id)

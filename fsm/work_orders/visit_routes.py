@@ -1,5 +1,6 @@
 """Visits and reviews at the office's desk."""
 
+from datetime import datetime, timedelta
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from fsm import http
 from fsm.actors import Permission
+from fsm.database import utc
 from fsm.http import Body, CurrentActor, DbSession, Instant, Line, Now, needs
 from fsm.problems import Invalid
 from fsm.work_orders import lists, orders, visits
@@ -65,11 +67,12 @@ class VisitController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
-        from_at: Annotated[Instant, QueryParameter(name="from")],
-        to_at: Annotated[Instant, QueryParameter(name="to")],
+        from_at: Annotated[datetime, QueryParameter(name="from")],
+        to_at: Annotated[datetime, QueryParameter(name="to")],
         technician_id: Annotated[UUID | None, QueryParameter()] = None,
     ) -> Visits:
-        if (to_at - from_at).days > 31 or to_at <= from_at:
+        from_at, to_at = utc(from_at), utc(to_at)
+        if not timedelta(0) < to_at - from_at <= timedelta(days=31):
             raise Invalid("Ask for a span of up to 31 days.", errors=[{"at": "/to"}])
         found = await lists.list_visits_between(session, actor, from_at, to_at, technician_id)
         return [VisitView.of(visit) for visit in found]
