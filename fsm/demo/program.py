@@ -25,6 +25,8 @@ from fsm.settings import SettingsError, read_settings
 
 DATABASE = "fsm_demo"
 _READY_S = 60
+_OURS = ("database", "blobs", "demo.log", "people.json")
+"""What a demonstration keeps in its folder."""
 
 
 class Progress:
@@ -96,12 +98,17 @@ def _interrupt(*_: object) -> None:
 
 
 def _forget(folder: Path) -> None:
-    """Remove a folder of ours and nothing else: it is known by the logins in it."""
+    """Remove what a demonstration left in a folder, known by the logins in it, and nothing else."""
     if not (folder / "people.json").exists() and any(folder.iterdir()):
         raise CannotShow(
             f"{folder} holds something that is not this demonstration's; empty it yourself."
         )
-    shutil.rmtree(folder)
+    for name in _OURS:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _show(stack: ExitStack, folder: Path, host: str, port: int) -> None:
