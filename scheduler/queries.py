@@ -146,10 +146,10 @@ async def accept(
             continue
         work_order = await lock_work_order(session, actor, visit.work_order_id)
         live = visits.live(await list_visits(session, work_order))
-        if work_order.status not in ("open", "scheduled", "in_progress"):
-            skipped.append({"number": number, "why": work_order.status})
-        elif work_order.crew_size <= len(live) + taken[work_order.id]:
+        if work_order.crew_size <= len(live) + taken[work_order.id]:
             skipped.append({"number": number, "why": "has_visit"})
+        elif work_order.status not in ("open", "scheduled", "in_progress"):
+            skipped.append({"number": number, "why": work_order.status})
         elif visit.technician_id not in active:
             skipped.append({"number": number, "why": "technician_left"})
         else:
