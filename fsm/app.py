@@ -17,7 +17,6 @@ from litestar.types import ControllerRouterHandler
 from fsm import http, openapi
 from fsm.assets import passport_routes as passports
 from fsm.assets import routes as assets
-from fsm.body_schemas import BodySchemas
 from fsm.catalogue import routes as catalogue
 from fsm.checklists import routes as checklists
 from fsm.contracts import routes as contracts
@@ -26,6 +25,7 @@ from fsm.database import Database
 from fsm.evidence.blobs import blob_store
 from fsm.evidence.receipts import ReceiptKey
 from fsm.imports import routes as imports
+from fsm.openapi_schemas import AnswerSchemas, BodySchemas
 from fsm.parts import routes as parts
 from fsm.problems import NotFound
 from fsm.settings import Settings
@@ -149,7 +149,7 @@ def create_app(
         lifespan=[lifespan],
         request_max_body_size=settings.max_request_bytes,
         logging_config=None,
-        plugins=[BodySchemas()],
+        plugins=[BodySchemas(), AnswerSchemas()],
         state=State(
             {
                 "settings": settings,

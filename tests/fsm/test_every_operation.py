@@ -2,11 +2,11 @@
 
 Generated requests (schemathesis) go through the whole program in this process, against PostgreSQL. Whatever
 comes: no 5xx, no status that is not declared, and the declared content types, headers and shapes of answers.
-Two thirds of the ids are those of rows that exist, so that requests get beyond "not found".
+Three quarters of the ids are those of rows that exist, so that requests get beyond "not found".
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -58,14 +58,17 @@ SHARES = 6
 """Parts of the document, so that test processes can divide it among themselves."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Service:
     """The program over a database of its own, and the rows and tokens that requests are made with."""
 
     program: Program
     operations: dict[str, APIOperation]
     known: dict[str, Any]
+    in_addresses: dict[str, Any]
     headers: dict[str, dict[str, str]]
+    done: set[str] = field(default_factory=set)
+    """Operations that have answered without a refusal at least once."""
 
     def token(self, operation: APIOperation) -> dict[str, str]:
         """Return the login for an operation: the phone's where a phone calls, else the administrator's."""
@@ -83,7 +86,14 @@ class Service:
             headers=[(name, _raw(value)) for name, value in sent.headers.items()],
             content=body,
         )
-        return self.program.send(request)
+        answer = self.program.send(request)
+        if answer.status_code < 400:
+            self.done.add(name_of(case.operation))
+        return answer
+
+
+def name_of(operation: APIOperation) -> str:
+    return f"{operation.method.upper()} {operation.path}"
 
 
 _OF_A_REQUEST = {"method", "url", "headers", "params", "data", "json", "files", "cookies"}
@@ -102,7 +112,6 @@ def known_rows(company: Company) -> dict[str, Any]:
         "model_id": str(company.model.id),
         "asset_id": str(company.asset.id),
         "meter_id": str(company.meter.id),
-        "code": company.passport.code,
         "contract_id": str(company.contract.id),
         "service_level_id": str(company.service_level.id),
         "level_id": str(company.service_level.id),
@@ -116,10 +125,72 @@ def known_rows(company: Company) -> dict[str, Any]:
         "part_id": str(company.part.id),
         "place_id": str(company.warehouse.id),
         "user_id": str(company.users["dispatcher"].id),
-        "kpi": "mtbf",
-        "kind": "customers",
-        "file": "assets.csv",
+        "work_type": company.work_type.code,
         "rev": 1,
+    }
+
+
+IN_ADDRESSES = {
+    "kpi": "mtbf",
+    "kind": "customers",
+    "file": "assets.csv",
+    "scope": "tenant",
+    "from": "2026-01-01T00:00:00Z",
+    "to": "2026-03-01T00:00:00Z",
+}
+"""Words that mean something in an address, and something else or nothing in a body."""
+
+
+def begun_work(program: Program) -> dict[str, Any]:
+    """Have something of what only comes with work, over HTTP, and return the ids by name."""
+    company, headers = program.company, program.company.headers["administrator"]
+    asset = f"/api/assets/{company.asset.id}"
+    technician = str(company.technician.id)
+
+    def made(path: str, **body: Any) -> str:
+        answer = program.runner.run(program.client.post(path, headers=headers, json=body))
+        assert answer.is_success, (path, answer.text)
+        row = answer.json()
+        return str(row.get("request", row)["id"])
+
+    job = made("/api/work-orders", work_type="repair", asset_id=str(company.asset.id), title="Door")
+    return {
+        "work_order_id": job,
+        "visit_id": made(
+            "/api/visits",
+            work_order_id=job,
+            technician_id=technician,
+            starts_at="2026-03-24T09:00:00Z",
+            ends_at="2026-03-24T10:00:00Z",
+        ),
+        "request_id": made(
+            "/api/service-requests",
+            asset_id=str(company.asset.id),
+            text="It does not move",
+            impact="stopped",
+        ),
+        "failure_id": made(f"{asset}/failures", detected_at="2026-03-01T10:00:00Z"),
+        "outage_id": made(
+            f"{asset}/outages",
+            from_at="2026-02-01T10:00:00Z",
+            to_at="2026-02-01T12:00:00Z",
+            cause="failure",
+        ),
+        "absence_id": made(
+            "/api/absences",
+            technician_id=technician,
+            first_on="2026-05-01",
+            last_on="2026-05-02",
+        ),
+        "rate_id": made(
+            "/api/rates",
+            technician_id=technician,
+            kind="labour",
+            amount="70",
+            currency="EUR",
+            starts_on="2026-01-01",
+        ),
+        "plan_id": made("/api/plans", starts_on="2026-03-24"),
     }
 
 
@@ -134,8 +205,9 @@ def service(
         found = [one.ok() for one in schema.get_all_operations()]
         yield Service(
             program,
-            {f"{one.method.upper()} {one.path}": one for one in found},
-            known_rows(program.company),
+            {name_of(one): one for one in found},
+            known_rows(program.company) | begun_work(program),
+            IN_ADDRESSES | {"code": program.company.passport.code},
             {**program.company.headers, "phone": program.phone.headers},
         )
 
@@ -145,7 +217,7 @@ def _led_to_rows(value: Any, known: dict[str, Any], draw: Any) -> Any:
     if isinstance(value, dict):
         return {
             key: known[key]
-            if key in known and draw(st.integers(0, 2))
+            if key in known and draw(st.integers(0, 3))
             else _led_to_rows(member, known, draw)
             for key, member in value.items()
         }
@@ -154,15 +226,21 @@ def _led_to_rows(value: Any, known: dict[str, Any], draw: Any) -> Any:
     return value
 
 
-@st.composite
-def requests_of(draw: Any, operation: APIOperation, known: dict[str, Any], mode: Mode) -> Case:
-    case: Case = draw(operation.as_strategy(generation_mode=mode))
-    for place in ("path_parameters", "query"):
-        if values := getattr(case, place):
-            setattr(case, place, _led_to_rows(dict(values), known, draw))
-    if case.body is not NOT_SET and isinstance(case.body, dict):
-        case.body = _led_to_rows(case.body, known, draw)
-    return case
+def requests_of(service: Service, operation: APIOperation, mode: Mode) -> st.SearchStrategy[Case]:
+    """Return requests that the document allows, or that it does not, led to rows that exist."""
+
+    @st.composite
+    def led(draw: Any) -> Case:  # without arguments, whose long descriptions would be printed
+        case: Case = draw(operation.as_strategy(generation_mode=mode))
+        for place in ("path_parameters", "query"):
+            if values := getattr(case, place):
+                known = service.known | service.in_addresses
+                setattr(case, place, _led_to_rows(dict(values), known, draw))
+        if case.body is not NOT_SET and isinstance(case.body, dict):
+            case.body = _led_to_rows(case.body, service.known, draw)
+        return case
+
+    return led()
 
 
 def try_operation(
@@ -179,7 +257,7 @@ def try_operation(
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
     )
-    @given(requests_of(operation, service.known, mode))
+    @given(requests_of(service, operation, mode))
     def send(case: Case) -> None:
         case.validate_response(service.answer(case, headers), checks=CHECKS)
 
@@ -207,6 +285,15 @@ def faults(service: Service, share: int, examples: int, *, with_login: bool) -> 
 def test_no_request_breaks_the_program_or_the_documents_word(service: Service, share: int) -> None:
     found = faults(service, share, 3, with_login=True)
     assert not found, "\n\n".join(f"{name}\n{text}" for name, text in found.items())
+
+
+def test_many_operations_do_what_they_are_asked(service: Service) -> None:
+    """The requests are not all refused at the door; how many are not depends on what came before."""
+    readable = [name for name in service.operations if name.startswith("GET /api/")]
+    for name in sorted(readable):
+        operation = service.operations[name]
+        try_operation(service, operation, service.token(operation), Mode.POSITIVE, 3)
+    assert len(service.done & set(readable)) > 0.7 * len(readable), set(readable) - service.done
 
 
 @pytest.mark.parametrize("share", range(SHARES))

@@ -1,18 +1,20 @@
-"""Request bodies in the OpenAPI document, as pydantic reads them.
+"""Bodies and answers in the OpenAPI document, as they are read and written.
 
-The framework describes a bounded mapping as a list, and shows an edit's absent members with placeholders for
-defaults. Here the model itself says what it takes, and an edit says nothing of what is left out: it stays.
+The framework describes a bounded mapping as a list, shows an edit's absent members with placeholders for
+defaults, and says of a union that exactly one member fits (an integer is a number, too). Here the model
+itself says what it takes, an edit says nothing of what is left out (it stays), and any member may fit.
 """
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
+import msgspec
+import pydantic
 from litestar.openapi.spec import Schema
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.plugins.pydantic import PydanticSchemaPlugin
 from litestar.typing import FieldDefinition
-
-from fsm.http import Body
 
 _DEFINITIONS = "#/$defs/"
 
@@ -38,12 +40,13 @@ class BodySchemas(OpenAPISchemaPlugin):
 
     @staticmethod
     def is_plugin_supported_type(value: Any) -> bool:
-        return isinstance(value, type) and issubclass(value, Body)
+        return isinstance(value, type) and issubclass(value, pydantic.BaseModel)
 
     def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Schema:
-        model: type[Body] = field_definition.annotation
+        model: type[pydantic.BaseModel] = field_definition.annotation
         schema = self._pydantic.to_openapi_schema(field_definition, schema_creator)
-        schema.additional_properties = False
+        if model.model_config.get("extra") == "forbid":
+            schema.additional_properties = False
         told = model.model_json_schema()
         definitions = told.get("$defs", {})
         for name, said in told.get("properties", {}).items():
@@ -57,7 +60,36 @@ class BodySchemas(OpenAPISchemaPlugin):
                 schema.properties[name] = Told(words=words)
             elif isinstance(known, Schema):
                 known.default = words.get("default")
+        _let_any_fit(schema)
         return schema
+
+
+class AnswerSchemas(OpenAPISchemaPlugin):
+    """Describes answers as the framework does, with unions that say the truth."""
+
+    def is_plugin_supported_field(self, field_definition: FieldDefinition) -> bool:
+        return not field_definition.is_union and field_definition.is_subclass_of(msgspec.Struct)
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Schema:
+        framework = next(
+            plugin
+            for plugin in schema_creator.plugins
+            if plugin is not self and schema_creator.plugin_supports_field(plugin, field_definition)
+        )
+        schema: Schema = framework.to_openapi_schema(field_definition, schema_creator)
+        _let_any_fit(schema)
+        return schema
+
+
+def _let_any_fit(schema: Any) -> None:
+    """Turn "exactly one of" into "any of" in a schema and what it holds; other components have their turn."""
+    if not isinstance(schema, Schema):
+        return
+    if schema.one_of:
+        schema.any_of, schema.one_of = schema.one_of, None
+    held = (schema.any_of or (), (schema.properties or {}).values())
+    for part in (*chain(*held), schema.items, schema.additional_properties):
+        _let_any_fit(part)
 
 
 def _names_a_model(said: Any, definitions: dict[str, Any]) -> bool:
