@@ -58,7 +58,13 @@ async def open_faults(
     cut: Cut,
     page: Page | None = None,
 ) -> dict[UUID, tuple[int, int]]:
-    """Return per key how many faults were open at the end of what is counted, and the oldest's age in µs."""
+    """Return per key how many faults were open at the end of what is counted, and the oldest's age in µs.
+
+    None were where the window has not begun by `as_of`.
+    """
+    begins, until = period.seen()
+    if until == begins:
+        return {}
     statement = add_events(
         subjects(actor, period, scope, cut, page),
         " and f.detected_at < :until_at and (f.restored_at is null or f.restored_at >= :until_at)",

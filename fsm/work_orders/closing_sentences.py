@@ -37,6 +37,9 @@ def sentence(unmet: Unmet, template: Template, language: str) -> str:
     item = template.by_id.get(unmet.item)
     title = item.title(language) if item else unmet.item
     number = "" if unmet.slot is None else str(unmet.slot + 1)
+    rule = unmet.rule
+    if item and (item.maximum if rule == "max" else item.minimum if rule == "min" else 0) is None:
+        rule = None  # not the item's limit but every number's: there is no figure to name
     own = localized(item.constraint_text, language) if item else None
     if unmet.code == "constraint" and unmet.rule == "constraint" and own:
         return _joined(title, own)
@@ -44,9 +47,9 @@ def sentence(unmet: Unmet, template: Template, language: str) -> str:
     if item and item.kind is Kind.SIGNATURE and unmet.slot is not None:
         media = "signature"
     pattern = (
-        words.get(f"{unmet.code}.{media}.{unmet.rule}")
+        words.get(f"{unmet.code}.{media}.{rule}")
         or words.get(f"{unmet.code}.{media}")
-        or words.get(f"{unmet.code}.{unmet.rule}")
+        or words.get(f"{unmet.code}.{rule}")
         or words.get(unmet.code, words["other"])
     )
     return _joined(title, pattern.format(number=number, **_limits(item, language)))

@@ -171,7 +171,10 @@ def _percentile(
 
 
 def _open_ages(failures: Iterable[Failure], period: Period) -> tuple[float, ...]:
-    until = period.until()
+    """Return the ages of the faults open where the window ends by now; none before it begins."""
+    begins, until = period.seen()
+    if until == begins:
+        return ()
     return tuple(
         sorted(
             (until - micros(failure.detected_at)) / HOUR

@@ -93,7 +93,7 @@ def test_the_demonstration_keeps_its_data_and_leaves_nothing_running(tmp_path: P
     there = children_of(first.pid)
     assert len(there) >= 3  # PostgreSQL, worker, server
     first.kill()  # -9: nobody is left to tidy up
-    first.wait(30)
+    first.communicate(timeout=60)
     assert wait_until_gone(there) == set()
 
     second = demo("--data", str(data), "--port", port)
