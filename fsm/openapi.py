@@ -65,7 +65,7 @@ def takes(
 
 def form(photo: str | None = None, **fields: str) -> type[Operation]:
     """Return the `operation_class` of a form: its typed fields with what they mean, and a file's field."""
-    properties = {
+    properties: dict[str, Reference | Schema] = {
         name: Schema(type=OpenAPIType.STRING, description=said) for name, said in fields.items()
     }
     typed = Schema(type=OpenAPIType.OBJECT, properties=dict(properties))

@@ -310,9 +310,7 @@ class UploadController(Controller):
         return await _answer(request, actor, upload_id)
 
 
-async def _answer(
-    request: Request[Any, Any, Any], actor: Actor, upload_id: UUID
-) -> Response[None]:
+async def _answer(request: Request[Any, Any, Any], actor: Actor, upload_id: UUID) -> Response[None]:
     """Answer a request about one upload, by the method that counts."""
     exchange = Exchange(request, actor)
     match exchange.method:
