@@ -15,7 +15,7 @@ import msgspec
 import pydantic
 from litestar import Request, Response
 from litestar.connection import ASGIConnection
-from litestar.datastructures import ResponseHeader, State
+from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.handlers.base import BaseRouteHandler
@@ -418,12 +418,3 @@ ALWAYS = refusals(
     problems.Busy,
 )
 """What any route may answer."""
-
-
-def etag(rev: int) -> ResponseHeader:
-    return ResponseHeader(name="ETag", value=f'"{rev}"')
-
-
-def tenant_of(request: Request[Any, Any, Any]) -> UUID:
-    actor: Actor = request.scope["state"]["actor"]
-    return actor.tenant_id

@@ -354,6 +354,9 @@ class WorkOrderController(Controller):
         self, session: DbSession, actor: CurrentActor, work_order_id: FromPath[UUID]
     ) -> RecordView:
         job = await orders.find_work_order(session, actor, work_order_id)
+        # Notes are written among colleagues; what a customer is told goes other ways.
+        is_ours = actor.customer_id is None
+        notes = await lists.list_records(session, job, records.Note) if is_ours else []
         return RecordView(
             answers=[
                 AnswerView.of(one) for one in await lists.list_records(session, job, records.Answer)
@@ -369,10 +372,7 @@ class WorkOrderController(Controller):
                 PartUsedView.of(one)
                 for one in await lists.list_records(session, job, records.PartUsed)
             ],
-            notes=[
-                NoteView(one.text, one.written_at, one.by)
-                for one in await lists.list_records(session, job, records.Note)
-            ],
+            notes=[NoteView(one.text, one.written_at, one.by) for one in notes],
         )
 
     @get(

@@ -598,3 +598,18 @@ async def test_a_review_is_settled_once_with_a_name(
     async with database.transaction(company.id) as session:
         row = (await session.exec(select(Review).where(col(Review.id) == UUID(review["id"])))).one()
     assert row.settled_by == company.users["dispatcher"].id
+
+
+async def test_a_customers_user_reads_no_notes_written_among_colleagues(
+    client: httpx.AsyncClient, database: Database, company: Company, clock: Clock
+) -> None:
+    job = await dispatched_job(database, company, clock)
+    await job.do(field_work.start)
+    await job.do(field_work.add_note, "the porter is rude, bring two people")
+    told = {}
+    for who in ("dispatcher", "customer"):
+        answer = await client.get(
+            f"/api/work-orders/{job.id}/records", headers=company.headers[who]
+        )
+        told[who] = len(answer.json()["notes"])
+    assert told == {"dispatcher": 1, "customer": 0}
