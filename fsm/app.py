@@ -17,6 +17,7 @@ from litestar.types import ControllerRouterHandler
 from fsm import http, openapi
 from fsm.assets import passport_routes as passports
 from fsm.assets import routes as assets
+from fsm.assets import scan_routes as scans
 from fsm.catalogue import routes as catalogue
 from fsm.checklists import routes as checklists
 from fsm.contracts import routes as contracts
@@ -54,6 +55,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *parts.ROUTES,
     *assets.ROUTES,
     *passports.ROUTES,
+    *scans.ROUTES,
     *public_passports.ROUTES,
     *public_status.ROUTES,
     *service_requests.ROUTES,

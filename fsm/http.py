@@ -5,7 +5,7 @@ opened. Authentication itself belongs to `fsm.tenants`; the composition root put
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
@@ -160,6 +160,11 @@ def cursor_id(after: str | None) -> UUID | None:
         raise problems.Invalid(
             "'after' must be the 'next' of the page before.", errors=[{"at": "/after"}]
         ) from None
+
+
+def next_id(found: Sequence[Any], limit: int) -> str | None:
+    """Return the `next` of a page in order of id: where a full page goes on, None after the last."""
+    return str(found[-1].id) if len(found) == limit else None
 
 
 class Body(pydantic.BaseModel):

@@ -1,7 +1,7 @@
 """Plans at the dispatcher's desk: ask, read with reasons, accept whole or in part, undo."""
 
 from datetime import date, datetime
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -112,7 +112,9 @@ class UndoneView(msgspec.Struct, frozen=True):
     kept: int
 
 
-PlanRows: TypeAlias = list[PlanRow]
+class PlanPage(msgspec.Struct, frozen=True):
+    items: list[PlanRow]
+    next: str | None
 
 
 class PlanController(Controller):
@@ -158,9 +160,9 @@ class PlanController(Controller):
         actor: CurrentActor,
         limit: http.PageSize = 50,
         after: http.After = None,
-    ) -> PlanRows:
+    ) -> PlanPage:
         runs = await queries.list_runs(session, actor, limit=limit, after=http.cursor_id(after))
-        return [PlanRow.of(run) for run in runs]
+        return PlanPage([PlanRow.of(run) for run in runs], http.next_id(runs, limit))
 
     @get("/{plan_id:uuid}", opt=needs(Permission.PLAN), summary="One plan with its reasons")
     async def read(

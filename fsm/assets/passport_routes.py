@@ -1,4 +1,4 @@
-"""Passports for people who are signed in: codes, claims, labels, scans, complaints about labels."""
+"""Passports for people who are signed in: codes, claims, labels and the address on them."""
 
 import asyncio
 from datetime import datetime
@@ -15,7 +15,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from fsm import http
 from fsm.actors import Permission
-from fsm.assets import label_complaints, passports, scan_search
+from fsm.assets import passports
 from fsm.assets.label_stock import STOCKS, UnknownStock, find_stock
 from fsm.assets.labels import (
     BadStartPosition,
@@ -27,9 +27,8 @@ from fsm.assets.labels import (
 )
 from fsm.assets.passport_code import BadPassportHost, short_code
 from fsm.assets.passports import MOST_CODES, LabelOrder
-from fsm.assets.scan_search import Found, Match
 from fsm.assets.symbol import SymbolTooLarge
-from fsm.assets.tables import LabelComplaint, LabelReason, Passport, PassportStatus
+from fsm.assets.tables import Passport, PassportStatus
 from fsm.database import Database
 from fsm.http import Body, Code, CurrentActor, DbSession, Line, Now, ReadOnly, needs
 from fsm.settings import Settings
@@ -63,10 +62,6 @@ class Forwarding(Body):
     """The successor system's address of this asset."""
 
     url: Annotated[str, pydantic.Field(min_length=9, max_length=2_000)]
-
-
-class Settlement(Body):
-    settlement: Line
 
 
 class Language(StrEnum):
@@ -148,80 +143,11 @@ class AddressView(msgspec.Struct, frozen=True):
         return cls(tenant.passport_host, tenant.gs1_prefix)
 
 
-class MatchView(msgspec.Struct, frozen=True):
-    """An asset that the scan may mean, and the reading that found it."""
-
-    asset_id: UUID
-    number: str
-    name: str
-    serial: str | None
-    scheme: str
-    value: str
-    passport_status: str | None
-
-    @classmethod
-    def of(cls, match: Match) -> "MatchView":
-        asset = match.asset
-        return cls(
-            asset.id,
-            asset.number,
-            asset.name,
-            asset.serial,
-            match.scheme,
-            match.value,
-            match.passport_status,
-        )
-
-
-class ScanView(msgspec.Struct, frozen=True):
-    """What a scan may mean; `unclaimed` codes wait for an asset."""
-
-    matches: list[MatchView]
-    unclaimed: list[str]
-
-    @classmethod
-    def of(cls, found: Found) -> "ScanView":
-        return cls([MatchView.of(match) for match in found.matches], found.unclaimed)
-
-
 class StockView(msgspec.Struct, frozen=True):
     name: str
     describes: str
     label_mm: tuple[float, float]
     per_sheet: int
-
-
-class ComplaintView(msgspec.Struct, frozen=True):
-    id: UUID
-    code: str
-    asset_id: UUID | None
-    reason: LabelReason
-    text: str
-    contact_phone: str
-    received_at: datetime
-    settled_at: datetime | None
-    settled_by: UUID | None
-    settlement: str
-
-    @classmethod
-    def of(cls, row: LabelComplaint) -> "ComplaintView":
-        return cls(
-            row.id,
-            row.code,
-            row.asset_id,
-            LabelReason(row.reason),
-            row.text,
-            row.contact_phone,
-            row.received_at,
-            row.settled_at,
-            row.settled_by,
-            row.settlement,
-        )
-
-
-class ComplaintPage(msgspec.Struct, frozen=True):
-    items: list[ComplaintView]
-    next: str | None
 
 
 def _public_url(request: AnyRequest) -> str:
@@ -538,70 +464,6 @@ class LabelSheetController(Controller):
         return _file(content, "application/pdf", "labels.pdf")
 
 
-class ScanController(Controller):
-    path = "/api/scan"
-    tags = ["Passports"]
-
-    @get("/", opt=needs(Permission.READ_ASSETS), summary="Find what a scanned text means")
-    async def scan(
-        self,
-        session: DbSession,
-        actor: CurrentActor,
-        text: Annotated[
-            str,
-            QueryParameter(
-                min_length=1,
-                max_length=2_000,
-                description="As scanned or typed: a URL, a GS1 element string, a code, a serial, an NFC UID.",
-            ),
-        ],
-    ) -> ScanView:
-        return ScanView.of(await scan_search.find_scanned(session, actor, text))
-
-
-class ComplaintController(Controller):
-    path = "/api/label-complaints"
-    tags = ["Passports"]
-
-    @get("/", opt=needs(Permission.EDIT_ASSETS), summary="List what people say of labels")
-    async def list(
-        self,
-        session: DbSession,
-        actor: CurrentActor,
-        limit: http.PageSize = 100,
-        after: http.After = None,
-        is_settled: Annotated[
-            bool | None, QueryParameter(description="Only those settled, or only those open.")
-        ] = None,
-    ) -> ComplaintPage:
-        rows = await label_complaints.list_complaints(
-            session, actor, is_settled=is_settled, after=http.cursor_id(after), limit=limit
-        )
-        return ComplaintPage(
-            [ComplaintView.of(row) for row in rows],
-            str(rows[-1].id) if len(rows) == limit else None,
-        )
-
-    @post(
-        "/{complaint_id:uuid}/settlement",
-        opt=needs(Permission.EDIT_ASSETS),
-        status_code=HTTP_200_OK,
-        summary="Say what was done about a label",
-    )
-    async def settle(
-        self,
-        session: DbSession,
-        actor: CurrentActor,
-        now: Now,
-        complaint_id: FromPath[UUID],
-        data: JSONBody[Settlement],
-    ) -> ComplaintView:
-        row = await label_complaints.settle(
-            session, actor, now, complaint_id, settlement=data.settlement
-        )
-        return ComplaintView.of(row)
-
-
 class AddressController(Controller):
     path = "/api/passport-address"
     tags = ["Passports"]
@@ -629,7 +491,5 @@ ROUTES = [
     PassportController,
     BatchController,
     LabelSheetController,
-    ScanController,
-    ComplaintController,
     AddressController,
 ]

@@ -29,6 +29,7 @@ from fsm.work_orders.tables import Impact, WorkOrder
 from fsm.work_orders.views import (
     AnswerView,
     CostLineView,
+    EventPage,
     EventView,
     NoteView,
     PartUsedView,
@@ -91,7 +92,6 @@ class NewWaiver(Body):
 
 
 CostLines: TypeAlias = list[CostLineView]
-History: TypeAlias = list[EventView]
 
 
 def language_of(request: Request[Any, Any, Any]) -> str:
@@ -401,15 +401,16 @@ class WorkOrderController(Controller):
         work_order_id: FromPath[UUID],
         limit: http.PageSize = 200,
         after: http.After = None,
-    ) -> History:
+    ) -> EventPage:
         job = await orders.find_work_order(session, actor, work_order_id)
         found = await lists.list_history(
             session, actor, job, limit=limit, after=http.cursor_id(after)
         )
-        return [
+        items = [
             EventView(**{name: getattr(event, name) for name in EventView.__struct_fields__})
             for event in found
         ]
+        return EventPage(items, http.next_id(found, limit))
 
 
 ROUTES = [WorkOrderController]

@@ -314,6 +314,11 @@ class ReviewView(msgspec.Struct, frozen=True):
         return cls(**{name: getattr(review, name) for name in cls.__struct_fields__})
 
 
+class ReviewPage(msgspec.Struct, frozen=True):
+    items: list[ReviewView]
+    next: str | None
+
+
 class EventView(msgspec.Struct, frozen=True):
     """One line of history: who, what, when, from which device."""
 
@@ -326,3 +331,8 @@ class EventView(msgspec.Struct, frozen=True):
     occurred_at: datetime
     received_at: datetime
     data: dict[str, Any]
+
+
+class EventPage(msgspec.Struct, frozen=True):
+    items: list[EventView]
+    next: str | None

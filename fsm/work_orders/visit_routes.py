@@ -16,7 +16,7 @@ from fsm.http import Body, CurrentActor, DbSession, Instant, Line, Now, needs
 from fsm.problems import Invalid
 from fsm.work_orders import lists, orders, visits
 from fsm.work_orders.lifecycle import WrongStatus
-from fsm.work_orders.views import ReviewView, VisitView
+from fsm.work_orders.views import ReviewPage, ReviewView, VisitView
 
 
 class NewVisitBody(Body):
@@ -162,11 +162,11 @@ class ReviewController(Controller):
         settled: Annotated[bool, QueryParameter()] = False,
         limit: http.PageSize = 100,
         after: http.After = None,
-    ) -> list[ReviewView]:
+    ) -> ReviewPage:
         found = await lists.list_reviews(
             session, actor, settled=settled, limit=limit, after=http.cursor_id(after)
         )
-        return [ReviewView.of(review) for review in found]
+        return ReviewPage([ReviewView.of(review) for review in found], http.next_id(found, limit))
 
     @post(
         "/{review_id:uuid}/settlement",

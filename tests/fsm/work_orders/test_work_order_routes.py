@@ -184,7 +184,7 @@ async def test_visits_and_reviews_of_a_stranger_do_not_exist(
     headers = stranger.headers["administrator"]
     span = {"from": clock().isoformat(), "to": (clock() + timedelta(days=1)).isoformat()}
     assert (await client.get("/api/visits", headers=headers, params=span)).json() == []
-    assert (await client.get("/api/reviews", headers=headers)).json() == []
+    assert (await client.get("/api/reviews", headers=headers)).json()["items"] == []
     for method, address, body in (
         ("GET", f"/api/visits/{job.visit_id}", None),
         ("PATCH", f"/api/visits/{job.visit_id}", {"rev": 1, "is_pinned": True}),
@@ -244,7 +244,7 @@ async def test_a_customers_role_with_more_permissions_still_reaches_its_own_rows
     assert actor is not None
     token = tokens.issue_access(company.settings, actor, clock())
     headers = {"Authorization": f"Bearer {token}"}
-    assert (await client.get("/api/reviews", headers=headers)).json() == []
+    assert (await client.get("/api/reviews", headers=headers)).json()["items"] == []
     refused = await client.post(
         f"{JOBS}/{other}/cancellation", headers=headers, json={"reason": "customer"}
     )
@@ -355,7 +355,7 @@ async def test_a_job_is_classed_anew_with_who_and_why(
         f"{JOBS}/{job['id']}/reclassing", headers=headers, json={**body, "reason": "because"}
     )
     assert unknown.status_code == 422
-    history = (await client.get(f"{JOBS}/{job['id']}/history", headers=headers)).json()
+    history = (await client.get(f"{JOBS}/{job['id']}/history", headers=headers)).json()["items"]
     (told,) = [one for one in history if one["kind"] == "work_order.reclassed"]
     assert told["data"] == {
         "before": "incident",
@@ -450,23 +450,24 @@ async def test_history_tells_who_did_what_from_which_device_page_by_page(
 ) -> None:
     job = await completed(database, company, clock)
     headers = company.headers["dispatcher"]
-    whole = (await client.get(f"{JOBS}/{job.id}/history", headers=headers)).json()
+    whole = (await client.get(f"{JOBS}/{job.id}/history", headers=headers)).json()["items"]
     kinds = [one["kind"] for one in whole]
     assert kinds[0] == "work_order.created"
     assert {"visit.planned", "visit.dispatched", "visit.finished", "work_order.completed"} <= set(
         kinds
     )
     paged: list[Any] = []
+    after: dict[str, str] = {}
     while True:
-        after = {"after": paged[-1]["id"]} if paged else {}
         page = (
             await client.get(
                 f"{JOBS}/{job.id}/history", headers=headers, params={"limit": 3, **after}
             )
         ).json()
-        paged += page
-        if len(page) < 3:
+        paged += page["items"]
+        if page["next"] is None:
             break
+        after = {"after": page["next"]}
     assert paged == whole
     refused = await client.get(f"{JOBS}/{job.id}/history", headers=company.headers["customer"])
     assert (refused.status_code, refused.json()["needs"]) == (403, "read_history")
@@ -581,7 +582,7 @@ async def test_a_review_is_settled_once_with_a_name(
     job = await dispatched_job(database, company, clock)
     await job.do(field_work.request_follow_up, "a roller is missing", [])
     headers = company.headers["dispatcher"]
-    (review,) = (await client.get("/api/reviews", headers=headers)).json()
+    (review,) = (await client.get("/api/reviews", headers=headers)).json()["items"]
     address = f"/api/reviews/{review['id']}/settlement"
     refused = await client.post(
         address, headers=company.headers["technician"], json={"settlement": "fine"}
@@ -592,8 +593,9 @@ async def test_a_review_is_settled_once_with_a_name(
     for text in ("ordered", "ordered again"):
         settled = await client.post(address, headers=headers, json={"settlement": text})
         assert (settled.status_code, settled.json()["settlement"]) == (200, "ordered")
-    assert (await client.get("/api/reviews", headers=headers)).json() == []
-    done = (await client.get("/api/reviews", headers=headers, params={"settled": True})).json()
+    assert (await client.get("/api/reviews", headers=headers)).json()["items"] == []
+    settled = await client.get("/api/reviews", headers=headers, params={"settled": True})
+    done = settled.json()["items"]
     assert [one["id"] for one in done] == [review["id"]]
     async with database.transaction(company.id) as session:
         row = (await session.exec(select(Review).where(col(Review.id) == UUID(review["id"])))).one()
