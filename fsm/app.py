@@ -23,6 +23,7 @@ from fsm.checklists import routes as checklists
 from fsm.contracts import routes as contracts
 from fsm.customers import routes as customers
 from fsm.database import Database
+from fsm.evidence import routes as files
 from fsm.evidence.blobs import blob_store
 from fsm.evidence.receipts import ReceiptKey
 from fsm.imports import routes as imports
@@ -53,6 +54,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *customers.ROUTES,
     *technicians.ROUTES,
     *parts.ROUTES,
+    *files.ROUTES,
     *assets.ROUTES,
     *passports.ROUTES,
     *scans.ROUTES,
