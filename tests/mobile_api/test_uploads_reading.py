@@ -14,6 +14,7 @@ from fsm.evidence.queries import keep_blob
 from fsm.evidence.verification import Inspection
 from fsm.jobs import Job
 from fsm.settings import Settings
+from fsm.tenants.tokens import read_access
 from fsm.work_orders.lifecycle import VisitStatus
 from fsm.work_orders.tables import RequestAttachment, ServiceRequest, Visit
 from mobile_api.blob_routes import RangeNotSatisfiable, Span, is_fresh, read_range
@@ -128,14 +129,17 @@ async def test_a_technician_reads_the_photos_of_jobs_they_go_to(
     client: httpx.AsyncClient, database: Database, company: Company, clock: Clock
 ) -> None:
     """The photo was sent by a colleague; the job is the technician's while the office says so."""
-    colleague = Phone(client, await hire(database, company, clock))
+    headers = await hire(database, company, clock)
+    colleague = Phone(client, headers)
+    sender = read_access(company.settings, headers["Authorization"].split()[1], clock())
     _, visit = await add_job(database, company, clock)
     photo = snap()
     await colleague.deliver(photo)
     mine = company.headers["technician"]
     assert await read(client, photo, mine) == 404
-    await declare(database, company, clock, visit, photo)
-    await colleague.create(Snap(photo.content))  # its bytes are there: the photo is verified
+    await declare(database, company, clock, visit, Snap(photo.content))
+    assert await read(client, photo, mine) == 404  # who knows a hash has not sent its bytes
+    await declare(database, company, clock, visit, photo, actor=sender)
     assert await read(client, photo, mine) == 200
     assert await read(client, photo, company.headers["customer"]) == 200  # a photo of their job
     for status in (VisitStatus.PLANNED, VisitStatus.WITHDRAWN, VisitStatus.REJECTED):
