@@ -11,6 +11,7 @@ import re
 import secrets
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -34,6 +35,7 @@ _MEANT_CYRILLIC: Final = {
     "о": "0", "р": "p", "т": "t", "у": "y", "х": "x",
 }  # fmt: skip
 _MEANT: Final = str.maketrans(_MEANT_LATIN | _MEANT_CYRILLIC)
+_CANONICAL: Final = re.compile(f"[{ALPHABET}]{{{CODE_LENGTH}}}")
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9._-]+\Z")
 _DNS_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _ENDS_IN_NUMBER: Final = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z")
@@ -103,6 +105,8 @@ def normalise_code(typed: str) -> str:
     Upper case, spaces, dashes of any kind, full-width forms, o/i/l for 0/1/1 and Cyrillic letters
     of the same shape are understood. A u, or a wrong length, is not guessed at.
     """
+    if _CANONICAL.fullmatch(typed):  # as nearly all are: scanned, not typed
+        return typed
     folded = unicodedata.normalize("NFKC", typed[:200]).lower().translate(_MEANT)
     code = "".join(c for c in folded if not _is_decoration(c))
     if len(code) != CODE_LENGTH:
@@ -175,6 +179,12 @@ def trial_url(base: str, code: str) -> PassportUrl:
     `base` is `http://` or `https://` with any host and port (`http://127.0.0.1:8000`). Such a URL
     is marked and never belongs on a machine.
     """
+    return _fitting(f"{_origin(base)}/p/{normalise_code(code)}", is_trial=True)
+
+
+@lru_cache(maxsize=64)
+def _origin(base: str) -> str:
+    """Return scheme, host and port of an address with nothing else, or raise `BadPassportHost`."""
     parts = urlsplit(base.strip())
     try:
         has_port_or_none = parts.port is None or parts.port > 0
@@ -190,8 +200,7 @@ def trial_url(base: str, code: str) -> PassportUrl:
         or parts.fragment
     ):
         raise BadPassportHost(f"{base[:100]!r} is not an http or https address.", host=base[:300])
-    origin = f"{parts.scheme}://{parts.netloc.lower()}"
-    return _fitting(f"{origin}/p/{normalise_code(code)}", is_trial=True)
+    return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
 def giai_url(host: str, gs1_prefix: str | None, giai: str) -> PassportUrl:
