@@ -228,6 +228,29 @@ async def test_no_route_completes_or_closes_a_job_whose_photo_is_missing(
     assert tried > 100
 
 
+@pytest.mark.parametrize("update", ["false", "true"])
+@pytest.mark.parametrize("status", ["completed", "closed", ""])
+async def test_a_file_of_past_work_does_not_finish_a_job_of_today(
+    job: Job, client: httpx.AsyncClient, company: Company, update: str, status: str
+) -> None:
+    """An import closes what it brings; a row that bears the number of a job of ours brings nothing."""
+    before = await job.row()
+    answer = await client.post(
+        "/api/imports/work_orders",
+        params={"update": update},
+        content=(
+            "number,asset,work_type,reported_at,started_at,finished_at,technician,status\n"
+            f"{before.number},A-1,repair,2025-06-02T08:00Z,2025-06-02T09:00Z,2025-06-02T11:00Z,T-1,{status}\n"
+        ),
+        headers={**company.headers["administrator"], "Content-Type": "text/csv"},
+    )
+    report = answer.json()
+    assert (report["created"], report["updated"], report["differ"]) == (0, 0, 1), report
+    assert "status" in {difference["column"] for difference in report["differences"]}
+    after = await job.row()
+    assert (after.status, after.closure_id, after.rev) == ("work_done", None, before.rev)
+
+
 def _filled(path: str, job: Job) -> str:
     """Put the job's id, or its visit's, where a path wants an id."""
     parts = []
