@@ -423,12 +423,12 @@ def _encode(value: Any) -> Any:
             "shape": list(value.shape),
             "int32": base64.b64encode(value.astype("<i4").tobytes()).decode("ascii"),
         }
-    raise NotImplementedError(f"{type(value).__name__} has no place in a problem")
+    raise TypeError(f"{type(value).__name__} has no place in a problem")
 
 
 def _decode(kind: type, value: Any) -> Any:
     if kind is not np.ndarray and getattr(kind, "__origin__", None) is not np.ndarray:
-        raise NotImplementedError(f"{kind!r} has no place in a problem")
+        raise TypeError(f"{kind!r} has no place in a problem")
     try:
         raw = base64.b64decode(value["int32"], validate=True)
         return np.frombuffer(raw, dtype="<i4").reshape(value["shape"]).astype(np.int32)
