@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+import httpx
 from sqlalchemy import insert
 from uuid_utils.compat import uuid7
 
@@ -20,6 +21,7 @@ from fsm.work_orders.tables import Impact, Visit, WorkOrder
 from tests.company import Company
 from tests.conftest import Clock
 
+JOBS = "/api/work-orders"
 JPEG = b"\xff\xd8\xff\xe0 a photo of the door, as far as these tests look at it"
 DIGEST = sha256(JPEG).digest()
 
@@ -148,3 +150,16 @@ async def plan_and_dispatch(job: Job) -> UUID:
         await visits.dispatch(session, actor, job.clock(), visit.id)
     job.visit_id = visit.id
     return visit.id
+
+
+async def create(
+    client: httpx.AsyncClient, company: Company, role: str = "dispatcher", **body: Any
+) -> httpx.Response:
+    """Ask over HTTP for a repair of the company's lift; `body` adds to it or puts other values."""
+    body = {
+        "work_type": "repair",
+        "asset_id": str(company.asset.id),
+        "title": "Door does not close",
+        **body,
+    }
+    return await client.post(JOBS, headers=company.headers[role], json=body)
