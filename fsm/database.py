@@ -38,6 +38,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
 from fsm.actors import Actor
+from fsm.crash_points import crash_point
 from fsm.problems import Busy, Conflict, InUse, Invalid, Problem, StaleChange
 from fsm.settings import Settings
 
@@ -339,6 +340,7 @@ class Database:
         await session.flush()
         for hook in self.before_commit:
             await hook(session)
+        crash_point("before commit")
         await session.commit()
 
     @asynccontextmanager

@@ -11,6 +11,7 @@ import msgspec
 from sqlmodel import select
 
 from fsm.actors import Actor
+from fsm.crash_points import crash_point
 from fsm.database import Database, Session, raw_connection, run
 from fsm.problems import Busy, Problem
 from fsm.technicians.tables import Technician
@@ -166,7 +167,9 @@ async def prepare(
 async def stamp_now(database: Database, tenant_id: UUID, now: datetime) -> int:
     """Stamp in a transaction of its own, which is what makes stamping safe; return the head."""
     async with database.transaction(tenant_id) as session:
-        return await sequencer.stamp(session, tenant_id, now)
+        head = await sequencer.stamp(session, tenant_id, now)
+    crash_point("after stamp")
+    return head
 
 
 async def _let_go(session: Session, actor: Actor, scopes: list[str], empty_at: int) -> None:

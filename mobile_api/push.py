@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
 from fsm.actors import Actor, Permission
+from fsm.crash_points import crash_point
 from fsm.database import Database, Session, run
 from fsm.http import problem_of
 from fsm.problems import Busy, Forbidden, Problem
@@ -152,6 +153,7 @@ async def _receive(
         )
         rows.append((sent.id, sent, status, outcome))
     new = await intent_store.store(session, actor, now, rows)
+    crash_point("after raw insert")
     if barred is not None and new:
         session.add(
             Review(
@@ -253,6 +255,7 @@ async def _apply_open(
                 still.append(one)
         waiting = still
     await intent_store.settle(session, actor, results)
+    crash_point("after apply")
     if hand.technician_id is not None and any(
         status != OutcomeStatus.APPLIED or "settled_at" in outcome for _, status, outcome in results
     ):

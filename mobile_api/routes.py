@@ -12,6 +12,7 @@ from litestar.status_codes import HTTP_200_OK
 
 from fsm import http
 from fsm.actors import Actor, ActorKind, Permission
+from fsm.crash_points import crash_point
 from fsm.database import Database
 from fsm.evidence.receipts import BadReceipt, ReceiptKey, public_key
 from fsm.http import CurrentActor, DbSession, Now, anyone, bearer_token, needs
@@ -239,6 +240,7 @@ class SyncController(Controller):
         async with database.transaction(actor.tenant_id) as session:
             await _durability(request).check(session)
         answer = await push(database, actor, now, batch, barred_by(actor))
+        crash_point("before answer")
         return _json(request, msgspec.json.encode(answer))
 
     @get(

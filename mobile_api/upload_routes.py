@@ -16,6 +16,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_204_NO_CON
 
 from fsm import http
 from fsm.actors import Actor, Permission
+from fsm.crash_points import crash_point
 from fsm.database import Session
 from fsm.evidence.blobs import (
     Appended,
@@ -174,6 +175,7 @@ class Exchange:
             lease = await uploads.begin_writing(session, self.actor, self.now, upload, continuation)
         try:
             appended = await self._store(writer, upload_id, continuation, lease)
+            crash_point("after fsync before offset row")
         except Exception as error:
             # Only a gap says something about the bytes before: they end where it begins.
             offset = error.facts["offset"] if isinstance(error, StagedBytesMissing) else None

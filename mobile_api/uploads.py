@@ -20,6 +20,7 @@ from uuid_utils.compat import uuid7
 
 from fsm import events
 from fsm.actors import Actor, system_actor
+from fsm.crash_points import crash_point
 from fsm.database import Database, Session, touch
 from fsm.evidence import queries as evidence
 from fsm.evidence.blobs import (
@@ -289,6 +290,7 @@ async def complete(storage: Storage, actor: Actor, now: datetime, upload: Upload
     try:
         declared = await _declared_as(storage, actor, upload)
         stored = await storage.blobs.finish(actor.tenant_id, upload.id, name, upload.length)
+        crash_point("after PutObject before row")
         head = await read_all(storage.blobs, actor.tenant_id, name, HEAD_SIZE)
         inspection, doubt = _inspect(head, declared)
     except (WrongBytes, UnknownMedia, MediaMismatch) as refusal:

@@ -40,7 +40,8 @@ class EmbeddedPostgres:
     """One private server over one directory. A context manager, or `start` and `stop`.
 
     `progress` is given a sentence at each step and every 2 s of waiting. `fast` gives durability up
-    (no fsync), for data that nobody will miss. `binaries` overrides the choice of installation.
+    (no fsync), for data that nobody will miss. `port` stays the same from start to start; 0 takes any
+    that is free each time. `binaries` overrides the choice of installation.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class EmbeddedPostgres:
         data_dir: Path,
         *,
         fast: bool = False,
+        port: int = 0,
         progress: Progress = lambda sentence: None,
         binaries: Binaries | None = None,
     ) -> None:
         self.directory = Directory(data_dir)
         self.port = 0
         self._fast = fast
+        self._wanted_port = port
         self._progress = progress
         self._binaries = binaries
         self._passwords: dict[str, str] = {}
@@ -99,7 +102,7 @@ class EmbeddedPostgres:
         self._progress(f"Starting PostgreSQL {binaries.major}")
         directory.renew_log()
         for _ in range(_PORT_ATTEMPTS):
-            self.port = _free_port()
+            self.port = self._wanted_port or _free_port()
             if self._run(binaries, identity):
                 return
         raise EmbeddedPostgresError(
