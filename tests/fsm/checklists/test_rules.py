@@ -2,7 +2,6 @@
 
 import json
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +10,9 @@ from hypothesis import strategies as st
 
 from fsm.checklists.rules import ENGINE, ExpressionError, rule_value
 from fsm.checklists.syntax import Comprehension, UnreadableError, read_tree, walk
+from mobile_api.conformance import VECTOR_FOLDER
 
-VECTORS = json.loads(
-    (Path(__file__).parents[1] / "vectors" / "rules-vectors.json").read_text(encoding="utf-8")
-)["vectors"]
+VECTORS = json.loads((VECTOR_FOLDER / "rules-vectors.json").read_text(encoding="utf-8"))["vectors"]
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
