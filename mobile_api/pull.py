@@ -103,14 +103,14 @@ async def answer(
         raise BadFeedToken("This 'since' was given to another device. Pull without it.")
     scopes = await prepare(database, actor, now, outbox_empty_at)
     async with snapshot(database, actor) as (session, head):
-        schema = await schema_of(session, actor)
+        known = await read_device(session, actor)
         problem = _unusable(position, head, scopes) if position else None
         if problem is None:
-            return await _page(session, key, actor, now, head, scopes, schema, position, limit)
+            return await _page(session, key, actor, now, head, scopes, known, position, limit)
     if problem.facts["ahead"]:
         # Only a feed that was set back can be behind a token of its own: everybody reconciles.
         async with database.transaction(actor.tenant_id) as session:
-            await sequencer.begin_epoch(session, actor.tenant_id)
+            await sequencer.begin_epoch(session, actor.tenant_id, instead_of=head.epoch)
     raise problem
 
 
@@ -203,20 +203,30 @@ async def _let_go(session: Session, actor: Actor, scopes: list[str], empty_at: i
     )
 
 
-async def schema_of(session: Session, actor: Actor) -> int:
+class DeviceState(msgspec.Struct, frozen=True):
+    """The schema that a reading device speaks, and up to which of its intents it may forget."""
+
+    schema: int
+    forget_upto: int
+
+
+async def read_device(session: Session, actor: Actor) -> DeviceState:
     result = await run(
         session,
-        "select schema_version from device where tenant_id = :t and id = :device",
+        "select d.schema_version, coalesce(s.backed_up_seq, 0) from device d"
+        " left join sync_device s on s.tenant_id = d.tenant_id and s.device_id = d.id"
+        " where d.tenant_id = :t and d.id = :device",
         t=actor.tenant_id,
         device=actor.device_id,
     )
-    schema = int(result.scalar_one())
-    if schema < OLDEST_SCHEMA:
+    schema, forget_upto = result.one()
+    known = DeviceState(schema, forget_upto)
+    if known.schema < OLDEST_SCHEMA:
         raise ClientTooOld(
             "This app is too old to read. Update it; what it still holds can be sent.",
             oldest=OLDEST_SCHEMA,
         )
-    return schema
+    return known
 
 
 # --- a page -----------------------------------------------------------------------------------------------
@@ -245,12 +255,12 @@ async def _page(
     now: datetime,
     head: Head,
     scopes: list[str],
-    schema: int,
+    known: DeviceState,
     position: Position | None,
     limit: int,
 ) -> bytes:
     read, first = {}, {}
-    if position is not None and position.schema == schema:
+    if position is not None and position.schema == known.schema:
         read, first = dict(position.read), dict(position.first)
     dropped = sorted(set(position.read if position else ()) - set(scopes))
     changes: list[str] = []
@@ -290,7 +300,7 @@ async def _page(
         tenant=actor.tenant_id,
         device=device_of(actor),
         read={scope: seq for scope, seq in read.items() if scope in scopes},
-        schema=schema,
+        schema=known.schema,
         first={scope: seq for scope, seq in first.items() if scope in scopes},
     )
     envelope = PullHead(
@@ -301,7 +311,7 @@ async def _page(
         server_time=iso(now),
         scopes=scopes,
         dropped=dropped,
-        forget_upto=0,
+        forget_upto=known.forget_upto,
         digest=digest,
     )
     return msgspec.json.encode(envelope)[:-1] + f',"changes":[{",".join(changes)}]}}'.encode()

@@ -59,7 +59,7 @@ async def reconcile(
     scopes = await pull.prepare(database, actor, now, None)
     held = {(coll, str(row_id)): rev for coll, rows in have.items() for row_id, rev in rows}
     async with pull.snapshot(database, actor) as (session, head):
-        schema = await pull.schema_of(session, actor)
+        known = await pull.read_device(session, actor)
         connection = await raw_connection(session)
         wanted: list[tuple[str, str]] = []
         kept: set[tuple[str, str]] = set()
@@ -93,7 +93,7 @@ async def reconcile(
         tenant=actor.tenant_id,
         device=pull.device_of(actor),
         read=dict.fromkeys(scopes, head.head),
-        schema=schema,
+        schema=known.schema,
     )
     rest: dict[str, Any] = {
         "epoch": head.epoch,
@@ -102,6 +102,7 @@ async def reconcile(
         "gone": gone,
         "since": write_token(key, position) if complete else None,
         "complete": complete,
+        "forget_upto": known.forget_upto,
         "server_time": pull.iso(now),
     }
     return msgspec.json.encode(rest)[:-1] + f',"put":[{",".join(put)}]}}'.encode()

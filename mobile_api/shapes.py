@@ -77,6 +77,7 @@ class ReconcileAnswer(msgspec.Struct, frozen=True):
     gone: dict[str, list[UUID]]
     since: str | None
     complete: bool
+    forget_upto: int
     server_time: str
 
 
