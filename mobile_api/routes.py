@@ -11,29 +11,35 @@ from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK
 
 from fsm import http
-from fsm.actors import Actor, ActorKind, Permission
-from fsm.crash_points import crash_point
+from fsm.actors import ActorKind, Permission
 from fsm.database import Database
 from fsm.evidence.receipts import BadReceipt, ReceiptKey, public_key
-from fsm.http import CurrentActor, DbSession, Now, anyone, bearer_token, needs
-from fsm.problems import Invalid, Problem, Unauthenticated
+from fsm.http import CurrentActor, DbSession, Now, anyone, needs
+from fsm.problems import Invalid, Problem
 from fsm.settings import Settings
 from fsm.tenants import queries as tenants
-from fsm.tenants import tokens
 from fsm.tenants.tables import Device
 from mobile_api import intent_store, intents, pull, repair, sequencer, stream
-from mobile_api.durability import Durability
+from mobile_api.device_requests import (
+    DeviceOnly,
+    DeviceRevoked,
+    answers_of,
+    bounded_body,
+    json_answer,
+    must_be_device,
+    pump_of,
+    sender_of,
+    take,
+)
 from mobile_api.encodings import (
     BatchTooLarge,
     BrokenEncoding,
     UnsupportedEncoding,
-    deflate,
-    inflate,
 )
 from mobile_api.feed_tokens import BadFeedToken
 from mobile_api.intents import MalformedBatch
 from mobile_api.pull import ClientTooOld, FeedEpochChanged, NotATechnician, iso
-from mobile_api.push import MOST_BYTES, MOST_INFLATED, MOST_INTENTS, barred_by, push
+from mobile_api.push import MOST_BYTES, MOST_INFLATED, MOST_INTENTS
 from mobile_api.repair import DigestAnswer
 from mobile_api.shapes import (
     HaveBody,
@@ -48,79 +54,11 @@ from mobile_api.shapes import (
     Registration,
 )
 
-DeviceRevoked = tokens.DeviceRevoked
-
-
-class DeviceOnly(Problem):
-    """This address is for devices: register one at POST /sync/v1/devices and send its token."""
-
-    code, status, title = "device-only", 403, "Only for registered devices"
-
 
 class PersonOnly(Problem):
     """A device is registered by the person who signs in on it, not by another device."""
 
     code, status, title = "person-only", 403, "Sign in to register a device"
-
-
-# --- who is asking ----------------------------------------------------------------------------------------
-
-
-def _must_be_device(actor: Actor) -> None:
-    if actor.kind is not ActorKind.DEVICE:
-        raise DeviceOnly(
-            "This address is for the app's devices. Register one at POST /sync/v1/devices "
-            "and send the device's token."
-        )
-
-
-async def _sender(request: Request[Any, Any, Any], database: Database) -> Actor:
-    """Return the device that pushes; one put out of use too, without any rights."""
-    token = bearer_token(request)
-    if token is None:
-        raise Unauthenticated("Send 'Authorization: Bearer …' with the device's token.")
-    secret = tokens.read_secret(tokens.DEVICE, token)
-    if secret is None:
-        tokens.read_access(request.app.state.settings, token, request.app.state.clock())
-        raise DeviceOnly("Intents come from devices: send the device's own token.")
-    async with database.transaction(secret.tenant_id) as session:
-        try:
-            return await tokens.find_device_actor(session, secret)
-        except DeviceRevoked as refused:
-            return Actor(
-                tenant_id=secret.tenant_id,
-                kind=ActorKind.DEVICE,
-                device_id=UUID(refused.facts["device_id"]),
-                name="revoked device",
-            )
-
-
-async def _bounded_body(request: Request[Any, Any, Any]) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MOST_BYTES:
-            raise BatchTooLarge(
-                f"At most {MOST_BYTES} bytes at once; send fewer intents or compress them.",
-                limit=MOST_BYTES,
-            )
-        chunks.append(chunk)
-    return inflate(b"".join(chunks), request.headers.get("content-encoding", ""), MOST_INFLATED)
-
-
-def _json(request: Request[Any, Any, Any], content: bytes) -> Response[bytes]:
-    """Answer JSON that is already bytes, in the encoding that the client likes best."""
-    body, encoding = deflate(content, request.headers.get("accept-encoding"))
-    headers = {"Vary": "Accept-Encoding"}
-    if encoding is not None:
-        headers["Content-Encoding"] = encoding
-    return Response(body, media_type="application/json", headers=headers, status_code=HTTP_200_OK)
-
-
-def _answers(shape: type[Any], *kinds: type[Problem]) -> dict[int, ResponseSpec]:
-    shown = ResponseSpec(data_container=shape, generate_examples=False)
-    return {200: shown, **http.refusals(*kinds)}
 
 
 Since = Annotated[
@@ -181,7 +119,7 @@ class SyncController(Controller):
     @get(
         "/pull",
         opt=needs(Permission.SYNC),
-        responses=_answers(
+        responses=answers_of(
             PullAnswer,
             BadFeedToken,
             DeviceOnly,
@@ -201,7 +139,7 @@ class SyncController(Controller):
         limit: PageLimit = pull.PAGE_CHANGES,
         outbox_empty_at: EmptyAt = None,
     ) -> Response[bytes]:
-        _must_be_device(actor)
+        must_be_device(actor)
         state = request.app.state
         content = await pull.answer(
             state.database,
@@ -212,7 +150,7 @@ class SyncController(Controller):
             limit=limit,
             outbox_empty_at=outbox_empty_at,
         )
-        return _json(request, content)
+        return json_answer(request, content)
 
     @post(
         "/push",
@@ -220,7 +158,7 @@ class SyncController(Controller):
         status_code=HTTP_200_OK,
         operation_class=PushOperation,
         security=[{"bearer": []}],
-        responses=_answers(
+        responses=answers_of(
             PushAnswer,
             MalformedBatch,
             BrokenEncoding,
@@ -232,16 +170,12 @@ class SyncController(Controller):
     )
     async def send(self, request: Request[Any, Any, Any], now: Now) -> Response[bytes]:
         """Take a batch. A device put out of use may still send: it is stored and quarantined."""
-        database: Database = request.app.state.database
-        actor = await _sender(request, database)
-        batch = intents.read_batch(await _bounded_body(request), MOST_INTENTS)
+        actor = await sender_of(request)
+        batch = intents.read_batch(await bounded_body(request), MOST_INTENTS)
         if batch.device_id != actor.device_id:
             raise MalformedBatch("'device_id' is not the device that this token belongs to.")
-        async with database.transaction(actor.tenant_id) as session:
-            await _durability(request).check(session)
-        answer = await push(database, actor, now, batch, barred_by(actor))
-        crash_point("before answer")
-        return _json(request, msgspec.json.encode(answer))
+        answer = await take(request, actor, now, batch)
+        return json_answer(request, msgspec.json.encode(answer))
 
     @get(
         "/intents/{intent_id:uuid}",
@@ -252,7 +186,7 @@ class SyncController(Controller):
     async def outcome(
         self, session: DbSession, actor: CurrentActor, intent_id: FromPath[UUID]
     ) -> OutcomeView:
-        _must_be_device(actor)
+        must_be_device(actor)
         found = await intent_store.find_outcome(session, actor, intent_id)
         return OutcomeView(found.id, found.status, iso(found.received_at), **found.outcome)
 
@@ -265,14 +199,14 @@ class SyncController(Controller):
     async def digest(
         self, request: Request[Any, Any, Any], actor: CurrentActor, now: Now
     ) -> DigestAnswer:
-        _must_be_device(actor)
+        must_be_device(actor)
         return await repair.read_digest(request.app.state.database, actor, now)
 
     @post(
         "/reconcile",
         opt=needs(Permission.SYNC),
         status_code=HTTP_200_OK,
-        responses=_answers(
+        responses=answers_of(
             ReconcileAnswer, DeviceOnly, DeviceRevoked, NotATechnician, ClientTooOld
         ),
         summary="Compare row by row what a device holds with what it should",
@@ -284,12 +218,12 @@ class SyncController(Controller):
         now: Now,
         data: JSONBody[HaveBody],
     ) -> Response[bytes]:
-        _must_be_device(actor)
+        must_be_device(actor)
         state = request.app.state
         content = await repair.reconcile(
             state.database, state.settings.sync_token_key, actor, now, data.have
         )
-        return _json(request, content)
+        return json_answer(request, content)
 
     @get(
         "/stream",
@@ -312,24 +246,15 @@ class SyncController(Controller):
         actor: CurrentActor,
         last_event_id: LastEventId = None,
     ) -> Stream:
-        _must_be_device(actor)
+        must_be_device(actor)
         database: Database = request.app.state.database
         async with database.transaction(actor.tenant_id) as session:
             scopes = await pull.granted_scopes(session, actor)
         return Stream(
-            stream.events(_pump(request), actor.tenant_id, scopes, last_event_id),
+            stream.events(pump_of(request), actor.tenant_id, scopes, last_event_id),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
-
-
-def _pump(request: Request[Any, Any, Any]) -> stream.Pump:
-    """Return this application's pump."""
-    state = request.app.state
-    if "feed_pump" not in state:
-        state["feed_pump"] = stream.Pump(state.database, state.clock)
-    pump: stream.Pump = state["feed_pump"]
-    return pump
 
 
 def _check_key(key: str | None) -> None:
@@ -360,15 +285,6 @@ def _registered(
         ),
         receipt_keys=[KeyView(**signer)],
     )
-
-
-def _durability(request: Request[Any, Any, Any]) -> Durability:
-    """Return this application's memory of whether its database keeps what it confirms."""
-    state = request.app.state
-    if "durability" not in state:
-        state["durability"] = Durability()
-    known: Durability = state["durability"]
-    return known
 
 
 ROUTES = [SyncController]

@@ -1,0 +1,113 @@
+"""What every door for devices shares: who is asking, a bounded body, an answer that is already bytes."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from litestar import Request, Response
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.status_codes import HTTP_200_OK
+
+from fsm import http
+from fsm.actors import Actor, ActorKind
+from fsm.crash_points import crash_point
+from fsm.database import Database
+from fsm.http import bearer_token
+from fsm.problems import Problem, Unauthenticated
+from fsm.tenants import tokens
+from mobile_api import stream
+from mobile_api.durability import Durability
+from mobile_api.encodings import BatchTooLarge, deflate, inflate
+from mobile_api.intents import Batch
+from mobile_api.push import MOST_BYTES, MOST_INFLATED, Answer, barred_by, push
+
+DeviceRevoked = tokens.DeviceRevoked
+
+
+class DeviceOnly(Problem):
+    """This address is for devices: register one at POST /sync/v1/devices and send its token."""
+
+    code, status, title = "device-only", 403, "Only for registered devices"
+
+
+def must_be_device(actor: Actor) -> None:
+    if actor.kind is not ActorKind.DEVICE:
+        raise DeviceOnly(
+            "This address is for the app's devices. Register one at POST /sync/v1/devices "
+            "and send the device's token."
+        )
+
+
+async def sender_of(request: Request[Any, Any, Any]) -> Actor:
+    """Return the device that pushes; one put out of use too, without any rights."""
+    token = bearer_token(request)
+    if token is None:
+        raise Unauthenticated("Send 'Authorization: Bearer …' with the device's token.")
+    secret = tokens.read_secret(tokens.DEVICE, token)
+    if secret is None:
+        tokens.read_access(request.app.state.settings, token, request.app.state.clock())
+        raise DeviceOnly("Intents come from devices: send the device's own token.")
+    database: Database = request.app.state.database
+    async with database.transaction(secret.tenant_id) as session:
+        try:
+            return await tokens.find_device_actor(session, secret)
+        except DeviceRevoked as refused:
+            return Actor(
+                tenant_id=secret.tenant_id,
+                kind=ActorKind.DEVICE,
+                device_id=UUID(refused.facts["device_id"]),
+                name="revoked device",
+            )
+
+
+async def bounded_body(request: Request[Any, Any, Any]) -> bytes:
+    """Return the body, inflated; at most `MOST_BYTES` as it came and `MOST_INFLATED` after."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MOST_BYTES:
+            raise BatchTooLarge(
+                f"At most {MOST_BYTES} bytes at once; send fewer intents or compress them.",
+                limit=MOST_BYTES,
+            )
+        chunks.append(chunk)
+    return inflate(b"".join(chunks), request.headers.get("content-encoding", ""), MOST_INFLATED)
+
+
+def json_answer(request: Request[Any, Any, Any], content: bytes) -> Response[bytes]:
+    """Answer JSON that is already bytes, in the encoding that the client likes best."""
+    body, encoding = deflate(content, request.headers.get("accept-encoding"))
+    headers = {"Vary": "Accept-Encoding"}
+    if encoding is not None:
+        headers["Content-Encoding"] = encoding
+    return Response(body, media_type="application/json", headers=headers, status_code=HTTP_200_OK)
+
+
+def answers_of(shape: type[Any], *kinds: type[Problem]) -> dict[int, ResponseSpec]:
+    shown = ResponseSpec(data_container=shape, generate_examples=False)
+    return {200: shown, **http.refusals(*kinds)}
+
+
+def pump_of(request: Request[Any, Any, Any]) -> stream.Pump:
+    """Return this application's pump."""
+    state = request.app.state
+    if "feed_pump" not in state:
+        state["feed_pump"] = stream.Pump(state.database, state.clock)
+    pump: stream.Pump = state["feed_pump"]
+    return pump
+
+
+async def take(
+    request: Request[Any, Any, Any], actor: Actor, now: datetime, batch: Batch
+) -> Answer:
+    """Store and apply what `actor` sent, if this database keeps what it confirms."""
+    state = request.app.state
+    if "durability" not in state:
+        state["durability"] = Durability()
+    known: Durability = state["durability"]
+    async with state.database.transaction(actor.tenant_id) as session:
+        await known.check(session)
+    answer = await push(state.database, actor, now, batch, barred_by(actor))
+    crash_point("before answer")
+    return answer
