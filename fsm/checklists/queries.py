@@ -22,7 +22,7 @@ from fsm.assets.tables import Asset, AssetModel
 from fsm.catalogue.tables import WorkType
 from fsm.checklists import templates
 from fsm.checklists.tables import ChecklistAssignment, ChecklistTemplate, ChecklistVersion
-from fsm.checklists.templates import Level
+from fsm.checklists.templates import Level, Policy
 from fsm.customers.tables import Site
 from fsm.database import Session, revise, touch
 from fsm.problems import Conflict, Invalid, NotFound, StaleChange
@@ -164,6 +164,23 @@ async def list_versions(
         .order_by(col(ChecklistVersion.version))
     )
     return (await session.exec(statement)).all()
+
+
+async def find_successor(
+    session: Session, actor: Actor, pinned: ChecklistVersion
+) -> templates.Template | None:
+    """Return the newest version where work under the pinned one wants a second look, None where it does not."""
+    statement = (
+        select(ChecklistVersion)
+        .where(
+            ChecklistVersion.tenant_id == actor.tenant_id,
+            ChecklistVersion.template_id == pinned.template_id,
+        )
+        .order_by(col(ChecklistVersion.version).desc())
+        .limit(1)
+    )
+    newest = templates.load((await session.exec(statement)).one().body)
+    return newest if newest.verdict_of_age(pinned.version) is Policy.REVIEW else None
 
 
 async def publish_version(

@@ -8,9 +8,11 @@ from uuid import UUID
 
 from sqlmodel import col, select
 
+from fsm.actors import Actor
 from fsm.assets.tables import Asset, AssetModel, Identifier, Meter, MeterReading, Passport
 from fsm.catalogue.tables import WorkType
 from fsm.checklists import templates
+from fsm.checklists.queries import find_successor, find_version
 from fsm.checklists.tables import ChecklistVersion
 from fsm.database import Session
 from fsm.evidence.tables import Blob
@@ -44,6 +46,18 @@ async def judge(
     if template is None:
         return None
     return verdict(template, await load_facts(session, work_order, template, finishing_visit))
+
+
+async def judge_by_successor(
+    session: Session, actor: Actor, work_order: WorkOrder
+) -> tuple[templates.Template, Verdict] | None:
+    """Return what a newer version would say, where that one wants finished work of the pinned one looked at."""
+    assert work_order.checklist_version_id is not None
+    pinned = await find_version(session, actor, work_order.checklist_version_id)
+    successor = await find_successor(session, actor, pinned)
+    if successor is None:
+        return None
+    return successor, verdict(successor, await load_facts(session, work_order, successor))
 
 
 async def load_facts(

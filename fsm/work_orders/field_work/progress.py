@@ -13,9 +13,9 @@ from fsm.catalogue.tables import ReasonKind
 from fsm.contracts.service_levels import StopsAt
 from fsm.database import touch
 from fsm.work_orders import clocks, completion
-from fsm.work_orders.closing import Verdict
-from fsm.work_orders.closing_sentences import incomplete
-from fsm.work_orders.facts import judge, load_template
+from fsm.work_orders.closing import FINISHABLE, Verdict
+from fsm.work_orders.closing_sentences import incomplete, sentence
+from fsm.work_orders.facts import judge, judge_by_successor, load_template
 from fsm.work_orders.field_work.report import Report
 from fsm.work_orders.lifecycle import (
     Status,
@@ -141,6 +141,28 @@ async def finish(report: Report) -> None:
         verdict = await completion.count_fact(report.session, report.actor, work_order, report.now)
     if verdict is not None and not verdict.met:
         report.note("photos_pending", unmet=[one.to_json() for one in verdict.unmet])
+    if work_order.status in (Status.WORK_DONE, Status.COMPLETED):
+        await _compare_with_successor(report)
+
+
+async def _compare_with_successor(report: Report) -> None:
+    """Show the office what a checklist published since would have asked for; the finish stays valid."""
+    found = await judge_by_successor(report.session, report.actor, report.work_order)
+    if found is None:
+        return
+    successor, verdict = found
+    missing = [one for one in verdict.unmet if one.code not in FINISHABLE]
+    if missing:
+        report.review(
+            "superseded_checklist",
+            template_id=successor.template_id,
+            version=successor.version,
+            min_accepted=successor.min_accepted,
+            missing=[
+                {**one.to_json(), "text": sentence(one, successor, report.language)}
+                for one in missing
+            ],
+        )
 
 
 async def check_finish(report: Report) -> None:
