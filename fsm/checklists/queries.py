@@ -169,7 +169,7 @@ async def list_versions(
 async def find_successor(
     session: Session, actor: Actor, pinned: ChecklistVersion
 ) -> templates.Template | None:
-    """Return the newest version where work under the pinned one wants a second look, None where it does not."""
+    """Return the newest version if it wants work under the pinned one looked at again, else None."""
     statement = (
         select(ChecklistVersion)
         .where(

@@ -51,7 +51,7 @@ async def judge(
 async def judge_by_successor(
     session: Session, actor: Actor, work_order: WorkOrder
 ) -> tuple[templates.Template, Verdict] | None:
-    """Return what a newer version would say, where that one wants finished work of the pinned one looked at."""
+    """Return what a newer version says of the job, where that one wants such work looked at again."""
     assert work_order.checklist_version_id is not None
     pinned = await find_version(session, actor, work_order.checklist_version_id)
     successor = await find_successor(session, actor, pinned)
