@@ -45,12 +45,22 @@ def mark_scope(session: Session, scope: str) -> None:
     session.info.setdefault("sync_scopes", set()).add(scope)
 
 
+def mark_row(session: Session, scope: str, coll: str, row_id: UUID) -> None:
+    """Have the next refresh send a row again as it is: a device wrote over its copy of it.
+
+    One that the scope does not hold is sent as gone.
+    """
+    session.info.setdefault("sync_rows", set()).add((scope, coll, row_id))
+    mark_scope(session, scope)
+
+
 # --- refreshing -------------------------------------------------------------------------------------------
 
 
 async def refresh(session: Session) -> None:
     """Before-commit hook: bring every scope that this transaction's touched rows show in up to date."""
     marked: set[str] = session.info.pop("sync_scopes", set())
+    again: set[tuple[str, str, UUID]] = session.info.pop("sync_rows", set())
     rows, catalogue = identify(touched(session))
     if not rows and not catalogue and not marked:
         return
@@ -60,6 +70,8 @@ async def refresh(session: Session) -> None:
     while more := (wanted | await affected_scopes(session, tenant_id, rows)) - locked.keys():
         locked |= await lock_scopes(session, tenant_id, more)
     await _write(session, tenant_id, locked)
+    if again:
+        await _send_again(session, tenant_id, again)
 
 
 async def refresh_scopes(session: Session, tenant_id: UUID, scopes: Iterable[str]) -> int:
@@ -117,6 +129,29 @@ async def _write(session: Session, tenant_id: UUID, locked: dict[str, date | Non
         result = await connection.exec_driver_sql(feed_sql.WRITE_TECHNICIANS, (tenant_id, *windows))
         written += result.scalar_one()
     return written
+
+
+async def _send_again(
+    session: Session, tenant_id: UUID, rows: Iterable[tuple[str, str, UUID]]
+) -> None:
+    """Give rows of held scopes a new revision; what a scope never held goes out as gone."""
+    scopes, colls, ids = zip(*sorted(rows), strict=True)
+    await run(
+        session,
+        """
+        insert into sync_row as r (tenant_id, scope, coll, id, rev, op, why, body, h, seq, gone_at)
+        select s.tenant_id, s.scope, m.coll, m.id, 1, 'gone', 'unknown', null, 0, null,
+          s.window_on::timestamp at time zone 'UTC'
+        from unnest(cast(:scopes as text[]), cast(:colls as text[]), cast(:ids as uuid[]))
+          as m (scope, coll, id)
+        join sync_scope s on s.tenant_id = :t and s.scope = m.scope and s.window_on is not null
+        on conflict (tenant_id, scope, coll, id) do update set rev = r.rev + 1, seq = null
+        """,
+        t=tenant_id,
+        scopes=list(scopes),
+        colls=list(colls),
+        ids=list(ids),
+    )
 
 
 async def _windows(

@@ -226,6 +226,26 @@ join intent i on i.tenant_id = $1 and i.device_id = d.id and i.received_at >= b.
   and (i.status <> 'applied' or i.outcome ? 'settled_at')
 """
 
+COLLECTIONS = (
+    "work_orders",
+    "visits",
+    "customers",
+    "sites",
+    "contacts",
+    "assets",
+    "models",
+    "documents",
+    "history",
+    "checklists",
+    "photos",
+    "outcomes",
+    "parts",
+    "reasons",
+    "work_types",
+    "templates",
+)
+"""What devices hold; the last four are the catalogue's."""
+
 _CATALOGUE_SETS = "bound as (select unnest($2::text[]) as scope)"
 
 _PARTS = """

@@ -28,6 +28,8 @@ class Position(msgspec.Struct, frozen=True, rename={"epoch": "e", "tenant": "t",
 
     `first` holds, for a scope that is being read for the first time, the head at its first page: up to
     there what the scope no longer grants is left out, because the device never had it.
+
+    A position of one collection only (`coll`) tells nothing about the others.
     """
 
     epoch: UUID
@@ -36,6 +38,7 @@ class Position(msgspec.Struct, frozen=True, rename={"epoch": "e", "tenant": "t",
     read: dict[str, int] = msgspec.field(name="s")
     schema: int = msgspec.field(name="v")
     first: dict[str, int] = msgspec.field(name="f", default_factory=dict)
+    coll: str | None = msgspec.field(name="c", default=None)
 
 
 def write_token(key: bytes, position: Position) -> str:

@@ -9,14 +9,16 @@ from uuid import UUID
 from fsm.actors import Actor
 from fsm.assets import passports
 from fsm.assets import queries as assets
-from fsm.database import Session
+from fsm.database import Session, run
 from fsm.events import Occurrence
-from fsm.problems import Invalid, NotFound, Problem
+from fsm.problems import Forbidden, Invalid, NotFound, Problem
 from fsm.work_orders import field_work, records, visits
 from fsm.work_orders.field_work import Report
 from fsm.work_orders.tables import Review
-from mobile_api import intents
+from mobile_api import feed, intents
+from mobile_api.affected import CATALOGUE
 from mobile_api.device_time import DOUBTFUL, FLAGGED, corrected
+from mobile_api.feed_sql import COLLECTIONS
 from mobile_api.intents import Envelope
 
 
@@ -68,6 +70,8 @@ async def apply(
     data = intents.read_data(envelope)
     if isinstance(data, intents.AssetSuggest):
         return await _suggest(hand, envelope, data)
+    if isinstance(data, intents.StateSuggest):
+        return await _suggest_state(hand, envelope, data)
     assert isinstance(data, intents.VisitData)
     try:
         work_order, visit = await visits.lock_visit(hand.session, hand.actor, data.visit_id)
@@ -128,6 +132,49 @@ async def _suggest(
             raised_at=hand.now,
         )
     )
+    await hand.session.flush()
+    return [{"code": "suggestion"}]
+
+
+async def _suggest_state(
+    hand: Hand, envelope: Envelope, data: intents.StateSuggest
+) -> list[dict[str, Any]]:
+    """Put what a device wrote over a row of the server's before the office, and have the row sent again."""
+    if data.collection not in COLLECTIONS:
+        raise NotFound(f"There is no collection '{data.collection}'.")
+    if hand.technician_id is None:
+        raise Forbidden("Your login is not linked to a technician.")
+    own = feed.technician_scope(hand.technician_id)
+    held = await run(
+        hand.session,
+        "select scope, rev from sync_row where tenant_id = :t and coll = :coll and id = :id"
+        " and scope in (:own, :catalogue) and op = 'put'",
+        t=hand.actor.tenant_id,
+        coll=data.collection,
+        id=data.row_id,
+        own=own,
+        catalogue=CATALOGUE,
+    )
+    row = held.one_or_none()
+    hand.session.add(
+        Review(
+            tenant_id=hand.actor.tenant_id,
+            work_order_id=data.row_id if row and data.collection == "work_orders" else None,
+            kind="suggestion",
+            data={
+                "intent_id": str(envelope.id),
+                "collection": data.collection,
+                "row_id": str(data.row_id),
+                "base_rev": data.base_rev,
+                "rev": row.rev if row else None,
+                "fields": data.fields,
+                "is_deleted": data.is_deleted,
+                "by": hand.actor.name,
+            },
+            raised_at=hand.now,
+        )
+    )
+    feed.mark_row(hand.session, row.scope if row else own, data.collection, data.row_id)
     await hand.session.flush()
     return [{"code": "suggestion"}]
 

@@ -94,7 +94,7 @@ Sha256 = Annotated[str, pydantic.Field(pattern="^[0-9a-f]{64}$")]
 
 
 class VisitData(Body):
-    """What all data but `asset.suggest` hold: the visit that it is about."""
+    """What all data but those of suggestions hold: the visit that it is about."""
 
     visit_id: UUID
 
@@ -174,6 +174,16 @@ class AssetSuggest(Body):
     fields: Annotated[dict[str, Any], pydantic.Field(min_length=1, max_length=50)]
 
 
+class StateSuggest(Body):
+    """What somebody wrote over a row that only the server writes. `base_rev` is the row's `rev` then."""
+
+    collection: Annotated[str, pydantic.Field(min_length=1, max_length=40)]
+    row_id: UUID
+    base_rev: Number | None = None
+    fields: Annotated[dict[str, Any], pydantic.Field(max_length=200)] = {}
+    is_deleted: bool = False
+
+
 class FailureRecord(VisitData):
     asset_id: UUID
     failed_at: Instant | None = None
@@ -220,6 +230,7 @@ DATA: dict[str, type[Body]] = {
     "photo.add": PhotoAdd,
     "photo.retract": PhotoRetract,
     "asset.suggest": AssetSuggest,
+    "state.suggest": StateSuggest,
     "failure.record": FailureRecord,
     "follow_up.request": FollowUp,
     "scope.change": ScopeChange,

@@ -93,20 +93,27 @@ async def answer(
     since: str | None,
     limit: int,
     outbox_empty_at: int | None,
+    coll: str | None = None,
 ) -> bytes:
-    """Return one page as JSON. Prepares and stamps in transactions of their own, reads in one snapshot."""
+    """Return one page as JSON. Prepares and stamps in transactions of their own, reads in one snapshot.
+
+    With `coll` the pages, and the tokens in them, are of one collection alone.
+    """
     position = None if since is None else read_token(key, since)
-    if position is not None and (position.tenant, position.device) != (
+    if position is not None and (position.tenant, position.device, position.coll) != (
         actor.tenant_id,
         actor.device_id,
+        coll,
     ):
-        raise BadFeedToken("This 'since' was given to another device. Pull without it.")
+        raise BadFeedToken(
+            "This 'since' was given to another device, or for other collections. Pull without it."
+        )
     scopes = await prepare(database, actor, now, outbox_empty_at)
     async with snapshot(database, actor) as (session, head):
         known = await read_device(session, actor)
         problem = _unusable(position, head, scopes) if position else None
         if problem is None:
-            return await _page(session, key, actor, now, head, scopes, known, position, limit)
+            return await _page(session, key, actor, now, head, scopes, known, position, limit, coll)
     if problem.facts["ahead"]:
         # Only a feed that was set back can be behind a token of its own: everybody reconciles.
         async with database.transaction(actor.tenant_id) as session:
@@ -234,7 +241,7 @@ async def read_device(session: Session, actor: Actor) -> DeviceState:
 _CHANGES = """
 select coll, id::text, rev, op, why, body, seq from sync_row
 where tenant_id = $1 and scope = $2 and seq > $3 and seq <= $4
-  and (seq > $5 or (op = 'put' and why is null))
+  and (seq > $5 or (op = 'put' and why is null)) and ($7::text is null or coll = $7)
 order by seq limit $6
 """
 
@@ -258,6 +265,7 @@ async def _page(
     known: DeviceState,
     position: Position | None,
     limit: int,
+    coll: str | None,
 ) -> bytes:
     read, first = {}, {}
     if position is not None and position.schema == known.schema:
@@ -274,11 +282,11 @@ async def _page(
             fresh = first.get(scope, 0)
             room = limit - len(changes)
             rows = await connection.fetch(
-                _CHANGES, actor.tenant_id, scope, since, head.head, fresh, room + 1
+                _CHANGES, actor.tenant_id, scope, since, head.head, fresh, room + 1, coll
             )
             reached = head.head
-            for coll, row_id, rev, op, why, body, seq in rows:
-                one = change(coll, row_id, index, rev, op, why, body)
+            for kind, row_id, rev, op, why, body, seq in rows:
+                one = change(kind, row_id, index, rev, op, why, body)
                 if len(changes) == limit or (changes and size + len(one) > PAGE_BYTES):
                     complete = False
                     break
@@ -292,7 +300,9 @@ async def _page(
                 first.pop(scope, None)
             if not complete:
                 break
-        digest = await digest_of(connection, actor.tenant_id, scopes) if complete else None
+        digest = None
+        if complete and coll is None:
+            digest = await digest_of(connection, actor.tenant_id, scopes)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise Busy("The database could not be read just now. Nothing was changed.") from error
     token = Position(
@@ -302,6 +312,7 @@ async def _page(
         read={scope: seq for scope, seq in read.items() if scope in scopes},
         schema=known.schema,
         first={scope: seq for scope, seq in first.items() if scope in scopes},
+        coll=coll,
     )
     envelope = PullHead(
         epoch=head.epoch,
