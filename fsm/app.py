@@ -23,6 +23,7 @@ from fsm.checklists import routes as checklists
 from fsm.contracts import routes as contracts
 from fsm.customers import routes as customers
 from fsm.database import Database
+from fsm.evidence import published_routes as published
 from fsm.evidence import routes as files
 from fsm.evidence.blobs import blob_store
 from fsm.evidence.receipts import ReceiptKey
@@ -55,6 +56,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *technicians.ROUTES,
     *parts.ROUTES,
     *files.ROUTES,
+    *published.ROUTES,
     *assets.ROUTES,
     *passports.ROUTES,
     *scans.ROUTES,
@@ -163,6 +165,7 @@ def create_app(
                 "sign_in_limit": tenants.AddressLimit(30),
                 "report_limit": tenants.AddressLimit(20),
                 "scan_limit": tenants.AddressLimit(120),
+                "published_limit": tenants.AddressLimit(120),
                 "blobs": blobs,
                 "uploads": Storage(
                     database,

@@ -21,7 +21,9 @@ from pgqueuer.domain.models import Job as QueuedJob
 from fsm.database import APPLICATION_ROLE, Database, Session, as_problem
 from fsm.events import seal
 from fsm.evidence.blobs import BlobStore
+from fsm.evidence.daily_roots import make_daily_roots
 from fsm.evidence.jobs import BLOB_FINGERPRINTED, BLOB_STORED, make_thumbnail
+from fsm.evidence.receipts import ReceiptKey
 from fsm.jobs import Job, decode
 from fsm.problems import Busy, Problem
 from fsm.settings import Settings
@@ -131,6 +133,17 @@ ROUNDS: Mapping[str, Round] = MappingProxyType(
     {
         "seal events": Round(
             2, each_tenant(lambda session, tenant, tools: seal(session, tenant, tools.clock()))
+        ),
+        "sign daily roots": Round(
+            300,
+            each_tenant(
+                lambda session, tenant, tools: make_daily_roots(
+                    session,
+                    tenant,
+                    ReceiptKey.from_seed(tools.settings.receipt_key_seed),
+                    tools.clock(),
+                )
+            ),
         ),
         "sweep uploads": Round(
             3_600,

@@ -43,7 +43,6 @@ select j.scope, 'work_orders', w.id, jsonb_build_object(
   'estimate_s', w.estimate_s, 'crew_size', w.crew_size, 'skills', w.skills, 'zone', w.zone,
   'is_rework', w.is_rework, 'wants_more_work', w.wants_more_work, 'follows_id', w.follows_id,
   'checklist_id', w.checklist_version_id, 'rules_sha256', w.rules_sha256,
-  'nonce', rtrim(translate(encode(w.nonce, 'base64'), '+/', '-_'), '='),
   'work_done_at', w.work_done_at, 'completed_at', w.completed_at)
 from job j
 join work_order w on w.tenant_id = $1 and w.id = j.id
@@ -61,6 +60,7 @@ select j.scope, 'visits', v.id, jsonb_build_object(
   'travel_started_at', v.travel_started_at, 'arrived_at', v.arrived_at,
   'work_started_at', v.work_started_at, 'finished_at', v.finished_at,
   'ended_reason', v.ended_reason,
+  'nonce', rtrim(translate(encode(v.nonce, 'base64'), '+/', '-_'), '='),
   'answers', (
     select coalesce(jsonb_object_agg(n.item, n.value), '{}') from (
       select distinct on (d.item) d.item, d.value from (

@@ -13,6 +13,7 @@ from litestar.status_codes import HTTP_200_OK
 from fsm import http
 from fsm.actors import ActorKind, Permission
 from fsm.database import Database
+from fsm.evidence import signing_keys
 from fsm.evidence.receipts import BadReceipt, ReceiptKey, public_key
 from fsm.http import CurrentActor, DbSession, Now, anyone, needs
 from fsm.problems import Invalid, Problem
@@ -114,7 +115,10 @@ class SyncController(Controller):
             public_key=data.key,
         )
         head = await sequencer.read_head(session, actor.tenant_id)
-        return _registered(request.app.state.settings, device, token, head.epoch, iso(now))
+        settings: Settings = request.app.state.settings
+        signer = ReceiptKey.from_seed(settings.receipt_key_seed)
+        keys = await signing_keys.list_key_forms(session, actor.tenant_id, signer)
+        return _registered(settings, device, token, head.epoch, iso(now), keys)
 
     @get(
         "/pull",
@@ -267,9 +271,13 @@ def _check_key(key: str | None) -> None:
 
 
 def _registered(
-    settings: Settings, device: Device, token: str, epoch: UUID, server_time: str
+    settings: Settings,
+    device: Device,
+    token: str,
+    epoch: UUID,
+    server_time: str,
+    keys: list[dict[str, str]],
 ) -> Registered:
-    signer = ReceiptKey.from_seed(settings.receipt_key_seed).to_json()
     return Registered(
         device_id=device.id,
         token=token,
@@ -283,7 +291,7 @@ def _registered(
             push_inflated_bytes=MOST_INFLATED,
             photo_bytes=settings.max_photo_bytes,
         ),
-        receipt_keys=[KeyView(**signer)],
+        receipt_keys=[KeyView(**key) for key in keys],
     )
 
 

@@ -18,6 +18,7 @@ from fsm.actors import Actor
 from fsm.database import Session, run
 from fsm.evidence import receipts
 from fsm.evidence.blobs import StoredBlob
+from fsm.evidence.signing_keys import publish
 from fsm.evidence.tables import Blob, BlobHolder, Receipt
 from fsm.evidence.verification import Inspection, agrees
 from fsm.problems import Conflict, NotFound
@@ -165,6 +166,7 @@ async def issue_receipt(
     )
     session.add(receipt)
     await session.flush()
+    await publish(session, actor.tenant_id, key, now)
     return receipt
 
 

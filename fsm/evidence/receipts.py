@@ -45,7 +45,7 @@ class Receipt:
 
     def to_json(self) -> dict[str, Any]:
         """Return the form that syncs down and lies in an evidence pack."""
-        return {**_members(self), "signature": _encoded(self.signature)}
+        return {**_members(self), "signature": encoded(self.signature)}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -76,7 +76,7 @@ class ReceiptKey:
 
     def to_json(self) -> dict[str, str]:
         """Return `{"kid", "key"}` as devices get it on registration."""
-        return {"kid": self.kid, "key": _KEY_PREFIX + _encoded(self.public)}
+        return key_form(self.public)
 
     def sign(
         self,
@@ -110,11 +110,16 @@ def key_id(public: bytes) -> str:
     return hashlib.sha256(public).hexdigest()[:16]
 
 
+def key_form(public: bytes) -> dict[str, str]:
+    """Return `{"kid", "key"}` of a public key as it is published."""
+    return {"kid": key_id(public), "key": _KEY_PREFIX + encoded(public)}
+
+
 def public_key(text: str) -> bytes:
     """Return the 32 bytes of a key written `ed25519:<base64url>`, or raise `BadReceipt`."""
     if not text.startswith(_KEY_PREFIX):
         raise BadReceipt(f"A public key is written {_KEY_PREFIX}<base64url>.")
-    key = _decoded(text.removeprefix(_KEY_PREFIX), "public key")
+    key = decoded(text.removeprefix(_KEY_PREFIX), "public key")
     if len(key) != 32:
         raise BadReceipt("An Ed25519 public key has 32 bytes.")
     return key
@@ -142,7 +147,7 @@ def verify_receipt(receipt: Mapping[str, Any], keys: Mapping[str, bytes]) -> Non
         raise BadReceipt("A member of the receipt has no canonical form.") from error
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(
-            _decoded(receipt["signature"], "signature"), signed
+            decoded(receipt["signature"], "signature"), signed
         )
     except InvalidSignature:
         raise BadReceipt("The signature does not fit: the receipt was altered.") from None
@@ -161,11 +166,12 @@ def _members(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def _encoded(content: bytes) -> str:
+def encoded(content: bytes) -> str:
+    """Return bytes as base64url without padding, as keys and signatures are written."""
     return urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
-def _decoded(text: object, what: str) -> bytes:
+def decoded(text: object, what: str) -> bytes:
     """Return base64url without padding as bytes; no other spelling of them is taken."""
     if not isinstance(text, str):
         raise BadReceipt(f"The {what} is not text.")
@@ -173,6 +179,6 @@ def _decoded(text: object, what: str) -> bytes:
         content = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (Base64Error, ValueError) as error:
         raise BadReceipt(f"The {what} is not base64url.") from error
-    if _encoded(content) != text:
+    if encoded(content) != text:
         raise BadReceipt(f"The {what} is not base64url.")
     return content

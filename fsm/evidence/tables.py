@@ -1,6 +1,6 @@
 """Blobs, uploads on their way, who may use a blob without sending it again, receipts."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -83,3 +83,39 @@ class Receipt(Row, table=True):
     received_at: datetime = instant()
     kid: str = Field(max_length=32)
     signature: bytes = Field(sa_type=LargeBinary)
+
+
+class SigningKey(SQLModel, table=True):
+    """A public key that has signed something for this tenant. Insert-only: an old one stays published."""
+
+    __tablename__ = "signing_key"
+    __table_args__ = (check("public_key", "octet_length(public_key) = 32"),)
+    tenant_id: UUID = Field(primary_key=True)
+    kid: str = Field(primary_key=True, max_length=32)
+    public_key: bytes = Field(sa_type=LargeBinary)
+    since_at: datetime = instant()
+
+
+class DailyRoot(SQLModel, table=True):
+    """The signed Merkle root over the events that were sealed on one UTC day. Insert-only.
+
+    It covers `leaves` events from number `first` on, none on an idle day, and follows its predecessor
+    without a gap. `chain_hash` is the chain's hash at the end of the day. `restorations` counts how often the
+    history had been set back to a backup by then.
+    """
+
+    __tablename__ = "daily_root"
+    __table_args__ = (
+        check("leaves", "first > 0 and leaves >= 0"),
+        check("hashes", "octet_length(root_hash) = 32 and octet_length(chain_hash) = 32"),
+    )
+    tenant_id: UUID = Field(primary_key=True)
+    sealed_on: date = Field(primary_key=True)
+    first: int = Field(sa_type=BigInteger)
+    leaves: int = Field(sa_type=BigInteger)
+    root_hash: bytes = Field(sa_type=LargeBinary)
+    chain_hash: bytes = Field(sa_type=LargeBinary)
+    restorations: int = 0
+    kid: str = Field(max_length=32)
+    signature: bytes = Field(sa_type=LargeBinary)
+    made_at: datetime = instant()

@@ -149,7 +149,11 @@ class Waiver(Row, table=True):
 
 
 class WorkOrderClosure(SQLModel, table=True):
-    """A verdict with nothing missing on one revision of a job's facts. Insert-only."""
+    """A verdict with nothing missing on one revision of a job's facts. Insert-only.
+
+    `context` is what the rules saw beside the facts: meters, codes and attributes as they stood then. They
+    change later, and the verdict must still come out the same.
+    """
 
     __tablename__ = "work_order_closure"
     __table_args__ = (
@@ -171,6 +175,7 @@ class WorkOrderClosure(SQLModel, table=True):
     rules_sha256: str = Field(max_length=64)
     verdict: dict[str, Any] = document()
     unmet: list[Any] = document()
+    context: dict[str, Any] = document(default_factory=dict)
     judged_at: datetime = instant()
 
 
@@ -192,6 +197,17 @@ class ClosurePhoto(SQLModel, table=True):
     photo_id: UUID = Field(primary_key=True)
     work_order_id: UUID
     sha256: bytes = Field(sa_type=LargeBinary)
+
+
+class ClosureAudit(SQLModel, table=True):
+    """That a closure was judged again, when, and what was wrong with it: nothing where it is sound."""
+
+    __tablename__ = "closure_audit"
+    __table_args__ = (link("closure_id", "work_order_closure"),)
+    tenant_id: UUID = Field(primary_key=True)
+    closure_id: UUID = Field(primary_key=True)
+    audited_at: datetime = instant()
+    findings: list[str] = document(default_factory=list)
 
 
 class TimeEntry(Row, table=True):

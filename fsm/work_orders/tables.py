@@ -235,7 +235,6 @@ class WorkOrder(Revised, table=True):
     finished_visit_id: UUID | None = None
     wants_more_work: bool = False
     is_unproved: bool = False
-    nonce: bytes | None = Field(default=None, sa_type=LargeBinary)
     source: str | None = Field(default=None, max_length=60)
     source_id: str | None = Field(default=None, max_length=200)
     created_at: datetime = instant()
@@ -245,7 +244,8 @@ class Visit(Revised, table=True):
     """One technician's trip for a job.
 
     The office writes the plan columns (technician, planned times, window, pin); the technician's intents
-    alone write the progress columns (status from dispatched on, the instants below it).
+    alone write the progress columns (status from dispatched on, the instants below it). `nonce` is 32 random
+    bytes given at dispatch: the phone's chain of records on this visit begins with it.
     """
 
     __table_args__ = (
@@ -278,6 +278,7 @@ class Visit(Revised, table=True):
     finished_at: datetime | None = instant(nullable=True, default=None)
     ended_reason: str | None = None
     is_orphan: bool = False
+    nonce: bytes | None = Field(default=None, sa_type=LargeBinary)
     created_at: datetime = instant()
 
 

@@ -251,6 +251,7 @@ async def dispatch(session: Session, actor: Actor, now: datetime, visit_id: UUID
     work_order, visit = await lock_visit(session, actor, visit_id)
     visit.status = next_visit_status(VisitStatus(visit.status), VisitAction.DISPATCH)
     visit.dispatched_at = now
+    visit.nonce = secrets.token_bytes(32)
     visit.rev += 1
     await pin_checklist(session, actor, work_order, now)
     await session.flush()
@@ -287,7 +288,7 @@ async def dispatch_all(
 async def pin_checklist(
     session: Session, actor: Actor, work_order: WorkOrder, now: datetime
 ) -> None:
-    """Pin the checklist version that a locked job is judged by, once, with the nonce of its bundle."""
+    """Pin the checklist version that a locked job is judged by, once."""
     if work_order.checklist_version_id is not None:
         return
     asset = (
@@ -305,7 +306,6 @@ async def pin_checklist(
     )
     work_order.checklist_version_id = version.id
     work_order.rules_sha256 = version.rules_sha256
-    work_order.nonce = secrets.token_bytes(32)
     work_order.dispatched_at = work_order.dispatched_at or now
     work_order.rev += 1
 

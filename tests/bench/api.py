@@ -117,9 +117,11 @@ def peer(pool: asyncpg.Pool, tenant: UUID) -> App:
                     "select * from visit where tenant_id = $1 and work_order_id = $2", tenant, key
                 )
                 answer = dict(order)
-                answer.pop("nonce")
                 answer["clocks"] = [dict(row) for row in clocks]
-                answer["visits"] = [dict(row) for row in visits]
+                answer["visits"] = [
+                    {name: value for name, value in row.items() if name != "nonce"}
+                    for row in visits
+                ]
                 await respond(send, encode(answer))
             else:
                 passport = await connection.fetchrow(

@@ -40,6 +40,9 @@ OPEN_TO_ANYONE = {
     "GET /api/openapi/openapi.yaml",
     "GET /api/openapi/openapi.yml",
     "GET /api/openapi/{path:str}",
+    # whoever wants to prove or refute what a company showed them
+    "GET /evidence/keys",
+    "GET /evidence/roots/{day:date}",
     # whoever holds a label or a status link
     "GET /.well-known/gs1resolver",
     "GET /s/{token:str}",

@@ -21,8 +21,8 @@ async def test_a_cold_pull_brings_the_dispatched_job_with_everything_it_needs(
     assert list(phone.of("work_orders")) == [str(job.id)]
     order = phone.of("work_orders")[str(job.id)]
     assert (order["status"], order["title"]) == ("dispatched", "Door does not close")
-    assert len(order["nonce"]) == 43
     visit = phone.of("visits")[str(job.visit_id)]
+    assert len(visit["nonce"]) == 43
     assert visit["technician_name"] == "Boris"
     assert list(phone.of("sites")) == [str(company.site.id)]
     assert list(phone.of("customers")) == [str(company.customer.id)]

@@ -50,7 +50,7 @@ async def test_a_stopped_machine_is_a_failure_with_an_outage_and_a_degraded_one_
     assert all(outage.during.upper is None for outage in outages)
 
 
-async def test_dispatch_pins_the_checklist_once_and_gives_a_nonce(
+async def test_dispatch_pins_the_checklist_once_and_gives_each_visit_a_nonce(
     database: Database, company: Company, clock: Clock
 ) -> None:
     job = await dispatched_job(database, company, clock)
@@ -58,11 +58,12 @@ async def test_dispatch_pins_the_checklist_once_and_gives_a_nonce(
     assert row.status == "dispatched"
     assert row.checklist_version_id == company.checklist.id
     assert row.rules_sha256 == company.checklist.rules_sha256
-    nonce = row.nonce
+    nonce = (await job.visit()).nonce
     assert nonce is not None
     assert len(nonce) == 32
     await plan_and_dispatch(job)
-    assert (await job.row()).nonce == nonce
+    assert (await job.row()).checklist_version_id == row.checklist_version_id
+    assert (await job.visit()).nonce not in (None, nonce)
 
 
 async def test_finishing_is_refused_with_exactly_what_is_missing_and_everything_stays(
