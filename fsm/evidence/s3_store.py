@@ -1,21 +1,28 @@
-"""Blobs in an S3 bucket: `<tenant>/staging/<upload>/<offset>` and
+"""Blobs in an S3 bucket: `<tenant>/staging/<upload>/<offset>-<bytes>` and
 `<tenant>/objects/aa/bb/<sha256>`.
 
 Staged bytes are segments of at most 8 MiB, each an object of its own: multipart uploads refuse
 parts below 5 MiB, and a phone on a bad line sends less. A finished blob is written by one
 PutObject. Servers differ in which checksums and conditions they honour; whatever the answer
 leaves open is read back.
+
+A request that timed out may still be carried out long afterwards. A segment's key therefore tells
+its length: what comes late never replaces a segment of another length, and those that overlap hold
+the same bytes where they do.
 """
 
 import base64
 import errno
 import hashlib
+import math
+import re
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from fsm.evidence.blobs import (
@@ -42,9 +49,74 @@ if TYPE_CHECKING:
 SEGMENT_SIZE = 8 << 20
 
 _FULL = frozenset({"XMinioStorageFull", "QuotaExceeded", "InsufficientStorage"})
+# Refused because the bytes came damaged or not at all: 400 to S3, yet it is the line's fault.
+_LOST_ON_THE_WAY = frozenset(
+    {"BadDigest", "IncompleteBody", "RequestTimeout", "XAmzContentSHA256Mismatch"}
+)
 _NOT_UNDERSTOOD = frozenset({"NotImplemented", "InvalidArgument", "InvalidRequest"})
 _DELETE_AT_ONCE = 1000
 _PUT_TRIES = 3
+_SEGMENT = re.compile(r"(\d{15})-(\d{1,7})")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long one call to the server may be silent, in seconds, and how often it is tried.
+
+    The tries of one call end within about `attempts * (connect_s + read_s)` of silence.
+    """
+
+    connect_s: float = 5
+    read_s: float = 30
+    attempts: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """A staged object: bytes `begin` to `end` (exclusive) of an upload."""
+
+    key: str
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Staging:
+    """What lies below the prefix of one upload.
+
+    `segments` together hold the bytes from 0 on without a gap; each reaches beyond the one before
+    it and may overlap it. Objects behind a gap are left from requests that were never acknowledged.
+    `ends`: key to the end of its bytes; what is no whole segment counts as beyond everything.
+    """
+
+    prefix: str
+    segments: tuple[_Segment, ...]
+    ends: dict[str, float]
+
+    @property
+    def size(self) -> int:
+        return self.segments[-1].end if self.segments else 0
+
+    @classmethod
+    def of(cls, prefix: str, listed: list[tuple[str, int]]) -> Self:
+        """Read a listing of (key, bytes)."""
+        whole = []
+        ends: dict[str, float] = {}
+        for key, length in listed:
+            name = _SEGMENT.fullmatch(key.removeprefix(prefix))
+            if name is None or length != int(name[2]):
+                ends[key] = math.inf
+                continue
+            begin = int(name[1])
+            ends[key] = begin + length
+            whole.append(_Segment(key, begin, begin + length))
+        chosen: list[_Segment] = []
+        reach = 0
+        for segment in sorted(whole, key=lambda segment: (segment.begin, segment.end)):
+            if segment.begin <= reach < segment.end:
+                chosen.append(segment)
+                reach = segment.end
+        return cls(prefix, tuple(chosen), ends)
 
 
 class S3BlobStore:
@@ -54,8 +126,9 @@ class S3BlobStore:
     does that, and the hash in `finish` notices where it did not.
     """
 
-    def __init__(self, place: S3Settings) -> None:
+    def __init__(self, place: S3Settings, patience: Patience = Patience()) -> None:
         self._place = place
+        self._patience = patience
         self._connecting = threading.Lock()
         self._connected: S3Client | None = None
 
@@ -74,22 +147,21 @@ class S3BlobStore:
         at = offset
         try:
             async for piece in pieces:
-                await in_thread(self._put, _segment_key(prefix, at), piece)
+                await in_thread(self._put, _segment_key(prefix, at, len(piece)), piece)
                 at += len(piece)
         except (StorageFull, LongerThanDeclared):
-            await in_thread(self._cut, prefix, offset)
+            await in_thread(self._cut_to, prefix, offset)
             raise
         return Appended(offset=at, written=at - offset, cut=pieces.cut)
 
     async def staged_size(self, tenant_id: UUID, upload_id: UUID) -> int:
-        segments = await in_thread(self._segments, _staging_prefix(tenant_id, upload_id))
-        return sum(length for _, length in segments)
+        return (await in_thread(self._look, _staging_prefix(tenant_id, upload_id))).size
 
     async def truncate(self, tenant_id: UUID, upload_id: UUID, offset: int) -> None:
-        await in_thread(self._cut, _staging_prefix(tenant_id, upload_id), offset)
+        await in_thread(self._cut_to, _staging_prefix(tenant_id, upload_id), offset)
 
     async def discard(self, tenant_id: UUID, upload_id: UUID) -> None:
-        await in_thread(self._cut, _staging_prefix(tenant_id, upload_id), 0)
+        await in_thread(self._cut_to, _staging_prefix(tenant_id, upload_id), 0)
 
     async def finish(self, tenant_id: UUID, upload_id: UUID, sha256: str, size: int) -> StoredBlob:
         if size == 0 and sha256 == EMPTY_SHA256:
@@ -152,9 +224,12 @@ class S3BlobStore:
                     aws_access_key_id=self._place.access_key,
                     aws_secret_access_key=self._place.secret_key,
                     config=Config(
-                        connect_timeout=5,
-                        read_timeout=60,
-                        retries={"mode": "standard", "total_max_attempts": 3},
+                        connect_timeout=self._patience.connect_s,
+                        read_timeout=self._patience.read_s,
+                        retries={
+                            "mode": "standard",
+                            "total_max_attempts": self._patience.attempts,
+                        },
                         max_pool_connections=16,
                         # Servers other than Amazon's stumble over the checksums boto3 adds by
                         # itself.
@@ -175,8 +250,9 @@ class S3BlobStore:
             answer = self._client().get_object(
                 Bucket=self._place.bucket, Key=key, Range=f"bytes={start}-{stop - 1}"
             )
-            with answer["Body"] as body:
-                content = body.read()
+            # Not `with answer["Body"]`: that hands out the stream below, whose errors are not boto's.
+            with closing(answer["Body"]) as body:
+                content: bytes = body.read()
         if len(content) != stop - start:
             raise StorageUnavailable("The file storage sent other bytes than it was asked for.")
         return content
@@ -202,35 +278,28 @@ class S3BlobStore:
                 for entry in page.get("Contents", []):
                     yield entry["Key"], entry["Size"], entry["LastModified"]
 
-    def _segments(self, prefix: str) -> list[tuple[str, int]]:
-        """Return (key, bytes) of the segments that continue each other from byte 0.
-
-        Others are left from a request that was never acknowledged.
-        """
-        lengths = {key: length for key, length, _ in self._listed(prefix)}
-        segments = []
-        at = 0
-        while length := lengths.get(_segment_key(prefix, at), 0):
-            segments.append((_segment_key(prefix, at), length))
-            at += length
-        return segments
+    def _look(self, prefix: str) -> _Staging:
+        return _Staging.of(prefix, [(key, length) for key, length, _ in self._listed(prefix)])
 
     def _rewind(self, prefix: str, offset: int) -> None:
         """Make the staged bytes end at `offset`, or raise `StagedBytesMissing`."""
-        size = sum(length for _, length in self._segments(prefix))
-        if size < offset:
+        staging = self._look(prefix)
+        if staging.size < offset:
             raise StagedBytesMissing(
-                f"Continue at byte {size}: the bytes from there to {offset} were lost.",
-                offset=size,
+                f"Continue at byte {staging.size}: the bytes from there to {offset} were lost.",
+                offset=staging.size,
             )
-        self._cut(prefix, offset)
+        self._cut(staging, offset)
 
-    def _cut(self, prefix: str, offset: int) -> None:
-        for key, length in self._segments(prefix):
-            begin = _segment_offset(key)
-            if begin < offset < begin + length:
-                self._put(key, self._get(key, 0, offset - begin))
-        self._remove([key for key, _, _ in self._listed(prefix) if _segment_offset(key) >= offset])
+    def _cut_to(self, prefix: str, offset: int) -> None:
+        self._cut(self._look(prefix), offset)
+
+    def _cut(self, staging: _Staging, offset: int) -> None:
+        for segment in staging.segments:
+            if segment.begin < offset < segment.end:
+                kept = self._get(segment.key, 0, offset - segment.begin)
+                self._put(_segment_key(staging.prefix, segment.begin, len(kept)), kept)
+        self._remove([key for key, end in staging.ends.items() if end > offset])
 
     def _remove(self, keys: list[str]) -> None:
         with _failures_are_refused():
@@ -247,16 +316,17 @@ class S3BlobStore:
                     raise StorageUnavailable("The file storage would not remove a file.")
 
     def _publish_staged(self, prefix: str, key: str, sha256: str, size: int) -> StoredBlob:
-        segments = self._segments(prefix)
-        found_size = sum(length for _, length in segments)
-        if found_size != size:
-            raise wrong_bytes(sha256, size, None, found_size)
+        staging = self._look(prefix)
+        if staging.size != size:
+            raise wrong_bytes(sha256, size, None, staging.size)
         digest = hashlib.sha256()
         with _spool() as body:
-            for segment, length in segments:
-                content = self._get(segment, 0, length)
+            at = 0
+            for segment in staging.segments:
+                content = self._get(segment.key, at - segment.begin, segment.end - segment.begin)
                 digest.update(content)
                 body.write(content)
+                at = segment.end
             if digest.hexdigest() != sha256:
                 raise wrong_bytes(sha256, size, digest.hexdigest(), size)
             return self._publish(key, body, sha256, size)
@@ -273,14 +343,14 @@ class S3BlobStore:
             conditions["IfNoneMatch"] = "*"
         with _failures_are_refused():
             answer = self._put_blob(key, body, size, conditions)
-        if answer is None:  # somebody else was first
-            return StoredBlob(sha256=sha256, size=size)
-        if not _vouches_for(answer, conditions["ChecksumSHA256"], body) and (
-            self._size(key) != size or self._sha256(key, size) != sha256
-        ):
+        # Without an answer somebody else was first, or we were and its answer was lost.
+        is_vouched_for = answer is not None and _vouches_for(
+            answer, conditions["ChecksumSHA256"], body
+        )
+        if not is_vouched_for and (self._size(key) != size or self._sha256(key, size) != sha256):
             self._remove([key])
             raise StorageUnavailable("The file storage kept other bytes than it was given.")
-        return StoredBlob(sha256=sha256, size=size, is_new=True)
+        return StoredBlob(sha256=sha256, size=size, is_new=answer is not None)
 
     def _put_blob(
         self, key: str, body: IO[bytes], size: int, conditions: dict[str, Any]
@@ -334,7 +404,7 @@ class S3BlobStore:
                 newest[upload] = max(newest.get(upload, written_at), written_at)
             for upload, written_at in newest.items():
                 if written_at < before:
-                    self._cut(upload, 0)
+                    self._cut_to(upload, 0)
                     swept += 1
         return swept
 
@@ -343,12 +413,8 @@ def _staging_prefix(tenant_id: UUID, upload_id: UUID) -> str:
     return f"{tenant_id}/staging/{upload_id}/"
 
 
-def _segment_key(prefix: str, offset: int) -> str:
-    return f"{prefix}{offset:015d}"  # padded, so that keys sort as numbers do
-
-
-def _segment_offset(key: str) -> int:
-    return int(key.rpartition("/")[2])
+def _segment_key(prefix: str, offset: int, length: int) -> str:
+    return f"{prefix}{offset:015d}-{length}"  # padded, so that keys sort as offsets do
 
 
 def _object_key(tenant_id: UUID, sha256: str) -> str:
@@ -362,7 +428,7 @@ def _spool() -> Iterator[IO[bytes]]:
         try:
             yield body
         except OSError as error:
-            if error.errno != errno.ENOSPC:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
             raise StorageFull(
                 "The server has no room for temporary files. Nothing was lost; send it again later."
@@ -401,14 +467,19 @@ def _failures_are_refused() -> Iterator[None]:
         HTTPClientError,
         IncompleteReadError,
     )
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
-    except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
+    except (ConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError) as error:
         raise StorageUnavailable("The file storage does not answer. Try again later.") from error
     except ClientError as error:
         if _code(error) in _FULL or _status(error) == 507:
             raise StorageFull("The file storage has no room left. Send it again later.") from error
-        if _status(error) >= 500 or _status(error) in {408, 429}:
+        if (
+            _status(error) >= 500
+            or _status(error) in {408, 429}
+            or _code(error) in _LOST_ON_THE_WAY
+        ):
             raise StorageUnavailable("The file storage fails. Try again later.") from error
         raise

@@ -143,6 +143,26 @@ async def test_bytes_are_on_the_disk_before_the_offset_is_told(
     assert calls.index("sync file") < len(calls) - 1
 
 
+@pytest.mark.parametrize("call", ["pwrite", "fsync", "ftruncate"])
+async def test_a_disk_that_fails_acknowledges_nothing_and_the_upload_goes_on_afterwards(
+    tmp_path: Path, tenant: UUID, upload: UUID, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(errno.EIO, "the disk is dying")
+
+    store = LocalBlobStore(tmp_path)
+    await store.append(tenant, upload, 0, body(CONTENT[:5_000]))
+    await store.append(tenant, upload, 5_000, body(b"never acknowledged"))
+    with monkeypatch.context() as dying:
+        dying.setattr(os, call, fails)
+        with pytest.raises(OSError, match="dying"):
+            await store.append(tenant, upload, 5_000, body(CONTENT[5_000:]))
+    assert await store.staged_size(tenant, upload) >= 5_000
+    await store.append(tenant, upload, 5_000, body(CONTENT[5_000:]))
+    assert (await store.finish(tenant, upload, SHA256, len(CONTENT))).is_new
+    assert await joined(await store.open(tenant, SHA256)) == CONTENT
+
+
 async def test_a_short_write_is_continued(
     tmp_path: Path, tenant: UUID, upload: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,10 +9,11 @@ from uuid import UUID
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from fsm.evidence.blobs import StorageFull, StorageUnavailable
+from fsm.evidence.blobs import StorageFull, StorageUnavailable, object_path
 from fsm.evidence.s3_store import SEGMENT_SIZE, S3BlobStore
 from fsm.settings import S3Settings
-from tests.fsm.evidence.conftest import S3Server, body, in_slices, joined
+from tests.fsm.evidence.conftest import body, in_slices, joined
+from tests.fsm.evidence.s3_servers import S3Server
 
 CONTENT = bytes(range(256)) * 80_000  # 20.5 MB: three segments
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -59,12 +60,14 @@ async def test_staged_bytes_are_segments_of_at_most_8_mib(
     s3_store: S3BlobStore, s3_server: S3Server, tenant: UUID, upload: UUID
 ) -> None:
     await s3_store.append(tenant, upload, 0, body(*in_slices(CONTENT, 1_000_000)))
-    staged = s3_server.bucket_dir / str(tenant) / "staging" / str(upload)
-    assert {int(path.name): path.stat().st_size for path in staged.iterdir()} == {
-        0: SEGMENT_SIZE,
-        SEGMENT_SIZE: SEGMENT_SIZE,
-        2 * SEGMENT_SIZE: len(CONTENT) - 2 * SEGMENT_SIZE,
-    }
+    assert [
+        (int(name.partition("-")[0]), size)
+        for name, size in s3_server.sizes(f"{tenant}/staging/{upload}").items()
+    ] == [
+        (0, SEGMENT_SIZE),
+        (SEGMENT_SIZE, SEGMENT_SIZE),
+        (2 * SEGMENT_SIZE, len(CONTENT) - 2 * SEGMENT_SIZE),
+    ]
     await s3_store.finish(tenant, upload, SHA256, len(CONTENT))
     await s3_store.discard(tenant, upload)
     assert await s3_store.staged_size(tenant, upload) == 0
@@ -94,10 +97,22 @@ async def test_a_blob_is_put_once_with_its_hash_and_only_where_there_is_none(
     assert "x-amz-checksum-crc32" not in request.headers
 
 
-async def test_somebody_else_being_first_is_fine(s3_store: S3BlobStore, tenant: UUID) -> None:
-    with interposed(s3_store, "PutObject", lambda _: answer(412, "PreconditionFailed")):
-        stored = await s3_store.put_small(tenant, SMALL)
-    assert not stored.is_new
+@pytest.mark.parametrize(("content", "is_fine"), [(SMALL, True), (SMALL.upper(), False)])
+async def test_somebody_else_being_first_is_fine_if_they_wrote_the_same(
+    s3_store: S3BlobStore, s3_server: S3Server, tenant: UUID, content: bytes, is_fine: bool
+) -> None:
+    def is_first(_: Any) -> AWSResponse:
+        s3_server.put(f"{tenant}/{object_path(SMALL_SHA256)}", content)
+        return answer(412, "PreconditionFailed")
+
+    with interposed(s3_store, "PutObject", is_first):
+        if is_fine:
+            assert not (await s3_store.put_small(tenant, SMALL)).is_new
+        else:
+            with pytest.raises(StorageUnavailable, match="other bytes"):
+                await s3_store.put_small(tenant, SMALL)
+    assert (await s3_store.put_small(tenant, SMALL)).is_new is not is_fine
+    assert await joined(await s3_store.open(tenant, SMALL_SHA256)) == SMALL
 
 
 @pytest.mark.parametrize(
@@ -118,11 +133,8 @@ async def test_a_server_that_stumbles_over_the_condition_gets_it_again(
 async def test_bytes_damaged_by_a_server_that_checks_nothing_are_noticed(
     s3_store: S3BlobStore, s3_server: S3Server, tenant: UUID
 ) -> None:
-    path = s3_server.bucket_dir / str(tenant) / "objects" / SMALL_SHA256[:2] / SMALL_SHA256[2:4]
-
     def damages(_: Any) -> AWSResponse:
-        path.mkdir(parents=True)
-        (path / SMALL_SHA256).write_bytes(SMALL.upper())
+        s3_server.put(f"{tenant}/{object_path(SMALL_SHA256)}", SMALL.upper())
         return AWSResponse("http://s3", 200, {"etag": '"opaque"'}, _Body(b""))
 
     with (
