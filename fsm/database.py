@@ -4,7 +4,6 @@ Tables are declared with the small helpers here (`link`, `unique`, `lookup`, …
 `tenant_id`; writing that by hand forty times is how one gets forgotten.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -40,6 +39,7 @@ from uuid_utils.compat import uuid7
 from fsm.actors import Actor
 from fsm.crash_points import crash_point
 from fsm.problems import Busy, Conflict, InUse, Invalid, Problem, StaleChange
+from fsm.reader_pool import ReaderPool
 from fsm.settings import Settings
 
 Session = AsyncSession
@@ -287,10 +287,6 @@ async def _prepare_reader(connection: Any) -> None:
     )
 
 
-async def _nothing_to_reset(_: Any) -> None:
-    """Readers leave nothing behind: their settings end with their transaction."""
-
-
 class Database:
     """The engine and what every transaction of this process does.
 
@@ -309,9 +305,7 @@ class Database:
         self.before_commit = tuple(before_commit)
         self.reactions = reactions
         self._dsn = settings.database_url
-        self._readers: asyncpg.Pool | None = None
-        self._opening = asyncio.Lock()
-        self._pool_size = settings.pool_size
+        self._readers = ReaderPool(self._open_reader, settings.pool_size)
         self.engine: AsyncEngine = create_async_engine(
             settings.database_url.replace("postgresql://", "postgresql+asyncpg://", 1),
             pool_size=settings.pool_size,
@@ -349,10 +343,7 @@ class Database:
 
         One round trip begins and binds it, one ends it; in between every statement sees committed rows.
         """
-        pool = self._readers
-        if pool is None:
-            pool = await self._open_readers()
-        async with pool.acquire() as connection:
+        async with self._readers.connection() as connection:
             await connection.execute(f"begin read only; set local app.tenant = '{actor.tenant_id}'")
             try:
                 yield Reader(connection, actor)
@@ -362,25 +353,14 @@ class Database:
                 raise
             await connection.execute("commit")
 
-    async def _open_readers(self) -> asyncpg.Pool:
-        async with self._opening:
-            if self._readers is None:
-                self._readers = await asyncpg.create_pool(
-                    self._dsn,
-                    min_size=1,
-                    max_size=self._pool_size,
-                    timeout=10,
-                    init=_prepare_reader,
-                    reset=_nothing_to_reset,
-                    server_settings=SERVER_SETTINGS,
-                )
-        return self._readers
+    async def _open_reader(self) -> Any:
+        connection = await asyncpg.connect(self._dsn, timeout=10, server_settings=SERVER_SETTINGS)
+        await _prepare_reader(connection)
+        return connection
 
     async def close(self) -> None:
         await self.engine.dispose()
-        if self._readers is not None:
-            await self._readers.close()
-            self._readers = None
+        await self._readers.close()
 
 
 async def run(session: Session, sql: str, /, **values: Any) -> CursorResult[Any]:

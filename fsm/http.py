@@ -45,6 +45,11 @@ def needs(permission: Permission) -> dict[str, Any]:
     return {"needs": permission}
 
 
+RECHECKS: dict[str, Any] = {"rechecks": True}
+"""Added to the `opt` of a hot route whose own query looks up the device's token and rights: the guard then
+believes what this process last saw of that device."""
+
+
 def signed_in() -> dict[str, Any]:
     """Return the `opt` of a route open to whoever is signed in, about themselves."""
     return {"needs": None, "open_to": "signed_in"}

@@ -38,6 +38,14 @@ def must_be_device(actor: Actor) -> None:
         )
 
 
+def token_hash(request: Request[Any, Any, Any]) -> bytes:
+    """Return the hash of the device's token, for a route that looks the device up itself."""
+    token = bearer_token(request) or ""
+    known = tokens.remembered_device(token)
+    secret = known[0] if known else tokens.read_secret(tokens.DEVICE, token)
+    return b"" if secret is None else secret.sha256
+
+
 async def sender_of(request: Request[Any, Any, Any]) -> Actor:
     """Return the device that pushes; one put out of use too, without any rights."""
     token = bearer_token(request)

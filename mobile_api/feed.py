@@ -16,7 +16,7 @@ from sqlmodel import col, select
 
 from fsm.database import Session, run, touched
 from fsm.technicians.tables import Technician
-from mobile_api import feed_sql
+from mobile_api import feed_sql, sequencer
 from mobile_api.affected import CATALOGUE, affected_scopes, identify
 from mobile_api.tables import SyncScope
 
@@ -28,11 +28,14 @@ TOMBSTONES_FOR = timedelta(days=400)
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A row of the feed that a rebuild would write otherwise: `missing`, `stale` or `extra`."""
+    """A row of the feed that a rebuild would write otherwise: `missing`, `stale` or `extra`.
+
+    `miscounted` is a collection whose digest is not that of its rows; it has no id.
+    """
 
     scope: str
     coll: str
-    id: UUID
+    id: UUID | None
     what: str
 
 
@@ -82,7 +85,9 @@ async def refresh_scopes(session: Session, tenant_id: UUID, scopes: Iterable[str
 async def rebuild(session: Session, tenant_id: UUID) -> int:
     """Bring every scope of a tenant up to date, after SQL by hand; return how many rows were wrong."""
     statement = select(SyncScope.scope).where(SyncScope.tenant_id == tenant_id)
-    return await refresh_scopes(session, tenant_id, list(await session.exec(statement)))
+    wrong = await refresh_scopes(session, tenant_id, list(await session.exec(statement)))
+    await sequencer.recount(session, tenant_id)
+    return wrong
 
 
 async def lock_scopes(
@@ -293,4 +298,8 @@ async def audit_scopes(
     if days:
         windows = await _windows(session, tenant_id, days)
         found += await connection.exec_driver_sql(feed_sql.AUDIT_TECHNICIANS, (tenant_id, *windows))
-    return [Difference(*row) for row in found]
+    miscounted = await sequencer.list_miscounted(session, tenant_id)
+    return [
+        *(Difference(*row) for row in found),
+        *(Difference(scope, coll, None, "miscounted") for scope, coll in miscounted),
+    ]

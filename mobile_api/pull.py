@@ -5,19 +5,21 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-import asyncpg
 import msgspec
 from sqlmodel import select
 
 from fsm.actors import Actor
 from fsm.crash_points import crash_point
-from fsm.database import Database, Session, raw_connection, run
-from fsm.problems import Busy, Problem
+from fsm.database import Database, Session, run
+from fsm.problems import Forbidden, Problem
 from fsm.technicians.tables import Technician
+from fsm.tenants import tokens
 from mobile_api import feed, sequencer
 from mobile_api.affected import CATALOGUE
 from mobile_api.feed_tokens import BadFeedToken, Position, read_token, write_token
+from mobile_api.pull_sql import PULL
 from mobile_api.sequencer import Head
 
 PAGE_CHANGES = 1_000
@@ -66,7 +68,12 @@ class PullHead(msgspec.Struct, frozen=True, omit_defaults=True):
     scopes: list[str]
     dropped: list[str]
     forget_upto: int
-    digest: dict[str, Digest] | None = None
+
+
+def _not_a_technician() -> NotATechnician:
+    return NotATechnician(
+        "Your login is not linked to an active technician. Ask your office to link it."
+    )
 
 
 async def granted_scopes(session: Session, actor: Actor) -> list[str]:
@@ -78,9 +85,7 @@ async def granted_scopes(session: Session, actor: Actor) -> list[str]:
     )
     technician_id = (await session.exec(statement)).one_or_none()
     if technician_id is None:
-        raise NotATechnician(
-            "Your login is not linked to an active technician. Ask your office to link it."
-        )
+        raise _not_a_technician()
     return [CATALOGUE, feed.technician_scope(technician_id)]
 
 
@@ -90,14 +95,17 @@ async def answer(
     actor: Actor,
     now: datetime,
     *,
+    token_hash: bytes | None = None,
     since: str | None,
     limit: int,
     outbox_empty_at: int | None,
     coll: str | None = None,
 ) -> bytes:
-    """Return one page as JSON. Prepares and stamps in transactions of their own, reads in one snapshot.
+    """Return one page as JSON; `token_hash` is of a token that nobody has looked up yet.
 
-    With `coll` the pages, and the tokens in them, are of one collection alone.
+    An up-to-date feed is read in one statement, which looks at the device's rights again. Only when it is
+    not (rows to stamp, a window of yesterday, news of the outbox) are these seen to first. With `coll` the
+    pages, and the tokens in them, are of one collection alone.
     """
     position = None if since is None else read_token(key, since)
     if position is not None and (position.tenant, position.device, position.coll) != (
@@ -108,17 +116,75 @@ async def answer(
         raise BadFeedToken(
             "This 'since' was given to another device, or for other collections. Pull without it."
         )
-    scopes = await prepare(database, actor, now, outbox_empty_at)
-    async with snapshot(database, actor) as (session, head):
-        known = await read_device(session, actor)
-        problem = _unusable(position, head, scopes) if position else None
-        if problem is None:
-            return await _page(session, key, actor, now, head, scopes, known, position, limit, coll)
+    found = await _look(database, actor, token_hash, position, limit, coll)
+    if _needs_preparing(found, now, outbox_empty_at):
+        await prepare(database, actor, now, outbox_empty_at)
+        found = await _look(database, actor, token_hash, position, limit, coll)
+    if position is not None and position.schema != found["schema_version"]:
+        # The app was updated and reads other bodies: everything anew, under the scopes' old names.
+        position = msgspec.structs.replace(position, read=dict.fromkeys(position.read, 0), first={})
+        found = await _look(database, actor, token_hash, position, limit, coll)
+    head = Head(found["epoch"], found["head"], found["purged"])
+    scopes = [CATALOGUE, feed.technician_scope(found["technician_id"])]
+    problem = _unusable(position, head, scopes) if position else None
+    if problem is None:
+        return _page(key, actor, now, head, scopes, position, since, coll, found)
     if problem.facts["ahead"]:
         # Only a feed that was set back can be behind a token of its own: everybody reconciles.
         async with database.transaction(actor.tenant_id) as session:
             await sequencer.begin_epoch(session, actor.tenant_id, instead_of=head.epoch)
     raise problem
+
+
+async def _look(
+    database: Database,
+    actor: Actor,
+    token_hash: bytes | None,
+    position: Position | None,
+    limit: int,
+    coll: str | None,
+) -> Any:
+    """Return what the pull's statement finds, or refuse a device that may not read."""
+    read = position.read if position else {}
+    first = position.first if position else {}
+    async with database.reader(actor) as reader:
+        found = await reader.row(
+            PULL,
+            actor.tenant_id,
+            actor.device_id,
+            token_hash,
+            list(read),
+            list(read.values()),
+            [first.get(scope, 0) for scope in read],
+            limit,
+            PAGE_BYTES,
+            coll,
+        )
+    if found is None:
+        raise tokens.unknown_device()
+    if not found["may_read"]:
+        raise tokens.DeviceRevoked.of(device_of(actor))
+    if not found["may_sync"]:
+        raise Forbidden(
+            "This needs the permission 'sync', which your role no longer has. Ask your office.",
+            needs="sync",
+        )
+    if found["technician_id"] is None:
+        raise _not_a_technician()
+    _check_schema(found["schema_version"])
+    return found
+
+
+def _needs_preparing(found: Any, now: datetime, outbox_empty_at: int | None) -> bool:
+    """Whether anything must be written before this device reads."""
+    if found["head"] is None or found["is_unstamped"]:
+        return True
+    days = [now.astimezone(UTC).date(), now.astimezone(ZoneInfo(found["zone"])).date()]
+    if found["windows"] != days:
+        return True
+    return outbox_empty_at is not None and found["outbox_empty_at"] != min(
+        outbox_empty_at, found["head"]
+    )
 
 
 @asynccontextmanager
@@ -220,112 +286,90 @@ class DeviceState(msgspec.Struct, frozen=True):
 async def read_device(session: Session, actor: Actor) -> DeviceState:
     result = await run(
         session,
-        "select d.schema_version, coalesce(s.backed_up_seq, 0) from device d"
+        "select d.schema_version, coalesce(s.backed_up_seq, 0) as forget_upto from device d"
         " left join sync_device s on s.tenant_id = d.tenant_id and s.device_id = d.id"
         " where d.tenant_id = :t and d.id = :device",
         t=actor.tenant_id,
         device=actor.device_id,
     )
-    schema, forget_upto = result.one()
-    known = DeviceState(schema, forget_upto)
-    if known.schema < OLDEST_SCHEMA:
+    row = result.one()
+    _check_schema(row.schema_version)
+    return DeviceState(row.schema_version, row.forget_upto)
+
+
+def _check_schema(schema: int) -> None:
+    if schema < OLDEST_SCHEMA:
         raise ClientTooOld(
             "This app is too old to read. Update it; what it still holds can be sent.",
             oldest=OLDEST_SCHEMA,
         )
-    return known
+
+
+_DIGEST = """
+select null as coll, count(*) as n, 0::bigint as sum from (
+  select from sync_row
+  where tenant_id = $1 and scope = any($2::text[]) and seq is null limit 1) r
+union all
+select coll, n, sum from sync_digest
+where tenant_id = $1 and scope = any($2::text[]) and n > 0
+"""
 
 
 # --- a page -----------------------------------------------------------------------------------------------
 
-_CHANGES = """
-select coll, id::text, rev, op, why, body, seq from sync_row
-where tenant_id = $1 and scope = $2 and seq > $3 and seq <= $4
-  and (seq > $5 or (op = 'put' and why is null)) and ($7::text is null or coll = $7)
-order by seq limit $6
-"""
 
-_DIGEST = """
-select coll, count(*), sum(('x' || encode(substring(
-  sha256(convert_to(id::text || ':' || rev, 'UTF8')) from 1 for 8), 'hex'))::bit(64)::bigint),
-  count(*) filter (where seq is null)
-from sync_row
-where tenant_id = $1 and scope = any($2::text[]) and op = 'put' and why is null
-group by coll order by coll
-"""
-
-
-async def _page(
-    session: Session,
+def _page(
     key: bytes,
     actor: Actor,
     now: datetime,
     head: Head,
     scopes: list[str],
-    known: DeviceState,
     position: Position | None,
-    limit: int,
+    since: str | None,
     coll: str | None,
+    found: Any,
 ) -> bytes:
-    read, first = {}, {}
-    if position is not None and position.schema == known.schema:
-        read, first = dict(position.read), dict(position.first)
-    dropped = sorted(set(position.read if position else ()) - set(scopes))
-    changes: list[str] = []
-    size, complete = 0, True
-    connection = await raw_connection(session)
-    try:
-        for index, scope in enumerate(scopes):
-            since = read.get(scope, 0)
-            if since == 0:
-                first[scope] = head.head
-            fresh = first.get(scope, 0)
-            room = limit - len(changes)
-            rows = await connection.fetch(
-                _CHANGES, actor.tenant_id, scope, since, head.head, fresh, room + 1, coll
-            )
-            reached = head.head
-            for kind, row_id, rev, op, why, body, seq in rows:
-                one = change(kind, row_id, index, rev, op, why, body)
-                if len(changes) == limit or (changes and size + len(one) > PAGE_BYTES):
-                    complete = False
-                    break
-                changes.append(one)
-                size += len(one)
-                reached = seq
-            else:
-                reached = head.head
-            read[scope] = reached if rows or complete else since
-            if reached >= fresh:
-                first.pop(scope, None)
-            if not complete:
-                break
-        digest = None
-        if complete and coll is None:
-            digest = await digest_of(connection, actor.tenant_id, scopes)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        raise Busy("The database could not be read just now. Nothing was changed.") from error
+    """Put the answer together around the changes, which are JSON already."""
+    before = position.read if position else {}
+    first = dict(position.first) if position else {}
+    complete = found["complete"]
+    read = {}
+    for n, scope in enumerate(scopes):
+        start = before.get(scope, 0)
+        if start == 0:
+            first[scope] = head.head
+        if complete or n < found["last_scope"]:
+            read[scope] = head.head
+        elif n == found["last_scope"]:
+            read[scope] = found["last_seq"]
+        else:
+            read[scope] = start
+        if read[scope] >= first.get(scope, 0):
+            first.pop(scope, None)
     token = Position(
         epoch=head.epoch,
         tenant=actor.tenant_id,
         device=device_of(actor),
-        read={scope: seq for scope, seq in read.items() if scope in scopes},
-        schema=known.schema,
-        first={scope: seq for scope, seq in first.items() if scope in scopes},
+        read=read,
+        schema=found["schema_version"],
+        first={scope: seq for scope, seq in first.items() if scope in read},
         coll=coll,
     )
     envelope = PullHead(
         epoch=head.epoch,
-        since=write_token(key, token),
+        since=since if since is not None and token == position else write_token(key, token),
         head=head.head,
         complete=complete,
         server_time=iso(now),
         scopes=scopes,
-        dropped=dropped,
-        forget_upto=known.forget_upto,
-        digest=digest,
+        dropped=sorted(before.keys() - read.keys()),
+        forget_upto=found["forget_upto"],
     )
-    return msgspec.json.encode(envelope)[:-1] + f',"changes":[{",".join(changes)}]}}'.encode()
+    parts = [msgspec.json.encode(envelope)[:-1].decode()]
+    if complete and coll is None and not found["is_unstamped"]:
+        parts.append(f',"digest":{{{found["digest"] or ""}}}')
+    parts.append(f',"changes":[{found["changes"] or ""}]}}')
+    return "".join(parts).encode()
 
 
 def change(
@@ -343,10 +387,10 @@ async def digest_of(
 
     Rows that lost their grant are left out: an older device still holds them, a new one never will.
     """
-    rows = await connection.fetch(_DIGEST, tenant_id, scopes)
-    if any(unstamped for _, _, _, unstamped in rows):
+    unstamped, *rows = await connection.fetch(_DIGEST, tenant_id, scopes)
+    if unstamped["n"]:
         return None
-    return {coll: Digest(n, f"{int(total) % 2**64:016x}") for coll, n, total, _ in rows}
+    return {coll: Digest(n, f"{total % 2**64:016x}") for coll, n, total in rows}
 
 
 def device_of(actor: Actor) -> UUID:

@@ -31,6 +31,7 @@ from mobile_api.device_requests import (
     pump_of,
     sender_of,
     take,
+    token_hash,
 )
 from mobile_api.encodings import (
     BatchTooLarge,
@@ -122,7 +123,7 @@ class SyncController(Controller):
 
     @get(
         "/pull",
-        opt=needs(Permission.SYNC),
+        opt=needs(Permission.SYNC) | http.RECHECKS,
         responses=answers_of(
             PullAnswer,
             BadFeedToken,
@@ -150,6 +151,7 @@ class SyncController(Controller):
             state.settings.sync_token_key,
             actor,
             now,
+            token_hash=token_hash(request),
             since=since,
             limit=limit,
             outbox_empty_at=outbox_empty_at,

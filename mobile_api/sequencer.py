@@ -12,8 +12,10 @@ import msgspec
 from uuid_utils.compat import uuid7
 
 from fsm.database import Session, run
+from mobile_api.sequencer_sql import COUNT, MISCOUNTED, STAMP
 
 BATCH = 5_000
+
 _ROUNDS = 20
 """How many batches one reader stamps at most: what comes in meanwhile is for the next."""
 _STAMP_EVERY = timedelta(minutes=1)
@@ -62,24 +64,12 @@ async def stamp(session: Session, tenant_id: UUID, now: datetime) -> int:
         session, "select head from sync_head where tenant_id = :t for update", t=tenant_id
     )
     before = head = int(result.scalar_one())
+    connection = await session.connection()
     for _ in range(_ROUNDS):
-        stamped = await run(
-            session,
-            """
-            with c as materialized (
-              select scope, coll, id from sync_row where tenant_id = :t and seq is null
-              order by scope, coll, id limit :batch for update skip locked
-            ),
-            n as (select *, row_number() over (order by scope, coll, id) k from c)
-            update sync_row r set seq = cast(:head as bigint) + n.k from n
-            where r.tenant_id = :t and r.scope = n.scope and r.coll = n.coll and r.id = n.id
-            """,
-            t=tenant_id,
-            batch=BATCH,
-            head=head,
-        )
-        head += stamped.rowcount
-        if stamped.rowcount < BATCH:
+        result = await connection.exec_driver_sql(STAMP, (tenant_id, BATCH, head))
+        stamped = int(result.scalar_one())
+        head += stamped
+        if stamped < BATCH:
             break
     if head > before:
         await run(
@@ -100,6 +90,27 @@ async def stamp(session: Session, tenant_id: UUID, now: datetime) -> int:
             lately=now - _STAMP_EVERY,
         )
     return head
+
+
+async def recount(session: Session, tenant_id: UUID) -> None:
+    """Count anew what every scope holds, after SQL by hand; nobody stamps meanwhile."""
+    await read_head(session, tenant_id)
+    await run(session, "select head from sync_head where tenant_id = :t for update", t=tenant_id)
+    await _count(session, tenant_id)
+
+
+async def _count(session: Session, tenant_id: UUID) -> None:
+    """Count what every scope holds; the caller holds the head."""
+    connection = await session.connection()
+    for statement in COUNT:
+        await connection.exec_driver_sql(statement, (tenant_id,))
+
+
+async def list_miscounted(session: Session, tenant_id: UUID) -> list[tuple[str, str]]:
+    """Return the (scope, collection)s whose digest is not that of their stamped rows."""
+    connection = await session.connection()
+    rows = await connection.exec_driver_sql(MISCOUNTED, (tenant_id,))
+    return [(row.scope, row.coll) for row in rows]
 
 
 async def begin_epoch(
@@ -129,6 +140,7 @@ async def begin_epoch(
         beyond=_BEYOND_REV,
         t=tenant_id,
     )
+    await _count(session, tenant_id)
     return epoch
 
 

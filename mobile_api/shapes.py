@@ -66,7 +66,10 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class PullAnswer(pull.PullHead, frozen=True, kw_only=True):
+    """`digest` comes with a complete page, unless a change was just then on its way."""
+
     changes: list[Change]
+    digest: dict[str, pull.Digest] | None = None
 
 
 class ReconcileAnswer(msgspec.Struct, frozen=True):

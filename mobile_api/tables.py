@@ -69,7 +69,8 @@ class SyncRow(SQLModel, table=True):
     `gone_at` is the day of the first step. A row without `why` is one that the scope grants.
 
     `h` is the first 8 bytes of the SHA-256 of `body`, signed: it tells a refresh what differs without
-    comparing bodies.
+    comparing bodies. `counted` is what the row adds to its collection's sum in `SyncDigest` since it was last
+    stamped; null when it adds nothing.
     """
 
     __tablename__ = "sync_row"
@@ -97,6 +98,22 @@ class SyncRow(SQLModel, table=True):
     h: int = Field(default=0, sa_type=BigInteger)
     seq: int | None = Field(default=None, sa_type=BigInteger)
     gone_at: datetime | None = instant(nullable=True, default=None)
+    counted: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class SyncDigest(SQLModel, table=True):
+    """How many stamped rows a scope grants of a collection, and the sum over their `id:rev`, signed.
+
+    Written by whoever stamps, in the same transaction, so it is as old as the head. A collection belongs to
+    one kind of scope: no device reads it from two.
+    """
+
+    __tablename__ = "sync_digest"
+    tenant_id: UUID = Field(primary_key=True)
+    scope: str = Field(primary_key=True, max_length=60)
+    coll: str = Field(primary_key=True, max_length=40)
+    n: int = Field(sa_type=BigInteger)
+    sum: int = Field(sa_type=BigInteger)
 
 
 class SyncDevice(SQLModel, table=True):

@@ -18,7 +18,7 @@ from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
 from fsm.actors import Actor, ActorKind, Permission
-from fsm.database import Session
+from fsm.database import Reader, Session
 from fsm.problems import Unauthenticated
 from fsm.settings import Settings
 from fsm.tenants.tables import Device, RefreshToken, Role, User
@@ -29,6 +29,13 @@ LOST_ANSWER = timedelta(seconds=30)
 
 class DeviceRevoked(Unauthenticated):
     code, status, title = "device-revoked", 403, "This device has been revoked"
+
+    @classmethod
+    def of(cls, device_id: UUID) -> "DeviceRevoked":
+        return cls(
+            "This device may no longer read. What it still holds can be sent; the office decides on it.",
+            device_id=str(device_id),
+        )
 
 
 # --- access tokens ----------------------------------------------------------------------------------------
@@ -242,6 +249,54 @@ async def find_actor(session: Session, tenant_id: UUID, user_id: UUID) -> Actor 
     )
 
 
+_DEVICE = """
+select d.id, d.user_id, u.name, u.customer_id, d.revoked_at is null and u.is_active as may_read,
+  array(select jsonb_array_elements_text(r.permissions)) as permissions
+from device d
+join "user" u on u.tenant_id = $1 and u.id = d.user_id
+join role r on r.tenant_id = $1 and r.id = u.role_id
+where d.tenant_id = $1 and d.token_hash = $2
+"""
+
+
+async def read_device_actor(reader: Reader, secret: Secret) -> Actor:
+    """Return the same as `find_device_actor`, for the hot paths."""
+    row = await reader.row(_DEVICE, secret.tenant_id, secret.sha256)
+    if row is None:
+        raise unknown_device()
+    if not row["may_read"]:
+        raise DeviceRevoked.of(row["id"])
+    known = Permission._value2member_map_
+    return Actor(
+        tenant_id=secret.tenant_id,
+        kind=ActorKind.DEVICE,
+        user_id=row["user_id"],
+        device_id=row["id"],
+        customer_id=row["customer_id"],
+        name=row["name"],
+        permissions=frozenset(Permission(p) for p in row["permissions"] if p in known),
+    )
+
+
+def unknown_device() -> Unauthenticated:
+    return Unauthenticated("The device token is not one of ours. Register the device again.")
+
+
+def remember_device(secret: Secret, actor: Actor) -> None:
+    """Keep who a device's token belongs to, for routes that look up its rights themselves."""
+    if len(_devices) >= 10_000:
+        _devices.clear()
+    _devices[secret.token] = secret, actor
+
+
+def remembered_device(token: str) -> tuple[Secret, Actor] | None:
+    """Return what this process last saw of a device's token: who it was, not what it may do now."""
+    return _devices.get(token)
+
+
+_devices: dict[str, tuple[Secret, Actor]] = {}
+
+
 async def find_device_actor(session: Session, secret: Secret) -> Actor:
     """Return the actor of a device token whose transaction is already bound to the token's tenant.
 
@@ -253,14 +308,11 @@ async def find_device_actor(session: Session, secret: Secret) -> Actor:
     )
     device = (await session.exec(statement)).one_or_none()
     if device is None:
-        raise Unauthenticated("The device token is not one of ours. Register the device again.")
+        raise unknown_device()
     device_id, user_id, revoked_at = device
     actor = await find_actor(session, secret.tenant_id, user_id)
     if revoked_at is not None or actor is None:
-        raise DeviceRevoked(
-            "This device may no longer read. What it still holds can be sent; the office decides on it.",
-            device_id=str(device_id),
-        )
+        raise DeviceRevoked.of(device_id)
     return Actor(
         tenant_id=actor.tenant_id,
         kind=ActorKind.DEVICE,

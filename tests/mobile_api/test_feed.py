@@ -128,6 +128,7 @@ async def test_the_audit_sees_a_change_that_nobody_touched_and_a_rebuild_heals_i
         ("parts", company.part.id, "extra"),
         ("visits", job.visit_id, "missing"),
         ("work_orders", job.id, "stale"),
+        ("visits", None, "miscounted"),
     ]
     async with database.transaction(company.id) as session:
         assert await feed.rebuild(session, company.id) == 3
