@@ -1,7 +1,7 @@
 """`/files`: tus 1.0.0 over HTTP. What the headers mean is in `tus`, what the rows do in `uploads`."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -20,6 +20,7 @@ from fsm.crash_points import crash_point
 from fsm.database import Session
 from fsm.evidence.blobs import (
     Appended,
+    Hash,
     LongerThanDeclared,
     StagedBytesMissing,
     StorageFull,
@@ -32,7 +33,8 @@ from fsm.evidence.verification import MediaMismatch, UnknownMedia
 from fsm.http import CurrentActor, needs
 from fsm.openapi import BYTES, takes
 from fsm.problems import MethodNotAllowed
-from mobile_api import tus, uploads
+from mobile_api import concatenation, received, tus, uploads
+from mobile_api.upload_creation import TooManyUploads, create_upload
 from mobile_api.uploads import Storage, state_of
 from mobile_api.writers import PATIENCE_S, UploadCut, Writer, Writers
 
@@ -45,13 +47,16 @@ _TAKES_BYTES = takes(
 
 _REFUSALS = http.refusals(
     tus.MalformedUpload,
+    tus.MissingParts,
     tus.UnsupportedChecksum,
     tus.UploadClosed,
+    tus.UploadIsFinal,
     tus.NoSuchUpload,
     UploadCut,
     tus.OffsetMismatch,
     StagedBytesMissing,
     tus.UploadExpired,
+    tus.PartsRefused,
     tus.UnsupportedTusVersion,
     tus.UploadTooLarge,
     LongerThanDeclared,
@@ -60,6 +65,7 @@ _REFUSALS = http.refusals(
     WrongBytes,
     MediaMismatch,
     UploadBusy,
+    TooManyUploads,
     tus.ChecksumMismatch,
     StorageUnavailable,
     StorageFull,
@@ -82,9 +88,11 @@ def _response(answer: tus.Answer) -> Response[None]:
 
 
 def _headers(request: Request[Any, Any, Any]) -> dict[str, str]:
-    return {
-        name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]
-    }
+    """Return the headers, and the trailers that have come by now; of a name's values the first."""
+    headers: dict[str, str] = {}
+    for name, value in request.scope["headers"]:
+        headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+    return headers
 
 
 class Exchange:
@@ -112,8 +120,10 @@ class Exchange:
     async def create(self) -> tus.Answer:
         """Create an upload, and take the bytes that came along."""
         creation = tus.read_creation(self.headers, self.storage.offer)
-        upload = await uploads.create_upload(self.storage, self.actor, self.now, creation)
-        if upload.finished_at is None and (creation.has_body or creation.length == 0):
+        upload = await create_upload(self.storage, self.actor, self.now, creation)
+        if upload.finished_at is None and creation.parts:
+            upload = await concatenation.assemble(self.storage, self.actor, self.now, upload)
+        elif upload.finished_at is None and (creation.has_body or creation.length == 0):
             async with self.turn(upload.id) as writer:
                 upload = await self._write(writer, upload.id, _whole_body(creation))
         location = f"{self.request.app.state.settings.public_url}/files/{upload.id}"
@@ -125,9 +135,11 @@ class Exchange:
         async with self.turn(upload_id):
             async with self._settled(upload_id) as (_, upload):
                 pass
-            if upload.finished_at is None and state_of(upload).is_complete:
+            if upload.finished_at is None and upload.parts is not None:
+                upload = await concatenation.look(self.storage, self.actor, self.now, upload)
+            elif upload.finished_at is None and state_of(upload).is_complete:
                 # The last bytes came, and then the server or the line broke.
-                upload = await uploads.complete(self.storage, self.actor, self.now, upload)
+                upload = await self._complete(upload)
         return tus.answer_head(state_of(upload))
 
     async def append(self, upload_id: UUID) -> tus.Answer:
@@ -173,8 +185,13 @@ class Exchange:
             if upload.finished_at is not None:
                 return upload
             lease = await uploads.begin_writing(session, self.actor, self.now, upload, continuation)
+            digest = None  # nobody wants to know a part's
+            if not upload.concat:
+                digest = self.storage.hashes.resume(
+                    upload_id, upload.last_writer, continuation.offset
+                )
         try:
-            appended = await self._store(writer, upload_id, continuation, lease)
+            appended = await self._store(writer, upload_id, continuation, lease, digest)
             crash_point("after fsync before offset row")
         except Exception as error:
             # Only a gap says something about the bytes before: they end where it begins.
@@ -185,34 +202,59 @@ class Exchange:
             self.storage, self.actor, self.now, upload_id, lease, appended.offset
         )
         if state_of(upload).is_complete:
-            return await uploads.complete(self.storage, self.actor, self.now, upload)
+            return await self._complete(upload)
         if appended.cut is not None:
             raise appended.cut
         return upload
 
     async def _store(
-        self, writer: Writer, upload_id: UUID, continuation: tus.Continuation, lease: UUID
+        self,
+        writer: Writer,
+        upload_id: UUID,
+        continuation: tus.Continuation,
+        lease: UUID,
+        digest: Hash | None,
     ) -> Appended:
-        """Make the bytes durable; with a checksum that does not fit, none of them."""
+        """Make the bytes durable; with a checksum that does not fit, none of them.
+
+        `digest` is the SHA-256 of the bytes before them, where this process knows it.
+        """
         renew = partial(uploads.renew_lease, self.storage, self.actor, upload_id, lease)
-        body: AsyncIterable[bytes] = writer.body(self.request.receive, renew)
-        checked = None
-        if continuation.checksum is not None:
-            body = checked = tus.ChecksummedBody(body, continuation.checksum)
+        body = writer.body(self.request.receive, renew)
+        check = None
+        if continuation.checksum is not None or continuation.awaits_trailer:
+            check = tus.BodyCheck(continuation.checksum)
         tenant_id, blobs = self.actor.tenant_id, self.storage.blobs
-        limit = self.storage.max_size if continuation.length is None else continuation.length
-        appended = await blobs.append(tenant_id, upload_id, continuation.offset, body, limit=limit)
-        if checked is not None:
+        appended = await blobs.append(
+            tenant_id,
+            upload_id,
+            continuation.offset,
+            body,
+            limit=self.storage.max_size if continuation.length is None else continuation.length,
+            hashes=[*([digest] if digest else ()), *(check.hashes.values() if check else ())],
+        )
+        if check is not None:
             try:
-                checked.require()
-            except tus.ChecksumMismatch:
+                check.require(_headers(self.request), is_cut=appended.cut is not None)
+            except tus.TusProblem:
                 await blobs.truncate(tenant_id, upload_id, continuation.offset)
                 raise
+        if digest is not None:
+            self.storage.hashes.keep(upload_id, lease, appended.offset, digest)
         return appended
+
+    async def _complete(self, upload: Upload) -> Upload:
+        """Do what the last byte sets off, for a file or for one part of it."""
+        if upload.concat == tus.PARTIAL:
+            await concatenation.conclude(self.storage, self.actor, self.now, upload)
+            return upload
+        return await received.complete(self.storage, self.actor, self.now, upload)
 
 
 def _whole_body(creation: tus.Creation) -> Callable[[tus.Upload], tus.Continuation]:
-    return lambda _: tus.Continuation(0, creation.length, creation.checksum, awaits_trailer=False)
+    return lambda _: tus.Continuation(
+        0, creation.length, creation.checksum, creation.awaits_trailer
+    )
 
 
 class UploadController(Controller):

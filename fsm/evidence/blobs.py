@@ -10,7 +10,7 @@ offset returned by `append` survives a power cut before the caller can commit it
 
 import asyncio
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -121,6 +121,12 @@ class Appended:
     cut: Exception | None = None
 
 
+class Hash(Protocol):
+    """A running hash, such as `hashlib.sha256()`."""
+
+    def update(self, data: bytes | memoryview, /) -> None: ...
+
+
 class BlobStore(Protocol):
     """Staged uploads and finished blobs of all tenants."""
 
@@ -132,8 +138,11 @@ class BlobStore(Protocol):
         chunks: AsyncIterable[bytes],
         *,
         limit: int | None = None,
+        hashes: Sequence[Hash] = (),
     ) -> Appended:
         """Write `chunks` from `offset` on and return once they are durable.
+
+        `hashes` take in every byte that is written, while it is at hand and off the event loop.
 
         Staged bytes beyond `offset` were never acknowledged and are dropped first. An error
         *inside* `chunks` keeps what had arrived and is handed back as `cut`, so that the caller
@@ -156,12 +165,26 @@ class BlobStore(Protocol):
         """Forget an upload's staged bytes; does nothing when there are none."""
         ...
 
-    async def finish(self, tenant_id: UUID, upload_id: UUID, sha256: str, size: int) -> StoredBlob:
+    async def finish(
+        self, tenant_id: UUID, upload_id: UUID, sha256: str, size: int, *, found: str | None = None
+    ) -> StoredBlob:
         """Make the staged bytes a blob, durably, or raise `WrongBytes` and leave them staged.
+
+        `found`: their SHA-256, where the caller saw every one of them on its way into `append`; a
+        store that need not read them for anything else then does not.
 
         Safe to run again after a crash at any point: staged bytes stay until `discard`, which the
         caller runs once its own row is committed. It also never hands out a blob to somebody who
         knows its hash but did not bring its bytes.
+        """
+        ...
+
+    async def join(
+        self, tenant_id: UUID, upload_ids: Sequence[UUID], sha256: str, size: int
+    ) -> StoredBlob:
+        """Make the staged bytes of several uploads, one after the other, one blob; like `finish`.
+
+        The same upload may be named twice. All stay staged.
         """
         ...
 
@@ -247,6 +270,13 @@ def wrong_bytes(
     )
 
 
+def take_in(hashes: Iterable[Hash], *chunks: bytes | memoryview) -> None:
+    """Update every hash with every chunk, in order."""
+    for one in hashes:
+        for chunk in chunks:
+            one.update(chunk)
+
+
 class Pieces:
     """A request body regrouped into pieces of `size` bytes (the last may be shorter).
 
@@ -261,6 +291,11 @@ class Pieces:
         self.cut: Exception | None = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunks in self.unjoined():
+            yield b"".join(chunks)
+
+    async def unjoined(self) -> AsyncIterator[list[memoryview]]:
+        """Yield each piece as the chunks it is made of: to join them is to copy every byte."""
         pending: list[memoryview] = []
         missing = self._size  # bytes until the next piece is whole
         arrived = 0
@@ -270,16 +305,15 @@ class Pieces:
                 raise LongerThanDeclared("More bytes came than the upload's declared length.")
             rest = memoryview(chunk)
             while len(rest) >= missing:
-                yield b"".join((*pending, rest[:missing]))
-                rest, missing = rest[missing:], self._size
-                pending.clear()
+                yield [*pending, rest[:missing]]
+                rest, missing, pending = rest[missing:], self._size, []
             if rest:
                 pending.append(rest)
                 missing -= len(rest)
             if len(pending) > _MOST_CHUNKS:  # bytes that come one by one would each cost 200
                 pending = [memoryview(b"".join(pending))]
         if pending:
-            yield b"".join(pending)
+            yield pending
 
     async def _next(self) -> bytes | None:
         try:

@@ -10,10 +10,10 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Self
 from uuid import UUID
@@ -22,6 +22,7 @@ from fsm.evidence.blobs import (
     EMPTY_SHA256,
     READ_SIZE,
     Appended,
+    Hash,
     LongerThanDeclared,
     NoSuchBlob,
     Pieces,
@@ -31,6 +32,7 @@ from fsm.evidence.blobs import (
     UploadBusy,
     in_thread,
     object_path,
+    take_in,
     wrong_bytes,
 )
 
@@ -56,6 +58,7 @@ class LocalBlobStore:
         chunks: AsyncIterable[bytes],
         *,
         limit: int | None = None,
+        hashes: Sequence[Hash] = (),
     ) -> Appended:
         file = _StagedFile(self._staged(tenant_id, upload_id))
         pieces = Pieces(chunks, _WRITE_SIZE, None if limit is None else limit - offset)
@@ -63,9 +66,8 @@ class LocalBlobStore:
         try:
             await in_thread(file.open_at, offset)
             try:
-                async for piece in pieces:
-                    await in_thread(file.write, piece, at)
-                    at += len(piece)
+                async for piece in pieces.unjoined():
+                    at = await in_thread(file.write, piece, at, hashes)
                 await in_thread(file.make_durable)
             except (StorageFull, LongerThanDeclared):
                 await in_thread(file.cut_to, offset)  # also gives the room back
@@ -93,12 +95,23 @@ class LocalBlobStore:
     async def discard(self, tenant_id: UUID, upload_id: UUID) -> None:
         await in_thread(_unlink, self._staged(tenant_id, upload_id))
 
-    async def finish(self, tenant_id: UUID, upload_id: UUID, sha256: str, size: int) -> StoredBlob:
+    async def finish(
+        self, tenant_id: UUID, upload_id: UUID, sha256: str, size: int, *, found: str | None = None
+    ) -> StoredBlob:
         if size == 0 and sha256 == EMPTY_SHA256:
             return await self.put_small(tenant_id, b"")
         target = self._object(tenant_id, sha256)
         staged = self._staged(tenant_id, upload_id)
-        return await in_thread(_publish_staged, staged, target, sha256, size)
+        return await in_thread(_publish_staged, staged, target, sha256, size, found)
+
+    async def join(
+        self, tenant_id: UUID, upload_ids: Sequence[UUID], sha256: str, size: int
+    ) -> StoredBlob:
+        if size == 0 and sha256 == EMPTY_SHA256:
+            return await self.put_small(tenant_id, b"")
+        target = self._object(tenant_id, sha256)
+        staged = [self._staged(tenant_id, one) for one in upload_ids]
+        return await in_thread(_publish_joined, staged, target, sha256, size)
 
     async def put_small(self, tenant_id: UUID, content: bytes) -> StoredBlob:
         sha256 = hashlib.sha256(content).hexdigest()
@@ -165,13 +178,18 @@ class _StagedFile:
             elif os.fstat(self._fd).st_nlink > 1:
                 self._own_inode()
 
-    def write(self, piece: bytes, at: int) -> None:
-        """Write the whole piece at that byte; the system may take it in several bites."""
-        view = memoryview(piece)
+    def write(self, chunks: list[memoryview], at: int, hashes: Sequence[Hash]) -> int:
+        """Write all chunks from that byte on and return the byte after them."""
+        take_in(hashes, *chunks)
         with _full_disk_is_refused():
-            while view:
-                done = os.pwrite(self._fd, view, at)
-                view, at = view[done:], at + done
+            while chunks:
+                done = os.pwritev(self._fd, chunks, at)
+                at += done
+                while chunks and done >= len(chunks[0]):
+                    done -= len(chunks.pop(0))
+                if chunks:  # the system took only some of them
+                    chunks[0] = chunks[0][done:]
+        return at
 
     def make_durable(self) -> None:
         with _full_disk_is_refused():
@@ -209,15 +227,21 @@ class _StagedFile:
 
 
 def _lock_exclusively(fd: int) -> None:
+    _lock(fd, fcntl.LOCK_EX)
+
+
+def _lock(fd: int, kind: int) -> None:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         raise UploadBusy(
             "Another request is writing to this upload. Try again in a moment."
         ) from None
 
 
-def _publish_staged(staged: Path, target: Path, sha256: str, size: int) -> StoredBlob:
+def _publish_staged(
+    staged: Path, target: Path, sha256: str, size: int, found: str | None
+) -> StoredBlob:
     try:
         file = staged.open("rb")
     except FileNotFoundError:
@@ -227,9 +251,7 @@ def _publish_staged(staged: Path, target: Path, sha256: str, size: int) -> Store
         found_size = os.fstat(file.fileno()).st_size
         if found_size != size:
             raise wrong_bytes(sha256, size, None, found_size)
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != sha256:
-            raise wrong_bytes(sha256, size, found, size)
+        _require_same(found or hashlib.file_digest(file, "sha256").hexdigest(), sha256, size)
         if _size(target) == size:
             return StoredBlob(sha256=sha256, size=size)
         with _full_disk_is_refused():
@@ -243,6 +265,53 @@ def _publish_staged(staged: Path, target: Path, sha256: str, size: int) -> Store
                 _unlink(passing)
             _sync_directory(target.parent)
     return StoredBlob(sha256=sha256, size=size, is_new=True)
+
+
+def _publish_joined(staged: Sequence[Path], target: Path, sha256: str, size: int) -> StoredBlob:
+    with ExitStack() as files:
+        parts = []
+        for path in staged:
+            try:
+                parts.append(files.enter_context(path.open("rb", buffering=0)))
+            except FileNotFoundError:
+                continue  # a part of no bytes, or one whose bytes are gone: the size will tell
+            _lock(parts[-1].fileno(), fcntl.LOCK_SH)  # several files may be made of one part
+        found_size = sum(os.fstat(part.fileno()).st_size for part in parts)
+        if found_size != size:
+            raise wrong_bytes(sha256, size, None, found_size)
+        if _size(target) == size:
+            _require_same(_pour(parts, None), sha256, size)
+            return StoredBlob(sha256=sha256, size=size)
+        # Beside the parts, where what a crash leaves is swept.
+        passing = staged[0].with_name(f"{os.urandom(8).hex()}.join")
+        with _full_disk_is_refused():
+            try:
+                with passing.open("xb", buffering=0) as whole:
+                    _require_same(_pour(parts, whole), sha256, size)
+                    os.fsync(whole.fileno())
+                _make_directory(target.parent)
+                passing.replace(target)
+            finally:
+                _unlink(passing)
+            _sync_directory(target.parent)
+    return StoredBlob(sha256=sha256, size=size, is_new=True)
+
+
+def _pour(parts: Sequence[FileIO], whole: FileIO | None) -> str:
+    """Write all the parts' bytes into `whole`, if there is one, and return their SHA-256."""
+    digest = hashlib.sha256()
+    for part in parts:
+        while piece := part.read(READ_SIZE):
+            digest.update(piece)
+            view = memoryview(piece)
+            while whole is not None and view:
+                view = view[whole.write(view) :]
+    return digest.hexdigest()
+
+
+def _require_same(found: str, sha256: str, size: int) -> None:
+    if found != sha256:
+        raise wrong_bytes(sha256, size, found, size)
 
 
 def _publish_bytes(target: Path, content: bytes, sha256: str) -> StoredBlob:

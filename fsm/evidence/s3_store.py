@@ -17,7 +17,7 @@ import hashlib
 import math
 import re
 import threading
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ from uuid import UUID
 from fsm.evidence.blobs import (
     EMPTY_SHA256,
     Appended,
+    Hash,
     LongerThanDeclared,
     NoSuchBlob,
     Pieces,
@@ -37,6 +38,7 @@ from fsm.evidence.blobs import (
     StoredBlob,
     in_thread,
     object_path,
+    take_in,
     wrong_bytes,
 )
 from fsm.settings import S3Settings
@@ -140,6 +142,7 @@ class S3BlobStore:
         chunks: AsyncIterable[bytes],
         *,
         limit: int | None = None,
+        hashes: Sequence[Hash] = (),
     ) -> Appended:
         prefix = _staging_prefix(tenant_id, upload_id)
         await in_thread(self._rewind, prefix, offset)
@@ -147,6 +150,7 @@ class S3BlobStore:
         at = offset
         try:
             async for piece in pieces:
+                await in_thread(take_in, hashes, piece)
                 await in_thread(self._put, _segment_key(prefix, at, len(piece)), piece)
                 at += len(piece)
         except (StorageFull, LongerThanDeclared):
@@ -163,12 +167,20 @@ class S3BlobStore:
     async def discard(self, tenant_id: UUID, upload_id: UUID) -> None:
         await in_thread(self._cut_to, _staging_prefix(tenant_id, upload_id), 0)
 
-    async def finish(self, tenant_id: UUID, upload_id: UUID, sha256: str, size: int) -> StoredBlob:
+    async def finish(
+        self, tenant_id: UUID, upload_id: UUID, sha256: str, size: int, *, found: str | None = None
+    ) -> StoredBlob:
+        # Hashed all the same: the bytes have to be read anyway, and come from another machine.
+        return await self.join(tenant_id, [upload_id], sha256, size)
+
+    async def join(
+        self, tenant_id: UUID, upload_ids: Sequence[UUID], sha256: str, size: int
+    ) -> StoredBlob:
         if size == 0 and sha256 == EMPTY_SHA256:
             return await self.put_small(tenant_id, b"")
         key = _object_key(tenant_id, sha256)
-        prefix = _staging_prefix(tenant_id, upload_id)
-        return await in_thread(self._publish_staged, prefix, key, sha256, size)
+        prefixes = [_staging_prefix(tenant_id, one) for one in upload_ids]
+        return await in_thread(self._publish_staged, prefixes, key, sha256, size)
 
     async def put_small(self, tenant_id: UUID, content: bytes) -> StoredBlob:
         sha256 = hashlib.sha256(content).hexdigest()
@@ -315,18 +327,23 @@ class S3BlobStore:
                 if answer.get("Errors"):
                     raise StorageUnavailable("The file storage would not remove a file.")
 
-    def _publish_staged(self, prefix: str, key: str, sha256: str, size: int) -> StoredBlob:
-        staging = self._look(prefix)
-        if staging.size != size:
-            raise wrong_bytes(sha256, size, None, staging.size)
+    def _publish_staged(
+        self, prefixes: Sequence[str], key: str, sha256: str, size: int
+    ) -> StoredBlob:
+        stagings = [self._look(prefix) for prefix in prefixes]
+        found_size = sum(staging.size for staging in stagings)
+        if found_size != size:
+            raise wrong_bytes(sha256, size, None, found_size)
         digest = hashlib.sha256()
         with _spool() as body:
-            at = 0
-            for segment in staging.segments:
-                content = self._get(segment.key, at - segment.begin, segment.end - segment.begin)
-                digest.update(content)
-                body.write(content)
-                at = segment.end
+            for staging in stagings:
+                at = 0
+                for segment in staging.segments:
+                    length = segment.end - segment.begin
+                    content = self._get(segment.key, at - segment.begin, length)
+                    digest.update(content)
+                    body.write(content)
+                    at = segment.end
             if digest.hexdigest() != sha256:
                 raise wrong_bytes(sha256, size, digest.hexdigest(), size)
             return self._publish(key, body, sha256, size)

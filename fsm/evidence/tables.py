@@ -1,10 +1,11 @@
 """Blobs, uploads on their way, who may use a blob without sending it again, receipts."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import BigInteger, LargeBinary
+from sqlalchemy import BigInteger, LargeBinary, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from fsm.database import Row, check, document, instant, lookup
@@ -46,15 +47,18 @@ class Upload(Row, table=True):
     `received` bytes are durable; that is what HEAD tells and what a client resumes from.
 
     `writer` is the request that is bringing bytes, alone until `writing_until` by the wall clock;
-    it renews that while it runs and gives way when `is_contested`. `is_all_or_nothing`: what it
-    staged beyond `received` counts only once its checksum was compared. `failure` is the code of
-    the refusal after which the upload began anew.
+    it renews that while it runs and gives way when `is_contested`; `last_writer` is the one that
+    brought the last bytes that count. `is_all_or_nothing`: what it staged beyond `received` counts
+    only once its checksum was compared. `failure` is the code of the refusal after which the upload
+    began anew. `concat` is the header by which it is one part of a file, or put together from
+    `parts`, ids of uploads in order.
     """
 
     __table_args__ = (
         check("received", "received >= 0 and (length is null or received <= length)"),
         lookup("upload_expires_idx", "expires_at"),
         lookup("upload_photo_idx", "photo_id"),
+        lookup("upload_open_idx", "user_id", postgresql_where=text("finished_at is null")),
     )
     user_id: UUID | None = None
     device_id: UUID | None = None
@@ -71,6 +75,9 @@ class Upload(Row, table=True):
     writing_until: datetime | None = instant(nullable=True, default=None)
     is_contested: bool = False
     is_all_or_nothing: bool = False
+    last_writer: UUID | None = None
+    concat: str = ""
+    parts: list[str] | None = Field(default=None, sa_type=cast(Any, JSONB(none_as_null=True)))
 
 
 class Receipt(Row, table=True):

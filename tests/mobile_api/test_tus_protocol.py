@@ -2,7 +2,6 @@
 
 import hashlib
 from base64 import b64encode
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -31,7 +30,7 @@ def test_options_says_what_is_offered() -> None:
         "Tus-Resumable": "1.0.0",
         "Tus-Version": "1.0.0",
         "Tus-Extension": "creation,creation-with-upload,creation-defer-length,checksum,"
-        "expiration,termination",
+        "expiration,termination,concatenation,concatenation-unfinished",
         "Tus-Max-Size": "1000",
         "Tus-Checksum-Algorithm": "sha256,sha1",
     }
@@ -301,59 +300,121 @@ def test_nothing_is_added_to_a_closed_upload() -> None:
         tus.read_continuation({**BYTES, "upload-offset": "40"}, closed, OFFER)
 
 
-async def hello(*, cut: bool = False) -> AsyncIterator[bytes]:
-    yield b"hel"
-    if cut:
-        raise ConnectionError
-    yield b"lo"
+def checked(content: bytes, checksum: tus.Checksum | None) -> tus.BodyCheck:
+    check = tus.BodyCheck(checksum)
+    for digest in check.hashes.values():
+        digest.update(content)
+    return check
 
 
 @pytest.mark.parametrize("value", [f"sha1 {SHA1}", f"sha256 {SHA256}"])
-async def test_bytes_are_held_against_their_checksum(value: str) -> None:
+def test_bytes_are_held_against_their_checksum(value: str) -> None:
     checksum = tus.read_checksum({"upload-checksum": value})
-    assert checksum is not None
-    body = tus.ChecksummedBody(hello(), checksum)
-    assert b"".join([chunk async for chunk in body]) == b"hello"
-    body.require()
-
-    damaged = tus.ChecksummedBody(hello(), replace(checksum, digest=bytes(len(checksum.digest))))
-    assert [chunk async for chunk in damaged] == [b"hel", b"lo"]
-    with pytest.raises(tus.ChecksumMismatch) as refusal:
-        damaged.require()
-    assert refusal.value.status == 460
+    checked(b"hello", checksum).require()
+    for damaged, is_cut in ((b"hallo", False), (b"hel", True)):
+        with pytest.raises(tus.ChecksumMismatch) as refusal:
+            checked(damaged, checksum).require(is_cut=is_cut)
+        assert refusal.value.status == 460
 
 
-async def test_a_cut_request_with_a_checksum_counts_as_damaged() -> None:
-    body = tus.ChecksummedBody(
-        hello(cut=True), tus.read_checksum({"upload-checksum": f"sha1 {SHA1}"})
-    )
-    with pytest.raises(ConnectionError):
-        assert [chunk async for chunk in body]
-    with pytest.raises(tus.ChecksumMismatch):
-        body.require()
-
-
-async def test_a_checksum_may_follow_the_bytes() -> None:
+def test_a_checksum_may_follow_the_bytes() -> None:
     sent = {**BYTES, "upload-offset": "40", "trailer": "X-Other, Upload-Checksum"}
     trailing = tus.Offer(max_size=1_000, has_trailers=True)
     assert tus.read_continuation(sent, UPLOAD, trailing).awaits_trailer
     assert not tus.read_continuation(sent, UPLOAD, OFFER).awaits_trailer
+    created = {**BYTES, "upload-length": "5", "transfer-encoding": "chunked"}
+    created["trailer"] = "upload-checksum"
+    assert tus.read_creation(created, trailing).awaits_trailer
+    assert not tus.read_creation(created, OFFER).awaits_trailer
 
-    for value, refused in (
-        (f"sha1 {SHA1}", None),
-        (f"sha256 {SHA256}", None),
-        ("sha1 " + b64encode(bytes(20)).decode(), tus.ChecksumMismatch),
-        (None, tus.MalformedUpload),
-        ("md5 abc", tus.UnsupportedChecksum),
+    for value, is_cut, refused in (
+        (f"sha1 {SHA1}", False, None),
+        (f"sha256 {SHA256}", False, None),
+        ("sha1 " + b64encode(bytes(20)).decode(), False, tus.ChecksumMismatch),
+        (None, False, tus.MalformedUpload),
+        (None, True, tus.ChecksumMismatch),
+        ("md5 abc", False, tus.UnsupportedChecksum),
     ):
-        body = tus.ChecksummedBody(hello(), None)
-        assert [chunk async for chunk in body]
         trailers = {} if value is None else {"upload-checksum": value}
         if refused is None:
-            body.require(trailers)
+            checked(b"hello", None).require(trailers)
         else:
             with pytest.raises(refused):
-                body.require(trailers)
+                checked(b"hello", None).require(trailers, is_cut=is_cut)
+
+
+A, B = UUID(int=10), UUID(int=11)
+
+
+@pytest.mark.parametrize(
+    ("value", "parts"),
+    [
+        ("partial", ()),
+        (f"final;/files/{A} /files/{B}", (A, B)),
+        (f"final;https://fsm.test/files/{A} http://h:80/x/files/{B}/", (A, B)),
+        (f"final;files/{A} /files/{A}", (A, A)),
+    ],
+)
+def test_parts_are_named_in_order(value: str, parts: tuple[UUID, ...]) -> None:
+    assert tus.read_concatenation({"upload-concat": value}) == (value, parts)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "Partial",
+        "partial;",
+        "final",
+        "final;",
+        f"final; /files/{A}",
+        f"final;/files/{A}  /files/{B}",
+        f"final;/files/{A},/files/{B}",
+        f"final;/files/{A}?x",
+        "final;/files/7",
+        f"final;/other/{A}",
+        f"final;ftp://h/files/{A}",
+        "final;" + " ".join([f"/files/{A}"] * 300),
+    ],
+)
+def test_what_names_no_parts_is_refused(value: str) -> None:
+    with pytest.raises(tus.MalformedUpload) as refusal:
+        tus.read_creation({"upload-concat": value, "upload-length": "5"}, OFFER)
+    assert refusal.value.facts == {"header": "Upload-Concat"}
+
+
+def test_a_final_upload_has_its_length_and_bytes_from_its_parts() -> None:
+    final = {"upload-concat": f"final;/files/{A}", "upload-metadata": "photo_id aWQ="}
+    creation = tus.read_creation(final, OFFER)
+    assert (creation.length, creation.parts, creation.metadata) == (None, (A,), {"photo_id": b"id"})
+    for more, status in (
+        ({"upload-length": "5"}, 400),
+        ({"upload-defer-length": "1"}, 400),
+        ({**BYTES, "content-length": "5"}, 403),
+    ):
+        with pytest.raises(Problem) as refusal:
+            tus.read_creation({**final, **more}, OFFER)
+        assert refusal.value.status == status
+    waiting = replace(UPLOAD, offset=0, concat=final["upload-concat"])
+    with pytest.raises(tus.UploadIsFinal) as closed:
+        tus.read_continuation({}, waiting, OFFER)
+    assert closed.value.status == 403
+    assert "Upload-Offset" not in tus.answer_head(waiting).headers
+    assert tus.answer_head(waiting).headers["Upload-Concat"] == final["upload-concat"]
+    unknown = tus.answer_head(replace(waiting, length=None)).headers
+    assert not {"Upload-Length", "Upload-Defer-Length"} & unknown.keys()
+    finished = tus.answer_head(replace(waiting, offset=100, is_closed=True)).headers
+    assert finished["Upload-Offset"] == finished["Upload-Length"] == "100"
+    with pytest.raises(tus.PartsRefused) as refused:
+        tus.require_alive(replace(waiting, failure="wrong-bytes"), NOW)
+    assert (refused.value.status, refused.value.facts) == (410, {"failure": "wrong-bytes"})
+
+
+def test_a_part_expires_also_when_it_is_whole() -> None:
+    part = replace(UPLOAD, offset=100, is_closed=True, concat=tus.PARTIAL)
+    assert tus.require_alive(part, NOW) is part
+    with pytest.raises(tus.UploadExpired):
+        tus.require_alive(part, part.expires_at)
 
 
 def test_an_upload_can_be_given_up() -> None:

@@ -131,3 +131,20 @@ async def test_a_phone_gets_its_photo_through_whatever_befalls_the_bucket(
         assert len(line.happened) == len(FAULTS)
     photos = {object_path(snap(seed).sha256) for seed in range(len(FAULTS))}
     assert {key for key in s3_server.sizes(company.id) if "staging" not in key} == photos
+
+
+async def test_parts_become_one_object_without_passing_through_the_phone_again(
+    phone: Phone, database: Database, company: Company, s3_server: S3Server
+) -> None:
+    photo = snap()
+    parts = []
+    for half in (photo.content[:100], photo.content[100:]):
+        part = {"Upload-Concat": "partial", "Upload-Length": str(len(half))}
+        created = await phone.create(photo, content=half, **part)
+        parts.append(created.headers["Location"])
+    final = {"Upload-Concat": "final;" + " ".join(parts), "Upload-Length": None}
+    created = await phone.create(photo, **final)
+    assert (created.status_code, created.headers["Upload-Offset"]) == (201, str(len(photo.content)))
+    assert await receipt_row(database, company, photo) is not None
+    read = await phone.client.get(f"/blobs/{photo.sha256}", headers=phone.headers)
+    assert read.content == photo.content

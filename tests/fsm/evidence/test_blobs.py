@@ -176,6 +176,44 @@ async def test_equal_bytes_of_two_uploads_are_kept_once(store: BlobStore, tenant
     assert news == [True, False]
 
 
+async def test_several_uploads_make_one_blob_in_the_order_they_are_named(
+    store: BlobStore, tenant: UUID
+) -> None:
+    first, empty, second = uuid4(), uuid4(), uuid4()
+    await store.append(tenant, first, 0, body(CONTENT[:2_000_000]))
+    await store.append(tenant, second, 0, body(CONTENT[2_000_000:]))
+    for turned in ((second, first), (first, first), (first,), ()):
+        with pytest.raises(WrongBytes):
+            await store.join(tenant, turned, SHA256, len(CONTENT))
+    whole = await store.join(tenant, [first, empty, second], SHA256, len(CONTENT))
+    assert (whole.size, whole.is_new) == (len(CONTENT), True)
+    assert await joined(await store.open(tenant, SHA256)) == CONTENT
+    assert not (await store.join(tenant, [first, second], SHA256, len(CONTENT))).is_new
+
+    twice = hashlib.sha256(CONTENT[:2_000_000] * 2).hexdigest()
+    assert (await store.join(tenant, [first, first], twice, 4_000_000)).is_new
+    assert await store.staged_size(tenant, first) == 2_000_000
+
+
+async def test_knowing_a_hash_does_not_make_other_parts_that_blob(
+    store: BlobStore, tenant: UUID, upload: UUID
+) -> None:
+    await store.append(tenant, upload, 0, body(CONTENT))
+    await store.finish(tenant, upload, SHA256, len(CONTENT))
+    other = uuid4()
+    await store.append(tenant, other, 0, body(bytes(len(CONTENT))))
+    with pytest.raises(WrongBytes):
+        await store.join(tenant, [other], SHA256, len(CONTENT))
+
+
+async def test_hashes_take_in_what_is_written(store: BlobStore, tenant: UUID, upload: UUID) -> None:
+    digest = hashlib.sha256()
+    cut = Cut("the phone drove into a tunnel")
+    chunks = in_slices(CONTENT, 70_001)
+    await store.append(tenant, upload, 0, body(*chunks, error=cut), hashes=[digest])
+    assert digest.hexdigest() == SHA256
+
+
 async def test_an_upload_of_no_bytes_is_a_blob_of_no_bytes(
     store: BlobStore, tenant: UUID, upload: UUID
 ) -> None:

@@ -121,17 +121,17 @@ async def test_bytes_are_on_the_disk_before_the_offset_is_told(
 ) -> None:
     """The order of system calls is all that can be seen without cutting the power."""
     calls: list[str] = []
-    write, sync = os.pwrite, os.fsync
+    write, sync = os.pwritev, os.fsync
 
-    def noted_write(fd: int, content: bytes, at: int) -> int:
+    def noted_write(fd: int, chunks: list[memoryview], at: int) -> int:
         calls.append("write")
-        return write(fd, content, at)
+        return write(fd, chunks, at)
 
     def noted_sync(fd: int) -> None:
         calls.append("sync directory" if Path(f"/proc/self/fd/{fd}").is_dir() else "sync file")
         sync(fd)
 
-    monkeypatch.setattr(os, "pwrite", noted_write)
+    monkeypatch.setattr(os, "pwritev", noted_write)
     monkeypatch.setattr(os, "fsync", noted_sync)
     store = LocalBlobStore(tmp_path)
     await store.append(tenant, upload, 0, body(CONTENT))
@@ -167,10 +167,13 @@ async def test_a_short_write_is_continued(
     tmp_path: Path, tenant: UUID, upload: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = os.pwrite
-    monkeypatch.setattr(os, "pwrite", lambda fd, content, at: write(fd, content[:1000], at))
+    monkeypatch.setattr(
+        os, "pwritev", lambda fd, chunks, at: write(fd, b"".join(chunks)[:70_000], at)
+    )
     store = LocalBlobStore(tmp_path)
-    await store.append(tenant, upload, 0, body(CONTENT))
-    assert (await store.finish(tenant, upload, SHA256, len(CONTENT))).is_new
+    await store.append(tenant, upload, 0, body(*in_slices(CONTENT, 65_536)))
+    await store.finish(tenant, upload, SHA256, len(CONTENT))
+    assert await joined(await store.open(tenant, SHA256)) == CONTENT
 
 
 async def test_a_file_system_without_links_gets_a_copy(

@@ -1,0 +1,179 @@
+"""The last byte: an upload is verified, its receipt written, and the photos that waited count."""
+
+from datetime import datetime
+from uuid import UUID
+
+from fsm import events
+from fsm.actors import Actor
+from fsm.crash_points import crash_point
+from fsm.database import Session, touch
+from fsm.evidence import queries as evidence
+from fsm.evidence.blobs import StoredBlob, WrongBytes, read_all, wrong_bytes
+from fsm.evidence.headers import HEAD_SIZE, sniff
+from fsm.evidence.tables import Blob, Upload
+from fsm.evidence.verification import (
+    PHOTO_TYPES,
+    VIDEO_TYPES,
+    BrokenMedia,
+    Inspection,
+    MediaMismatch,
+    TooManyPixels,
+    UnknownMedia,
+    inspect,
+)
+from fsm.problems import Problem
+from fsm.work_orders import field_work
+from fsm.work_orders.closing_facts import PhotoState
+from fsm.work_orders.records import Photo
+from mobile_api import tus
+from mobile_api.uploads import Storage, free, lock_upload, show_progress
+
+#: What a checklist may ask for.
+TAKEN = PHOTO_TYPES | VIDEO_TYPES
+
+#: Refusals of the bytes themselves: they are not what was declared, and never will be.
+REFUSED = (WrongBytes, UnknownMedia, MediaMismatch)
+
+
+async def complete(storage: Storage, actor: Actor, now: datetime, upload: Upload) -> Upload:
+    """Verify an upload whose every byte is here and let the photo count; safe to run again.
+
+    Bytes that are not the declared ones, or of a kind that is no photo, mark the photo corrupt and
+    begin the upload anew at byte 0; the refusal says what was wrong. One that is put together from
+    parts cannot begin anew and stays refused. A photo whose pixels cannot be read is kept all the
+    same, with a note: its bytes are what the phone took, and decoding is no condition.
+    """
+    assert upload.length is not None
+    assert upload.sha256 is not None
+    name = upload.sha256.hex()
+    stored: StoredBlob | None = None
+    try:
+        declared = await _declared_as(storage, actor, upload)
+        stored = await _store(storage, upload, name)
+        crash_point("after PutObject before row")
+        head = await read_all(storage.blobs, actor.tenant_id, name, HEAD_SIZE)
+        inspection, doubt = _inspect(head, declared)
+    except REFUSED as refusal:
+        finished = await _fail(storage, actor, now, upload, stored, refusal)
+        if finished is None:
+            raise
+        return finished
+    async with storage.database.transaction(actor.tenant_id) as session:
+        row = await lock_upload(session, actor, upload.id)
+        if row is None:
+            raise tus.NoSuchUpload("The upload was ended meanwhile. Create a new one.")
+        if row.finished_at is None:
+            await field_work.lock_awaiting_jobs(session, actor, upload.sha256)
+            await evidence.keep_blob(session, actor, now, stored, inspection, **doubt)
+            await finish(storage, session, actor, now, row)
+    await storage.blobs.discard(actor.tenant_id, upload.id)
+    return row
+
+
+async def _store(storage: Storage, upload: Upload, sha256: str) -> StoredBlob:
+    """Make the staged bytes, or those of the parts, a blob."""
+    assert upload.length is not None
+    if upload.parts is not None:
+        parts = [UUID(part) for part in upload.parts]
+        return await storage.blobs.join(upload.tenant_id, parts, sha256, upload.length)
+    found = storage.hashes.digest(upload.id, upload.last_writer, upload.length)
+    return await storage.blobs.finish(
+        upload.tenant_id, upload.id, sha256, upload.length, found=found
+    )
+
+
+async def _declared_as(storage: Storage, actor: Actor, upload: Upload) -> str | None:
+    """Return the MIME type that the photo was declared with, None before; refuse another size."""
+    async with storage.database.transaction(actor.tenant_id) as session:
+        photo = await session.get(Photo, (actor.tenant_id, upload.photo_id))
+    if photo is None or photo.sha256 != upload.sha256:
+        return None
+    assert upload.length is not None
+    if photo.size != upload.length:
+        raise wrong_bytes(photo.sha256.hex(), photo.size, None, upload.length)
+    return photo.mime
+
+
+def _inspect(head: bytes, declared: str | None) -> tuple[Inspection, dict[str, str]]:
+    """Return what the first bytes say, and why it may be doubted: `{"doubt": code}` or nothing."""
+    try:
+        return inspect(head, declared=declared, allowed=TAKEN), {}
+    except (BrokenMedia, TooManyPixels) as doubt:
+        return Inspection(mime=sniff(head) or ""), {"doubt": doubt.code}
+
+
+async def finish(
+    storage: Storage, session: Session, actor: Actor, now: datetime, upload: Upload
+) -> None:
+    """Sign the receipt, verify the photos that waited for the bytes, close the upload."""
+    assert upload.photo_id is not None
+    assert upload.sha256 is not None
+    assert upload.length is not None
+    receipt = await evidence.issue_receipt(
+        session,
+        actor,
+        now,
+        storage.receipt_key,
+        photo_id=upload.photo_id,
+        sha256=upload.sha256,
+        size=upload.length,
+    )
+    free(upload)
+    upload.received = upload.length
+    upload.finished_at = now
+    upload.failure = None
+    await session.flush()
+    await events.record(
+        session,
+        actor,
+        "photo.received",
+        "photo",
+        upload.photo_id,
+        now=now,
+        receipt=evidence.signed_form(receipt).to_json(),
+    )
+    await field_work.photo_bytes_arrived(session, actor, now, upload.sha256)
+    photo = await session.get(Photo, (actor.tenant_id, upload.photo_id))
+    if photo is not None:  # which may have been verified long before; its receipt is new
+        touch(session, photo)
+
+
+async def _fail(
+    storage: Storage,
+    actor: Actor,
+    now: datetime,
+    upload: Upload,
+    stored: StoredBlob | None,
+    refusal: Problem,
+) -> Upload | None:
+    """Begin an upload anew after a refusal; return it instead where it was finished meanwhile."""
+    storage.hashes.forget(upload.id)
+    is_stray = False
+    async with storage.database.transaction(actor.tenant_id) as session:
+        row = await lock_upload(session, actor, upload.id)
+        if row is not None and row.finished_at is not None:
+            return row
+        if row is not None:
+            free(row)
+            row.received = 0
+            row.failure = refusal.code
+            row.is_all_or_nothing = True  # what is staged is known to be wrong
+            await show_progress(session, actor, row, PhotoState.CORRUPT)
+            await events.record(
+                session,
+                actor,
+                "photo.refused",
+                "photo",
+                row.photo_id or row.id,
+                now=now,
+                code=refusal.code,
+                detail=refusal.detail,
+            )
+        if stored is not None and stored.is_new:
+            digest = bytes.fromhex(stored.sha256)
+            await evidence.hold_digest(session, actor, digest)
+            is_stray = await session.get(Blob, (actor.tenant_id, digest)) is None
+    await storage.blobs.discard(actor.tenant_id, upload.id)
+    if is_stray and stored is not None:
+        await storage.blobs.delete(actor.tenant_id, stored.sha256)
+    return None

@@ -1,0 +1,212 @@
+"""Server CPU of an upload against writing and hashing the same bytes, and what a resume sends again.
+
+The server is `fsm serve` in a process of its own, so that its CPU is read from the kernel and holds
+nothing of the client's; the database's is not counted. The peer hashes the same bytes once and writes
+them in pieces of 1 MiB, without the fsync that the server does before it tells an offset.
+"""
+
+import asyncio
+import hashlib
+import os
+import random
+import re
+import sys
+import tempfile
+import time
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from uuid_utils.compat import uuid7
+
+from fsm.app import compose_database
+from fsm.embedded import OWNER_ROLE, EmbeddedPostgres
+from fsm.evidence.s3_store import SEGMENT_SIZE
+from fsm.migrations.migrate import migrate
+from fsm.settings import read_settings
+from fsm.tenants import queries
+from tests.company import found_company
+from tests.fsm.evidence.pictures import encoded, scene
+
+#: A short video, and a photo of an ordinary phone.
+SIZES = {"48 MB": 48_000_000, "4 MB": 4_000_000}
+PIECE = 1 << 20
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+TUS = {"Tus-Resumable": "1.0.0"}
+BYTES = {**TUS, "Content-Type": "application/offset+octet-stream"}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running `fsm serve` and a phone's way into it."""
+
+    client: httpx.AsyncClient
+    port: int
+    pid: int
+    headers: dict[str, str]
+
+    def cpu_s(self) -> float:
+        """CPU seconds of the server's process so far, all threads, user and system."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) * TICK_S
+
+    async def create(self, content: bytes) -> str:
+        """Create an upload for these bytes and return its path."""
+        named = {"photo_id": str(uuid7()), "sha256": hashlib.sha256(content).hexdigest()}
+        metadata = ",".join(f"{k} {b64encode(v.encode()).decode()}" for k, v in named.items())
+        length = {"Upload-Length": str(len(content)), "Upload-Metadata": metadata}
+        created = await self.client.post("/files", headers={**self.headers, **TUS, **length})
+        created.raise_for_status()
+        return httpx.URL(created.headers["Location"]).path
+
+    async def send(self, path: str, offset: int, content: bytes) -> None:
+        headers = {**self.headers, **BYTES, "Upload-Offset": str(offset)}
+        sent = await self.client.patch(path, headers=headers, content=content)
+        sent.raise_for_status()
+
+    async def offset(self, path: str) -> int:
+        told = await self.client.head(path, headers={**self.headers, **TUS})
+        return int(told.headers["Upload-Offset"])
+
+
+@asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[Server]:
+    """Run a database and `fsm serve` over it, with one phone registered."""
+    with EmbeddedPostgres(folder / "pg") as postgres:
+        await postgres.prepare("bench")
+        await migrate(postgres.url("bench", OWNER_ROLE))
+        env = {
+            "FSM_DATABASE_URL": postgres.url("bench"),
+            "FSM_SECRET": "a secret of the bench, long enough",
+            "FSM_BLOB_DIR": str(folder / "blobs"),
+        }
+        settings = read_settings(env)
+        database = compose_database(settings)
+        now = datetime.now(UTC)
+        company = await found_company(database, settings, now, slug="bench")
+        async with database.transaction(company.id) as session:
+            _, token = await queries.register_device(
+                session, company.actors["technician"], now, install_id="bench"
+            )
+        await database.close()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "fsm", "serve", "--port", "0",
+            env={**os.environ, **env, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            assert process.stderr is not None
+            said = (await process.stderr.readline()).decode()
+            found = re.search(r":(\d+) ", said)
+            if found is None:
+                raise RuntimeError(said + (await process.stderr.read()).decode())
+            port = int(found[1])
+            draining = asyncio.create_task(process.stderr.read())
+            url = f"http://127.0.0.1:{port}"
+            async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+                yield Server(client, port, process.pid, {"Authorization": f"Token {token}"})
+        finally:
+            process.terminate()
+            await process.wait()
+        await draining
+
+
+def written_and_hashed(content: bytes, path: Path) -> float:
+    """Return the CPU seconds of writing and hashing these bytes in pieces, without fsync."""
+    began = time.process_time()
+    digest = hashlib.sha256()
+    with path.open("wb", buffering=0) as file:
+        view = memoryview(content)
+        for at in range(0, len(content), PIECE):
+            piece = view[at : at + PIECE]
+            digest.update(piece)
+            file.write(piece)
+    return time.process_time() - began
+
+
+async def cpu_ratio(server: Server, size: int, seconds: float, scratch: Path) -> dict[str, Any]:
+    """Upload and write in turn for about `seconds`; the ratio is of the sums."""
+    photo = encoded(scene(1, (160, 120)), "JPEG")
+    ours, theirs, count = 0.0, 0.0, 0
+    until = time.monotonic() + seconds
+    while time.monotonic() < until or count < 5:
+        content = photo + os.urandom(size - len(photo))
+        before = server.cpu_s()
+        await server.send(await server.create(content), 0, content)
+        if count:  # the first one also opens connections and loads code
+            ours += server.cpu_s() - before
+            theirs += written_and_hashed(content, scratch)
+        count += 1
+    return {
+        "value": round(ours / theirs, 2),
+        "uploads": count - 1,
+        "ours_cpu_ms": round(1000 * ours / (count - 1), 1),
+        "peer_cpu_ms": round(1000 * theirs / (count - 1), 1),
+    }
+
+
+async def resent(server: Server, cuts: int, seed: int) -> dict[str, Any]:
+    """Cut a connection at random points, resume, and count the bytes that had to be sent twice."""
+    chance = random.Random(seed)
+    photo = encoded(scene(2, (160, 120)), "JPEG")
+    content = photo + os.urandom(SIZES["48 MB"] - len(photo))
+    path = await server.create(content)
+    twice: list[int] = []
+    at = 0
+    for _ in range(cuts):
+        reach = chance.randrange(at, len(content))
+        await _send_and_cut(server, path, at, content, reach)
+        offset = await server.offset(path)
+        twice.append(reach - offset)
+        at = offset
+    await server.send(path, at, content[at:])
+    return {"value": max(twice), "cuts": cuts, "mean": round(sum(twice) / cuts)}
+
+
+async def _send_and_cut(server: Server, path: str, at: int, content: bytes, reach: int) -> None:
+    """Announce all that is missing, send the bytes up to `reach`, and break the line."""
+    _, line = await asyncio.open_connection("127.0.0.1", server.port)
+    headers = {
+        **server.headers,
+        **BYTES,
+        "Host": "bench",
+        "Upload-Offset": str(at),
+        "Content-Length": str(len(content) - at),
+    }
+    lines = [f"PATCH {path} HTTP/1.1", *(f"{name}: {text}" for name, text in headers.items())]
+    line.write("\r\n".join([*lines, "", ""]).encode())
+    while at < reach:
+        step = min(PIECE, reach - at)
+        line.write(content[at : at + step])
+        at += step
+        await line.drain()
+    line.transport.abort()
+
+
+async def measure(seconds: float) -> dict[str, object]:
+    """Return figures by name, each with `value`, `goal`, `unit` and what it was made of.
+
+    Takes about `seconds` of wall time, a few more to start a database and a server.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        async with serving(folder) as server:
+            figures: dict[str, object] = {}
+            for said, size in SIZES.items():
+                found = await cpu_ratio(server, size, seconds * 0.4, folder / "peer")
+                figures[f"upload of {said}, CPU / (write + sha256)"] = {
+                    **found,
+                    "unit": "ratio",
+                    "goal": 1.5 if size == max(SIZES.values()) else None,
+                }
+            figures["bytes sent again after a cut, most"] = {
+                **await resent(server, cuts=10, seed=1),
+                "unit": "bytes",
+                "goal": SEGMENT_SIZE,
+            }
+    return figures
