@@ -4,11 +4,11 @@ Tables are declared with the small helpers here (`link`, `unique`, `lookup`, …
 `tenant_id`; writing that by hand forty times is how one gets forgotten.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from socket import gaierror
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 from uuid import UUID
 
 import asyncpg
@@ -46,6 +46,7 @@ Session = AsyncSession
 """What every query is given first."""
 
 BeforeCommit = Callable[[Session], Awaitable[None]]
+Found = TypeVar("Found")
 
 APPLICATION_ROLE = "fsm_app"
 """The role that routes and jobs run as: neither owner nor superuser, so row-level security binds it."""
@@ -240,6 +241,28 @@ def touch(session: Session, *rows: object) -> None:
     session.info.setdefault("touched", []).extend(rows)
 
 
+def put_off(session: Session, write: BeforeCommit) -> None:
+    """Have `write` called once before this transaction's commit, ahead of the hooks."""
+    waiting = session.info.setdefault("put_off", [])
+    if write not in waiting:
+        waiting.append(write)
+
+
+def remember(session: Session) -> None:
+    """Let `once` remember in this transaction: for one that does the same kind of thing many times."""
+    session.info["remembered"] = {}
+
+
+async def once(session: Session, key: Hashable, load: Callable[[], Awaitable[Found]]) -> Found:
+    """Return what `load` gives, asked once a transaction where that remembers: for what it only reads."""
+    remembered = session.info.get("remembered")
+    if remembered is None:
+        return await load()
+    if key not in remembered:
+        remembered[key] = await load()
+    return cast(Found, remembered[key])
+
+
 def touched(session: Session) -> list[object]:
     """Return and forget the rows marked so far in this transaction."""
     return cast(list[object], session.info.pop("touched", []))
@@ -330,8 +353,10 @@ class Database:
             await self.finish(session)
 
     async def finish(self, session: Session) -> None:
-        """Flush, run the before-commit hooks, commit."""
+        """Flush, write what was put off, run the before-commit hooks, commit."""
         await session.flush()
+        for write in session.info.pop("put_off", ()):
+            await write(session)
         for hook in self.before_commit:
             await hook(session)
         crash_point("before commit")

@@ -20,7 +20,18 @@ from uuid_utils.compat import uuid7
 
 from fsm import jobs
 from fsm.actors import Actor
-from fsm.database import Row, Session, check, document, instant, link, lookup, run, unique
+from fsm.database import (
+    Row,
+    Session,
+    check,
+    document,
+    instant,
+    link,
+    lookup,
+    put_off,
+    run,
+    unique,
+)
 from fsm.problems import Invalid
 
 GENESIS = bytes(32)
@@ -116,30 +127,63 @@ async def record(
         raise Invalid(f"This cannot be kept in the history: {error}.") from None
     when = occurred or Occurrence(now, now, now)
     event_id = uuid7()
-    await session.exec(
-        insert(Event).values(
-            tenant_id=actor.tenant_id,
-            id=event_id,
-            kind=kind,
-            entity=entity,
-            entity_id=entity_id,
-            actor_kind=str(actor.kind),
-            actor_name=actor.name,
-            user_id=actor.user_id,
-            device_id=actor.device_id,
-            occurred_at=when.at,
-            occurred_lo_at=when.lo_at,
-            occurred_hi_at=when.hi_at,
-            received_at=now,
-            data=data,
-        )
-    )
-    await session.exec(insert(EventUnsealed).values(tenant_id=actor.tenant_id, event_id=event_id))
-    if kind in session.info.get("reactions", ()):
-        await jobs.enqueue(
-            session, kind, actor.tenant_id, event_id=str(event_id), entity_id=str(entity_id), **data
-        )
+    event = {
+        "tenant_id": actor.tenant_id,
+        "id": event_id,
+        "kind": kind,
+        "entity": entity,
+        "entity_id": entity_id,
+        "actor_kind": str(actor.kind),
+        "actor_name": actor.name,
+        "user_id": actor.user_id,
+        "device_id": actor.device_id,
+        "occurred_at": when.at,
+        "occurred_lo_at": when.lo_at,
+        "occurred_hi_at": when.hi_at,
+        "received_at": now,
+        "data": data,
+    }
+    gathered: list[dict[str, Any]] | None = session.info.get("gathered_events")
+    if gathered is None:
+        await _write(session, [event])
+    else:
+        gathered.append(event)
     return event_id
+
+
+def gather(session: Session) -> list[dict[str, Any]]:
+    """Have this transaction's events written together before its commit; return those that wait.
+
+    For a transaction that records many. Whoever goes back to a savepoint takes the later ones out again.
+    """
+    gathered: list[dict[str, Any]] = session.info.setdefault("gathered_events", [])
+    put_off(session, _write_gathered)
+    return gathered
+
+
+async def _write_gathered(session: Session) -> None:
+    await _write(session, session.info.pop("gathered_events"))
+
+
+async def _write(session: Session, new: list[dict[str, Any]]) -> None:
+    """Write events of one tenant, and the jobs that react to them."""
+    if not new:
+        return
+    await session.exec(insert(Event), params=new)
+    await session.exec(
+        insert(EventUnsealed),
+        params=[{"tenant_id": one["tenant_id"], "event_id": one["id"]} for one in new],
+    )
+    reactions = session.info.get("reactions", ())
+    wanted = [
+        (
+            one["kind"],
+            {"event_id": str(one["id"]), "entity_id": str(one["entity_id"]), **one["data"]},
+        )
+        for one in new
+        if one["kind"] in reactions
+    ]
+    await jobs.enqueue_many(session, new[0]["tenant_id"], wanted)
 
 
 async def record_many(

@@ -4,6 +4,7 @@ PgQueuer keeps the queue. Its notify trigger is left out (NOTIFY inside write tr
 commits): workers poll. The queue is the one local, tenant-free table group; a job carries its tenant.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -39,6 +40,20 @@ async def enqueue(
         name, msgspec.json.encode(Job(tenant_id, data)), priority=priority, execute_after=delay
     )
     return int(number)
+
+
+async def enqueue_many(
+    session: Session, tenant_id: UUID, wanted: Sequence[tuple[str, dict[str, Any]]]
+) -> None:
+    """Write several jobs, each (name, data), in this transaction with one statement."""
+    if not wanted:
+        return
+    queries = Queries(AsyncpgDriver(await raw_connection(session)))
+    await queries.enqueue(
+        [name for name, _ in wanted],
+        [msgspec.json.encode(Job(tenant_id, data)) for _, data in wanted],
+        [0] * len(wanted),
+    )
 
 
 def decode(payload: bytes | None) -> Job:

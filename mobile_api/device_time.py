@@ -5,11 +5,16 @@ that the server knows itself: when it stamped the feed that the phone had alread
 the report. Both bounds are kept, for clocks of service levels and for overtime.
 """
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from statistics import median_low
+from typing import Protocol
 
 from fsm.events import Occurrence
+
+_LONGEST_MS = 2**47
+_FIRST, _LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
 SAMPLES = 9
 FLAGGED = timedelta(minutes=5)
@@ -42,15 +47,95 @@ def offset_of(samples: Sequence[int]) -> timedelta:
     return timedelta(milliseconds=median_low(samples)) if samples else timedelta(0)
 
 
+class Told(Protocol):
+    """What an intent says of its time."""
+
+    @property
+    def occurred_at(self) -> datetime | None: ...
+    @property
+    def mono_ms(self) -> int | None: ...
+    @property
+    def boot(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Uptime:
+    """When, by our clock, the device's uptime was zero, for each start (`boot`) that we can tell it of.
+
+    Uptime goes on when somebody sets the clock, so within one start it orders and measures. It is the
+    device's own word all the same: it moves the estimate and never the bounds. `jumped` are the starts in
+    which the clock was set by more than `FLAGGED`.
+    """
+
+    started: Mapping[str, datetime] = field(default_factory=dict)
+    jumped: frozenset[str] = frozenset()
+
+    def of(self, told: Told) -> datetime | None:
+        """Return when an intent happened by its uptime; None where the clock on the wall tells it better."""
+        if told.boot is None or told.mono_ms is None or told.boot not in self.started:
+            return None
+        return _later(self.started[told.boot], told.mono_ms)
+
+
+def uptime_of(
+    told: Sequence[Told],
+    received_at: datetime,
+    boot: str | None,
+    mono_ms: int | None,
+    offset: timedelta,
+) -> Uptime:
+    """Return what a push says of its device's uptime: `boot` and `mono_ms` are those of its sending.
+
+    Of the start in which it was sent, the receipt tells when it began. Of another start, the intents
+    themselves do, as far as the clock was set in it: its last setting is the one that `offset` is known of.
+    """
+    started: dict[str, datetime] = {}
+    settings: dict[str, list[tuple[int, datetime]]] = {}
+    for one in told:
+        if None not in (one.boot, one.mono_ms, one.occurred_at):
+            assert one.boot is not None
+            assert one.mono_ms is not None
+            assert one.occurred_at is not None
+            began = _later(one.occurred_at, -one.mono_ms)
+            settings.setdefault(one.boot, []).append((one.mono_ms, began))
+    jumped = set()
+    for name, seen in settings.items():
+        begins = [began for _, began in seen]
+        if max(begins) - min(begins) > FLAGGED:
+            jumped.add(name)
+            started[name] = _moved(max(seen)[1], offset)
+    if boot is not None and mono_ms is not None:
+        started[boot] = _later(received_at, -mono_ms)
+    return Uptime(started, frozenset(jumped))
+
+
+def _later(at: datetime, ms: int) -> datetime:
+    """Return `at` and so many milliseconds, kept within the years that we can name."""
+    return _moved(at, timedelta(milliseconds=max(-_LONGEST_MS, min(ms, _LONGEST_MS))))
+
+
+def _moved(at: datetime, by: timedelta) -> datetime:
+    try:
+        return at + by
+    except OverflowError:
+        return _FIRST if by < timedelta(0) else _LAST
+
+
 def estimate(
     occurred_at: datetime | None,
     offset: timedelta,
     known_since: datetime,
     received_at: datetime,
+    by_uptime: datetime | None = None,
 ) -> Occurrence:
-    """Return clamp(occurred_at + offset) between what the device knew already and the receipt."""
+    """Return clamp(occurred_at + offset) between what the device knew already and the receipt.
+
+    `by_uptime` takes the place of the clock on the wall where the device's uptime tells it better.
+    """
     lowest = min(known_since, received_at)
-    at = received_at if occurred_at is None else occurred_at + offset
+    at = by_uptime
+    if at is None:
+        at = received_at if occurred_at is None else occurred_at + offset
     return Occurrence(min(max(at, lowest), received_at), lowest, received_at)
 
 

@@ -1,7 +1,7 @@
 """What each type of intent does: the same functions of `field_work` that the board calls."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -14,10 +14,10 @@ from fsm.events import Occurrence
 from fsm.problems import Forbidden, Invalid, NotFound, Problem
 from fsm.work_orders import field_work, records, visits
 from fsm.work_orders.field_work import Report
-from fsm.work_orders.tables import Review
+from fsm.work_orders.tables import Review, Visit, WorkOrder
 from mobile_api import feed, intents
 from mobile_api.affected import CATALOGUE
-from mobile_api.device_time import DOUBTFUL, FLAGGED, corrected
+from mobile_api.device_time import DOUBTFUL, FLAGGED, Uptime, corrected
 from mobile_api.feed_sql import COLLECTIONS
 from mobile_api.intents import Envelope
 
@@ -53,7 +53,11 @@ LATE_FACT = "late_fact"
 
 @dataclass(slots=True)
 class Hand:
-    """Whose intents are applied, in which transaction; `offset` is server minus device."""
+    """Whose intents are applied, in which transaction; `offset` is server minus device.
+
+    `held` are the jobs and visits that this transaction holds already, `known_since` what was looked up of
+    the feed's numbers. `reused` are numbers of the device that name more than one intent.
+    """
 
     session: Session
     actor: Actor
@@ -61,6 +65,10 @@ class Hand:
     technician_id: UUID | None
     offset: timedelta
     registered_at: datetime
+    uptime: Uptime = field(default_factory=Uptime)
+    reused: set[int] = field(default_factory=set)
+    held: dict[UUID, tuple[WorkOrder, Visit]] = field(default_factory=dict)
+    known_since: dict[int | None, datetime] = field(default_factory=dict)
 
 
 async def apply(
@@ -73,13 +81,9 @@ async def apply(
     if isinstance(data, intents.StateSuggest):
         return await _suggest_state(hand, envelope, data)
     assert isinstance(data, intents.VisitData)
-    try:
-        work_order, visit = await visits.lock_visit(hand.session, hand.actor, data.visit_id)
-    except NotFound:
-        raise UnknownVisit(
-            "This visit is not known here. The office sees what you reported and decides.",
-            visit_id=str(data.visit_id),
-        ) from None
+    if envelope.type not in _ADDS_ONLY:
+        await hand.session.flush()
+    work_order, visit = await _hold(hand, data.visit_id)
     if visit.technician_id != hand.technician_id:
         raise NotYourVisit(
             "This visit is another technician's. The office sees what you reported and decides.",
@@ -97,6 +101,10 @@ async def apply(
     )
     if abs(hand.offset) > FLAGGED:
         report.note("clock_skew", offset_s=round(hand.offset.total_seconds()))
+    elif envelope.boot in hand.uptime.jumped:
+        report.note("clock_skew", jumped=True)
+    if envelope.seq in hand.reused:
+        report.note("seq_reused")
     if report.is_held:
         report.note("late")
         report.review(
@@ -108,8 +116,20 @@ async def apply(
         )
     else:
         await _HANDLERS[envelope.type](Work(report, envelope, received_at, hand.offset), data)
-    await hand.session.flush()
     return report.notes
+
+
+async def _hold(hand: Hand, visit_id: UUID) -> tuple[WorkOrder, Visit]:
+    """Return a visit with its job, both held until the commit; they are read once a transaction."""
+    if visit_id not in hand.held:
+        try:
+            hand.held[visit_id] = await visits.lock_visit(hand.session, hand.actor, visit_id)
+        except NotFound:
+            raise UnknownVisit(
+                "This visit is not known here. The office sees what you reported and decides.",
+                visit_id=str(visit_id),
+            ) from None
+    return hand.held[visit_id]
 
 
 async def _suggest(
@@ -340,6 +360,9 @@ async def _claim(work: Work, data: intents.PassportClaim) -> None:
     report = work.report
     await passports.claim(report.session, report.actor, report.now, data.code, data.asset_id)
 
+
+_ADDS_ONLY = frozenset({"answer.set", "note.add", "time.add", "part.use"})
+"""Types that add a row and read none that another intent of the same push may have written."""
 
 _HANDLERS = cast(
     dict[str, Callable[[Work, Any], Awaitable[None]]],

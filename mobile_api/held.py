@@ -20,10 +20,10 @@ from fsm.work_orders.lifecycle import Status
 from fsm.work_orders.orders import lock_work_order
 from fsm.work_orders.tables import Review
 from mobile_api import feed, intent_store
+from mobile_api.applying import apply_one
 from mobile_api.handlers import LATE_FACT, Hand
 from mobile_api.intent_store import Waiting
 from mobile_api.intents import Envelope
-from mobile_api.push import apply_one
 from mobile_api.tables import Intent, OutcomeStatus
 
 SETTLEMENT = "applied_on_reopening"

@@ -1,7 +1,7 @@
 """Intents in the database: stored raw before anything is made of them, with what became of each."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -49,24 +49,32 @@ class DeviceClock:
     last_seq: int
     samples: list[int]
 
+    @property
+    def offset(self) -> timedelta:
+        """Server minus device."""
+        return device_time.offset_of(self.samples)
+
+
+Storing = tuple[UUID, Sent, OutcomeStatus, dict[str, Any]]
+"""An intent to be stored: its id, what was sent, what is known of it so far"""
+
 
 async def lock_device(session: Session, actor: Actor) -> DeviceClock:
-    await run(
-        session,
-        "insert into sync_device (tenant_id, device_id, last_seq, clock_offset_ms, offset_samples)"
-        " values (:t, :d, 0, 0, '[]') on conflict do nothing",
-        t=actor.tenant_id,
-        d=actor.device_id,
-    )
-    result = await run(
-        session,
+    statement = (
         "select d.registered_at, s.last_seq, s.offset_samples from sync_device s"
         " join device d on d.tenant_id = s.tenant_id and d.id = s.device_id"
-        " where s.tenant_id = :t and s.device_id = :d for update of s",
-        t=actor.tenant_id,
-        d=actor.device_id,
+        " where s.tenant_id = :t and s.device_id = :d for update of s"
     )
-    row = result.one()
+    who = {"t": actor.tenant_id, "d": actor.device_id}
+    row = (await run(session, statement, **who)).one_or_none()
+    if row is None:
+        await run(
+            session,
+            "insert into sync_device (tenant_id, device_id, last_seq, clock_offset_ms,"
+            " offset_samples) values (:t, :d, 0, 0, '[]') on conflict do nothing",
+            **who,
+        )
+        row = (await run(session, statement, **who)).one()
     samples = row.offset_samples
     if isinstance(samples, str):
         samples = msgspec.json.decode(samples)
@@ -74,29 +82,40 @@ async def lock_device(session: Session, actor: Actor) -> DeviceClock:
 
 
 async def note_clock(
-    session: Session, actor: Actor, clock: DeviceClock, sample: timedelta | None
-) -> timedelta:
-    """Take a sample of the device's clock into account and return server minus device."""
-    samples = device_time.with_sample(clock.samples, sample)
-    offset = device_time.offset_of(samples)
-    if sample is not None:
+    session: Session, actor: Actor, clock: DeviceClock, sample: timedelta
+) -> DeviceClock:
+    """Take a sample of the device's clock (server minus device) into account."""
+    noted = replace(clock, samples=device_time.with_sample(clock.samples, sample))
+    if noted.samples != clock.samples:
         await run(
             session,
             "update sync_device set offset_samples = cast(:samples as jsonb), clock_offset_ms = :ms"
             " where tenant_id = :t and device_id = :d",
-            samples=msgspec.json.encode(samples).decode(),
-            ms=offset // timedelta(milliseconds=1),
+            samples=msgspec.json.encode(noted.samples).decode(),
+            ms=noted.offset // timedelta(milliseconds=1),
             t=actor.tenant_id,
             d=actor.device_id,
         )
-    return offset
+    return noted
+
+
+async def note_stored(session: Session, actor: Actor, clock: DeviceClock, upto: int) -> DeviceClock:
+    """Note up to which number of the device none is missing, or can still come."""
+    await run(
+        session,
+        "update sync_device set last_seq = :upto where tenant_id = :t and device_id = :d",
+        upto=upto,
+        t=actor.tenant_id,
+        d=actor.device_id,
+    )
+    return replace(clock, last_seq=upto)
 
 
 async def store(
     session: Session,
     actor: Actor,
     now: datetime,
-    rows: Sequence[tuple[UUID, Sent, OutcomeStatus, dict[str, Any]]],
+    rows: Sequence[Storing],
 ) -> set[UUID]:
     """Store intents under their ids with what is known of them so far; return the ids that are new.
 
@@ -145,8 +164,29 @@ async def list_known(session: Session, actor: Actor, ids: Sequence[UUID]) -> dic
     }
 
 
-async def list_waiting(session: Session, actor: Actor, limit: int) -> list[Waiting]:
-    """Return the device's intents that are to be applied, in the device's order."""
+async def find_reused(session: Session, actor: Actor, seqs: Sequence[int]) -> set[int]:
+    """Return which of these numbers the device has given to more than one intent."""
+    if not seqs:
+        return set()
+    result = await run(
+        session,
+        "select device_seq from intent where tenant_id = :t and device_id = :d"
+        " and device_seq = any(cast(:seqs as bigint[])) group by device_seq having count(*) > 1",
+        t=actor.tenant_id,
+        d=actor.device_id,
+        seqs=list(seqs),
+    )
+    return set(result.scalars())
+
+
+async def list_waiting(
+    session: Session, actor: Actor, limit: int, read: Mapping[UUID, Envelope] | None = None
+) -> list[Waiting]:
+    """Return the device's intents that are to be applied, in the device's order.
+
+    `read` are those that the caller has understood already.
+    """
+    known = read or {}
     statement = (
         select(Intent.id, Intent.body, Intent.received_at)
         .where(
@@ -158,7 +198,7 @@ async def list_waiting(session: Session, actor: Actor, limit: int) -> list[Waiti
         .limit(limit)
     )
     return [
-        Waiting(row_id, Envelope.model_validate(body), received_at)
+        Waiting(row_id, known.get(row_id) or Envelope.model_validate(body), received_at)
         for row_id, body, received_at in await session.exec(statement)
     ]
 
@@ -195,42 +235,32 @@ async def settle(
     )
 
 
-async def find_gaps(session: Session, actor: Actor, last_seq: int) -> list[int]:
+async def find_gaps(session: Session, actor: Actor, clock: DeviceClock) -> list[int]:
     """Return the device's numbers that never arrived, and remember up to where none is missing."""
-    highest = await run(
-        session,
-        "select coalesce(max(device_seq), 0) from intent where tenant_id = :t and device_id = :d",
-        t=actor.tenant_id,
-        d=actor.device_id,
-    )
-    top = min(int(highest.scalar_one()), last_seq + _LOOK_AHEAD)
-    if top <= last_seq:
-        return []
     result = await run(
         session,
         """
-        select s from generate_series(cast(:first as bigint), cast(:top as bigint)) s
-        where not exists (
-          select 1 from intent i
-          where i.tenant_id = :t and i.device_id = :d and i.device_seq = s)
-        order by s limit :most
+        select h.top, array(
+          select s from generate_series(cast(:first as bigint), h.top) s
+          where not exists (
+            select 1 from intent i
+            where i.tenant_id = :t and i.device_id = :d and i.device_seq = s)
+          order by s limit :most) as missing
+        from (
+          select least(coalesce(max(device_seq), 0), cast(:furthest as bigint)) as top
+          from intent where tenant_id = :t and device_id = :d) h
         """,
         t=actor.tenant_id,
         d=actor.device_id,
-        first=last_seq + 1,
-        top=top,
+        first=clock.last_seq + 1,
+        furthest=clock.last_seq + _LOOK_AHEAD,
         most=MOST_WANTED,
     )
-    missing = [int(seq) for seq in result.scalars()]
-    whole = missing[0] - 1 if missing else top
-    if whole > last_seq:
-        await run(
-            session,
-            "update sync_device set last_seq = :whole where tenant_id = :t and device_id = :d",
-            whole=whole,
-            t=actor.tenant_id,
-            d=actor.device_id,
-        )
+    found = result.one()
+    missing: list[int] = found.missing
+    whole = missing[0] - 1 if missing else found.top
+    if whole > clock.last_seq:
+        await note_stored(session, actor, clock, whole)
     return missing
 
 

@@ -61,6 +61,7 @@ Instant = Annotated[
     pydantic.Field(ge=datetime(1970, 1, 2, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC)),
 ]
 Number = Annotated[int, pydantic.Field(ge=0, le=2**53)]
+Boot = Annotated[str, pydantic.Field(max_length=100)]
 
 
 class Envelope(Body):
@@ -72,7 +73,7 @@ class Envelope(Body):
     base_seq: Number | None = None
     occurred_at: Instant | None = None
     mono_ms: Number | None = None
-    boot: Annotated[str, pydantic.Field(max_length=100)] | None = None
+    boot: Boot | None = None
     after: Annotated[list[UUID], pydantic.Field(max_length=MOST_AFTER)] = []
     data: dict[str, Any] = {}
 
@@ -262,18 +263,28 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A push: whose it says it is, where the outbox was empty, when it was sent by the device's clock."""
+    """A push: whose it says it is, where the outbox was empty, when it was sent.
+
+    `sent_at` is by the device's clock; `mono_ms` by its uptime since the start that `boot` names. What the
+    device numbered below `from_seq` it no longer has.
+    """
 
     device_id: UUID
     intents: Sequence[Sent]
     outbox_empty_at: int | None = None
     sent_at: datetime | None = None
+    boot: str | None = None
+    mono_ms: int | None = None
+    from_seq: int | None = None
 
 
 class _BatchBody(Body):
     device_id: UUID
     outbox_empty_at: Number | None = None
     sent_at: Instant | None = None
+    boot: Boot | None = None
+    mono_ms: Number | None = None
+    from_seq: Annotated[int, pydantic.Field(ge=1, le=2**53)] | None = None
     intents: list[Any]
 
 
@@ -293,6 +304,9 @@ def read_batch(content: bytes, most: int) -> Batch:
         [read_intent(one) for one in body.intents],
         body.outbox_empty_at,
         body.sent_at,
+        body.boot,
+        body.mono_ms,
+        body.from_seq,
     )
 
 

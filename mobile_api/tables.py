@@ -121,8 +121,7 @@ class SyncDevice(SQLModel, table=True):
 
     All its intents up to `last_seq` are stored, and those up to `backed_up_seq` are in the last verified
     backup too, so that the device may forget them. `outbox_empty_at` is the head it knew when it last had
-    nothing to send. `clock_offset_ms` is server minus device, the median of `offset_samples`. `boot` says
-    how the device's uptime stands to our clock since it last started (`device_time.Anchor`).
+    nothing to send. `clock_offset_ms` is server minus device, the median of `offset_samples`.
     """
 
     __tablename__ = "sync_device"
@@ -135,9 +134,6 @@ class SyncDevice(SQLModel, table=True):
     offset_samples: list[int] = document(default_factory=list)
     backed_up_seq: int = Field(
         default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")}
-    )
-    boot: dict[str, Any] = document(
-        default_factory=dict, sa_column_kwargs={"server_default": text("'{}'")}
     )
 
 

@@ -26,7 +26,7 @@ from fsm.contracts.opening_hours import calendar_from_json
 from fsm.contracts.service_levels import service_level_from_json
 from fsm.contracts.tables import Contract, ContractAsset, ServiceLevel
 from fsm.customers.tables import Customer
-from fsm.database import Session, revise
+from fsm.database import Session, once, revise
 from fsm.problems import Conflict, Forbidden, Invalid, NotFound
 
 _A_DAY = timedelta(days=1)
@@ -526,7 +526,9 @@ async def payer_of(
     """Return who pays for one kind of cost under a contract, or without one, and what says so."""
     if contract_id is None:
         return Payer.CUSTOMER, PayerRule.NO_CONTRACT
-    contract = await find_contract(session, actor, contract_id)
+    contract = await once(
+        session, ("contract", contract_id), lambda: find_contract(session, actor, contract_id)
+    )
     return coverage.payer_under(contract.kind, contract.payers, kind)
 
 

@@ -15,7 +15,7 @@ from sqlmodel import col, or_, select
 
 from fsm import events
 from fsm.actors import Actor
-from fsm.database import Session, revise, touch, utc
+from fsm.database import Session, once, revise, touch, utc
 from fsm.parts.price_list import find_cost
 from fsm.parts.tables import Movement, MovementKind, Part, StockPlace, StockPlaceKind
 from fsm.problems import Invalid, NotFound
@@ -137,7 +137,11 @@ async def find_van(session: Session, actor: Actor, technician_id: UUID) -> Stock
     statement = select(StockPlace).where(
         StockPlace.tenant_id == actor.tenant_id, StockPlace.technician_id == technician_id
     )
-    return (await session.exec(statement)).one_or_none()
+
+    async def load() -> StockPlace | None:
+        return (await session.exec(statement)).one_or_none()
+
+    return await once(session, ("van", technician_id), load)
 
 
 async def lock_stock_place(session: Session, actor: Actor, place_id: UUID) -> StockPlace:
@@ -299,6 +303,15 @@ async def find_movement(session: Session, actor: Actor, movement_id: UUID) -> Mo
 
 
 async def record_movement(
+    session: Session, actor: Actor, now: datetime, **movement: Any
+) -> Movement:
+    """Record a movement as `add_movement` does, so that what is read next counts it."""
+    added = await add_movement(session, actor, now, **movement)
+    await session.flush()
+    return added
+
+
+async def add_movement(
     session: Session,
     actor: Actor,
     now: datetime,
@@ -321,7 +334,7 @@ async def record_movement(
     Without `unit_cost` the movement is valued at the price list's cost of its day in the company's zone
     and `currency` (the company's, unless given); where the list has none, at zero, and its event says
     `unpriced`. (`source`, `source_id`) names what caused it: the same cause again returns the movement
-    already recorded. A part or place that does not exist is `Invalid`.
+    already recorded. A part or place that does not exist is `Invalid`. The row is written with the next flush.
     """
     if source is not None:
         statement = select(Movement).where(
@@ -338,14 +351,23 @@ async def record_movement(
             errors=[{"at": "/quantity", "detail": "must be more than 0"}],
         )
     check_direction(kind, from_place_id, to_place_id)
-    await _check_known(session, actor, part_id, from_place_id, to_place_id)
-    tenant = await find_own_tenant(session, actor.tenant_id)
+    places = (from_place_id, to_place_id)
+    await once(
+        session,
+        ("movement", part_id, *places),
+        lambda: _check_known(session, actor, part_id, *places),
+    )
+    tenant = await once(session, ("tenant",), lambda: find_own_tenant(session, actor.tenant_id))
     at = now if moved_at is None else utc(moved_at)
     money = currency or tenant.currency
     cost = unit_cost
     if cost is None:
         on = at.astimezone(ZoneInfo(tenant.zone)).date()
-        cost = await find_cost(session, actor, part_id, on, money)
+        cost = await once(
+            session,
+            ("cost", part_id, on, money),
+            lambda: find_cost(session, actor, part_id, on, money),
+        )
     movement = Movement(
         tenant_id=actor.tenant_id,
         part_id=part_id,
@@ -362,7 +384,6 @@ async def record_movement(
         source_id=source_id,
     )
     session.add(movement)
-    await session.flush()
     await events.record(
         session,
         actor,

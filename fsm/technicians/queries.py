@@ -18,7 +18,7 @@ from sqlmodel import col, or_, select
 from fsm import events
 from fsm.actors import Actor
 from fsm.catalogue.tables import WorkTypeVersion
-from fsm.database import Session, revise, touch
+from fsm.database import Session, once, revise, touch
 from fsm.problems import InUse, Invalid, NotFound
 from fsm.technicians.tables import Rate, RateKind, Skill, Technician, TechnicianSkill
 from fsm.tenants.queries import find_own_tenant
@@ -368,7 +368,11 @@ async def find_rate(
         .order_by(col(Rate.technician_id).nulls_last())
         .limit(1)
     )
-    return (await session.exec(statement)).one_or_none()
+
+    async def load() -> Rate | None:
+        return (await session.exec(statement)).one_or_none()
+
+    return await once(session, ("rate", technician_id, kind, on), load)
 
 
 async def list_rates(

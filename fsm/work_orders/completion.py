@@ -44,6 +44,10 @@ async def count_fact(
     """
     completed_at = work_order.completed_at
     was_completed = work_order.status == Status.COMPLETED
+    if not was_completed and work_order.status != Status.WORK_DONE:
+        work_order.facts_rev += 1
+        touch(session, work_order)
+        return None
     if was_completed:
         work_order.status = next_status(Status.COMPLETED, Action.WITHDRAW_COMPLETION)
         work_order.completed_at = None

@@ -1,4 +1,4 @@
-"""What a verified backup holds of each device, and how a device's uptime stands to our clock."""
+"""What the last verified backup holds of each device's intents."""
 
 from alembic import op
 
@@ -8,4 +8,3 @@ down_revision = "0001"
 
 def upgrade() -> None:
     op.execute("alter table sync_device add column backed_up_seq bigint default 0 not null")
-    op.execute("alter table sync_device add column boot jsonb default '{}' not null")

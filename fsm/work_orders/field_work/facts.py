@@ -123,7 +123,6 @@ async def add_time(
         recorded_at=report.now,
     )
     report.session.add(entry)
-    await report.session.flush()
     await costs.post_time(report.session, report.actor, report.work_order, entry, report.now)
     await report.event(
         "time.corrected" if corrects else "time.added",
@@ -169,7 +168,7 @@ async def use_part(
     The part is in the machine whatever the books say, so a van that runs short is a matter for review.
     """
     van = await parts.find_van(report.session, report.actor, report.visit.technician_id)
-    movement = await parts.record_movement(
+    movement = await parts.add_movement(
         report.session,
         report.actor,
         report.now,
@@ -192,7 +191,6 @@ async def use_part(
         used_at=report.occurred.at,
     )
     report.session.add(used)
-    await report.session.flush()
     await costs.post_part(
         report.session, report.actor, report.work_order, used, movement, report.now
     )

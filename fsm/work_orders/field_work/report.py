@@ -73,7 +73,6 @@ class Report:
 
     async def counted(self) -> None:
         """Take the facts written so far into account: the job is judged anew."""
-        await self.session.flush()
         if self.work_order.status == Status.CANCELLED:
             self.note("late")
             return

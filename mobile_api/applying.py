@@ -1,0 +1,222 @@
+"""Stored intents take effect: in the device's order, each after those it names, none holding up another."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import select
+
+from fsm import events
+from fsm.actors import Actor
+from fsm.database import Session, remember, run
+from fsm.http import problem_of
+from fsm.problems import Busy, Problem
+from fsm.technicians.tables import Technician
+from fsm.work_orders.closing_sentences import ChecklistIncomplete
+from fsm.work_orders.tables import Review
+from mobile_api import device_time, feed, handlers, intent_store, sequencer
+from mobile_api.device_time import Uptime
+from mobile_api.handlers import Hand, NotYourVisit, UnknownVisit
+from mobile_api.intent_store import DeviceClock, Waiting
+from mobile_api.intents import Envelope
+from mobile_api.pull import iso
+from mobile_api.tables import OutcomeStatus
+
+AT_ONCE = 50
+"""How many are applied behind savepoints in one transaction."""
+_MOST_WAITING = 10_000
+
+Settled = dict[UUID, dict[str, Any]]
+"""What became of intents, by id."""
+
+
+async def hand_of(
+    session: Session, actor: Actor, now: datetime, clock: DeviceClock, uptime: Uptime
+) -> Hand:
+    """Return the hand of a device, whose row is held, in a transaction that is to apply its intents."""
+    technician_id = None
+    if actor.user_id is not None:
+        statement = select(Technician.id).where(
+            Technician.tenant_id == actor.tenant_id, Technician.user_id == actor.user_id
+        )
+        technician_id = (await session.exec(statement)).one_or_none()
+    return Hand(
+        session=session,
+        actor=actor,
+        now=now,
+        technician_id=technician_id,
+        offset=clock.offset,
+        registered_at=clock.registered_at,
+        uptime=uptime,
+    )
+
+
+async def apply_open(
+    hand: Hand,
+    mine: set[UUID],
+    tried: set[UUID],
+    *,
+    careful: bool,
+    read: Mapping[UUID, Envelope] | None = None,
+) -> Settled:
+    """Apply what waits and may be applied, in the device's order; return the outcomes by id.
+
+    `careful` means behind savepoints and at most `AT_ONCE`; `tried` grows by the ids looked at. `mine` are
+    those that somebody waits for an answer about; the others' phones learn it from the feed.
+    """
+    session, actor = hand.session, hand.actor
+    remember(session)
+    events.gather(session)
+    waiting = [
+        one
+        for one in await intent_store.list_waiting(session, actor, _MOST_WAITING, read)
+        if one.id not in tried
+    ]
+    needed = {other for one in waiting for other in one.envelope.after}
+    settled = await intent_store.list_settled(session, actor, sorted(needed))
+    results: list[tuple[UUID, OutcomeStatus, dict[str, Any]]] = []
+
+    async def take(one: Waiting, *notes: dict[str, Any]) -> None:
+        status, outcome = await apply_one(hand, one, careful=careful)
+        if notes:
+            outcome["notes"] = [*outcome.get("notes", ()), *notes]
+        if one.id not in mine:
+            outcome["settled_at"] = iso(hand.now)
+        results.append((one.id, status, outcome))
+        settled.add(one.id)
+        tried.add(one.id)
+
+    full = False
+    while waiting and not full:
+        progress, still = False, []
+        for one in waiting:
+            full = careful and len(results) >= AT_ONCE
+            if not full and set(one.envelope.after) <= settled:
+                await take(one)
+                progress = True
+            else:
+                still.append(one)
+        waiting = still
+        if progress or full:
+            continue
+        first = _on_a_circle(waiting, settled)
+        if first is None:
+            break
+        await take(first, {"code": "circle"})
+        waiting = [one for one in waiting if one is not first]
+    await intent_store.settle(session, actor, results)
+    if hand.technician_id is not None and any(
+        status != OutcomeStatus.APPLIED or "settled_at" in outcome for _, status, outcome in results
+    ):
+        feed.mark_scope(session, feed.technician_scope(hand.technician_id))
+    return {row_id: {"status": str(status), **outcome} for row_id, status, outcome in results}
+
+
+def _on_a_circle(waiting: list[Waiting], settled: set[UUID]) -> Waiting | None:
+    """Return the first intent that waits for itself by way of others, None where none does.
+
+    It is applied as if it named nothing: a mistaken order is no reason to lose what happened.
+    """
+    missing = {one.id: set(one.envelope.after) - settled for one in waiting}
+    for one in waiting:
+        seen: set[UUID] = set()
+        ahead = set(missing[one.id])
+        while ahead:
+            other = ahead.pop()
+            if other == one.id:
+                return one
+            if other not in seen:
+                seen.add(other)
+                ahead |= missing.get(other, set())
+    return None
+
+
+async def apply_one(
+    hand: Hand, one: Waiting, *, careful: bool
+) -> tuple[OutcomeStatus, dict[str, Any]]:
+    """Apply one stored intent and return its outcome; `careful` keeps a refusal from undoing anything else.
+
+    A failing database is `Busy`: the caller's whole transaction is to be done again.
+    """
+    if not careful:
+        return _applied(await _take_effect(hand, one))
+    session = hand.session
+    touched = list(session.info.get("touched", ()))
+    gathered = events.gather(session)
+    before = len(gathered)
+    try:
+        async with session.begin_nested():
+            notes = await _take_effect(hand, one)
+            await session.flush()
+            return _applied(notes)
+    except Exception as error:
+        # One intent's bug must not hold up the queue.
+        # What the savepoint undid is forgotten: objects of it hold values that never were.
+        session.expunge_all()
+        hand.held.clear()
+        remember(session)
+        del gathered[before:]
+        session.info["touched"] = touched
+        problem = problem_of(error)
+        if isinstance(problem, Busy):
+            raise problem from error
+    if isinstance(problem, ChecklistIncomplete):
+        return OutcomeStatus.REJECTED, {"problem": problem.to_json()}
+    if isinstance(problem, UnknownVisit | NotYourVisit):
+        await _show_orphan(hand, one, problem)
+    return intent_store.quarantine(problem)
+
+
+def _applied(notes: list[dict[str, Any]]) -> tuple[OutcomeStatus, dict[str, Any]]:
+    return OutcomeStatus.APPLIED, {"notes": notes} if notes else {}
+
+
+async def _take_effect(hand: Hand, one: Waiting) -> list[dict[str, Any]]:
+    envelope = one.envelope
+    occurred = device_time.estimate(
+        envelope.occurred_at,
+        hand.offset,
+        await _known_since(hand, envelope.base_seq),
+        one.received_at,
+        hand.uptime.of(envelope) if one.received_at == hand.now else None,
+    )
+    return await handlers.apply(hand, envelope, occurred, one.received_at)
+
+
+async def _known_since(hand: Hand, base_seq: int | None) -> datetime:
+    """Return an instant after which the device acted: it had read the feed up to `base_seq` by then."""
+    if base_seq not in hand.known_since:
+        known = None
+        if base_seq is not None:
+            known = await sequencer.known_since(hand.session, hand.actor.tenant_id, base_seq)
+        hand.known_since[base_seq] = known or hand.registered_at
+    return hand.known_since[base_seq]
+
+
+async def _show_orphan(hand: Hand, one: Waiting, problem: Problem) -> None:
+    """Put work on a visit that is not known or not theirs before the office, once a visit."""
+    visit_id = problem.facts["visit_id"]
+    known = await run(
+        hand.session,
+        "select 1 from review where tenant_id = :t and kind = 'orphan_visit'"
+        " and settled_at is null and data ->> 'visit_id' = :visit",
+        t=hand.actor.tenant_id,
+        visit=visit_id,
+    )
+    if known.first() is None:
+        hand.session.add(
+            Review(
+                tenant_id=hand.actor.tenant_id,
+                kind="orphan_visit",
+                data={
+                    "visit_id": visit_id,
+                    "intent_id": str(one.id),
+                    "device_id": str(hand.actor.device_id),
+                    "reason": problem.code,
+                    "by": hand.actor.name,
+                },
+                raised_at=hand.now,
+            )
+        )
+        await hand.session.flush()
