@@ -9,6 +9,7 @@ from sqlmodel import select
 
 from fsm import events
 from fsm.actors import Actor
+from fsm.crash_points import crash_point
 from fsm.database import Session, remember, run
 from fsm.http import problem_of
 from fsm.problems import Busy, Problem
@@ -106,6 +107,7 @@ async def apply_open(
         await take(first, {"code": "circle"})
         waiting = [one for one in waiting if one is not first]
     await intent_store.settle(session, actor, results)
+    crash_point("after apply")
     if hand.technician_id is not None and any(
         status != OutcomeStatus.APPLIED or "settled_at" in outcome for _, status, outcome in results
     ):

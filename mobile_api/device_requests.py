@@ -114,8 +114,9 @@ async def take(
     if "durability" not in state:
         state["durability"] = Durability()
     known: Durability = state["durability"]
-    async with state.database.transaction(actor.tenant_id) as session:
-        await known.check(session)
+    if not known.is_known:
+        async with state.database.transaction(actor.tenant_id) as session:
+            await known.check(session)
     answer = await push(state.database, actor, now, batch, barred_by(actor))
     crash_point("before answer")
     return answer

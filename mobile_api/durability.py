@@ -18,6 +18,11 @@ class Durability:
         self._looked_at = -_LOOK_AGAIN_S
         self._off: list[str] = []
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it was looked up lately and all was well."""
+        return not self._off and time.monotonic() - self._looked_at < _LOOK_AGAIN_S
+
     async def check(self, session: Session) -> None:
         """Raise `Busy`, naming the settings, when one of them is off."""
         if time.monotonic() - self._looked_at >= _LOOK_AGAIN_S:

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from fsm.actors import Actor
+from fsm.crash_points import crash_point
 from fsm.database import Session, run
 from fsm.problems import Problem
 from fsm.work_orders.tables import Review
@@ -59,6 +60,7 @@ async def receive(
         )
         rows.append((sent.id, sent, status, outcome))
     new = receipt.fresh = await intent_store.store(session, actor, now, rows)
+    crash_point("after raw insert")
     if barred is not None and new:
         _show_quarantined(session, actor, now, barred, new)
     receipt.reused = await intent_store.find_reused(
