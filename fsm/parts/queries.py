@@ -334,7 +334,7 @@ async def add_movement(
     Without `unit_cost` the movement is valued at the price list's cost of its day in the company's zone
     and `currency` (the company's, unless given); where the list has none, at zero, and its event says
     `unpriced`. (`source`, `source_id`) names what caused it: the same cause again returns the movement
-    already recorded. A part or place that does not exist is `Invalid`. The row is written with the next flush.
+    already recorded. A part or place that does not exist is `Invalid`. It is written at the next flush.
     """
     if source is not None:
         statement = select(Movement).where(

@@ -5,10 +5,7 @@ prepared statements, one INSERT a row: what a program would do that already knew
 judges, orders and rewrites what phones see; rows that it changes rather than adds cost the peer nothing.
 """
 
-import asyncio
-import json
 import statistics
-import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
