@@ -39,6 +39,7 @@ _GROUPS: Final = {
     "upkeep": {
         "evidence": ("upkeep", "prove that history is whole"),
         "sync": ("upkeep", "bring what phones read up to date"),
+        "conform": ("conform", "hold a server or an app against the rules of sync and closing"),
     },
 }
 

@@ -1,0 +1,44 @@
+"""Try every requirement on a server, one after another, and say what came of each."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+
+from mobile_api.conformance import proving, reading, sending
+from mobile_api.conformance.device import Bench
+from mobile_api.conformance.requirement import (
+    REQUIREMENTS,
+    CannotTry,
+    Requirement,
+    Result,
+    Unfulfilled,
+    Verdict,
+)
+
+MODULES = (reading, sending, proving)
+"""Where the requirements stand; importing them fills `REQUIREMENTS`."""
+
+
+async def conform(bench: Bench, only: str = "") -> AsyncIterator[Result]:
+    """Yield a result a requirement, or only for those whose key begins with `only`."""
+    for requirement in REQUIREMENTS:
+        if requirement.key.startswith(only):
+            yield await _tried(requirement, bench)
+
+
+async def _tried(requirement: Requirement, bench: Bench) -> Result:
+    verdict, detail = Verdict.PASSED, ""
+    try:
+        await requirement.attempt(bench)
+    except Unfulfilled as said:
+        verdict, detail = Verdict.FAILED, str(said)
+    except CannotTry as said:
+        verdict, detail = Verdict.SKIPPED, str(said)
+    except httpx.HTTPStatusError as error:
+        verdict = Verdict.FAILED
+        detail = f"{error.request.method} {error.request.url.path}: {error.response.status_code}"
+    except (httpx.HTTPError, TimeoutError) as error:
+        verdict, detail = Verdict.FAILED, f"no answer: {error or type(error).__name__}"
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        verdict, detail = Verdict.FAILED, f"an answer has another shape: {error!r}"
+    return Result(requirement.key, requirement.text, verdict, detail)

@@ -1,0 +1,220 @@
+"""A server that stands between an app and a real one: it passes everything on, and judges what the app sends.
+
+With faults it is also a bad line: answers of pushes get lost, some requests are put off, pages break off.
+What it does is decided by counting, so that the same traffic meets the same faults.
+"""
+
+import json
+import time
+from base64 import b64decode
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import zstandard
+
+from mobile_api.conformance.ledger import Ledger
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_OWN = {
+    "host",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "keep-alive",
+    "accept-encoding",
+}
+_LOSE_EVERY, _DELAY_EVERY, _BREAK_EVERY = 3, 7, 5
+_RETRY_AFTER_S = 1
+
+
+class LineBroke(Exception):
+    """Ends a request as a broken line does: the server closes the connection."""
+
+
+class Referee:
+    """An ASGI application in front of `server`. Its findings are in `ledger`."""
+
+    def __init__(self, server: httpx.AsyncClient, *, faults: bool = False) -> None:
+        self.ledger = Ledger()
+        self.faults: dict[str, int] = {"lost": 0, "delayed": 0, "broken": 0}
+        self._server = server
+        self._unreliable = faults
+        self._counts = {"push": 0, "pull": 0}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        body = await _body_of(receive)
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        token = headers.get("authorization", "").removeprefix("Bearer ").strip()
+        query = scope["query_string"].decode("latin-1")
+        path: str = scope["path"]
+        self.ledger.asked(token, f"{path}?{query}", time.monotonic())
+        kind = {"/sync/v1/push": "push", "/sync/v1/pull": "pull"}.get(path, "")
+        batch = _batch_of(headers, body) if kind == "push" else None
+        if batch is not None:
+            self.ledger.pushes(token, batch)
+        if kind == "pull":
+            asked = parse_qs(query)
+            empty = asked.get("outbox_empty_at", [""])[0]
+            since = asked.get("since", [None])[0]
+            self.ledger.pulls(token, since, int(empty) if empty.isdecimal() else None)
+        if self._puts_off(kind):
+            self.ledger.delayed(token, time.monotonic() + _RETRY_AFTER_S)
+            await _put_off(send)
+            return
+        await self._pass_on(scope, headers, body, token, kind, send)
+
+    async def _pass_on(
+        self, scope: Scope, headers: dict[str, str], body: bytes, token: str, kind: str, send: Send
+    ) -> None:
+        kept = {name: value for name, value in headers.items() if name not in _OWN}
+        query = scope["query_string"].decode("latin-1")
+        request = self._server.build_request(
+            scope["method"],
+            scope["path"] + (f"?{query}" if query else ""),
+            headers={**kept, "Accept-Encoding": "identity"},
+            content=body,
+            timeout=httpx.Timeout(30, read=None),
+        )
+        answer = await self._server.send(request, stream=True)
+        try:
+            if answer.headers.get("content-type", "").startswith("text/event-stream"):
+                await _stream(answer, send)
+                return
+            content = await answer.aread()
+        finally:
+            await answer.aclose()
+        if kind and answer.is_success and self._breaks(kind):
+            await _break_off(answer, content, send)
+        self._learn(token, scope["path"], headers, body, answer, content)
+        await _answer(answer, content, send)
+
+    def _learn(
+        self,
+        token: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        answer: httpx.Response,
+        content: bytes,
+    ) -> None:
+        """Enter what the app is about to be told."""
+        method, status = answer.request.method, answer.status_code
+        if "retry-after" in answer.headers and status in (429, 503):
+            until = time.monotonic() + float(answer.headers["retry-after"])
+            self.ledger.delayed(token, until)
+        if path.startswith("/sync/v1/") and status == 410:
+            self.ledger.anew(token)
+        if not answer.is_success:
+            return
+        if path == "/sync/v1/pull":
+            self.ledger.page(token, json.loads(content))
+        elif path == "/sync/v1/push":
+            self.ledger.told(token, json.loads(content))
+        elif path == "/sync/v1/reconcile":
+            self.ledger.reconciled(token, json.loads(content))
+        elif path.rstrip("/") == "/files" and method == "POST" and status == 201:
+            metadata = _metadata_of(headers.get("upload-metadata", ""))
+            length = headers.get("upload-length", "0")
+            self.ledger.creates(urlsplit(answer.headers["location"]).path, metadata, int(length))
+        elif path.startswith("/files/") and method == "PATCH" and status == 204:
+            self.ledger.appends(path, int(headers["upload-offset"]), body)
+
+    def _puts_off(self, kind: str) -> bool:
+        """Count a request of one of the two kinds; whether this one is to come again later."""
+        if not self._unreliable or not kind:
+            return False
+        self._counts[kind] += 1
+        puts_off = kind == "push" and self._counts[kind] % _DELAY_EVERY == 0
+        self.faults["delayed"] += puts_off
+        return puts_off
+
+    def _breaks(self, kind: str) -> bool:
+        if not self._unreliable:
+            return False
+        every, name = (_LOSE_EVERY, "lost") if kind == "push" else (_BREAK_EVERY, "broken")
+        breaks = self._counts[kind] % every == 0
+        self.faults[name] += breaks
+        return breaks
+
+
+async def _body_of(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            return body
+
+
+async def _answer(answer: httpx.Response, content: bytes, send: Send) -> None:
+    headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in answer.headers.multi_items()
+        if name.lower() not in ("content-length", "transfer-encoding", "connection")
+    ]
+    if answer.request.method != "HEAD" and answer.status_code != 204:
+        headers.append((b"content-length", str(len(content)).encode()))
+    await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+async def _break_off(answer: httpx.Response, content: bytes, send: Send) -> None:
+    """Send the beginning of an answer and break the line."""
+    headers = [
+        (b"content-type", answer.headers["content-type"].encode("latin-1")),
+        (b"content-length", str(len(content)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
+    half = content[: len(content) // 2]
+    await send({"type": "http.response.body", "body": half, "more_body": True})
+    raise LineBroke
+
+
+async def _put_off(send: Send) -> None:
+    problem = {
+        "type": "https://fsm.invalid/problems/busy",
+        "title": "Busy",
+        "status": 503,
+        "detail": "The line is bad on purpose. Come again when Retry-After says.",
+    }
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"retry-after", str(_RETRY_AFTER_S).encode()),
+    ]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(problem).encode()})
+
+
+async def _stream(answer: httpx.Response, send: Send) -> None:
+    headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
+    async for chunk in answer.aiter_raw():
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _batch_of(headers: dict[str, str], body: bytes) -> dict[str, Any] | None:
+    encoding = headers.get("content-encoding", "")
+    try:
+        if encoding == "zstd":
+            body = zstandard.ZstdDecompressor().decompressobj().decompress(body)
+        elif encoding:
+            body = httpx.Response(200, headers={"content-encoding": encoding}, content=body).content
+        batch = json.loads(body)
+    except (ValueError, zstandard.ZstdError, httpx.DecodingError):
+        return None
+    return batch if isinstance(batch, dict) else None
+
+
+def _metadata_of(text: str) -> dict[str, str]:
+    pairs = (pair.strip().partition(" ") for pair in text.split(",") if pair.strip())
+    return {key: b64decode(value).decode() for key, _, value in pairs}
