@@ -139,10 +139,10 @@ class Device:
         return told
 
     async def outcome(self, intent: Any) -> dict[str, Any]:
-        """Push one intent and return what became of it."""
-        (outcome,) = (await self.push(intent))["outcomes"]
-        told: dict[str, Any] = outcome
-        return told
+        """Push one intent and return what became of it; others that waited for it are told too."""
+        outcomes = (await self.push(intent))["outcomes"]
+        told: dict[str, dict[str, Any]] = {one["id"]: one for one in outcomes}
+        return told[intent["id"]]
 
     # --- uploading
 
@@ -179,7 +179,7 @@ class Bench:
 
     async def register(self, install_id: str | None = None, **members: Any) -> httpx.Response:
         body = {
-            "install_id": install_id or f"conformance-{uuid4()}",
+            "install_id": f"conformance-{uuid4()}" if install_id is None else install_id,
             "platform": "conformance kit",
             "app": "1",
             "schema": 5,

@@ -81,6 +81,8 @@ async def photos_get_receipts(bench: Bench) -> None:
     assert receipt is not None
     must(receipt["sha256"] == sha256(content).hexdigest(), "the receipt names other bytes")
     _verify(receipt, device.registered["receipt_keys"])
+    retract = device.intent("photo.retract", visit_id=visit, photo_id=photo_id, reason="A trial")
+    must((await device.outcome(retract))["status"] == "applied", "the photo cannot be retracted")
 
 
 @requirement("files.corrupt", "Bytes of another hash are never taken for the photo.")

@@ -47,12 +47,9 @@ async def strangers_register_nothing(bench: Bench) -> None:
 
 @requirement("devices.invalid", "A registration that cannot be read is refused with a problem.")
 async def odd_registrations_are_refused(bench: Bench) -> None:
-    for body in (
-        {"schema": 0},
-        {"install_id": "", "schema": 5},
-        {"install_id": "x", "key": "rsa:1"},
-    ):
-        answer = await bench.register(**{"install_id": "x", **body})
+    odd: list[dict[str, Any]] = [{"schema": 0}, {"install_id": ""}, {"key": "rsa:1"}]
+    for body in odd:
+        answer = await bench.register(**body)
         must(400 <= answer.status_code < 500, f"{body} was answered {answer.status_code}")
         must_refuse(answer, answer.status_code)
 

@@ -113,6 +113,8 @@ class Referee:
             self.ledger.delayed(token, until)
         if path.startswith("/sync/v1/") and status == 410:
             self.ledger.anew(token)
+        if path.startswith("/files") and content.find(b"/problems/wrong-bytes") >= 0:
+            self.ledger.breach("app.bytes", "the server found other bytes than were declared")
         if not answer.is_success:
             return
         if path == "/sync/v1/pull":
@@ -150,7 +152,8 @@ async def _body_of(receive: Receive) -> bytes:
     body = b""
     while True:
         message = await receive()
-        body += message.get("body", b"")
+        part: bytes = message.get("body", b"")
+        body += part
         if not message.get("more_body"):
             return body
 

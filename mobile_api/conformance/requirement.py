@@ -51,7 +51,7 @@ class Result:
 
 
 REQUIREMENTS: Final[list[Requirement]] = []
-"""Everything that is tried, in this order; the modules of requirements fill it when they are imported."""
+"""Everything that is tried; the modules of requirements fill it when they are imported."""
 
 Attempt = TypeVar("Attempt", bound=Try)
 
