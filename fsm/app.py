@@ -45,6 +45,7 @@ from mobile_api import routes as mobile_api
 from mobile_api.uploads import Storage
 from mobile_api.writers import Writers
 from reports import routes as reports
+from reports.packs import routes as packs
 from scheduler import routes as scheduler
 
 VERSION = "0.1.0"
@@ -69,6 +70,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *checklists.ROUTES,
     *scheduler.ROUTES,
     *reports.ROUTES,
+    *packs.ROUTES,
     *mobile_api.ROUTES,
     *upload_routes.ROUTES,
     *blob_routes.ROUTES,
