@@ -12,9 +12,9 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_204_NO_CON
 
 from fsm import http
 from fsm.actors import Permission
-from fsm.checklists import answers, queries, templates
+from fsm.checklists import answers, assignments, queries, templates
+from fsm.checklists.assignments import Resolution, Subject
 from fsm.checklists.items import CODE_PATTERN
-from fsm.checklists.queries import Resolution, Subject
 from fsm.checklists.tables import ChecklistAssignment, ChecklistTemplate, ChecklistVersion
 from fsm.checklists.templates import TemplateRefused, VersionIsFixed
 from fsm.http import Body, CurrentActor, DbSession, Line, Now, Revision, needs
@@ -255,7 +255,7 @@ class ChecklistController(Controller):
         work_type_id: FromQuery[UUID],
     ) -> ResolutionView:
         return ResolutionView.of(
-            await queries.resolve_for_asset(session, actor, asset_id, work_type_id)
+            await assignments.resolve_for_asset(session, actor, asset_id, work_type_id)
         )
 
     @patch("/{template_id:uuid}", opt=MANAGE, summary="Rename a checklist or take it out of use")
@@ -335,7 +335,7 @@ class AssignmentController(Controller):
         limit: http.PageSize = 100,
         after: http.After = None,
     ) -> AssignmentPage:
-        rows = await queries.list_assignments(
+        rows = await assignments.list_assignments(
             session, actor, template_id=template_id, after=http.cursor_id(after), limit=limit
         )
         return AssignmentPage(
@@ -353,7 +353,7 @@ class AssignmentController(Controller):
         self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[NewAssignment]
     ) -> AssignmentView:
         subject = Subject(data.asset_id, data.model_id, data.site_id, data.work_type_id)
-        row, code = await queries.assign(
+        row, code = await assignments.assign(
             session, actor, now, data.template_id, subject, replaces=data.replaces
         )
         return AssignmentView.of(row, code)
@@ -367,7 +367,7 @@ class AssignmentController(Controller):
     async def remove(
         self, session: DbSession, actor: CurrentActor, now: Now, assignment_id: FromPath[UUID]
     ) -> None:
-        await queries.remove_assignment(session, actor, now, assignment_id)
+        await assignments.remove_assignment(session, actor, now, assignment_id)
 
 
 ROUTES = [ChecklistController, VersionController, AssignmentController]

@@ -22,7 +22,7 @@ from fsm.assets.tables import Asset
 from fsm.catalogue import queries as catalogue
 from fsm.catalogue.tables import MaintenanceKind, ReasonKind, RequestClass
 from fsm.checklists import queries as checklists
-from fsm.checklists.queries import Subject
+from fsm.checklists.assignments import Subject, assign
 from fsm.contracts import versions
 from fsm.customers import queries as customers
 from fsm.customers.tables import Site
@@ -269,9 +269,7 @@ async def _checklists(session: Session, one: Seeding) -> None:
             template.id,
             checklist(name, names["en"], names["ru"]),
         )
-        await checklists.assign(
-            session, one.actor, one.now, template.id, Subject(work_type_id=work_type.id)
-        )
+        await assign(session, one.actor, one.now, template.id, Subject(work_type_id=work_type.id))
 
 
 # --- people -----------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 from fsm import events
 from fsm.actors import Actor
 from fsm.assets.tables import Asset
-from fsm.checklists import queries as checklists
+from fsm.checklists.assignments import resolve_checklist
 from fsm.database import Session, revise, touch
 from fsm.problems import Invalid, NotFound
 from fsm.technicians.tables import Technician
@@ -296,7 +296,7 @@ async def pin_checklist(
         if work_order.asset_id
         else None
     )
-    version = await checklists.resolve_checklist(
+    version = await resolve_checklist(
         session,
         actor,
         asset_id=work_order.asset_id,

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from fsm.checklists import queries
+from fsm.checklists import assignments, queries
 from fsm.checklists.tables import ChecklistTemplate, ChecklistVersion
 from fsm.checklists.templates import load
 from fsm.database import Database
@@ -48,7 +48,7 @@ async def assign(
 async def applies(database: Database, company: Company) -> tuple[str, int]:
     """Return code and version of what a repair of the company's asset is judged by."""
     async with database.transaction(company.id) as session:
-        version = await queries.resolve_checklist(
+        version = await assignments.resolve_checklist(
             session,
             company.system,
             asset_id=company.asset.id,
@@ -228,7 +228,7 @@ async def test_equipment_comes_before_model_before_site_before_work_type(
     )
     assert shown.json()["level"] == "asset"
     async with database.transaction(company.id) as session:
-        bare = await queries.resolve_checklist(
+        bare = await assignments.resolve_checklist(
             session,
             company.system,
             asset_id=None,
@@ -306,7 +306,7 @@ async def test_without_any_assignment_the_empty_checklist_applies_and_is_made_on
 ) -> None:
     async def resolve() -> UUID:
         async with database.transaction(company.id) as session:
-            version = await queries.resolve_checklist(
+            version = await assignments.resolve_checklist(
                 session,
                 company.system,
                 asset_id=None,
