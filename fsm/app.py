@@ -42,10 +42,10 @@ from fsm.work_orders import visit_routes as visits
 from fsm.worker import REACTIONS
 from mobile_api import blob_routes, feed, upload_routes
 from mobile_api import routes as mobile_api
+from mobile_api.compat import powersync_routes
 from mobile_api.uploads import Storage
 from mobile_api.writers import Writers
 from reports import routes as reports
-from reports.packs import routes as packs
 from scheduler import routes as scheduler
 
 VERSION = "0.1.0"
@@ -70,10 +70,10 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *checklists.ROUTES,
     *scheduler.ROUTES,
     *reports.ROUTES,
-    *packs.ROUTES,
     *mobile_api.ROUTES,
     *upload_routes.ROUTES,
     *blob_routes.ROUTES,
+    *powersync_routes.ROUTES,
     *imports.ROUTES,
 )
 """Every door of the product."""

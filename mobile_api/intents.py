@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID, uuid5
 
 import msgspec
@@ -278,6 +278,9 @@ class Batch:
     from_seq: int | None = None
 
 
+Read = TypeVar("Read", bound=Body)
+
+
 class _BatchBody(Body):
     device_id: UUID
     outbox_empty_at: Number | None = None
@@ -290,13 +293,7 @@ class _BatchBody(Body):
 
 def read_batch(content: bytes, most: int) -> Batch:
     """Return the push in a JSON body, or raise `MalformedBatch`. More than `most` intents raise too."""
-    try:
-        parsed = _decode(content)
-        body = _BatchBody.model_validate(parsed)
-    except pydantic.ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = "".join(f"/{part}" for part in first["loc"])
-        raise MalformedBatch(f"{where or 'The body'}: {first['msg']}.", at=where) from None
+    body = read_body(content, _BatchBody)
     if len(body.intents) > most:
         raise BatchTooLarge(f"At most {most} intents at once; send the rest after.", limit=most)
     return Batch(
@@ -308,6 +305,16 @@ def read_batch(content: bytes, most: int) -> Batch:
         body.mono_ms,
         body.from_seq,
     )
+
+
+def read_body(content: bytes, shape: type[Read]) -> Read:
+    """Return a JSON body in the given shape, or raise `MalformedBatch`."""
+    try:
+        return shape.model_validate(_decode(content))
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = "".join(f"/{part}" for part in first["loc"])
+        raise MalformedBatch(f"{where or 'The body'}: {first['msg']}.", at=where) from None
 
 
 def _decode(content: bytes) -> Any:

@@ -14,7 +14,7 @@ from fsm.crash_points import crash_point
 from fsm.database import Session, run
 from fsm.problems import Problem
 from fsm.work_orders.tables import Review
-from mobile_api import device_time, intent_store
+from mobile_api import device_time, feed, intent_store
 from mobile_api.device_time import Uptime
 from mobile_api.intent_store import DeviceClock, Known, Storing
 from mobile_api.intents import Batch, IdempotencyKeyReused, Sent, kept_beside
@@ -75,8 +75,25 @@ async def receive(
     }
     if older := [row_id for row_id, *_ in rows if row_id not in new]:
         known |= await intent_store.list_known(session, actor, older)
-    await intent_store.store(session, actor, now, _sort(batch, receipt, known, new))
+    beside = _sort(batch, receipt, known, new)
+    await intent_store.store(session, actor, now, beside)
+    if beside or any(status != OutcomeStatus.WAITING for _, _, status, _ in rows):
+        await _mark_outcomes(session, actor)
     return receipt
+
+
+async def _mark_outcomes(session: Session, actor: Actor) -> None:
+    """Have the feed show what was put aside to the person whose device it is, put out of use or not."""
+    result = await run(
+        session,
+        "select t.id from device d"
+        " join technician t on t.tenant_id = d.tenant_id and t.user_id = d.user_id"
+        " where d.tenant_id = :t and d.id = :device",
+        t=actor.tenant_id,
+        device=actor.device_id,
+    )
+    for technician_id in result.scalars():
+        feed.mark_scope(session, feed.technician_scope(technician_id))
 
 
 async def _read_clock(session: Session, actor: Actor, now: datetime, batch: Batch) -> DeviceClock:

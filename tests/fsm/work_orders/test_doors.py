@@ -19,6 +19,7 @@ from fsm.work_orders import field_work
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import Job, dispatched_job
+from tests.mobile_api.phones import Phone, new_phone
 
 ROOT = Path(__file__).parents[3]
 FINAL = {"completed", "closed"}
@@ -294,6 +295,54 @@ async def test_closing_says_exactly_what_is_missing(
         "declared",
     )
     assert "Фото после ремонта" in unmet["text"]
+
+
+# --- other people's clients -------------------------------------------------------------------------------
+
+
+async def test_nothing_that_a_powersync_client_uploads_completes_a_job(
+    job: Job, client: httpx.AsyncClient, company: Company, clock: Clock
+) -> None:
+    """Rows of every table that could say so, written, changed and deleted, and intents of all names."""
+    phone = await new_phone(client, company, clock)
+    (photo,) = (await cold_rows(phone, "photos")).values()
+    claims = {
+        **CLAIMS,
+        "state": "verified",
+        "verified_sha256": photo["sha256"],
+        "work_order_id": str(job.id),
+        "visit_id": str(job.visit_id),
+    }
+    rows = [
+        {"op": op, "type": table, "id": row_id, "data": claims}
+        for op in ("PUT", "PATCH", "DELETE")
+        for table, row_id in (
+            ("work_orders", str(job.id)),
+            ("work_order", str(job.id)),
+            ("work_order_closure", str(uuid4())),
+            ("visits", str(job.visit_id)),
+            ("photos", photo["id"]),
+            ("outcomes", str(uuid4())),
+        )
+    ]
+    for kind in ("visit.finish", "work_order.complete", "completed", "state.suggest"):
+        columns = {"type": kind, "data": json.dumps({**claims, "collection": "work_orders"})}
+        rows.append({"op": "PUT", "type": "intents", "id": str(uuid4()), "data": columns})
+    for number, row in enumerate(rows, 1):
+        answer = await client.post(
+            "/compat/powersync/crud",
+            headers=phone.headers,
+            json={"install_id": "phone-1", "client_id": "c", "batch": [{"op_id": number, **row}]},
+        )
+        assert answer.status_code == 200, (row, answer.text)
+        assert (await job.row()).status not in FINAL, row
+    assert (await cold_rows(phone, "photos"))[photo["id"]] == photo
+
+
+async def cold_rows(phone: Phone, coll: str) -> dict[str, dict[str, Any]]:
+    fresh = Phone(phone.client, phone.headers, phone.device_id, phone.clock)
+    await fresh.pull()
+    return fresh.of(coll)
 
 
 # --- the code ---------------------------------------------------------------------------------------------

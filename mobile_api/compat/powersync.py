@@ -1,0 +1,395 @@
+"""What the PowerSync SDK reads: one endless answer of JSON lines, checkpoint by checkpoint.
+
+A bucket is a scope of the feed; an operation's id is its row's `seq`. The feed keeps one row an object, so it
+is a bucket that is always compacted, which zero checksums allow. A checkpoint names the buckets and how far
+they go, data follows, and `checkpoint_complete` lets the client apply all of it at once: the last page of
+each is read in the very snapshot that the checkpoint tells, so what the client shows once stood in the
+database, together.
+
+A bucket's name is `scope@epoch.first`: the head at which the device first read it. Up to there it is not
+told of what the scope no longer grants, because it never had it. Where a device's position has become
+worthless (another epoch, a head that was set back, tombstones purged) it is given a bucket of another name,
+and drops the old one by itself.
+
+A write checkpoint is the highest `seq` of the device's scopes once everything is stamped: a checkpoint that
+goes that far holds what the device wrote before it asked. Nothing has to be remembered for it.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from sqlalchemy.exc import SQLAlchemyError
+
+from fsm.actors import Actor, Permission
+from fsm.database import Database, raw_connection, run
+from fsm.problems import Busy, Malformed, Problem
+from fsm.tenants import tokens
+from fsm.tenants.tokens import Secret
+from mobile_api import pull
+from mobile_api.sequencer import Head
+from mobile_api.stream import POKE_EVERY_S, Listener, Pump
+
+log = logging.getLogger("mobile_api.compat.powersync")
+
+KEEP_ALIVE_S = 20.0
+LIFETIME_S = 3_600.0
+"""After this a stream ends. `token_expires_in` counts down to it, so that the client comes back in time."""
+STREAM = "all"
+PRIORITY = 3
+MOST_BUCKETS = 200
+
+
+# --- what a client asks -----------------------------------------------------------------------------------
+
+
+class AskedBucket(msgspec.Struct, frozen=True):
+    """A bucket that the client holds, and the operation up to which it does."""
+
+    name: str
+    after: str
+
+
+class AskedStream(msgspec.Struct, frozen=True):
+    stream: str
+
+
+class AskedStreams(msgspec.Struct, frozen=True):
+    include_defaults: bool = True
+    subscriptions: list[AskedStream] = []
+
+
+class StreamRequest(msgspec.Struct, frozen=True):
+    """What the SDK sends to open a stream, as far as it matters here; the rest is ignored."""
+
+    buckets: list[AskedBucket] = []
+    streams: AskedStreams = AskedStreams()
+
+    def positions(self) -> dict[str, int]:
+        """Return bucket → operation; a position that is no number counts as none."""
+        return {
+            one.name: int(one.after) if one.after.isdecimal() and len(one.after) < 19 else 0
+            for one in self.buckets
+        }
+
+    def subscriptions(self) -> list[dict[str, int]]:
+        """Return what the client's buckets are subscribed by; empty when it wants none of them."""
+        wanted = [
+            {"sub": place}
+            for place, one in enumerate(self.streams.subscriptions)
+            if one.stream == STREAM
+        ]
+        return [{"default": 0}, *wanted] if self.streams.include_defaults else wanted
+
+
+def read_request(content: bytes) -> StreamRequest:
+    """Return the request in a JSON body; `Malformed` says what is wrong with it."""
+    try:
+        request = msgspec.json.decode(content, type=StreamRequest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"The body is not what the PowerSync SDK sends: {error}.") from None
+    if len(request.buckets) > MOST_BUCKETS:
+        raise Malformed(f"At most {MOST_BUCKETS} buckets; there are never more than a few.")
+    return request
+
+
+# --- lines ------------------------------------------------------------------------------------------------
+
+
+class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One row as it stands; `data` is JSON text. A REMOVE has none."""
+
+    op_id: str
+    op: str
+    object_type: str
+    object_id: str
+    checksum: int
+    data: str | None = None
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A scope as one device reads it: its name there, how far it was sent, how many rows were."""
+
+    scope: str
+    name: str
+    first: int
+    after: int
+    count: int
+
+
+def place(asked: Mapping[str, int], scope: str, head: Head) -> Bucket:
+    """Return the bucket of a scope that the device can go on reading, or a new one when it holds none."""
+    prefix = f"{scope}@{head.epoch}."
+    for name, after in asked.items():
+        first = name.removeprefix(prefix)
+        if not name.startswith(prefix) or not first.isdecimal() or len(first) > 18:
+            continue
+        if after <= head.head and not 0 < after < head.purged:
+            return Bucket(scope, name, int(first), after, 0)
+    first_read = head.head
+    while (name := f"{prefix}{first_read}") in asked:
+        first_read += 1
+    return Bucket(scope, name, first_read, 0, 0)
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One client's stream: what it held when it came, and what it has been told since."""
+
+    asked: Mapping[str, int]
+    subscriptions: Sequence[Mapping[str, int]]
+    buckets: dict[str, Bucket] = field(default_factory=dict)
+    """By scope."""
+    told: int | None = None
+    """The head of the last checkpoint; None before the first."""
+    is_complete: bool = True
+
+    def settle(self, scopes: Sequence[str], head: Head) -> tuple[list[Bucket], list[str]]:
+        """Have a bucket for each scope and for no other; return the new ones, and the names of the old."""
+        before = self.buckets
+        held = {bucket.name: bucket.after for bucket in before.values()} or self.asked
+        self.buckets, added = {}, []
+        for scope in scopes:
+            bucket = place(held, scope, head)
+            known = before.get(scope)
+            if known is not None and known.name == bucket.name:
+                bucket = known
+            else:
+                added.append(bucket)
+            self.buckets[scope] = bucket
+        kept = {bucket.name for bucket in self.buckets.values()}
+        return added, [bucket.name for bucket in before.values() if bucket.name not in kept]
+
+    def checkpoint(self, head: Head, changed: Sequence[Bucket], removed: Sequence[str]) -> bytes:
+        """Return the line that says how far the buckets go: all of them at first, then what changed."""
+        goes_to = {"last_op_id": str(head.head), "write_checkpoint": str(head.head)}
+        described = [
+            {
+                "bucket": bucket.name,
+                "checksum": 0,
+                "count": bucket.count,
+                "priority": PRIORITY,
+                "subscriptions": self.subscriptions,
+            }
+            for bucket in changed
+        ]
+        if self.told is None:
+            streams = [{"name": STREAM, "is_default": True, "errors": []}]
+            return _line(checkpoint={**goes_to, "buckets": described, "streams": streams})
+        return _line(
+            checkpoint_diff={
+                **goes_to,
+                "updated_buckets": described,
+                "removed_buckets": list(removed),
+            }
+        )
+
+
+def _line(**members: Any) -> bytes:
+    return msgspec.json.encode(members) + b"\n"
+
+
+# --- a turn -----------------------------------------------------------------------------------------------
+
+# $1 tenant, $2 scopes
+_COUNTS = """
+select scope, sum(n)::bigint from sync_digest
+where tenant_id = $1 and scope = any($2::text[]) group by scope
+"""
+
+# $1 tenant, $2 scope, $3 read up to, $4 head, $5 the head at which the device first read it, $6 most rows
+_OPERATIONS = """
+select seq, op, coll, id::text, body from sync_row
+where tenant_id = $1 and scope = $2 and seq > $3 and seq <= $4
+  and (seq > $5 or (op = 'put' and why is null))
+order by seq limit $6
+"""
+
+
+async def take_turn(
+    talk: Conversation, database: Database, actor: Actor, now: datetime
+) -> list[bytes]:
+    """Return the lines of one page: checkpoint, data, and completion once the client has everything.
+
+    No lines when there is nothing to tell. Rights are computed anew, as on every pull. While
+    `talk.is_complete` is false more pages follow: take another turn.
+    """
+    scopes = await pull.prepare(database, actor, now, None)
+    async with pull.snapshot(database, actor) as (session, head):
+        await pull.read_device(session, actor)
+        connection = await raw_connection(session)
+        try:
+            wanted = scopes if talk.subscriptions else []
+            return await _page(talk, connection, actor.tenant_id, wanted, head)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise Busy("The database could not be read just now. Nothing was changed.") from error
+
+
+async def _page(
+    talk: Conversation, connection: Any, tenant_id: UUID, scopes: Sequence[str], head: Head
+) -> list[bytes]:
+    was_complete = talk.is_complete
+    added, removed = talk.settle(scopes, head)
+    if added:
+        counts = await connection.fetch(_COUNTS, tenant_id, [bucket.scope for bucket in added])
+        by_scope = dict(counts)
+        for bucket in added:
+            bucket.count = by_scope.get(bucket.scope, 0)
+    changed, data = list(added), []
+    room, size = pull.PAGE_CHANGES, 0
+    for bucket in talk.buckets.values():
+        rows = await connection.fetch(
+            _OPERATIONS,
+            tenant_id,
+            bucket.scope,
+            bucket.after,
+            head.head,
+            bucket.first,
+            room + 1,
+        )
+        page, size = _fitting(rows, room, size)
+        room -= len(page)
+        talk.is_complete = len(page) == len(rows)
+        reached = head.head if talk.is_complete else int(page[-1].op_id) if page else bucket.after
+        if page:
+            data.append(_data(bucket, page, reached, has_more=not talk.is_complete))
+            if bucket not in changed:
+                bucket.count += len(page)
+                changed.append(bucket)
+        bucket.after = reached
+        if not talk.is_complete:
+            break
+    lines = []
+    has_news = bool(changed or removed or not was_complete)
+    if talk.told is None or (has_news and (talk.told != head.head or added or removed)):
+        lines.append(talk.checkpoint(head, changed, removed))
+        talk.told, has_news = head.head, True
+    if has_news and talk.is_complete:
+        data.append(_line(checkpoint_complete={"last_op_id": str(head.head)}))
+    return lines + data
+
+
+def _fitting(rows: Sequence[Any], room: int, size: int) -> tuple[list[Operation], int]:
+    """Return the operations that a page still has room for, and how many bytes it holds then."""
+    page: list[Operation] = []
+    for seq, op, coll, row_id, body in rows[:room]:
+        more = len(body or "")
+        if size and size + more > pull.PAGE_BYTES:
+            break
+        size += more
+        page.append(
+            Operation(
+                op_id=str(seq),
+                op="PUT" if op == "put" else "REMOVE",
+                object_type=coll,
+                object_id=row_id,
+                checksum=0,
+                data=body,
+            )
+        )
+    return page, size
+
+
+def _data(bucket: Bucket, page: list[Operation], reached: int, *, has_more: bool) -> bytes:
+    return _line(
+        data={
+            "bucket": bucket.name,
+            "after": str(bucket.after),
+            "next_after": str(reached),
+            "has_more": has_more,
+            "data": page,
+        }
+    )
+
+
+# --- the stream -------------------------------------------------------------------------------------------
+
+
+async def find_reader(database: Database, secret: Secret) -> Actor:
+    """Return the device as it stands now, or raise why it may no longer read."""
+    async with database.transaction(secret.tenant_id) as session:
+        actor = await tokens.find_device_actor(session, secret)
+    actor.must(Permission.SYNC)
+    return actor
+
+
+async def stream(
+    talk: Conversation,
+    pump: Pump,
+    database: Database,
+    secret: Secret,
+    clock: Callable[[], datetime],
+    lines: Sequence[bytes],
+    *,
+    lifetime_s: float = LIFETIME_S,
+    keep_alive_s: float = KEEP_ALIVE_S,
+) -> AsyncIterator[bytes]:
+    """Yield `lines`, then what comes after, until the device may no longer read or the stream is old.
+
+    Whenever the feed moves, and with each keep-alive, the device's rights are looked at again. A stream that
+    meets a failing database ends; the client comes back and goes on where it was.
+    """
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + lifetime_s
+    for line in lines:
+        yield line
+    listener = await pump.join(secret.tenant_id, list(talk.buckets))
+    try:
+        while True:
+            try:
+                actor = await find_reader(database, secret)
+                lines = await take_turn(talk, database, actor, clock())
+            except (Problem, SQLAlchemyError, OSError) as error:
+                log.info("a stream ends: %s", error)
+                return
+            for line in lines:
+                yield line
+            if listener.scopes != talk.buckets.keys():
+                pump.leave(listener)
+                listener = await pump.join(secret.tenant_id, list(talk.buckets))
+            elif talk.is_complete and not await _moved(listener, keep_alive_s, ends_at):
+                left_s = max(0, int(ends_at - loop.time()))
+                yield _line(token_expires_in=left_s)
+                if left_s == 0:
+                    return
+    finally:
+        pump.leave(listener)
+
+
+async def _moved(listener: Listener, keep_alive_s: float, ends_at: float) -> bool:
+    """Wait until the feed moves; false when it is time for a keep-alive, or for the end."""
+    loop = asyncio.get_running_loop()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(
+            listener.moved.wait(), max(0.0, min(keep_alive_s, ends_at - loop.time()))
+        )
+        await asyncio.sleep(POKE_EVERY_S)
+        listener.moved.clear()
+        return True
+    return False
+
+
+# --- write checkpoints ------------------------------------------------------------------------------------
+
+
+async def write_checkpoint(database: Database, actor: Actor, now: datetime) -> int:
+    """Return the operation that a checkpoint must reach to hold all that the device has written."""
+    scopes = await pull.prepare(database, actor, now, None)
+    async with database.transaction(actor.tenant_id) as session:
+        result = await run(
+            session,
+            "select coalesce(max(newest.seq), 0) from unnest(cast(:scopes as text[])) s (scope)"
+            " cross join lateral (select max(r.seq) as seq from sync_row r"
+            " where r.tenant_id = :t and r.scope = s.scope) newest",
+            t=actor.tenant_id,
+            scopes=scopes,
+        )
+        return int(result.scalar_one())
