@@ -37,7 +37,7 @@ _GROUPS: Final = {
         "openapi": ("serving", "write the OpenAPI document"),
     },
     "upkeep": {
-        "evidence": ("upkeep", "prove that history is whole"),
+        "evidence": ("evidence", "prove how a job was done, and that history is whole"),
         "sync": ("upkeep", "bring what phones read up to date"),
         "conform": ("conform", "hold a server or an app against the rules of sync and closing"),
     },

@@ -46,6 +46,7 @@ from mobile_api.compat import powersync_routes
 from mobile_api.uploads import Storage
 from mobile_api.writers import Writers
 from reports import routes as reports
+from reports.packs import routes as packs
 from scheduler import routes as scheduler
 
 VERSION = "0.1.0"
@@ -70,6 +71,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *checklists.ROUTES,
     *scheduler.ROUTES,
     *reports.ROUTES,
+    *packs.ROUTES,
     *mobile_api.ROUTES,
     *upload_routes.ROUTES,
     *blob_routes.ROUTES,

@@ -20,6 +20,7 @@ from uuid_utils.compat import uuid7
 
 from fsm import jobs
 from fsm.actors import Actor
+from fsm.canonical import doubles
 from fsm.database import (
     Row,
     Session,
@@ -233,46 +234,33 @@ async def record_many(
     )
 
 
-def canonical(event: Event | Any) -> bytes:
-    """Return the RFC 8785 form of an event, the bytes that the chain covers. Instants are UTC in µs."""
+def canonical_form(event: Event | Any) -> dict[str, Any]:
+    """Return the JSON members of an event that the chain covers. Instants are UTC in µs."""
 
     def stamp(moment: datetime) -> str:
         return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
-    return rfc8785.dumps(
-        {
-            "id": str(event.id),
-            "tenant_id": str(event.tenant_id),
-            "kind": event.kind,
-            "entity": event.entity,
-            "entity_id": str(event.entity_id),
-            "actor_kind": event.actor_kind,
-            "actor_name": event.actor_name,
-            "user_id": None if event.user_id is None else str(event.user_id),
-            "device_id": None if event.device_id is None else str(event.device_id),
-            "occurred_at": stamp(event.occurred_at),
-            "occurred_lo_at": stamp(event.occurred_lo_at),
-            "occurred_hi_at": stamp(event.occurred_hi_at),
-            "received_at": stamp(event.received_at),
-            "data": _doubles(event.data),
-        }
-    )
-
-
-def _doubles(value: Any) -> Any:
-    """Return JSON with whole numbers beyond 2⁵³ as the doubles they were: jsonb gives 1e20 back as digits."""
-    if isinstance(value, dict):
-        return {key: _doubles(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_doubles(each) for each in value]
-    if isinstance(value, int) and abs(value) > 2**53 - 1:
-        return float(value)
-    return value
+    return {
+        "id": str(event.id),
+        "tenant_id": str(event.tenant_id),
+        "kind": event.kind,
+        "entity": event.entity,
+        "entity_id": str(event.entity_id),
+        "actor_kind": event.actor_kind,
+        "actor_name": event.actor_name,
+        "user_id": None if event.user_id is None else str(event.user_id),
+        "device_id": None if event.device_id is None else str(event.device_id),
+        "occurred_at": stamp(event.occurred_at),
+        "occurred_lo_at": stamp(event.occurred_lo_at),
+        "occurred_hi_at": stamp(event.occurred_hi_at),
+        "received_at": stamp(event.received_at),
+        "data": doubles(event.data),
+    }
 
 
 def chained(previous: bytes, event: Event | Any) -> bytes:
     """Return the event's hash after `previous` (32 bytes)."""
-    return sha256(previous + canonical(event)).digest()
+    return sha256(previous + rfc8785.dumps(canonical_form(event))).digest()
 
 
 async def seal(session: Session, tenant_id: UUID, now: datetime, *, limit: int = 5_000) -> int:

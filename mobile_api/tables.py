@@ -137,18 +137,6 @@ class SyncDevice(SQLModel, table=True):
     )
 
 
-class SyncBackup(SQLModel, table=True):
-    """Up to which number a device's intents are in a backup that was tried: it may forget those."""
-
-    __tablename__ = "sync_backup"
-    __table_args__ = (link("device_id", "device"),)
-    tenant_id: UUID = Field(primary_key=True)
-    device_id: UUID = Field(primary_key=True)
-    upto_seq: int = Field(sa_type=BigInteger)
-    backup: str = Field(max_length=60)
-    verified_at: datetime = instant()
-
-
 class Intent(SQLModel, table=True):
     """What a phone says happened, stored raw before anything is made of it, and what became of it.
 

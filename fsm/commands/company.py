@@ -73,6 +73,14 @@ async def find_company(session: Session, slug: str | None) -> UUID:
     return tenants[0]
 
 
+async def list_companies(database: Database, slug: str | None) -> list[UUID]:
+    """Return the company meant by --tenant, else every company there is."""
+    async with database.transaction() as session:
+        if slug is not None:
+            return [await find_company(session, slug)]
+        return list(await list_tenants(session))
+
+
 async def who_acts(database: Database, arguments: argparse.Namespace) -> Actor:
     """Return the actor: the user of --as with that user's permissions, else the company's system."""
     async with database.transaction() as session:

@@ -1,22 +1,19 @@
-"""`fsm label`, `fsm evidence`, `fsm sync`: labels for machines, proof of history, the phones' feed."""
+"""`fsm label`, `fsm sync`: labels for machines, the phones' feed."""
 
 import argparse
 import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import col, select
 
-from fsm import events
 from fsm.assets import labels, passports
 from fsm.assets.label_stock import STOCKS
 from fsm.assets.tables import Asset
-from fsm.commands.company import add_company, find_company, who_acts, with_database
+from fsm.commands.company import add_company, list_companies, who_acts, with_database
 from fsm.commands.failing import CannotRun
 from fsm.database import Database
 from fsm.settings import Settings
-from fsm.tenants.directory import list_tenants
 from mobile_api import feed
 
 _FORMS = ("svg", "png", "pdf")
@@ -42,18 +39,6 @@ def add_commands(commands: Any) -> None:
     label.add_argument("--start", type=int, default=1, help="first free place on the sheet (1)")
     add_company(label)
     label.set_defaults(run=_label)
-
-    evidence = commands.add_parser(
-        "evidence",
-    )
-    actions = evidence.add_subparsers(required=True, metavar="ACTION")
-    verify = actions.add_parser(
-        "verify-chain",
-        help="recompute the hash chain of history",
-        description="Recompute the hash chain of every company's history, or of one. Exit 1 if it is broken.",
-    )
-    add_company(verify)
-    verify.set_defaults(run=_verify_chain)
 
     sync = commands.add_parser(
         "sync",
@@ -117,34 +102,9 @@ def _draw(drawn: list[labels.Label], stock: Any, form: str, arguments: argparse.
     return draw(drawn[0], stock, language=language)
 
 
-async def _companies(database: Database, arguments: argparse.Namespace) -> list[Any]:
-    async with database.transaction() as session:
-        if arguments.tenant is not None:
-            return [await find_company(session, arguments.tenant)]
-        return list(await list_tenants(session))
-
-
-def _verify_chain(arguments: argparse.Namespace) -> int:
-    async def work(database: Database, settings: Settings) -> int:
-        broken = 0
-        for tenant_id in await _companies(database, arguments):
-            async with database.transaction(tenant_id) as session:
-                number = await events.find_broken_link(session, tenant_id)
-            if number is None:
-                print(f"{tenant_id}: whole")
-            else:
-                broken += 1
-                print(f"{tenant_id}: broken from event {number} on")
-        if broken:
-            print("fsm: History has been changed.", file=sys.stderr)
-        return 1 if broken else 0
-
-    return with_database(work)
-
-
 def _rebuild(arguments: argparse.Namespace) -> int:
     async def work(database: Database, settings: Settings) -> int:
-        for tenant_id in await _companies(database, arguments):
+        for tenant_id in await list_companies(database, arguments.tenant):
             async with database.transaction(tenant_id) as session:
                 print(f"{tenant_id}: {await feed.rebuild(session, tenant_id)} rows were wrong")
         return 0

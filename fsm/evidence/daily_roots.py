@@ -14,7 +14,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func
 from sqlmodel import col, select
 
 from fsm.database import Session, run
@@ -55,25 +54,16 @@ async def make_daily_roots(
     made: list[DailyRoot] = []
     while day < today and len(made) < _MOST_DAYS:
         until = await _first_sealed_since(session, tenant_id, first, _midnight(day + timedelta(1)))
-        growing = merkle.Growing()
-        async for digest in _hashes(session, tenant_id, first, (until or head + 1) - 1):
-            growing.add(digest)
-            chain_hash = digest
-        covered = _Covered(
-            first,
-            growing.size,
-            growing.root,
-            chain_hash,
-            await _count_restorations(session, tenant_id, first + growing.size - 1),
-        )
+        leaves = (until or head + 1) - first
+        covered = await _cover(session, tenant_id, first, leaves, chain_hash)
         signed = _statement(ROOT, tenant_id, day, covered, key)
         root = DailyRoot(
             tenant_id=tenant_id,
             sealed_on=day,
             first=first,
-            leaves=growing.size,
-            root_hash=growing.root,
-            chain_hash=chain_hash,
+            leaves=covered.leaves,
+            root_hash=covered.root_hash,
+            chain_hash=covered.chain_hash,
             restorations=covered.restorations,
             kid=key.kid,
             signature=statements.signature_of(signed),
@@ -81,7 +71,7 @@ async def make_daily_roots(
         )
         session.add(root)
         made.append(root)
-        first += growing.size
+        first, chain_hash = first + covered.leaves, covered.chain_hash
         day += timedelta(1)
     await session.flush()
     return made
@@ -95,6 +85,61 @@ async def find_daily_root(session: Session, tenant_id: UUID, day: date) -> Daily
             f"There is no root of {day}: that day is not over yet, or lies before the first event."
         )
     return root
+
+
+async def find_wrong_root(session: Session, tenant_id: UUID) -> date | None:
+    """Recompute every daily root from the chain; return the first day whose root differs, None for none."""
+    first, chain_hash = 1, GENESIS
+    day: date | None = None
+    statement = (
+        select(DailyRoot).where(DailyRoot.tenant_id == tenant_id).order_by(col(DailyRoot.sealed_on))
+    )
+    for root in (await session.exec(statement)).all():
+        covered = await _cover(session, tenant_id, root.first, root.leaves, chain_hash)
+        found = (root.first, root.leaves, root.root_hash, root.chain_hash)
+        made = (first, covered.leaves, covered.root_hash, covered.chain_hash)
+        if found != made or (day is not None and root.sealed_on != day + timedelta(1)):
+            return root.sealed_on
+        first, chain_hash, day = first + root.leaves, root.chain_hash, root.sealed_on
+    return None
+
+
+async def is_in_chain(session: Session, tenant_id: UUID, published: Mapping[str, Any]) -> bool:
+    """Return whether the chain as it is leads through a root that somebody kept.
+
+    Its signature is for the caller to check. After a restore it need not: see `list_restorations`.
+    """
+    first, leaves = int(published["first"]), int(published["leaves"])
+    before = await session.get(EventSeal, (tenant_id, first - 1))
+    chain_hash = before.hash if before else GENESIS
+    covered = await _cover(session, tenant_id, first, leaves, chain_hash)
+    return (covered.leaves, covered.root_hash.hex(), covered.chain_hash.hex()) == (
+        leaves,
+        published["root"],
+        published["chain"],
+    )
+
+
+async def list_restorations(session: Session, tenant_id: UUID) -> list[tuple[int, dict[str, Any]]]:
+    """Return when history was set back to a backup: the number of the event that says so, and its data.
+
+    Its `after` is the last number that was kept; what followed it then was recorded anew.
+    """
+    statement = (
+        select(EventSeal.number, Event.data)
+        .join(
+            Event,
+            (col(Event.tenant_id) == EventSeal.tenant_id) & (col(Event.id) == EventSeal.event_id),
+        )
+        .where(
+            Event.tenant_id == tenant_id,
+            Event.entity == "tenant",
+            Event.entity_id == tenant_id,
+            Event.kind == RESTORED,
+        )
+        .order_by(col(EventSeal.number))
+    )
+    return [(number, dict(data)) for number, data in await session.exec(statement)]
 
 
 def published_form(root: DailyRoot) -> dict[str, Any]:
@@ -264,6 +309,18 @@ async def _first_sealed_since(
     return (await session.exec(statement)).one_or_none()
 
 
+async def _cover(
+    session: Session, tenant_id: UUID, first: int, leaves: int, chain_hash: bytes
+) -> "_Covered":
+    """Return what a root over these numbers covers; `chain_hash` is the one before them."""
+    growing = merkle.Growing()
+    async for digest in _hashes(session, tenant_id, first, first + leaves - 1):
+        growing.add(digest)
+        chain_hash = digest
+    restorations = await _count_restorations(session, tenant_id, first + leaves - 1)
+    return _Covered(first, growing.size, growing.root, chain_hash, restorations)
+
+
 async def _hashes(session: Session, tenant_id: UUID, first: int, last: int) -> AsyncIterator[bytes]:
     """Yield the chain hashes of a range of numbers, some thousands in memory at a time."""
     while first <= last:
@@ -286,22 +343,7 @@ async def _hashes(session: Session, tenant_id: UUID, first: int, last: int) -> A
 
 
 async def _count_restorations(session: Session, tenant_id: UUID, number: int) -> int:
-    statement = (
-        select(func.count())
-        .select_from(Event)
-        .join(
-            EventSeal,
-            (col(EventSeal.tenant_id) == Event.tenant_id) & (col(EventSeal.event_id) == Event.id),
-        )
-        .where(
-            Event.tenant_id == tenant_id,
-            Event.entity == "tenant",
-            Event.entity_id == tenant_id,
-            Event.kind == RESTORED,
-            EventSeal.number <= number,
-        )
-    )
-    return int((await session.exec(statement)).one())
+    return sum(at <= number for at, _ in await list_restorations(session, tenant_id))
 
 
 def _midnight(day: date) -> datetime:

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+#: The members of facts that are no facts of the job: they go on changing after it was judged.
+CONTEXT = ("last_readings", "asset_codes", "part_codes", "job", "asset")
+
 
 class PhotoState(StrEnum):
     """How far a photo's bytes have come; see sync protocol, section 7."""
@@ -151,6 +154,11 @@ class Facts:
             "job": dict(self.job),
             "asset": dict(self.asset),
         }
+
+    def context(self) -> dict[str, Any]:
+        """Return what stands beside the facts and changes later: a verdict is given again with it."""
+        whole = self.to_json()
+        return {name: whole[name] for name in CONTEXT}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Facts":

@@ -22,7 +22,7 @@ from fsm.work_orders import clocks, closing, records
 from fsm.work_orders.closing import Verdict
 from fsm.work_orders.closing_facts import Facts
 from fsm.work_orders.closing_sentences import incomplete
-from fsm.work_orders.facts import judge, load_template
+from fsm.work_orders.facts import judge, judge_facts, load_template
 from fsm.work_orders.lifecycle import Action, Status, WrongStatus, next_status
 from fsm.work_orders.tables import WorkOrder
 
@@ -85,10 +85,13 @@ async def try_complete(
     """
     if work_order.status != Status.WORK_DONE:
         return None
-    verdict = await judge(session, work_order)
-    if verdict is None or not verdict.met:
+    judged = await judge_facts(session, work_order)
+    if judged is None:
+        return None
+    verdict, facts = judged
+    if not verdict.met:
         return verdict
-    await _attach_closure(session, work_order, verdict, now)
+    await _attach_closure(session, work_order, verdict, facts, now)
     work_order.status = next_status(Status.WORK_DONE, Action.COMPLETE)
     work_order.completed_at = completed_at or now
     await session.flush()
@@ -195,6 +198,7 @@ async def close_imported(
                 "rules_sha256": judged.rules_sha256,
                 "verdict": judged.to_json(),
                 "unmet": [],
+                "context": {},
                 "judged_at": now,
             }
             for work_order_id, closure_id in closures.items()
@@ -270,7 +274,7 @@ async def reopen(
 
 
 async def _attach_closure(
-    session: Session, work_order: WorkOrder, verdict: Verdict, now: datetime
+    session: Session, work_order: WorkOrder, verdict: Verdict, facts: Facts, now: datetime
 ) -> None:
     """Store the verdict with the verified photos that it rests on, and point the job at it."""
     assert verdict.met
@@ -284,6 +288,7 @@ async def _attach_closure(
             rules_sha256=verdict.rules_sha256,
             verdict=verdict.to_json(),
             unmet=[],
+            context=facts.context(),
             judged_at=now,
         )
     )

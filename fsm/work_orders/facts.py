@@ -42,10 +42,36 @@ async def judge(
 
     With `finishing_visit` the facts are taken as they would be once that visit is finished.
     """
+    judged = await judge_facts(session, work_order, finishing_visit=finishing_visit)
+    return None if judged is None else judged[0]
+
+
+async def judge_facts(
+    session: Session, work_order: WorkOrder, *, finishing_visit: UUID | None = None
+) -> tuple[Verdict, Facts] | None:
+    """Return the verdict with the facts that it was given on, None before a checklist is pinned."""
     template = await load_template(session, work_order)
     if template is None:
         return None
-    return verdict(template, await load_facts(session, work_order, template, finishing_visit))
+    facts = await load_facts(session, work_order, template, finishing_visit)
+    return verdict(template, facts), facts
+
+
+async def load_judged_facts(
+    session: Session,
+    work_order: WorkOrder,
+    template: templates.Template,
+    closure: records.WorkOrderClosure | None,
+) -> Facts:
+    """Return a job's facts with the context in which its closure was judged.
+
+    Meters run on and machines change hands after a job: judged with those, it would come out otherwise.
+    Closures from before contexts were kept, and jobs without one, take the present.
+    """
+    facts = await load_facts(session, work_order, template)
+    if closure is None or not closure.context:
+        return facts
+    return Facts.from_json({**facts.to_json(), **closure.context})
 
 
 async def judge_by_successor(

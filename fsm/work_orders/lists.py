@@ -212,26 +212,3 @@ async def settle_review(
             settlement=settlement,
         )
     return review
-
-
-async def list_history(
-    session: Session, actor: Actor, work_order: WorkOrder, *, limit: int, after: UUID | None
-) -> list[events.Event]:
-    """Return what happened to a job and its visits, in order of receipt."""
-    visits = select(Visit.id).where(
-        Visit.tenant_id == actor.tenant_id, Visit.work_order_id == work_order.id
-    )
-    statement = (
-        select(events.Event)
-        .where(
-            events.Event.tenant_id == actor.tenant_id,
-            (col(events.Event.entity_id) == work_order.id)
-            | col(events.Event.entity_id).in_(visits),
-            col(events.Event.entity).in_(["work_order", "visit"]),
-        )
-        .order_by(col(events.Event.id))
-        .limit(limit)
-    )
-    if after is not None:
-        statement = statement.where(events.Event.id > after)
-    return list(await session.exec(statement))

@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     LargeBinary,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE, Range
 from sqlmodel import Field, SQLModel
@@ -175,7 +176,9 @@ class WorkOrderClosure(SQLModel, table=True):
     rules_sha256: str = Field(max_length=64)
     verdict: dict[str, Any] = document()
     unmet: list[Any] = document()
-    context: dict[str, Any] = document(default_factory=dict)
+    context: dict[str, Any] = document(
+        default_factory=dict, sa_column_kwargs={"server_default": text("'{}'")}
+    )
     judged_at: datetime = instant()
 
 

@@ -19,7 +19,7 @@ from fsm.database import Session
 from fsm.http import Body, Code, CurrentActor, DbSession, Instant, Line, Now, ReadOnly, Text, needs
 from fsm.negotiation import best_language
 from fsm.problems import Invalid
-from fsm.work_orders import clocks, completion, lists, orders, records
+from fsm.work_orders import clocks, completion, history, lists, orders, records
 from fsm.work_orders.closing_sentences import LANGUAGES, ChecklistIncomplete
 from fsm.work_orders.completion import FactsMoved
 from fsm.work_orders.facts import judge, load_template
@@ -403,7 +403,7 @@ class WorkOrderController(Controller):
         after: http.After = None,
     ) -> EventPage:
         job = await orders.find_work_order(session, actor, work_order_id)
-        found = await lists.list_history(
+        found = await history.list_history(
             session, actor, job, limit=limit, after=http.cursor_id(after)
         )
         items = [

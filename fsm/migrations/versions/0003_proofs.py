@@ -1,4 +1,4 @@
-"""Published keys and daily roots, a nonce for each visit, audits of closures, what backups hold."""
+"""Published keys and daily roots, a nonce for each visit, audits of closures."""
 
 from alembic import op
 
@@ -8,7 +8,7 @@ revision = "0003"
 down_revision = "0002"
 
 INSERT_ONLY = ("daily_root", "signing_key")
-EDITABLE = ("closure_audit", "sync_backup")
+EDITABLE = ("closure_audit",)
 
 _TABLES = """
 create table signing_key (
@@ -44,20 +44,9 @@ create table closure_audit (
   constraint closure_audit_closure_id_fkey foreign key (tenant_id, closure_id)
     references work_order_closure (tenant_id, id)
 );
-create table sync_backup (
-  tenant_id uuid not null,
-  device_id uuid not null,
-  upto_seq bigint not null,
-  backup varchar(60) not null,
-  verified_at timestamp with time zone not null,
-  constraint sync_backup_pkey primary key (tenant_id, device_id),
-  constraint sync_backup_device_id_fkey foreign key (tenant_id, device_id)
-    references device (tenant_id, id)
-);
 alter table visit add column nonce bytea;
 alter table work_order drop column nonce;
 alter table work_order_closure add column context jsonb not null default '{}';
-alter table work_order_closure alter column context drop default;
 create index intent_chain_idx on intent
   (tenant_id, (body #>> '{data,visit_id}'), device_id, device_seq) where body ? 'chain'
 """

@@ -1,0 +1,129 @@
+"""Nothing a technician did is lost: real processes, faults, nine oracles; intents and faults accumulate.
+
+    deploy/bench chaos --seconds 600 --seed 1 --resume chaos.json
+
+Each life of at most ten minutes has a database of its own. With `--resume` the lives of several runs add up
+in one file until a million intents have met a thousand faults; the file names the revision of each life. Exit
+code 0 also where an oracle found something: the figures say so.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.runner import live
+
+LIFE_S = 600
+GOAL_INTENTS = 1_000_000
+GOAL_FAULTS = 1_000
+ZEROS = ("lost", "doubled", "applied twice", "not converged", "violations")
+
+
+def say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def revision() -> str:
+    """Return the commit that is being proved, with a + where files differ from it."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", *words], cwd=here, capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip()
+
+    return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain") else "")
+
+
+def scratch() -> Path | None:
+    """Return memory that looks like a disk where there is enough: killed processes lose nothing of it."""
+    shared = Path("/dev/shm")
+    if shared.is_dir() and os.statvfs(shared).f_bavail * os.statvfs(shared).f_frsize > 4 << 30:
+        return shared
+    return None
+
+
+def summary(lives: list[dict[str, Any]], seed: int) -> dict[str, Any]:
+    faults: dict[str, int] = {}
+    for life in lives:
+        for name, count in life["faults"].items():
+            faults[name] = faults.get(name, 0) + count
+    totals = {
+        name: sum(len(life[name]) if name == "violations" else life[name] for life in lives)
+        for name in ZEROS
+    }
+    figures = [
+        _figure("intents", sum(life["intents"] for life in lives), GOAL_INTENTS, "higher"),
+        _figure(
+            "faults", sum(faults.values()), GOAL_FAULTS, "higher", dict(sorted(faults.items()))
+        ),
+        *(_figure(name, totals[name], 0, "lower") for name in ZEROS),
+    ]
+    return {
+        "bench": "chaos",
+        "seed": seed,
+        "cores": os.cpu_count(),
+        "figures": figures,
+        "lives": lives,
+    }
+
+
+def _figure(
+    name: str, value: int, goal: int, better: str, detail: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    met = value >= goal if better == "higher" else value <= goal
+    return {
+        "name": name,
+        "value": value,
+        "unit": "count",
+        "goal": goal,
+        "better": better,
+        "met": met,
+        **({"detail": detail} if detail else {}),
+    }
+
+
+async def run(seconds: float, seed: int, store: str | None, resume: Path | None) -> dict[str, Any]:
+    lives: list[dict[str, Any]] = []
+    if resume is not None and resume.exists():
+        lives = json.loads(resume.read_text())["lives"]
+    end = time.monotonic() + seconds
+    at = revision()
+    while (left := end - time.monotonic()) > 5:
+        life_seed = seed + len(lives)
+        with tempfile.TemporaryDirectory(prefix="fsm-chaos-", dir=scratch()) as folder:
+            say(f"life {life_seed} begins")
+            result = await live(
+                Path(folder), seed=life_seed, seconds=min(left, LIFE_S), store=store, say=say
+            )
+        lives.append({"revision": at, **result.to_json()})
+        if resume is not None:
+            unfinished = resume.with_suffix(".new")
+            unfinished.write_text(json.dumps(summary(lives, seed), indent=1))
+            unfinished.replace(resume)
+    return summary(lives, seed)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=300, help="of chaos, rests beside (300)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--store", choices=("local", "s3"), help="of photos; else each life's choice"
+    )
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="add to the lives in FILE")
+    options = parser.parse_args()
+    result = asyncio.run(run(options.seconds, options.seed, options.store, options.resume))
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Servers and workers by the dozen: one process loads the product once and forks a real one on demand.
+
+    python -m tests.chaos.nursery
+
+Each line on standard input starts a process, `{"argv": […], "env": {…}, "log": path, "plugin": module}`, that
+runs the `fsm` program; the answer is its number. Killed processes come back in milliseconds, so a run spends
+its time on faults and not on imports. A `plugin` is a module of tests whose `install()` breaks the product on
+purpose before it starts: the negative controls.
+"""
+
+import importlib
+import json
+import os
+import signal
+import sys
+import traceback
+from typing import Any
+
+import uvicorn  # noqa: F401 (loaded once for all children)
+import uvloop  # noqa: F401
+
+import fsm.app
+import fsm.worker  # noqa: F401
+from fsm import crash_points
+from fsm.__main__ import main as fsm_main
+from fsm.migrations.migrate import check_revision  # noqa: F401
+from tests.chaos.processes import die_with_parent
+
+
+def become(order: dict[str, Any]) -> None:
+    """Run one `fsm` command in this freshly forked process."""
+    os.setsid()
+    die_with_parent()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.environ.update(order["env"])
+    crash_points.arm(order["env"].get("FSM_CRASH_POINT", ""))
+    if order.get("plugin"):
+        importlib.import_module(order["plugin"]).install()
+    status = 1
+    try:
+        status = fsm_main(order["argv"])
+    except SystemExit as ended:
+        status = int(ended.code or 0)
+    except Exception:  # noqa: BLE001 (it goes into the log, as a shell would have it)
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def main() -> None:
+    die_with_parent()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
+    for line in sys.stdin:
+        order = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            become(order)
+        sys.stdout.write(f"{pid}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,342 @@
+"""The nine oracles at a rest point: what journals and phones say, against plain SQL over the product's rows.
+
+The SQL here is the judge's own and reads base tables as their superuser; nothing of the product is imported.
+"""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from tests.chaos.journal import read_journal
+
+OVER = ("finished", "aborted")
+SHOWN = ("dispatched", "travelling", "on_site", "paused", "finished", "aborted")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An intent as its journal has it."""
+
+    sha256: bytes
+    type: str
+    seq: int
+    device: str
+    visit_id: str | None
+    item: str | None
+    text: str | None
+
+
+@dataclass
+class Verdict:
+    """What was found at the rest points of a run."""
+
+    lost: int = 0
+    doubled: int = 0
+    applied_twice: int = 0
+    not_converged: int = 0
+    violations: list[str] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        return not (
+            self.lost or self.doubled or self.applied_twice or self.not_converged or self.violations
+        )
+
+    def add(self, oracle: str, said: str) -> None:
+        self.violations.append(f"{oracle}: {said}")
+
+
+class Judge:
+    """Reads the journals as they grow and holds the server to them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.made: dict[UUID, Made] = {}
+        self.acked: set[UUID] = set()
+        self.answered: dict[UUID, str] = {}
+        self._fresh_acks: list[UUID] = []
+        self._offsets: dict[Path, int] = {}
+        self.was_restored = False
+        self.has_revoked = False
+        self.verdict = Verdict()
+
+    def read_journals(self) -> None:
+        for path in sorted(self.folder.glob("*.journal")):
+            for offset, record in read_journal(path, self._offsets.get(path, 0)):
+                self._offsets[path] = offset
+                match record["k"]:
+                    case "intent":
+                        intent = record["intent"]
+                        data = intent["data"]
+                        self.made[UUID(intent["id"])] = Made(
+                            bytes.fromhex(record["sha256"]),
+                            intent["type"],
+                            intent["seq"],
+                            path.stem,
+                            data.get("visit_id"),
+                            data.get("item"),
+                            data.get("text") or data.get("value"),
+                        )
+                    case "acked":
+                        for _, intent_id, status in record["of"]:
+                            one = UUID(intent_id)
+                            self.acked.add(one)
+                            self.answered[one] = status
+                            self._fresh_acks.append(one)
+
+    # --- O3, after each crash of the database -------------------------------------------------------------
+
+    async def check_acked(self, connection: Any) -> None:
+        """O3: what was acknowledged before the crash is there after it, before anybody sends it again."""
+        self.read_journals()
+        fresh, self._fresh_acks = self._fresh_acks, []
+        if not fresh:
+            return
+        there = await connection.fetch("select id from intent where id = any($1)", fresh)
+        missing = set(fresh) - {row["id"] for row in there}
+        if missing:
+            self.verdict.lost += len(missing)
+            self.verdict.add("O3", f"{len(missing)} acknowledged intents did not survive a crash")
+
+    def forget_fresh_acks(self) -> None:
+        """A restore loses what came after its snapshot; the replay is held to O1."""
+        self.read_journals()
+        self._fresh_acks = []
+
+    # --- at rest ------------------------------------------------------------------------------------------
+
+    async def check(self, connection: Any, held: list[Path]) -> None:
+        """Hold the whole server to the journals and to what the phones hold."""
+        self.read_journals()
+        stored = {
+            row["id"]: row
+            for row in await connection.fetch("select id, body_sha256, status, outcome from intent")
+        }
+        self._check_stored(stored)
+        await self._check_effects(connection, stored)
+        await self._check_answers(connection)
+        await self._check_jobs(connection)
+        await self._check_rights_and_rows(connection, held)
+        self._fresh_acks = []
+
+    def _check_stored(self, stored: dict[UUID, Any]) -> None:
+        """O1: each intent once, with the hash that its device took; and none that nobody made."""
+        missing = self.made.keys() - stored.keys()
+        if missing:
+            self.verdict.lost += len(missing)
+            kinds = Counter(self.made[one].device for one in missing)
+            self.verdict.add("O1", f"{len(missing)} intents are not stored: {dict(kinds)}")
+        strange = stored.keys() - self.made.keys()
+        if strange:
+            self.verdict.doubled += len(strange)
+            self.verdict.add("O1", f"{len(strange)} stored intents were made by nobody")
+        changed = [
+            one
+            for one, row in stored.items()
+            if one in self.made and row["body_sha256"] != self.made[one].sha256
+        ]
+        if changed:
+            self.verdict.add("O1", f"{len(changed)} intents have another hash")
+        waiting = [one for one, row in stored.items() if row["status"] == "waiting"]
+        if waiting:
+            self.verdict.add("O9", f"{len(waiting)} intents wait for ever, such as {waiting[0]}")
+
+    async def _check_effects(self, connection: Any, stored: dict[UUID, Any]) -> None:
+        """O2: an applied intent has its effect exactly once, any other has none."""
+        held = {
+            UUID(row["id"])
+            for row in await connection.fetch(
+                "select data ->> 'intent_id' as id from review"
+                " where kind = 'late_fact' and settled_at is null"
+            )
+        }
+        visits = {row["id"] for row in await connection.fetch("select id from visit")}
+        notes = Counter(row[0] for row in await connection.fetch("select text from note"))
+        answers = Counter(
+            row[0]
+            for row in await connection.fetch(
+                "select value #>> '{}' from answer where item like 'remark%'"
+            )
+        )
+        times = Counter(row[0] for row in await connection.fetch("select id from time_entry"))
+        parts = Counter(row[0] for row in await connection.fetch("select id from part_used"))
+        missing: Counter[str] = Counter()
+        wrong: Counter[str] = Counter()
+        examples: dict[str, str] = {}
+        for one, made in self.made.items():
+            row = stored.get(one)
+            if row is None:
+                continue
+            match made.type:
+                case "note.add":
+                    count = notes[made.text]
+                case "answer.set" if made.item and made.item.startswith("remark"):
+                    count = answers[made.text]
+                case "time.add":
+                    count = times[one]
+                case "part.use":
+                    count = parts[one]
+                case _:
+                    count = 1 if row["status"] == "applied" else 0
+            due = 1 if row["status"] == "applied" and one not in held else 0
+            if made.type not in ("note.add", "time.add", "part.use") and one in held:
+                due = count
+            if count > due:
+                self.verdict.applied_twice += count - due
+                wrong[made.type] += 1
+                examples.setdefault(made.type, f"{one} {row['status']}")
+            elif count < due:
+                missing[made.type] += 1
+                examples.setdefault(made.type, f"{one} {row['status']} {row['outcome']}")
+            if row["status"] == "quarantined" and not self._may_be_quarantined(
+                one, made, row, visits
+            ):
+                wrong["quarantined"] += 1
+                examples.setdefault("quarantined", f"{made.type} {row['outcome'][:300]}")
+            if row["status"] == "rejected" and made.type != "visit.finish":
+                wrong["rejected"] += 1
+        if missing:
+            self.verdict.lost += missing.total()
+            self.verdict.add("O2", f"applied without effect: {dict(missing)} {examples}")
+        if wrong:
+            self.verdict.add("O2", f"effects nobody asked for: {dict(wrong)} {examples}")
+
+    def _may_be_quarantined(self, one: UUID, made: Made, row: Any, visits: set[UUID]) -> bool:
+        code = json.loads(row["outcome"]).get("problem", {}).get("code")
+        if made.type == "visit.dance" or (made.type == "answer.set" and made.item is None):
+            return True  # poison of our own
+        if code == "device-revoked":
+            return self.has_revoked
+        if code == "unknown-visit":
+            return self.was_restored and UUID(made.visit_id or "") not in visits
+        return self.was_restored and code in ("wrong-status", "unknown-visit")
+
+    async def _check_answers(self, connection: Any) -> None:
+        """O2: of one device's answers to one item the last one made is the one that counts."""
+        last: dict[tuple[str, str], dict[str, tuple[int, str | None]]] = {}
+        for one in self.made.values():
+            if (
+                one.type == "answer.set"
+                and one.item
+                and one.item.startswith("remark")
+                and one.visit_id
+            ):
+                by = last.setdefault((one.visit_id, one.item), {})
+                by[one.device] = max(by.get(one.device, (0, None)), (one.seq, one.text))
+        rows = await connection.fetch(
+            "select id::text, body from sync_row where coll = 'visits' and op = 'put' and why is null"
+        )
+        wrong = 0
+        for row in rows:
+            for item, value in json.loads(row["body"])["answers"].items():
+                by = last.get((row["id"], item), {})
+                if len(by) == 1 and next(iter(by.values()))[1] != value:
+                    wrong += 1
+        if wrong:
+            self.verdict.add("O2", f"{wrong} items show another answer than the last one made")
+
+    async def _check_jobs(self, connection: Any) -> None:
+        """O5: no job is completed without answers and verified bytes; and none that has them is stuck."""
+        unproved = await connection.fetch(
+            """
+            select w.id, w.status from work_order w
+            where w.status in ('completed', 'closed') and (
+              (select count(distinct a.item) from answer a
+               where a.tenant_id = w.tenant_id and a.work_order_id = w.id
+                 and a.item in ('safe', 'reading')) < 2
+              or not exists (select 1 from photo p
+                join blob b on b.tenant_id = p.tenant_id and b.sha256 = p.sha256 and b.size = p.size
+                where p.tenant_id = w.tenant_id and p.work_order_id = w.id and p.item = 'after'
+                  and p.state = 'verified' and p.retracted_at is null))
+            """
+        )
+        if unproved:
+            self.verdict.add("O5", f"{len(unproved)} jobs are completed without proof")
+        stuck = await connection.fetch(
+            """
+            select w.id from work_order w
+            where w.status = 'work_done' and not w.wants_more_work
+              and (select count(distinct a.item) from answer a
+                where a.tenant_id = w.tenant_id and a.work_order_id = w.id
+                  and a.item in ('safe', 'reading')) = 2
+              and exists (select 1 from photo p where p.tenant_id = w.tenant_id
+                and p.work_order_id = w.id and p.item = 'after' and p.state = 'verified')
+              and not exists (select 1 from photo p where p.tenant_id = w.tenant_id
+                and p.work_order_id = w.id and p.state <> 'verified' and p.retracted_at is null)
+            """
+        )
+        if stuck:
+            self.verdict.add(
+                "O5", f"{len(stuck)} proved jobs stay work_done, such as {stuck[0][0]}"
+            )
+
+    async def _check_rights_and_rows(self, connection: Any, held: list[Path]) -> None:
+        """O4, O6: each phone holds the visits that its technician has, as SQL says, and nobody else's."""
+        visits = {
+            str(row["id"]): row
+            for row in await connection.fetch(
+                """
+                select v.id, v.tenant_id, v.technician_id::text as technician, v.status,
+                  v.work_order_id::text as job, w.status as job_status, w.title,
+                  (select count(*) from note n where n.tenant_id = v.tenant_id
+                     and n.work_order_id = v.work_order_id and n.visit_id = v.id) as notes
+                from visit v join work_order w on w.tenant_id = v.tenant_id and w.id = v.work_order_id
+                """
+            )
+        }
+        theirs: dict[str, dict[str, Any]] = {}
+        jobs_of: dict[str, set[str]] = {}
+        for visit_id, row in visits.items():
+            jobs_of.setdefault(row["technician"], set()).add(row["job"])
+            if row["status"] in SHOWN and row["job_status"] not in ("closed", "cancelled"):
+                theirs.setdefault(row["technician"], {})[visit_id] = row
+        for file in held:
+            for name, phone in json.loads(file.read_text()).items():
+                self._check_phone(name, phone, visits, theirs, jobs_of)
+
+    def _check_phone(
+        self,
+        name: str,
+        phone: dict[str, Any],
+        visits: dict[str, Any],
+        theirs: dict[str, dict[str, Any]],
+        jobs_of: dict[str, set[str]],
+    ) -> None:
+        technician = phone["technician"]
+        due = theirs.get(technician, {})
+        jobs = {row["job"] for row in due.values()}
+        seen = set()
+        odd: list[str] = []
+        for coll, row_id, _, body in phone["rows"]:
+            if coll == "visits":
+                if body["work_order_id"] not in jobs_of.get(technician, set()):
+                    self.verdict.add("O6", f"{name} holds visit {row_id} of strangers")
+                if body.get("access"):
+                    continue
+                row = visits.get(row_id)
+                if row is None or row["job"] not in jobs:
+                    odd.append(f"visit {row_id} should have left")
+                elif (body["status"], len(body["notes"])) != (row["status"], row["notes"]):
+                    odd.append(
+                        f"visit {row_id} is {body['status']} with {len(body['notes'])} notes,"
+                        f" SQL says {row['status']} with {row['notes']}"
+                    )
+                seen.add(row_id)
+            elif coll == "work_orders":
+                if row_id not in jobs_of.get(technician, set()):
+                    self.verdict.add("O6", f"{name} holds job {row_id} of strangers")
+                elif not body.get("access") and row_id not in jobs:
+                    odd.append(f"job {row_id} should have left")
+                elif not body.get("access"):
+                    row = next(one for one in due.values() if one["job"] == row_id)
+                    if (body["status"], body["title"]) != (row["job_status"], row["title"]):
+                        odd.append(
+                            f"job {row_id} is {body['status']}, SQL says {row['job_status']}"
+                        )
+        odd += [f"visit {one} is missing" for one in due.keys() - seen]
+        if odd:
+            self.verdict.not_converged += 1
+            self.verdict.add("O4", f"{name}: {len(odd)} rows differ from SQL: {odd[:2]}")

@@ -1,0 +1,461 @@
+"""One life: a database is born, phones work through faults, and at every rest point the oracles look."""
+
+import asyncio
+import json
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fsm.settings import read_settings
+from tests.chaos.oracles import Judge, Verdict
+from tests.chaos.processes import signal_process
+from tests.chaos.rig import Phones, Rig, made
+from tests.chaos.world import Firm, Office, found_firms
+
+REST_LIMIT_S = 60
+"""O9: how long outboxes may take to empty once nothing is in the way."""
+
+WARM_LIMIT_S = 40
+"""How long the first round waits for work to get going before faults fall."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How big a life is; `fault_every_s` is the mean pause between the runner's own faults."""
+
+    firms: int = 2
+    technicians: int = 7
+    crews: int = 2
+    second_phones: int = 2
+    round_s: float = 75
+    fault_every_s: float = 3.0
+    most_open: int = 3
+    least_intents: int = 100
+    plan: dict[str, Any] = field(default_factory=dict)
+
+
+SHORT = Size(
+    firms=1,
+    technicians=4,
+    crews=1,
+    second_phones=1,
+    round_s=10,
+    fault_every_s=1.2,
+    plan={"per_visit": [20, 60], "burst": 60},
+)
+
+
+@dataclass
+class Result:
+    """What a life came to."""
+
+    seed: int
+    store: str
+    seconds: float
+    intents: int
+    acked: int
+    faults: Counter[str]
+    office: Counter[str]
+    verdict: Verdict
+    rests: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "seed": self.seed,
+            "store": self.store,
+            "seconds": round(self.seconds, 1),
+            "intents": self.intents,
+            "acked": self.acked,
+            "faults": dict(sorted(self.faults.items())),
+            "office": dict(sorted(self.office.items())),
+            "rest points": self.rests,
+            "lost": self.verdict.lost,
+            "doubled": self.verdict.doubled,
+            "applied twice": self.verdict.applied_twice,
+            "not converged": self.verdict.not_converged,
+            "violations": self.verdict.violations,
+        }
+
+
+async def live(
+    folder: Path,
+    *,
+    seed: int,
+    seconds: float,
+    size: Size | None = None,
+    store: str | None = None,
+    plugin: str = "",
+    faults: bool = True,
+    only: tuple[str, ...] = (),
+    say: Callable[[str], None] = lambda sentence: None,
+) -> Result:
+    """Live for about `seconds` of chaos, rests not counted, and return what the oracles found.
+
+    `only` limits the runner's own faults to those named; without `faults` the line stays calm as well.
+    """
+    life = Life(folder, seed=seed, size=size or Size(), store=store, plugin=plugin, say=say)
+    life.has_faults, life.only = faults, only
+    return await life.run(seconds)
+
+
+class Life:
+    """The state of one run and its rounds."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        seed: int,
+        size: Size,
+        store: str | None,
+        plugin: str,
+        say: Callable[[str], None],
+    ) -> None:
+        self.folder = folder
+        self.seed = seed
+        self.size = size
+        self.rng = random.Random(seed)
+        self.say = say
+        self.faults: Counter[str] = Counter()
+        self.has_faults = True
+        self.only: tuple[str, ...] = ()
+        self.has_snapshot = False
+        self.restored_in_round = False
+        (folder / "phones").mkdir()
+        self.judge = Judge(folder / "phones")
+        self.rig = Rig(
+            folder, seed=seed, store=store or self.rng.choice(("local", "s3")), plugin=plugin
+        )
+        self.crews: list[Phones] = []
+        self.offices: list[Office] = []
+        self.rests = 0
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def run(self, seconds: float) -> Result:
+        began = time.monotonic()
+        async with self.rig:
+            firms = await found_firms(
+                read_settings(self.rig.environment), self.size.firms, self.size.technicians
+            )
+            await self.rig.start_product()
+            self.rig.start_link()
+            self.offices = [
+                Office(
+                    firm,
+                    self.rig.server_ports,
+                    self.rng.getrandbits(30),
+                    most_open=self.size.most_open,
+                )
+                for firm in firms
+            ]
+            try:
+                await self._start_phones(firms)
+                left = seconds
+                while left > 0:
+                    left -= await self._round(min(self.size.round_s, left))
+                    await self._rest()
+            finally:
+                for task in self._running:
+                    task.cancel()
+                for office in self.offices:
+                    office.close()
+                for crew in self.crews:
+                    await crew.stop()
+            self._count_link_faults()
+        office: Counter[str] = Counter()
+        for one in self.offices:
+            office.update(one.did)
+        return Result(
+            self.seed,
+            self.rig.store,
+            time.monotonic() - began,
+            len(self.judge.made),
+            len(self.judge.acked),
+            self.faults,
+            office,
+            self.judge.verdict,
+            self.rests,
+        )
+
+    async def _start_phones(self, firms: list[Firm]) -> None:
+        devices = []
+        for number, firm in enumerate(firms, 1):
+            for place, person in enumerate(firm.people, 1):
+                phones = 2 if place <= self.size.second_phones else 1
+                devices += [
+                    {
+                        "name": f"f{number}t{place}p{phone}",
+                        "technician": person.name,
+                        "technician_id": person.technician_id,
+                        "part_id": firm.part_id,
+                        "person": person.headers,
+                    }
+                    for phone in range(1, phones + 1)
+                ]
+        for number in range(self.size.crews):
+            config = self.folder / f"crew-{number}.json"
+            config.write_text(
+                json.dumps(
+                    {
+                        "seed": self.seed * 10 + number,
+                        "folder": str(self.folder / "phones"),
+                        "port": self.rig.link_port,
+                        "plan": self.size.plan,
+                        "devices": devices[number :: self.size.crews],
+                    }
+                )
+            )
+            crew = Phones(config, self.folder / f"crew-{number}.log")
+            await crew.start()
+            self.crews.append(crew)
+
+    # --- a round of chaos ---------------------------------------------------------------------------------
+
+    async def _round(self, seconds: float) -> float:
+        """Let everybody work while faults fall; return how long it was."""
+        began = time.monotonic()
+        self.restored_in_round = False
+        for crew in self.crews:
+            crew.tell("go")
+        for office in self.offices:
+            self._spawn(office.run())
+        self._spawn(self._tell_offices())
+        while (
+            made(self.crews) < self.size.least_intents and time.monotonic() - began < WARM_LIMIT_S
+        ):
+            await asyncio.sleep(0.1)
+        began = time.monotonic()
+        if self.has_faults:
+            self.rig.storm(True)
+        while (left := seconds - (time.monotonic() - began)) > 0:
+            pause = self.rng.expovariate(1 / self.size.fault_every_s)
+            await asyncio.sleep(min(left, pause))
+            if pause < left and self.has_faults:
+                await self._fault()
+            for task in list(self._running):
+                if task.done():
+                    self._running.discard(task)
+                    task.result()
+        return time.monotonic() - began
+
+    def _spawn(self, work: Any) -> None:
+        self._running.add(asyncio.create_task(work))
+
+    async def _tell_offices(self) -> None:
+        """Have the offices hear who runs out of work, as by telephone."""
+        while True:
+            for office in self.offices:
+                for person in office.firm.people:
+                    told = [crew.stats["open"].get(person.technician_id, 0) for crew in self.crews]
+                    office.open[person.technician_id] = max(told)
+            await asyncio.sleep(0.5)
+
+    async def _fault(self) -> None:
+        kinds: dict[str, tuple[float, Callable[[], Awaitable[bool]]]] = {
+            "server killed": (10, self._kill_server),
+            "worker killed": (4, self._kill_worker),
+            "database killed": (5, self._kill_database),
+            "database restarted at once": (3, self._restart_database),
+            "server stopped": (4, self._pause_server),
+            "database paused": (2, self._pause_database),
+            "phones killed": (3, self._kill_phones),
+            "clock jumped a day": (5, self._jump_clock),
+            "app installed anew": (2, self._reinstall),
+            "long foreign transaction": (3, self._foreign_transaction),
+            "store killed": (3, self._kill_store),
+            "store stopped": (3, self._pause_store),
+            "disk full": (3, self._fill_disk),
+            "restored from a backup": (0.8, self._restore),
+        }
+        if self.only:
+            kinds = {name: kinds[name] for name in self.only}
+        names = list(kinds)
+        name = self.rng.choices(names, [kinds[one][0] for one in names])[0]
+        if await kinds[name][1]():
+            self.faults[name] += 1
+
+    async def _kill_server(self) -> bool:
+        number = self.rng.randrange(len(self.rig.servers))
+        signal_process(self.rig.servers[number], signal.SIGKILL)
+        await asyncio.sleep(self.rng.uniform(0, 0.5))
+        self.rig.start_server(number)
+        return True
+
+    async def _kill_worker(self) -> bool:
+        signal_process(self.rig.worker, signal.SIGKILL)
+        self.rig.start_worker()
+        return True
+
+    async def _kill_database(self) -> bool:
+        await self._crash_database(signal.SIGKILL)
+        return True
+
+    async def _restart_database(self) -> bool:
+        await self._crash_database(signal.SIGQUIT)
+        return True
+
+    async def _crash_database(self, number: int) -> None:
+        """Crash it while phones are sending, and hold it to O3 before any of them sends again."""
+        signal_process(self.rig.postgres.pid, number)
+        await asyncio.sleep(self.rng.uniform(0, 0.3))
+        for crew in self.crews:
+            crew.signal(signal.SIGSTOP)
+        try:
+            await self.rig.start_postgres()
+            connection = await self.rig.connect()
+            try:
+                await self.judge.check_acked(connection)
+            finally:
+                await connection.close()
+        finally:
+            for crew in self.crews:
+                crew.signal(signal.SIGCONT)
+        if not self.rig.worker_is_alive:
+            self.rig.start_worker()
+
+    async def _pause_server(self) -> bool:
+        pid = self.rng.choice(self.rig.servers)
+        signal_process(pid, signal.SIGSTOP)
+        await asyncio.sleep(self.rng.uniform(0.2, 3))
+        signal_process(pid, signal.SIGCONT)
+        return True
+
+    async def _pause_database(self) -> bool:
+        """Stop one of its backends for a while, in the middle of whatever it holds."""
+        connection = await self.rig.connect()
+        try:
+            rows = await connection.fetch(
+                "select pid from pg_stat_activity where usename = 'fsm_app' and pid <> pg_backend_pid()"
+            )
+        finally:
+            await connection.close()
+        if not rows:
+            return False
+        pid = self.rng.choice(rows)["pid"]
+        signal_process(pid, signal.SIGSTOP)
+        await asyncio.sleep(self.rng.uniform(0.2, 2))
+        signal_process(pid, signal.SIGCONT)
+        return True
+
+    async def _kill_phones(self) -> bool:
+        crew = self.rng.choice(self.crews)
+        await crew.kill()
+        await crew.start()
+        crew.tell("go")
+        return True
+
+    async def _jump_clock(self) -> bool:
+        self.rng.choice(self.crews).tell(f"clock {self.rng.choice((-1, -0.9, 0, 0, 0.9, 1))}")
+        return True
+
+    async def _reinstall(self) -> bool:
+        self.rng.choice(self.crews).tell("reinstall")
+        return True
+
+    async def _foreign_transaction(self) -> bool:
+        """Hold a writing transaction open beside everything else, as a report or a backup might."""
+        self._spawn(self._hold_transaction(self.rng.uniform(3, 15)))
+        return True
+
+    async def _hold_transaction(self, seconds: float) -> None:
+        import asyncpg
+
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            connection = await self.rig.connect()
+            try:
+                await connection.execute("begin")
+                await connection.execute("create temporary table held (n int) on commit drop")
+                await connection.execute("insert into held select txid_current()::int")
+                await asyncio.sleep(seconds)
+                await connection.execute("rollback")
+            finally:
+                with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    await connection.close(timeout=2)
+
+    async def _kill_store(self) -> bool:
+        if self.rig.s3 is None:
+            return False
+        self.rig.crash_s3()
+        await asyncio.sleep(self.rng.uniform(0, 1))
+        self.rig.restart_s3()
+        return True
+
+    async def _pause_store(self) -> bool:
+        if self.rig.s3 is None:
+            return False
+        self.rig.s3.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(self.rng.uniform(0.2, 2))
+        self.rig.s3.send_signal(signal.SIGCONT)
+        return True
+
+    async def _fill_disk(self) -> bool:
+        if not self.rig.fill_disk():
+            return False
+        await asyncio.sleep(self.rng.uniform(0.3, 3))
+        self.rig.free_disk()
+        return True
+
+    async def _restore(self) -> bool:
+        """Go back to the last rest point's backup; at most once a round, so that replays come to an end."""
+        if not self.has_snapshot or self.restored_in_round:
+            return False
+        self.restored_in_round = True
+        self.judge.was_restored = True
+        for crew in self.crews:
+            crew.signal(signal.SIGSTOP)
+        try:
+            await self.rig.restore("snapshot")
+            self.judge.forget_fresh_acks()
+        finally:
+            for crew in self.crews:
+                crew.signal(signal.SIGCONT)
+        return True
+
+    # --- at rest ------------------------------------------------------------------------------------------
+
+    async def _rest(self) -> None:
+        """Heal everything, let every outbox empty, and have the oracles look."""
+        began = time.monotonic()
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        self._running.clear()
+        await self.rig.heal()
+        answers = await asyncio.gather(
+            *(crew.ask(f"drain {REST_LIMIT_S}", REST_LIMIT_S + 30) for crew in self.crews)
+        )
+        drained = time.monotonic() - began
+        for answer in answers:
+            for stuck in answer["stuck"]:
+                self.judge.verdict.add("O9", f"not empty after {REST_LIMIT_S} s: {stuck}")
+        self.judge.has_revoked = any(one.did.get("revoke") for one in self.offices)
+        settled = [await crew.ask("settle", 120) for crew in self.crews]
+        for answer in settled:
+            self.judge.verdict.violations += answer["violations"]
+        connection = await self.rig.connect()
+        try:
+            await self.judge.check(connection, [Path(one["file"]) for one in settled])
+        finally:
+            await connection.close()
+        self.rests += 1
+        if self.has_faults and (not self.has_snapshot or self.rng.random() < 0.5):
+            await self.rig.take_snapshot("snapshot")
+            self.has_snapshot = True
+        self.say(
+            f"rest {self.rests}: {made(self.crews)} intents, {sum(self.faults.values())} faults of the"
+            f" runner's, drained in {drained:.1f} s, checked in"
+            f" {time.monotonic() - began - drained:.1f} s,"
+            f" {'clean' if self.judge.verdict.is_clean else self.judge.verdict.violations[:3]}"
+        )
+
+    def _count_link_faults(self) -> None:
+        """Take over what the line did: it writes its count down whenever it is calmed."""
+        with suppress(OSError, ValueError):
+            for name, count in json.loads(self.rig.link_stats.read_text()).items():
+                self.faults[f"line: {name}"] += count

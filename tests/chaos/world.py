@@ -1,0 +1,343 @@
+"""The companies that a run happens in: technicians with phones, machines, an office that changes its mind."""
+
+import asyncio
+import random
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from fsm.app import compose_database
+from fsm.assets.tables import Asset
+from fsm.checklists.tables import ChecklistVersion
+from fsm.checklists.templates import publish
+from fsm.parts.tables import StockPlace
+from fsm.settings import Settings
+from fsm.technicians.tables import Technician
+from fsm.tenants import queries, tokens
+from tests.chaos.wire import Answer, Cut, Wire
+from tests.company import CHECKLIST, Company, found_company
+
+REMARKS = 4
+"""Text items beside the required ones, so that phones have something to answer all day."""
+
+
+@dataclass
+class Person:
+    """A technician with a login; `headers` sign them in."""
+
+    technician_id: str
+    name: str
+    headers: dict[str, str]
+
+
+@dataclass
+class Firm:
+    """What office and phones need to know of one tenant."""
+
+    company: Company
+    tenant_id: str
+    part_id: str
+    site_id: str
+    assets: list[str]
+    office: dict[str, str]
+    administrator: dict[str, str]
+    people: list[Person] = field(default_factory=list)
+
+
+async def found_firms(settings: Settings, firms: int, technicians: int) -> list[Firm]:
+    """Found companies whose sessions last longer than any run."""
+    database = compose_database(settings)
+    try:
+        return [
+            await _found(database, settings, f"firm{number}", technicians)
+            for number in range(1, firms + 1)
+        ]
+    finally:
+        await database.close()
+
+
+async def _found(database: Any, settings: Settings, slug: str, technicians: int) -> Firm:
+    now = datetime.now(UTC)
+    company = await found_company(database, settings, now, slug=slug)
+    firm = Firm(
+        company,
+        str(company.id),
+        str(company.part.id),
+        str(company.site.id),
+        [str(company.asset.id)],
+        company.headers["dispatcher"],
+        company.headers["administrator"],
+        [
+            Person(
+                str(company.technician.id), company.technician.name, company.headers["technician"]
+            )
+        ],
+    )
+    document = {
+        **CHECKLIST,
+        "version": 2,
+        "items": [
+            *CHECKLIST["items"],
+            *(
+                {"id": f"remark{number}", "kind": "text", "label": {"en": "Remark"}}
+                for number in range(1, REMARKS + 1)
+            ),
+        ],
+    }
+    template = publish(document)
+    async with database.transaction(company.id) as session:
+        session.add(
+            ChecklistVersion(
+                tenant_id=company.id,
+                template_id=company.checklist.template_id,
+                version=2,
+                sha256=template.sha256,
+                rules_sha256=template.rules_sha256,
+                body=document,
+                published_at=now,
+            )
+        )
+        for number in range(2, 3 * technicians):
+            asset = Asset(
+                id=uuid7(),
+                tenant_id=company.id,
+                customer_id=company.customer.id,
+                site_id=company.site.id,
+                model_id=company.model.id,
+                number=f"A-{number}",
+                name=f"Guest lift {number}",
+                in_service_from=now - timedelta(days=365),
+                created_at=now,
+            )
+            session.add(asset)
+            firm.assets.append(str(asset.id))
+        role = await queries.find_role_by_code(session, company.system, "technician")
+        for number in range(2, technicians + 1):
+            firm.people.append(await _hire(session, company, settings, role, now, number))
+    return firm
+
+
+async def _hire(
+    session: Any, company: Company, settings: Settings, role: Any, now: datetime, number: int
+) -> Person:
+    name = f"Technician {number}"
+    user = await queries.add_user(
+        session,
+        company.system,
+        now,
+        login=f"t{number}@{company.tenant.slug}",
+        name=name,
+        role=role,
+        password_hash=None,
+    )
+    technician = Technician(
+        id=uuid7(),
+        tenant_id=company.id,
+        user_id=user.id,
+        number=f"T-{number}",
+        name=name,
+        zone="Europe/Paris",
+    )
+    session.add(technician)
+    await session.flush()
+    session.add(
+        StockPlace(
+            tenant_id=company.id,
+            code=f"van-{number}",
+            name=f"Van {number}",
+            kind="van",
+            technician_id=technician.id,
+        )
+    )
+    actor = await tokens.find_actor(session, company.id, user.id)
+    assert actor is not None
+    token = tokens.issue_access(settings, actor, now + timedelta(days=30))
+    return Person(str(technician.id), name, {"Authorization": f"Bearer {token}"})
+
+
+class Office:
+    """Dispatchers of one firm: they keep everybody busy, and reassign, cancel, edit, revoke in between."""
+
+    def __init__(self, firm: Firm, ports: list[int], seed: int, *, most_open: int = 3) -> None:
+        self.firm = firm
+        self.rng = random.Random(seed)
+        self.wires = [Wire(port) for port in ports]
+        self.most_open = most_open
+        self.may_revoke = True
+        self.open: dict[str, int] = {}
+        """technician → visits that their phones can work on, as far as they have told"""
+        self.recent: list[tuple[str, str, str]] = []
+        """(work order, visit, technician) dispatched lately"""
+        self.closed: list[str] = []
+        self.did: dict[str, int] = {}
+
+    async def ask(self, method: str, path: str, body: Any = None, **more: str) -> Answer:
+        """Send a request to whichever server answers; a lost answer is a dispatcher's everyday life."""
+        import json
+
+        headers = {**self.firm.office, **more}
+        content = b"" if body is None else json.dumps(body).encode()
+        if content:
+            headers["Content-Type"] = "application/json"
+        return await self.rng.choice(self.wires).ask(method, path, headers, content)
+
+    async def read(self, path: str, **more: str) -> Any:
+        answer = await self.ask("GET", path, **more)
+        if answer.status != 200:
+            raise Cut(f"{path} answered {answer.status}")
+        return answer.json()
+
+    async def run(self, pause_s: float = 0.05) -> None:
+        """Work for ever."""
+        while True:
+            try:
+                await self._supply()
+                if self.rng.random() < 0.25:
+                    await self._disturb()
+                if self.rng.random() < 0.15:
+                    await self._close_completed()
+            except (Cut, KeyError, LookupError):
+                await asyncio.sleep(0.2)
+            await asyncio.sleep(pause_s)
+
+    async def _supply(self) -> None:
+        """Give a job to whoever runs out of work."""
+        idle = [
+            one for one in self.firm.people if self.open.get(one.technician_id, 0) < self.most_open
+        ]
+        if not idle:
+            return
+        person = self.rng.choice(idle)
+        made = await self.ask(
+            "POST",
+            "/api/work-orders",
+            {
+                "work_type": "repair",
+                "asset_id": self.rng.choice(self.firm.assets),
+                "title": "Door does not close",
+                "impact": self.rng.choice(("stopped", "degraded", None)),
+            },
+        )
+        if made.status != 201:
+            return
+        starts_at = datetime.now(UTC) + timedelta(minutes=self.rng.randint(0, 300))
+        planned = await self.ask(
+            "POST",
+            "/api/visits",
+            {
+                "work_order_id": made.json()["id"],
+                "technician_id": person.technician_id,
+                "starts_at": starts_at.isoformat(),
+                "ends_at": (starts_at + timedelta(hours=1)).isoformat(),
+            },
+        )
+        if planned.status != 201:
+            return
+        visit = planned.json()
+        released = await self.ask("POST", "/api/visits/dispatching", {"visit_ids": [visit["id"]]})
+        if released.status == 200:
+            self.open[person.technician_id] = self.open.get(person.technician_id, 0) + 1
+            self.recent.append((visit["work_order_id"], visit["id"], person.technician_id))
+            del self.recent[:-40]
+
+    async def _disturb(self) -> None:
+        act = self.rng.choices(
+            (
+                self._reassign,
+                self._cancel,
+                self._withdraw,
+                self._edit_job,
+                self._edit_site,
+                self._edit_asset,
+                self._reopen,
+                self._revoke,
+            ),
+            (8, 2, 2, 6, 2, 3, 1, 0.4),
+        )[0]
+        if await act():
+            name = act.__name__.strip("_")
+            self.did[name] = self.did.get(name, 0) + 1
+
+    async def _reassign(self) -> bool:
+        _, visit_id, technician_id = self.rng.choice(self.recent)
+        visit = await self.read(f"/api/visits/{visit_id}")
+        others = [one for one in self.firm.people if one.technician_id != technician_id]
+        other = self.rng.choice(others)
+        moved = await self.ask(
+            "PATCH",
+            f"/api/visits/{visit_id}",
+            {"rev": visit["rev"], "technician_id": other.technician_id},
+        )
+        if moved.status == 200:
+            self.recent.append((visit["work_order_id"], moved.json()["id"], other.technician_id))
+        return moved.status == 200
+
+    async def _cancel(self) -> bool:
+        job, _, _ = self.rng.choice(self.recent)
+        path = f"/api/work-orders/{job}/cancellation"
+        return (await self.ask("POST", path, {"reason": "customer"})).status == 200
+
+    async def _withdraw(self) -> bool:
+        _, visit, _ = self.rng.choice(self.recent)
+        path = f"/api/visits/{visit}/withdrawal"
+        return (await self.ask("POST", path, {"reason": "not needed"})).status == 200
+
+    async def _edit_job(self) -> bool:
+        job, _, _ = self.rng.choice(self.recent)
+        return await self._edit(
+            f"/api/work-orders/{job}",
+            title=f"Door {self.rng.randint(1, 9)} does not close",
+            priority=self.rng.randint(1, 5),
+        )
+
+    async def _edit_site(self) -> bool:
+        notes = f"Code {self.rng.randint(1000, 9999)}"
+        return await self._edit(f"/api/sites/{self.firm.site_id}", access_notes=notes)
+
+    async def _edit_asset(self) -> bool:
+        path = f"/api/assets/{self.rng.choice(self.firm.assets)}"
+        return await self._edit(path, place=f"Shaft {self.rng.randint(1, 9)}")
+
+    async def _edit(self, path: str, **changes: Any) -> bool:
+        rev = (await self.read(path))["rev"]
+        return (await self.ask("PATCH", path, {"rev": rev, **changes})).status == 200
+
+    async def _reopen(self) -> bool:
+        job = self.rng.choice(self.closed)
+        path = f"/api/work-orders/{job}/reopening"
+        return (await self.ask("POST", path, {"reason": "not_fixed"})).status == 200
+
+    async def _revoke(self) -> bool:
+        if not self.may_revoke:
+            return False
+        found = await self.read("/api/devices", **self.firm.administrator)
+        live = [one["id"] for one in found if one["revoked_at"] is None]
+        path = f"/api/devices/{self.rng.choice(live)}/revocation"
+        answer = await self.ask("POST", path, {"reason": "stolen"}, **self.firm.administrator)
+        return answer.status == 200
+
+    async def _close_completed(self) -> None:
+        found = await self.read("/api/work-orders?status=completed&limit=50")
+        for row in found["items"]:
+            job = await self.read(f"/api/work-orders/{row['id']}")
+            with suppress(KeyError):
+                done = await self.ask(
+                    "POST",
+                    f"/api/work-orders/{row['id']}/closure",
+                    {"facts_rev": job["facts_rev"]},
+                )
+                if done.status == 200:
+                    self.closed.append(row["id"])
+                    del self.closed[:-100]
+
+    def close(self) -> None:
+        for wire in self.wires:
+            wire.close()
+
+
+def tenant_uuid(firm: Firm) -> UUID:
+    return UUID(firm.tenant_id)
