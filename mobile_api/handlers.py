@@ -319,6 +319,8 @@ async def _photo(work: Work, data: intents.PhotoAdd) -> None:
         mime=data.mime,
         captured_at=work.by_our_clock(data.captured_at),
         position=(position.latitude, position.longitude) if position else None,
+        accuracy_m=position.accuracy_m if position else None,
+        clock_offset=work.offset,
     )
 
 

@@ -20,6 +20,7 @@ from fsm.evidence.verification import (
     TooManyPixels,
     UnknownMedia,
     inspect,
+    with_length,
 )
 from fsm.problems import Problem
 from fsm.work_orders import field_work
@@ -53,6 +54,7 @@ async def complete(storage: Storage, actor: Actor, now: datetime, upload: Upload
         crash_point("after PutObject before row")
         head = await read_all(storage.blobs, actor.tenant_id, name, HEAD_SIZE)
         inspection, doubt = _inspect(head, declared)
+        inspection = await with_length(storage.blobs, actor.tenant_id, name, inspection)
     except REFUSED as refusal:
         finished = await _fail(storage, actor, now, upload, stored, refusal)
         if finished is None:

@@ -62,6 +62,14 @@ class CustomerEdit(Body):
     is_active: bool = True
 
 
+Radius = Annotated[
+    int,
+    pydantic.Field(
+        ge=10, le=50_000, description="Metres around the position that belong to the site."
+    ),
+]
+
+
 class Positioned(Body):
     """A position is both numbers or neither, in degrees WGS 84."""
 
@@ -86,6 +94,7 @@ class NewSite(Positioned):
     city: Short = ""
     region: Short = ""
     country: Country = ""
+    radius_m: Radius = 300
     zone: Zone | None = None
     access_notes: Text = ""
     hazards: Text = ""
@@ -99,6 +108,7 @@ class SiteEdit(Positioned):
     city: Short = ""
     region: Short = ""
     country: Country = ""
+    radius_m: Radius = 300
     zone: Zone = ""
     access_notes: Text = ""
     hazards: Text = ""
@@ -186,6 +196,7 @@ class SiteView(msgspec.Struct, frozen=True):
     latitude: float | None
     longitude: float | None
     position_source: PositionSource | None
+    radius_m: int
     zone: str
     access_notes: str
     hazards: str
@@ -208,6 +219,7 @@ class SiteView(msgspec.Struct, frozen=True):
             site.latitude,
             site.longitude,
             None if site.position_source is None else PositionSource(site.position_source),
+            site.radius_m,
             site.zone,
             site.access_notes,
             site.hazards,

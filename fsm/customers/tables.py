@@ -29,7 +29,10 @@ class Customer(Revised, table=True):
 
 
 class Site(Revised, table=True):
-    """Where assets stand. Position in degrees WGS 84; `zone` is an IANA name and rules its clocks."""
+    """Where assets stand. Position in degrees WGS 84; `zone` is an IANA name and rules its clocks.
+
+    What lies within `radius_m` metres of the position is at the site.
+    """
 
     __table_args__ = (
         link("customer_id", "customer"),
@@ -39,6 +42,7 @@ class Site(Revised, table=True):
         check("latitude", "latitude between -90 and 90"),
         check("longitude", "longitude between -180 and 180"),
         check("position", "(latitude is null) = (longitude is null)"),
+        check("radius", "radius_m between 10 and 50000"),
         one_of("position_source", PositionSource),
     )
     customer_id: UUID
@@ -51,6 +55,7 @@ class Site(Revised, table=True):
     latitude: float | None = None
     longitude: float | None = None
     position_source: str | None = Field(default=None, max_length=10)
+    radius_m: int = 300
     zone: str = "UTC"
     access_notes: str = ""
     hazards: str = ""

@@ -6,6 +6,7 @@ works on a bounded prefix, moves forward only, and answers None where the bytes 
 sense.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import unpack_from
 
@@ -27,6 +28,10 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE_FRAMES = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})
 _SCAN, _END = 0xDA, 0xD9
+
+
+_EBML = b"\x1a\x45\xdf\xa3"
+_WEBM = b"\x42\x82\x84webm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,9 @@ def sniff(head: bytes) -> str | None:
         return "image/webp"
     if head.startswith(b"%PDF-"):
         return "application/pdf"
+    if head.startswith(_EBML):
+        # Other kinds of Matroska say `matroska` in this place, a few bytes into the EBML header.
+        return "video/webm" if head.find(_WEBM, 5, 64) > 0 else None
     return _sniff_boxes(head)
 
 
@@ -120,6 +128,21 @@ def _brands(head: bytes) -> list[bytes]:
 
 
 def _jpeg(head: bytes) -> Frame | None:
+    for marker, begin, _ in iter_segments(head):
+        if marker in _FRAMES:
+            return Frame(
+                width=_u16(head, begin + 3),
+                height=_u16(head, begin + 1),
+                is_progressive=marker in _PROGRESSIVE_FRAMES,
+            )
+    return None
+
+
+def iter_segments(head: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield (marker, begin, end) of the contents of a JPEG's segments before its first scan.
+
+    Ends, or raises IndexError, where `head` does.
+    """
     at = 2
     while head[at] == 0xFF:
         marker = head[at + 1]
@@ -130,18 +153,12 @@ def _jpeg(head: bytes) -> Frame | None:
             at += 2
             continue
         if marker in {_SCAN, _END}:
-            return None
+            return
         length = _u16(head, at + 2)
         if length < 2:
-            return None
-        if marker in _FRAMES:
-            return Frame(
-                width=_u16(head, at + 7),
-                height=_u16(head, at + 5),
-                is_progressive=marker in _PROGRESSIVE_FRAMES,
-            )
+            return
+        yield marker, at + 4, at + 2 + length
         at += 2 + length
-    return None
 
 
 def _png(head: bytes) -> Frame | None:
@@ -215,7 +232,7 @@ def _heif(head: bytes) -> Frame | None:
         return None
     sizes = [
         (_u32(head, begin + 4), _u32(head, begin + 8))
-        for kind, begin, _ in _boxes(head, container[0], container[1])
+        for kind, begin, _ in iter_boxes(head, container[0], container[1])
         if kind == b"ispe"
     ]
     if not sizes:
@@ -227,15 +244,14 @@ def _heif(head: bytes) -> Frame | None:
 
 def _box(head: bytes, begin: int, end: int, wanted: bytes) -> tuple[int, int] | None:
     """Return where the content of the first such box begins and ends."""
-    for kind, first, last in _boxes(head, begin, end):
+    for kind, first, last in iter_boxes(head, begin, end):
         if kind == wanted:
             return first, last
     return None
 
 
-def _boxes(head: bytes, begin: int, end: int) -> list[tuple[bytes, int, int]]:
-    """Return (kind, begin, end) of the contents of the boxes that lie side by side in a range."""
-    found = []
+def iter_boxes(head: bytes, begin: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield (kind, begin, end) of the contents of the boxes that lie side by side in a range."""
     end = min(end, len(head))
     while begin + 8 <= end:
         length, first = _u32(head, begin), begin + 8
@@ -244,10 +260,9 @@ def _boxes(head: bytes, begin: int, end: int) -> list[tuple[bytes, int, int]]:
         elif length == 0:
             length = end - begin
         if length < first - begin:
-            break
-        found.append((head[begin + 4 : begin + 8], first, min(begin + length, end)))
+            return
+        yield head[begin + 4 : begin + 8], first, min(begin + length, end)
         begin += length
-    return found
 
 
 def _u16(head: bytes, at: int) -> int:

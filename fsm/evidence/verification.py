@@ -7,18 +7,20 @@ to open.
 
 import hashlib
 from collections.abc import AsyncIterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 from fsm.evidence.blobs import BlobStore, in_thread, read_all
+from fsm.evidence.durations import read_seconds
+from fsm.evidence.exif import Exif, read_exif
 from fsm.evidence.headers import HEAD_SIZE, read_frame, sniff
 from fsm.problems import Problem
 
 PHOTO_TYPES = frozenset(
     {"image/jpeg", "image/png", "image/webp", "image/gif", "image/heic", "image/heif", "image/avif"}
 )
-VIDEO_TYPES = frozenset({"video/mp4", "video/quicktime"})
+VIDEO_TYPES = frozenset({"video/mp4", "video/quicktime", "video/webm"})
 DOCUMENT_TYPES = PHOTO_TYPES | {"application/pdf"}
 
 #: The largest phone cameras give 200 megapixels; no honest photo has more.
@@ -67,16 +69,27 @@ class TooManyPixels(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What the header says. Sides in stored pixels; None for videos and documents."""
+    """What the header says. Sides in stored pixels; None for videos and documents.
+
+    `seconds` is a video's length, None where unknown. `exif` is what a photo says of itself.
+    """
 
     mime: str
     width: int | None = None
     height: int | None = None
     is_animated: bool = False
+    seconds: float | None = None
+    exif: Exif | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the members that are known, for the row of the blob."""
-        known = {"mime": self.mime, "width": self.width, "height": self.height}
+        known = {
+            "mime": self.mime,
+            "width": self.width,
+            "height": self.height,
+            "seconds": self.seconds,
+            "exif": None if self.exif is None else self.exif.to_json(),
+        }
         return {
             **{name: value for name, value in known.items() if value is not None},
             **({"is_animated": True} if self.is_animated else {}),
@@ -119,7 +132,9 @@ def inspect(
             height=frame.height,
             limit=MAX_PIXELS,
         )
-    return Inspection(found, frame.width, frame.height, frame.is_animated)
+    return Inspection(
+        found, frame.width, frame.height, frame.is_animated, exif=read_exif(head, found)
+    )
 
 
 async def inspect_blob(
@@ -132,7 +147,24 @@ async def inspect_blob(
 ) -> Inspection:
     """Judge a stored blob like `inspect`; hash and size were settled when it was finished."""
     head = await read_all(store, tenant_id, sha256, HEAD_SIZE)
-    return inspect(head, declared=declared, allowed=allowed)
+    return await with_length(
+        store, tenant_id, sha256, inspect(head, declared=declared, allowed=allowed)
+    )
+
+
+async def with_length(
+    store: BlobStore, tenant_id: UUID, sha256: str, inspection: Inspection
+) -> Inspection:
+    """Add a stored video's length, which may be written anywhere in it; photos stay as they are."""
+    if inspection.mime not in VIDEO_TYPES:
+        return inspection
+
+    async def read(start: int, stop: int) -> bytes:
+        pieces = await store.open(tenant_id, sha256, start, max(start, stop))
+        return b"".join([piece async for piece in pieces])
+
+    size = (await store.stat(tenant_id, sha256)).size
+    return replace(inspection, seconds=await read_seconds(read, size, inspection.mime))
 
 
 def agrees(declared: str, found: str) -> bool:

@@ -79,7 +79,11 @@ class Answer(Row, table=True):
 
 
 class Photo(Row, table=True):
-    """A photo or video of one step (`visit, item, slot`). `verified` means that its bytes are here."""
+    """A photo or video of one step (`visit, item, slot`). `verified` means that its bytes are here.
+
+    The position is the app's own fix. `clock_offset_ms` is server minus device when it was declared: what
+    the camera wrote into the file is by the device's clock.
+    """
 
     __table_args__ = (
         _of_visit(),
@@ -109,6 +113,8 @@ class Photo(Row, table=True):
     verified_at: datetime | None = instant(nullable=True, default=None)
     latitude: float | None = None
     longitude: float | None = None
+    accuracy_m: float | None = None
+    clock_offset_ms: int = Field(default=0, sa_type=BigInteger)
     flags: list[dict[str, Any]] = document(default_factory=list)
     retracted_at: datetime | None = instant(nullable=True, default=None)
     retract_reason: str | None = None

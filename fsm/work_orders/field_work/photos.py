@@ -1,6 +1,6 @@
 """Photos and videos of steps: declared by the phone, verified when their bytes have arrived intact."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +12,12 @@ from fsm.actors import Actor
 from fsm.database import Session, touch
 from fsm.evidence import queries as evidence
 from fsm.problems import Invalid, NotFound
-from fsm.work_orders import completion, records
+from fsm.work_orders import completion, photo_flags, records
 from fsm.work_orders.closing_facts import PhotoState
 from fsm.work_orders.field_work.report import Report
 from fsm.work_orders.lifecycle import Status
 from fsm.work_orders.orders import lock_work_order
+from fsm.work_orders.tables import Visit
 
 
 async def declare_photo(
@@ -30,6 +31,8 @@ async def declare_photo(
     mime: str,
     captured_at: datetime,
     position: tuple[float, float] | None = None,
+    accuracy_m: float | None = None,
+    clock_offset: timedelta = timedelta(0),
 ) -> records.Photo:
     """Say that a photo of a step exists; it counts as verified once its bytes are here, before or after."""
     known = await report.session.get(records.Photo, (report.actor.tenant_id, photo_id))
@@ -51,14 +54,18 @@ async def declare_photo(
         declared_at=report.now,
         latitude=position[0] if position else None,
         longitude=position[1] if position else None,
-        flags=await _photo_flags(report, sha256),
+        accuracy_m=accuracy_m,
+        clock_offset_ms=clock_offset // timedelta(milliseconds=1),
         device_id=report.actor.device_id,
         user_id=report.actor.user_id,
     )
     report.session.add(photo)
     await report.session.flush()
-    if await evidence.holds(report.session, report.actor, sha256, size=size, mime=mime):
-        await mark_verified(report.session, photo, report.now)
+    is_held = await evidence.holds(report.session, report.actor, sha256, size=size, mime=mime)
+    # The hash is held now: of two visits that name the same bytes at once, the second sees the first.
+    photo.flags = await _reuse(report, sha256)
+    if is_held:
+        await mark_verified(report.session, report.actor, photo, report.visit, report.now)
     await report.counted()
     await report.event(
         "photo.declared", photo_id=str(photo_id), item=item, slot=slot, sha256=sha256.hex()
@@ -66,8 +73,8 @@ async def declare_photo(
     return photo
 
 
-async def _photo_flags(report: Report, sha256: bytes) -> list[dict[str, Any]]:
-    """Flags that inform and never block: the same bytes in another visit of the tenant."""
+async def _reuse(report: Report, sha256: bytes) -> list[dict[str, Any]]:
+    """Return the flag for bytes that another visit of the tenant has shown already, or none."""
     statement = (
         select(records.Photo.id)
         .where(
@@ -79,13 +86,17 @@ async def _photo_flags(report: Report, sha256: bytes) -> list[dict[str, Any]]:
         .limit(1)
     )
     other = (await report.session.exec(statement)).first()
-    return [{"code": "reused_photo", "ref": str(other)}] if other else []
+    return [{"code": photo_flags.REUSED_PHOTO, "ref": str(other)}] if other else []
 
 
-async def mark_verified(session: Session, photo: records.Photo, now: datetime) -> None:
+async def mark_verified(
+    session: Session, actor: Actor, photo: records.Photo, visit: Visit, now: datetime
+) -> None:
+    """Let a photo count, and flag what its header says against the visit."""
     photo.state = PhotoState.VERIFIED
     photo.verified_sha256 = photo.sha256
     photo.verified_at = now
+    await photo_flags.flag_by_header(session, actor, now, [photo], visit)
     await session.flush()
 
 
@@ -124,7 +135,9 @@ async def photo_bytes_arrived(
             photo.state = PhotoState.CORRUPT
             touch(session, photo)
             continue
-        await mark_verified(session, photo, now)
+        visit = await session.get(Visit, (actor.tenant_id, photo.visit_id))
+        assert visit is not None
+        await mark_verified(session, actor, photo, visit, now)
         arrived.append(photo_id)
         await events.record(
             session,

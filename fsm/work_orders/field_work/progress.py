@@ -12,7 +12,7 @@ from fsm.catalogue import queries as catalogue
 from fsm.catalogue.tables import ReasonKind
 from fsm.contracts.service_levels import StopsAt
 from fsm.database import touch
-from fsm.work_orders import clocks, completion
+from fsm.work_orders import clocks, completion, photo_flags
 from fsm.work_orders.closing import FINISHABLE, Verdict
 from fsm.work_orders.closing_sentences import incomplete, sentence
 from fsm.work_orders.facts import judge, judge_by_successor, load_template
@@ -135,6 +135,7 @@ async def finish(report: Report) -> None:
     work_order.finished_visit_id = visit.id
     work_order.wants_more_work = await _wants_more(report)
     await _close_pauses(report)
+    await photo_flags.flag_visits_photos(report.session, report.actor, report.now, visit)
     verdict = await _advanced(report, "visit.finished")
     if verdict is None and work_order.status in (Status.WORK_DONE, Status.COMPLETED):
         # A colleague had finished the job before: this visit's end is one more fact about it.

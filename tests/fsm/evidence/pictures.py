@@ -123,3 +123,82 @@ def heic(width: int, height: int, brand: bytes = b"heic") -> bytes:
     properties = boxes((b"ipco", boxes(size(320, 240), size(width, height), (b"colr", b"nclx"))))
     meta = b"\0\0\0\0" + boxes((b"hdlr", bytes(25)), (b"iprp", properties))
     return boxes((b"ftyp", brand + b"\0\0\0\0mif1" + brand), (b"meta", meta), (b"mdat", bytes(64)))
+
+
+def _exif() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x010F] = "Camera"
+    exif.get_ifd(0x8769).update({0x9003: "2026:03:23 09:30:00", 0x9011: "+01:00"})
+    exif.get_ifd(0x8825).update(
+        {1: "N", 2: (59.0, 56.0, 1.5), 3: "W", 4: (30.0, 15.0, 0.0), 0x1F: 12.5}
+    )
+    return exif
+
+
+#: Taken at 09:30 in Paris in winter, by its own word in the North Atlantic.
+EXIF = _exif()
+
+
+def heic_with_exif(exif: bytes, version: int) -> bytes:
+    """Return the container of a HEIC photo with an `Exif` item, its place given in an old or new way."""
+    block = struct.pack(">I", 6) + b"Exif\0\0" + exif.removeprefix(b"Exif\0\0")
+    number = struct.pack(">I" if version == 2 else ">H", 7)
+    entry = struct.pack(">BxxxHH4s", 2, 7, 0, b"Exif") + b"\0"
+    items = b"\0\0\0\0" + struct.pack(">H", 1) + boxes((b"infe", entry))
+
+    def with_place(offset: int) -> bytes:
+        place = number + (b"\0\0" if version else b"") + b"\0\0" + struct.pack(">H", 1)
+        place += struct.pack(">II", offset, len(block))
+        count = struct.pack(">I" if version == 2 else ">H", 1)
+        locations = bytes([version, 0, 0, 0, 0x44, 0x00]) + count + place
+        meta = b"\0\0\0\0" + boxes((b"iinf", items), (b"iloc", locations))
+        return boxes((b"ftyp", b"heic\0\0\0\0mif1heic"), (b"meta", meta))
+
+    return with_place(len(with_place(0)) + 8) + boxes((b"mdat", block))
+
+
+def movie(
+    seconds: float,
+    *,
+    brand: bytes = b"isom",
+    version: int = 0,
+    per_second: int = 1_000,
+    is_last: bool = False,
+    fragments_s: float | None = None,
+    data: int = 100,
+) -> bytes:
+    """Return the boxes of an MP4 or QuickTime movie whose media data are no video."""
+    layout = ">B3xQQIQ" if version else ">B3xIIII"
+    units = min(int(seconds * (per_second or 1)), 2**32 - 2)
+    inner = boxes((b"mvhd", struct.pack(layout, version, 1, 2, per_second, units) + bytes(80)))
+    if fragments_s is not None:
+        length = struct.pack(">B3xI", 0, int(fragments_s * per_second))
+        inner += boxes((b"mvex", boxes((b"mehd", length))))
+    parts = [(b"moov", inner), (b"mdat", bytes(data))]
+    return boxes((b"ftyp", brand + b"\0\0\0\0" + brand), *(parts[::-1] if is_last else parts))
+
+
+def element(number: int, content: bytes, *, is_endless: bool = False) -> bytes:
+    """Return one EBML element, its length unknown as in live recordings if `is_endless`."""
+    name = number.to_bytes((number.bit_length() + 7) // 8)
+    length = b"\x01" + b"\xff" * 7 if is_endless else (1 << 56 | len(content)).to_bytes(8)
+    return name + length + content
+
+
+def webm(
+    duration: float | None,
+    *,
+    scale_ns: int = 1_000_000,
+    clusters_ms: list[int] | None = None,
+    is_live: bool = False,
+) -> bytes:
+    """Return the elements of a WebM whose clusters hold no frames."""
+    info = element(0x2AD7B1, scale_ns.to_bytes(4))
+    if duration is not None:
+        info += element(0x4489, struct.pack(">d", duration))
+    clusters = b"".join(
+        element(0x1F43B675, b"\xe7\x84" + at.to_bytes(4) + bytes(50), is_endless=is_live)
+        for at in clusters_ms or []
+    )
+    head = b"\x1a\x45\xdf\xa3\x87" + b"\x42\x82\x84webm"
+    return head + element(0x18538067, element(0x1549A966, info) + clusters, is_endless=is_live)

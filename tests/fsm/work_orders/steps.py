@@ -60,7 +60,9 @@ class Job:
         async with self.database.transaction(self.company.id) as session:
             return await visits.find_visit(session, self.company.system, self.visit_id)
 
-    async def declare(self, digest: bytes = DIGEST, item: str = "after", slot: int = 0) -> UUID:
+    async def declare(
+        self, digest: bytes = DIGEST, item: str = "after", slot: int = 0, **more: Any
+    ) -> UUID:
         photo_id = uuid7()
         await self.do(
             field_work.declare_photo,
@@ -71,10 +73,11 @@ class Job:
             size=len(JPEG),
             mime="image/jpeg",
             captured_at=self.clock(),
+            **more,
         )
         return photo_id
 
-    async def bytes_arrive(self, digest: bytes = DIGEST) -> list[UUID]:
+    async def bytes_arrive(self, digest: bytes = DIGEST, **info: Any) -> list[UUID]:
         """Put the photo's blob into the database, as an upload does at its last byte."""
         async with self.database.transaction(self.company.id) as session:
             actor = self.company.actors["technician"]
@@ -85,7 +88,7 @@ class Job:
                     size=len(JPEG),
                     mime="image/jpeg",
                     stored_at=self.clock(),
-                    info={},
+                    info=info,
                 )
             )
             await session.exec(

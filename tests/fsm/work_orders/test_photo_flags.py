@@ -1,10 +1,11 @@
 """Photos that look like one from another visit: flagged, never blocked."""
 
 import hashlib
+import random
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select, update
 from uuid_utils.compat import uuid7
 
 from fsm.database import Database
@@ -12,6 +13,8 @@ from fsm.events import Event
 from fsm.evidence import queries
 from fsm.evidence.blobs import BlobStore, blob_store
 from fsm.evidence.jobs import make_thumbnail
+from fsm.evidence.tables import Blob
+from fsm.evidence.thumbnails import fingerprint, thumbnail
 from fsm.evidence.verification import inspect
 from fsm.jobs import Job
 from fsm.settings import Settings
@@ -104,6 +107,39 @@ async def test_the_later_of_two_lookalikes_is_flagged_whichever_is_compared_firs
     async with database.transaction(company.id) as session:
         told = (await session.exec(select(Event).where(Event.kind == "photo.flagged"))).all()
     assert [event.data["photo_id"] for event in told] == [str(later.id)]
+
+
+@pytest.mark.parametrize(("bits", "is_similar"), [(8, True), (9, False)])
+async def test_up_to_eight_of_64_bits_may_differ(
+    album: Album, database: Database, company: Company, bits: int, is_similar: bool
+) -> None:
+    own = fingerprint(thumbnail(TURNED).jpeg)
+    assert own is not None
+    # A kept hash that lies so many bits from one position, and no nearer to the other seven.
+    chance = random.Random(bits)
+    while (
+        own.distance(kept := own.turned[3] ^ sum(1 << bit for bit in some_bits(chance, bits)))
+        < bits
+    ):
+        continue
+    earlier = await album.declare(await album.visit(), ORIGINAL)
+    later = await album.declare(await album.visit(), TURNED)
+    for content in (ORIGINAL, TURNED):
+        await album.arrive(content)
+    async with database.transaction(company.id) as session:
+        await session.exec(
+            update(Blob)
+            .where(col(Blob.sha256) == hashlib.sha256(ORIGINAL).digest())
+            .values(perceptual_hash=kept)
+        )
+    await album.compare(TURNED)
+    found = [{"code": "similar_photo", "ref": str(earlier.id)}]
+    assert await album.flags(later) == (found if is_similar else [])
+
+
+def some_bits(chance: random.Random, number: int) -> list[int]:
+    """Return distinct places below the sign, so that the hash stays a number PostgreSQL can hold."""
+    return chance.sample(range(63), number)
 
 
 async def test_photos_of_one_visit_may_look_alike(album: Album) -> None:
