@@ -40,7 +40,7 @@ from fsm.work_orders import request_routes as service_requests
 from fsm.work_orders import routes as work_orders
 from fsm.work_orders import visit_routes as visits
 from fsm.worker import REACTIONS
-from mobile_api import blob_routes, feed, upload_routes
+from mobile_api import blob_routes, feed, office_routes, upload_routes
 from mobile_api import routes as mobile_api
 from mobile_api.compat import powersync_routes
 from mobile_api.uploads import Storage
@@ -73,6 +73,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *reports.ROUTES,
     *packs.ROUTES,
     *mobile_api.ROUTES,
+    *office_routes.ROUTES,
     *upload_routes.ROUTES,
     *blob_routes.ROUTES,
     *powersync_routes.ROUTES,

@@ -43,6 +43,9 @@ class Settings:
     access_token_s: int
     refresh_token_s: int
     log_level: str
+    device_requests: int = 1_200
+    address_requests: int = 60_000
+    device_registrations: int = 600
     feed_secret: bytes | None = None
     receipt_seed: bytes | None = None
 
@@ -144,6 +147,9 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         access_token_s=_integer(env, "FSM_ACCESS_TOKEN_S", 600),
         refresh_token_s=_integer(env, "FSM_REFRESH_TOKEN_S", 30 * 86_400),
         log_level=env.get("FSM_LOG_LEVEL", "INFO").upper(),
+        device_requests=_integer(env, "FSM_DEVICE_REQUESTS", 1_200, least=0),
+        address_requests=_integer(env, "FSM_ADDRESS_REQUESTS", 60_000, least=0),
+        device_registrations=_integer(env, "FSM_DEVICE_REGISTRATIONS", 600, least=0),
         feed_secret=_key(env, "FSM_FEED_KEY"),
         receipt_seed=_key(env, "FSM_RECEIPT_SEED"),
     )

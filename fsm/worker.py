@@ -18,6 +18,7 @@ from pgqueuer.core.qm import QueueManager
 from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job as QueuedJob
 
+from fsm.actors import system_actor
 from fsm.database import APPLICATION_ROLE, Database, Session, as_problem
 from fsm.events import seal
 from fsm.evidence.blobs import BlobStore
@@ -31,6 +32,7 @@ from fsm.tenants.directory import list_tenants
 from fsm.tenants.queries import forget_old_guesses
 from fsm.tenants.tables import NOBODY
 from fsm.work_orders.photo_flags import flag_similar_photos
+from mobile_api import quarantine
 from mobile_api.feed import slide_windows
 from mobile_api.held import apply_held
 from mobile_api.uploads import STAGING_LIFE, sweep_uploads
@@ -161,6 +163,20 @@ ROUNDS: Mapping[str, Round] = MappingProxyType(
             ),
         ),
         "discard orphaned bytes": Round(86_400, _discard_orphans),
+        "go on with waiting intents": Round(
+            60,
+            each_tenant(
+                lambda session, tenant, tools: quarantine.go_on(session, tenant, tools.clock())
+            ),
+        ),
+        "forget quarantined intents": Round(
+            86_400,
+            each_tenant(
+                lambda session, tenant, tools: quarantine.forget(
+                    session, system_actor(tenant, "retention"), tools.clock()
+                )
+            ),
+        ),
         "slide sync windows": Round(
             3_600,
             each_tenant(

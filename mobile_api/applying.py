@@ -5,15 +5,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlmodel import select
+from sqlmodel import col, select
 
 from fsm import events
-from fsm.actors import Actor
+from fsm.actors import Actor, ActorKind, Permission
 from fsm.crash_points import crash_point
 from fsm.database import Session, remember, run
 from fsm.http import problem_of
 from fsm.problems import Busy, Problem
 from fsm.technicians.tables import Technician
+from fsm.tenants.tables import Device, User
 from fsm.work_orders.closing_sentences import ChecklistIncomplete
 from fsm.work_orders.tables import Review
 from mobile_api import device_time, feed, handlers, intent_store, sequencer
@@ -51,6 +52,26 @@ async def hand_of(
         registered_at=clock.registered_at,
         uptime=uptime,
     )
+
+
+async def hand_of_device(session: Session, tenant_id: UUID, device_id: UUID, now: datetime) -> Hand:
+    """Return the hand of a device's user, who may have left since: what was reported stays theirs."""
+    statement = (
+        select(User.id, User.name)
+        .join(Device, (col(Device.tenant_id) == User.tenant_id) & (col(Device.user_id) == User.id))
+        .where(Device.tenant_id == tenant_id, Device.id == device_id)
+    )
+    user_id, name = (await session.exec(statement)).one()
+    actor = Actor(
+        tenant_id=tenant_id,
+        kind=ActorKind.DEVICE,
+        user_id=user_id,
+        device_id=device_id,
+        name=name,
+        permissions=frozenset({Permission.SYNC}),
+    )
+    clock = await intent_store.lock_device(session, actor)
+    return await hand_of(session, actor, now, clock, Uptime())
 
 
 async def apply_open(

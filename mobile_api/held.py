@@ -12,16 +12,14 @@ from uuid import UUID
 from sqlmodel import col, select
 
 from fsm import events
-from fsm.actors import Actor, ActorKind, Permission, system_actor
+from fsm.actors import Actor, system_actor
 from fsm.database import Session, run, touch
-from fsm.technicians.tables import Technician
-from fsm.tenants.tables import Device, User
 from fsm.work_orders.lifecycle import Status
 from fsm.work_orders.orders import lock_work_order
 from fsm.work_orders.tables import Review
 from mobile_api import feed, intent_store
-from mobile_api.applying import apply_one
-from mobile_api.handlers import LATE_FACT, Hand
+from mobile_api.applying import apply_one, hand_of_device
+from mobile_api.handlers import LATE_FACT
 from mobile_api.intent_store import Waiting
 from mobile_api.intents import Envelope
 from mobile_api.tables import Intent, OutcomeStatus
@@ -42,7 +40,7 @@ async def apply_held(session: Session, tenant_id: UUID, work_order_id: UUID, now
     # In the order of a push: the devices first, then the job.
     hands = {}
     for device_id in sorted({intent.device_id for _, intent in held}):
-        hands[device_id] = await _hand(session, tenant_id, device_id, now)
+        hands[device_id] = await hand_of_device(session, tenant_id, device_id, now)
     work_order = await lock_work_order(session, actor, work_order_id)
     if work_order.status == Status.CLOSED:
         return 0
@@ -89,30 +87,6 @@ async def _list_held(
         .order_by(col(Intent.received_at), col(Intent.device_seq), col(Intent.id))
     )
     return [(reviews[intent.id], intent) for intent in await session.exec(statement)]
-
-
-async def _hand(session: Session, tenant_id: UUID, device_id: UUID, now: datetime) -> Hand:
-    """Return the hand of a device's user, who may have left since: what was reported stays theirs."""
-    statement = (
-        select(User.id, User.name, Technician.id)
-        .join(Device, (col(Device.tenant_id) == User.tenant_id) & (col(Device.user_id) == User.id))
-        .outerjoin(
-            Technician,
-            (col(Technician.tenant_id) == User.tenant_id) & (col(Technician.user_id) == User.id),
-        )
-        .where(Device.tenant_id == tenant_id, Device.id == device_id)
-    )
-    user_id, name, technician_id = (await session.exec(statement)).one()
-    actor = Actor(
-        tenant_id=tenant_id,
-        kind=ActorKind.DEVICE,
-        user_id=user_id,
-        device_id=device_id,
-        name=name,
-        permissions=frozenset({Permission.SYNC}),
-    )
-    clock = await intent_store.lock_device(session, actor)
-    return Hand(session, actor, now, technician_id, timedelta(0), clock.registered_at)
 
 
 async def _settle(session: Session, actor: Actor, now: datetime, review: Review) -> None:

@@ -60,21 +60,26 @@ Storing = tuple[UUID, Sent, OutcomeStatus, dict[str, Any]]
 
 
 async def lock_device(session: Session, actor: Actor) -> DeviceClock:
+    assert actor.device_id is not None
+    return await lock_device_of(session, actor.tenant_id, actor.device_id)
+
+
+async def lock_device_of(session: Session, tenant_id: UUID, device_id: UUID) -> DeviceClock:
     statement = (
         "select d.registered_at, s.last_seq, s.offset_samples from sync_device s"
         " join device d on d.tenant_id = s.tenant_id and d.id = s.device_id"
         " where s.tenant_id = :t and s.device_id = :d for update of s"
     )
-    who = {"t": actor.tenant_id, "d": actor.device_id}
-    row = (await run(session, statement, **who)).one_or_none()
+    row = (await run(session, statement, t=tenant_id, d=device_id)).one_or_none()
     if row is None:
         await run(
             session,
             "insert into sync_device (tenant_id, device_id, last_seq, clock_offset_ms,"
             " offset_samples) values (:t, :d, 0, 0, '[]') on conflict do nothing",
-            **who,
+            t=tenant_id,
+            d=device_id,
         )
-        row = (await run(session, statement, **who)).one()
+        row = (await run(session, statement, t=tenant_id, d=device_id)).one()
     samples = row.offset_samples
     if isinstance(samples, str):
         samples = msgspec.json.decode(samples)
@@ -282,6 +287,32 @@ async def find_outcome(session: Session, actor: Actor, intent_id: UUID) -> Inten
     if found is None:
         raise NotFound(f"No intent {intent_id}.")
     return found
+
+
+async def list_outcomes(
+    session: Session, actor: Actor, *, limit: int, after: UUID | None
+) -> list[Intent]:
+    """Return what this very device sent, in order of id."""
+    statement = (
+        select(Intent)
+        .where(Intent.tenant_id == actor.tenant_id, Intent.device_id == actor.device_id)
+        .order_by(col(Intent.id))
+        .limit(limit)
+    )
+    if after is not None:
+        statement = statement.where(Intent.id > after)
+    return list(await session.exec(statement))
+
+
+async def next_seq(session: Session, tenant_id: UUID, device_id: UUID) -> int:
+    """Return the number after the highest that a device has used, as far as we know."""
+    result = await run(
+        session,
+        "select coalesce(max(device_seq), 0) + 1 from intent where tenant_id = :t and device_id = :d",
+        t=tenant_id,
+        d=device_id,
+    )
+    return int(result.scalar_one())
 
 
 def quarantine(problem: Problem) -> tuple[OutcomeStatus, dict[str, Any]]:

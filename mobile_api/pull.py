@@ -245,6 +245,16 @@ async def stamp_now(database: Database, tenant_id: UUID, now: datetime) -> int:
     return head
 
 
+async def note_empty(session: Session, actor: Actor, outbox_empty_at: int) -> None:
+    """Note the head that a device knew when it had nothing to send, as its push says."""
+    try:
+        scopes = await granted_scopes(session, actor)
+    except NotATechnician:
+        return  # who may not read has nothing to let go of
+    head = await sequencer.read_head(session, actor.tenant_id)
+    await _let_go(session, actor, scopes, min(outbox_empty_at, head.head))
+
+
 async def _let_go(session: Session, actor: Actor, scopes: list[str], empty_at: int) -> None:
     """Note where the device's outbox was empty; end what all of the user's devices can spare."""
     noted = await run(

@@ -21,7 +21,7 @@ from fsm.database import Database, Session
 from fsm.http import problem_of
 from fsm.problems import Busy, Forbidden, Problem
 from fsm.tenants.tokens import DeviceRevoked
-from mobile_api import intent_store, sequencer
+from mobile_api import intent_store, pull, sequencer
 from mobile_api.applying import Settled, apply_open, hand_of
 from mobile_api.intents import Batch
 from mobile_api.receiving import Receipt, outcome_of, receive
@@ -72,6 +72,8 @@ async def _at_once(
             mine = set(receipt.open)
             new = {one: read[one] for one in receipt.fresh if one in read}
             settled = await apply_open(hand, mine, set(), careful=False, read=new)
+            if batch.outbox_empty_at is not None:
+                await pull.note_empty(session, actor, batch.outbox_empty_at)
         return await _answer(session, actor, batch, receipt, settled)
 
 
@@ -104,6 +106,8 @@ async def _one_by_one(
     async def answer() -> Answer:
         async with database.transaction(actor.tenant_id) as session:
             receipt.clock = await intent_store.lock_device(session, actor)
+            if batch.outbox_empty_at is not None and barred is None:
+                await pull.note_empty(session, actor, batch.outbox_empty_at)
             return await _answer(session, actor, batch, receipt, settled)
 
     return await _repeatedly(answer)

@@ -40,6 +40,7 @@ from mobile_api.encodings import (
 )
 from mobile_api.feed_tokens import BadFeedToken
 from mobile_api.intents import MalformedBatch
+from mobile_api.limits import address_of, allowances_of, limit_requests
 from mobile_api.pull import ClientTooOld, FeedEpochChanged, NotATechnician, iso
 from mobile_api.push import MOST_BYTES, MOST_INFLATED, MOST_INTENTS
 from mobile_api.repair import DigestAnswer
@@ -47,6 +48,7 @@ from mobile_api.shapes import (
     HaveBody,
     KeyView,
     Limits,
+    OutcomePage,
     OutcomeView,
     PullAnswer,
     PushAnswer,
@@ -55,6 +57,7 @@ from mobile_api.shapes import (
     Registered,
     Registration,
 )
+from mobile_api.tables import Intent
 
 
 class PersonOnly(Problem):
@@ -85,6 +88,7 @@ LastEventId = Annotated[
 class SyncController(Controller):
     path = "/sync/v1"
     tags = ["Devices"]
+    guards = (limit_requests,)
 
     @post(
         "/devices",
@@ -103,6 +107,7 @@ class SyncController(Controller):
     ) -> Registered:
         if actor.kind is not ActorKind.USER:
             raise PersonOnly("Sign in at /api/sign-in, then register the device with that token.")
+        allowances_of(request.app.state).registration.take(address_of(request))
         _check_key(data.key)
         await pull.granted_scopes(session, actor)
         device, token = await tenants.register_device(
@@ -119,7 +124,8 @@ class SyncController(Controller):
         settings: Settings = request.app.state.settings
         signer = ReceiptKey.from_seed(settings.receipt_key_seed)
         keys = await signing_keys.list_key_forms(session, actor.tenant_id, signer)
-        return _registered(settings, device, token, head.epoch, iso(now), keys)
+        next_seq = await intent_store.next_seq(session, actor.tenant_id, device.id)
+        return _registered(settings, device, token, head.epoch, iso(now), next_seq, keys)
 
     @get(
         "/pull",
@@ -194,7 +200,26 @@ class SyncController(Controller):
     ) -> OutcomeView:
         must_be_device(actor)
         found = await intent_store.find_outcome(session, actor, intent_id)
-        return OutcomeView(found.id, found.status, iso(found.received_at), **found.outcome)
+        return _outcome_view(found)
+
+    @get(
+        "/intents",
+        opt=needs(Permission.SYNC),
+        responses=http.refusals(DeviceOnly, DeviceRevoked),
+        summary="What became of everything that this device sent",
+    )
+    async def outcomes(
+        self,
+        session: DbSession,
+        actor: CurrentActor,
+        limit: http.PageSize = 100,
+        after: http.After = None,
+    ) -> OutcomePage:
+        must_be_device(actor)
+        found = await intent_store.list_outcomes(
+            session, actor, limit=limit, after=http.cursor_id(after)
+        )
+        return OutcomePage([_outcome_view(one) for one in found], http.next_id(found, limit))
 
     @get(
         "/digest",
@@ -263,6 +288,16 @@ class SyncController(Controller):
         )
 
 
+def _outcome_view(intent: Intent) -> OutcomeView:
+    return OutcomeView(
+        intent.id,
+        intent.status,
+        iso(intent.received_at),
+        intent.device_seq,
+        **intent.outcome,
+    )
+
+
 def _check_key(key: str | None) -> None:
     if key is None:
         return
@@ -278,6 +313,7 @@ def _registered(
     token: str,
     epoch: UUID,
     server_time: str,
+    next_seq: int,
     keys: list[dict[str, str]],
 ) -> Registered:
     return Registered(
@@ -285,6 +321,7 @@ def _registered(
         token=token,
         epoch=epoch,
         server_time=server_time,
+        next_seq=next_seq,
         limits=Limits(
             pull_changes=pull.PAGE_CHANGES,
             pull_bytes=pull.PAGE_BYTES,

@@ -43,12 +43,16 @@ class KeyView(msgspec.Struct, frozen=True):
 
 
 class Registered(msgspec.Struct, frozen=True):
-    """`token` is shown this once; the device sends it as `Authorization: Bearer`."""
+    """`token` is shown this once; the device sends it as `Authorization: Bearer`.
+
+    An app that has lost or restored its data goes on numbering its intents at `next_seq`, or higher.
+    """
 
     device_id: UUID
     token: str
     epoch: UUID
     server_time: str
+    next_seq: int
     limits: Limits
     receipt_keys: list[KeyView]
 
@@ -98,9 +102,19 @@ class OutcomeView(msgspec.Struct, frozen=True, omit_defaults=True):
     id: UUID
     status: str
     received_at: str
+    seq: int
     notes: list[dict[str, Any]] = []
     problem: dict[str, Any] | None = None
     settled_at: str | None = None
+    released_by: str | None = None
+    discarded_at: str | None = None
+    discarded_by: str | None = None
+    reason: str | None = None
+
+
+class OutcomePage(msgspec.Struct, frozen=True):
+    items: list[OutcomeView]
+    next: str | None
 
 
 class HaveBody(intents.Body):
@@ -125,6 +139,8 @@ def _push_body() -> RequestBody:
             "type": Schema(type=OpenAPIType.STRING, enum=sorted(intents.DATA)),
             "base_seq": Schema(type=[OpenAPIType.INTEGER, OpenAPIType.NULL]),
             "occurred_at": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME),
+            "boot": Schema(type=OpenAPIType.STRING),
+            "mono_ms": Schema(type=OpenAPIType.INTEGER, minimum=0),
             "after": Schema(
                 type=OpenAPIType.ARRAY,
                 items=Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID),
@@ -139,6 +155,9 @@ def _push_body() -> RequestBody:
             "device_id": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID),
             "outbox_empty_at": Schema(type=[OpenAPIType.INTEGER, OpenAPIType.NULL]),
             "sent_at": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME),
+            "boot": Schema(type=OpenAPIType.STRING),
+            "mono_ms": Schema(type=OpenAPIType.INTEGER, minimum=0),
+            "from_seq": Schema(type=OpenAPIType.INTEGER, minimum=1),
             "intents": Schema(type=OpenAPIType.ARRAY, items=intent),
         },
     )

@@ -398,13 +398,25 @@ async def register_device(
     return device, secret.token
 
 
-async def list_devices(session: Session, actor: Actor, *, limit: int = 500) -> list[Device]:
+async def list_devices(
+    session: Session,
+    actor: Actor,
+    *,
+    after: UUID | None,
+    limit: int,
+    user_id: UUID | None = None,
+) -> list[Device]:
+    """Return devices in order of id, which is about that of their registration."""
     statement = (
         select(Device)
         .where(Device.tenant_id == actor.tenant_id)
-        .order_by(col(Device.registered_at).desc(), col(Device.id))
+        .order_by(col(Device.id))
         .limit(limit)
     )
+    if user_id is not None:
+        statement = statement.where(Device.user_id == user_id)
+    if after is not None:
+        statement = statement.where(Device.id > after)
     return list(await session.exec(statement))
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 import pydantic
 from litestar import Controller, Request, delete, get, patch, post, put
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_204_NO_CONTENT
 
 from fsm import http
@@ -162,6 +162,11 @@ class DeviceView(msgspec.Struct, frozen=True):
             device.revoked_at,
             device.revoked_reason,
         )
+
+
+class DevicePage(msgspec.Struct, frozen=True):
+    items: list[DeviceView]
+    next: str | None
 
 
 class AddressLimit:
@@ -394,8 +399,18 @@ class DeviceController(Controller):
     tags = ["Users and roles"]
 
     @get("/", opt=needs(Permission.MANAGE_USERS), summary="List registered devices")
-    async def list(self, session: DbSession, actor: CurrentActor) -> list[DeviceView]:
-        return [DeviceView.of(device) for device in await queries.list_devices(session, actor)]
+    async def list(
+        self,
+        session: DbSession,
+        actor: CurrentActor,
+        user_id: Annotated[UUID | None, QueryParameter()] = None,
+        limit: http.PageSize = 100,
+        after: http.After = None,
+    ) -> DevicePage:
+        found = await queries.list_devices(
+            session, actor, after=http.cursor_id(after), limit=limit, user_id=user_id
+        )
+        return DevicePage([DeviceView.of(device) for device in found], http.next_id(found, limit))
 
     @post(
         "/{device_id:uuid}/revocation",
