@@ -141,8 +141,12 @@ def create_app(
     *,
     database: Database | None = None,
     clock: Callable[[], datetime] = http.wall_clock,
+    has_trailers: bool = False,
 ) -> Litestar:
-    """Return the application. `clock` gives the server's time; tests set it."""
+    """Return the application. `clock` gives the server's time; tests set it.
+
+    `has_trailers`: the HTTP server in front hands over what follows a request's body.
+    """
     database = database or compose_database(settings)
     blobs = blob_store(settings)
 
@@ -177,6 +181,7 @@ def create_app(
                     blobs,
                     ReceiptKey.from_seed(settings.receipt_key_seed),
                     settings.max_photo_bytes,
+                    has_trailers,
                 ),
                 "upload_writers": Writers(),
             }

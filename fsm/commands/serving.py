@@ -65,11 +65,13 @@ def _serve(arguments: argparse.Namespace) -> int:
     import uvicorn
 
     from fsm.app import create_app
+    from fsm.commands.http_server import configure, hands_over_trailers
     from fsm.migrations.migrate import check_revision
 
     settings = read_settings()
     configure_logs(settings.log_level)
     asyncio.run(check_revision(settings.database_url))
+    app = create_app(settings, has_trailers=asyncio.run(hands_over_trailers()))
     family = socket.AF_INET6 if ":" in arguments.host else socket.AF_INET
     try:
         listener = socket.create_server(
@@ -82,16 +84,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(f"Answering at http://{shown}:{port} – Ctrl-C stops.", file=sys.stderr, flush=True)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(settings),
-            http="httptools",
-            loop="auto" if sys.platform == "win32" else "uvloop",
-            access_log=False,
-            log_config=None,
-            timeout_graceful_shutdown=20,
-        )
-    )
+    server = uvicorn.Server(configure(app, timeout_graceful_shutdown=20))
     with listener:
         server.run(sockets=[listener])
     return 0 if server.started else 1

@@ -281,6 +281,7 @@ class Pieces:
     """A request body regrouped into pieces of `size` bytes (the last may be shorter).
 
     An error of the body ends the iteration after the bytes that did arrive, and is kept in `cut`.
+    `has_ended`: the piece at hand is the last.
     """
 
     def __init__(self, chunks: AsyncIterable[bytes], size: int, room: int | None) -> None:
@@ -289,6 +290,7 @@ class Pieces:
         self._size = size
         self._room = room
         self.cut: Exception | None = None
+        self.has_ended = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunks in self.unjoined():
@@ -312,6 +314,7 @@ class Pieces:
                 missing -= len(rest)
             if len(pending) > _MOST_CHUNKS:  # bytes that come one by one would each cost 200
                 pending = [memoryview(b"".join(pending))]
+        self.has_ended = True
         if pending:
             yield pending
 

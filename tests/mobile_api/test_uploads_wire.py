@@ -1,118 +1,43 @@
-"""Uploads over a real connection: a third-party client, lines that break, lines that fall silent."""
+"""Uploads over a real connection: lines that break or fall silent, trailers, requests in a row."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-from io import BytesIO
 
-import httpx
 import pytest
-import uvicorn
-from tusclient.client import TusClient
-from tusclient.exceptions import TusUploadFailed
 
-from fsm.app import create_app
+from fsm.commands.http_server import hands_over_trailers
 from fsm.database import Database
 from fsm.settings import Settings
 from mobile_api import writers
 from tests.company import Company
 from tests.conftest import Clock
+from tests.mobile_api.live import Answer, Live, chunked, serving
 from tests.mobile_api.photos import (
     BYTES,
-    Phone,
+    TUS,
     Snap,
+    checksum,
     receipt_row,
-    register_phone,
     snap,
+    upload_metadata,
     upload_row,
 )
-
-
-@dataclass
-class Live:
-    """A running server and a phone registered with it."""
-
-    url: str
-    port: int
-    phone: Phone
-
-    @property
-    def tus(self) -> TusClient:
-        return TusClient(f"{self.url}/files", headers=dict(self.phone.headers))
 
 
 @pytest.fixture
 async def live(
     settings: Settings, database: Database, company: Company, clock: Clock
 ) -> AsyncIterator[Live]:
-    """Serve the application by uvicorn on a loopback port, in this very event loop."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-        url = f"http://127.0.0.1:{port}"
-        app = create_app(replace(settings, public_url=url), database=database, clock=clock)
-        config = uvicorn.Config(app, http="httptools", ws="none", lifespan="off", log_config=None)
-        server = uvicorn.Server(config)
-        running = asyncio.create_task(server.serve(sockets=[listening]))
-        async with httpx.AsyncClient(base_url=url, timeout=20) as client:
-            yield Live(url, port, Phone(client, await register_phone(database, company, clock)))
-        server.should_exit = True
-        await asyncio.wait_for(running, 20)
-
-
-async def test_tuspy_uploads_in_parts_with_checksums_and_resumes(
-    live: Live, database: Database, company: Company
-) -> None:
-    photo = snap(1, (1200, 900))
-    part = len(photo.content) // 5 + 1
-
-    def send_some() -> str:
-        uploader = live.tus.uploader(
-            file_stream=BytesIO(photo.content),
-            metadata=photo.metadata,
-            chunk_size=part,
-            upload_checksum=True,
-        )
-        uploader.upload_chunk()
-        uploader.upload_chunk()
-        assert uploader.offset == 2 * part
-        return str(uploader.url)
-
-    url = await asyncio.to_thread(send_some)
-
-    def send_rest() -> None:  # another process of the phone, which knows only the address
-        uploader = live.tus.uploader(file_stream=BytesIO(photo.content), url=url, chunk_size=part)
-        assert uploader.offset == 2 * part
-        uploader.upload()
-
-    await asyncio.to_thread(send_rest)
-    assert await receipt_row(database, company, photo) is not None
-
-
-async def test_tuspy_is_told_when_the_bytes_are_not_the_photo(live: Live) -> None:
-    photo = snap()
-    damaged = BytesIO(photo.content[::-1])
-
-    def send() -> None:
-        live.tus.uploader(file_stream=damaged, metadata=photo.metadata).upload()
-
-    with pytest.raises(TusUploadFailed) as refusal:
-        await asyncio.to_thread(send)
-    assert refusal.value.status_code == 422
+    async with serving(settings, database, company, clock) as live:
+        yield live
 
 
 async def begin(live: Live, path: str, photo: Snap, sent: int) -> asyncio.StreamWriter:
     """Announce the whole photo, send its first bytes and keep the line open."""
     _, line = await asyncio.open_connection("127.0.0.1", live.port)
-    headers = {
-        **live.phone.headers,
-        **BYTES,
-        "Host": "fsm.test",
-        "Upload-Offset": "0",
-        "Content-Length": str(len(photo.content)),
-    }
-    lines = [f"PATCH {path} HTTP/1.1", *(f"{name}: {text}" for name, text in headers.items())]
-    line.write("\r\n".join([*lines, "", ""]).encode() + photo.content[:sent])
+    size = str(len(photo.content))
+    head = live.head("PATCH", path, **BYTES, Upload_Offset="0", Content_Length=size)
+    line.write(head + photo.content[:sent])
     await line.drain()
     return line
 
@@ -193,3 +118,115 @@ async def test_head_has_no_body_on_the_wire(live: Live) -> None:
         answer = await live.phone.look(address)
         assert answer.content == b""
         assert answer.headers["Tus-Resumable"] == "1.0.0"
+
+
+# --- checksums after the bytes ----------------------------------------------------------------------------
+
+TRAILING = {**BYTES, "Trailer": "Upload-Checksum", "Transfer-Encoding": "chunked"}
+
+
+async def test_our_server_hands_over_trailers_and_says_so(live: Live) -> None:
+    assert await hands_over_trailers()
+    told = await live.phone.client.options("/files")
+    assert "checksum-trailer" in told.headers["Tus-Extension"].split(",")
+
+
+@pytest.mark.parametrize("algorithm", ["sha1", "sha256"])
+@pytest.mark.parametrize("in_one_piece", [True, False])
+async def test_a_checksum_may_follow_the_bytes(
+    live: Live, database: Database, company: Company, algorithm: str, in_one_piece: bool
+) -> None:
+    photo = snap()
+    path = await live.phone.start(photo)
+    pieces = chunked(photo.content[:99], photo.content[99:], **checksum(photo.content, algorithm))
+    sent = [b"".join(pieces)] if in_one_piece else pieces
+    answer = await live.ask("PATCH", path, *sent, **TRAILING, Upload_Offset="0")
+    assert (answer.status, answer.headers["upload-offset"]) == (204, str(len(photo.content)))
+    assert await receipt_row(database, company, photo) is not None
+
+
+async def test_bytes_that_do_not_fit_the_checksum_after_them_are_dropped(live: Live) -> None:
+    photo = snap()
+    path = await live.phone.start(photo)
+    wrong = {"Upload-Checksum": "sha1 " + "A" * 27 + "="}
+    for trailers, status, code in (
+        (wrong, 460, b"checksum-mismatch"),
+        ({"Upload-Checksum": "md5 AAAA"}, 400, b"unsupported-checksum"),
+        ({}, 400, b"malformed-upload"),
+        ({"Upload-Offset": "9"}, 400, b"malformed-upload"),
+    ):
+        pieces = chunked(photo.content[:99], photo.content[99:], **trailers)
+        refused = await live.ask("PATCH", path, *pieces, **TRAILING, Upload_Offset="0")
+        assert refused.status == status, trailers
+        assert code in refused.body
+        assert (await live.phone.look(path)).headers["Upload-Offset"] == "0"
+
+
+async def test_a_line_that_breaks_before_the_checksum_leaves_nothing(
+    live: Live, database: Database, company: Company
+) -> None:
+    photo = Snap(snap().content + bytes(200_000))
+    path = await live.phone.start(photo)
+    _, line = await asyncio.open_connection("127.0.0.1", live.port)
+    line.write(live.head("PATCH", path, **TRAILING, Upload_Offset="0"))
+    line.write(chunked(photo.content[:150_000])[0])
+    await until_written(database, company, path)
+    line.close()
+    await until_written(database, company, path, begun=False)
+    assert (await live.phone.look(path)).headers["Upload-Offset"] == "0"
+
+
+async def test_a_checksum_may_follow_the_bytes_of_a_creation(
+    live: Live, database: Database, company: Company
+) -> None:
+    photo = snap()
+    headers = {
+        **TRAILING,
+        "Upload-Length": str(len(photo.content)),
+        "Upload-Metadata": upload_metadata(photo.metadata),
+    }
+    pieces = chunked(photo.content, **checksum(photo.content))
+    created = await live.ask("POST", "/files", *pieces, **headers)
+    assert (created.status, created.headers["upload-offset"]) == (201, str(len(photo.content)))
+    assert await receipt_row(database, company, photo) is not None
+
+
+async def test_requests_sent_in_a_row_without_waiting_are_answered_in_order(
+    live: Live, database: Database, company: Company
+) -> None:
+    photo = snap()
+    path = await live.phone.start(photo)
+    first, second = photo.content[:99], photo.content[99:]
+    reader, line = await asyncio.open_connection("127.0.0.1", live.port)
+    for offset, piece in ((0, first), (99, second)):
+        length = str(len(piece))
+        line.write(
+            live.head("PATCH", path, **BYTES, Upload_Offset=str(offset), Content_Length=length)
+            + piece
+        )
+    line.write(live.head("HEAD", path, **TUS, Connection="close"))
+    answers = [
+        Answer.read(b"HTTP/1.1 " + one)
+        for one in (await reader.read()).split(b"HTTP/1.1 ")[1:]
+        if one
+    ]
+    line.close()
+    assert [answer.headers["upload-offset"] for answer in answers] == [
+        "99",
+        str(len(photo.content)),
+        str(len(photo.content)),
+    ]
+    assert await receipt_row(database, company, photo) is not None
+
+
+async def test_bytes_wait_for_the_servers_word_where_the_client_asks_for_it(live: Live) -> None:
+    """`Expect: 100-continue`: a creation that is refused costs no bytes."""
+    photo = snap()
+    size = str(len(photo.content))
+    expecting = {**BYTES, "Expect": "100-continue", "Content-Length": size, "Upload-Length": size}
+    good = {**expecting, "Upload-Metadata": upload_metadata(photo.metadata)}
+    for headers, first in ((expecting, b" 400 "), (good, b" 100 ")):
+        reader, line = await asyncio.open_connection("127.0.0.1", live.port)
+        line.write(live.head("POST", "/files", **headers))
+        assert first in await reader.readline()
+        line.close()

@@ -143,7 +143,7 @@ async def test_bytes_are_on_the_disk_before_the_offset_is_told(
     assert calls.index("sync file") < len(calls) - 1
 
 
-@pytest.mark.parametrize("call", ["pwrite", "fsync", "ftruncate"])
+@pytest.mark.parametrize("call", ["pwritev", "fsync", "ftruncate"])
 async def test_a_disk_that_fails_acknowledges_nothing_and_the_upload_goes_on_afterwards(
     tmp_path: Path, tenant: UUID, upload: UUID, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
