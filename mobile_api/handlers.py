@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
+import msgspec
+
 from fsm.actors import Actor
 from fsm.assets import passports
 from fsm.assets import queries as assets
@@ -176,24 +178,32 @@ async def _suggest_state(
         catalogue=CATALOGUE,
     )
     row = held.one_or_none()
-    hand.session.add(
-        Review(
-            tenant_id=hand.actor.tenant_id,
-            work_order_id=data.row_id if row and data.collection == "work_orders" else None,
-            kind="suggestion",
-            data={
-                "intent_id": str(envelope.id),
-                "collection": data.collection,
-                "row_id": str(data.row_id),
-                "base_rev": data.base_rev,
-                "rev": row.rev if row else None,
-                "fields": data.fields,
-                "is_deleted": data.is_deleted,
-                "by": hand.actor.name,
-            },
-            raised_at=hand.now,
-        )
+    wish = {
+        "collection": data.collection,
+        "row_id": str(data.row_id),
+        "fields": data.fields,
+        "is_deleted": data.is_deleted,
+    }
+    # A client that did not hear our answer wishes the same again, based on the row as it came back.
+    known = await run(
+        hand.session,
+        "select 1 from review where tenant_id = :t and kind = 'suggestion'"
+        " and settled_at is null and data @> cast(:wish as jsonb)"
+        " and data -> 'fields' = cast(:wish as jsonb) -> 'fields'",
+        t=hand.actor.tenant_id,
+        wish=msgspec.json.encode(wish).decode(),
     )
+    if known.first() is None:
+        about = {"base_rev": data.base_rev, "rev": row.rev if row else None, "by": hand.actor.name}
+        hand.session.add(
+            Review(
+                tenant_id=hand.actor.tenant_id,
+                work_order_id=data.row_id if row and data.collection == "work_orders" else None,
+                kind="suggestion",
+                data={"intent_id": str(envelope.id), **wish, **about},
+                raised_at=hand.now,
+            )
+        )
     feed.mark_row(hand.session, row.scope if row else own, data.collection, data.row_id)
     await hand.session.flush()
     return [{"code": "suggestion"}]

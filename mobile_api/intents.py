@@ -310,14 +310,14 @@ def read_batch(content: bytes, most: int) -> Batch:
 def read_body(content: bytes, shape: type[Read]) -> Read:
     """Return a JSON body in the given shape, or raise `MalformedBatch`."""
     try:
-        return shape.model_validate(_decode(content))
+        return shape.model_validate(decode(content))
     except pydantic.ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = "".join(f"/{part}" for part in first["loc"])
         raise MalformedBatch(f"{where or 'The body'}: {first['msg']}.", at=where) from None
 
 
-def _decode(content: bytes) -> Any:
+def decode(content: bytes) -> Any:
     """Return what the JSON says; a text that UTF-8 cannot hold is let through, to be kept with its intent."""
     try:
         return msgspec.json.decode(content)

@@ -1,0 +1,230 @@
+// RxDB 17 against this server. Copy this file into your app.
+//
+//   import { connect, intentSchema, stateSchema } from './rxdb.mjs';
+//   const { state, intents } = await database.addCollections({
+//     state: { schema: stateSchema }, intents: { schema: intentSchema } });
+//   const sync = connect({ url: 'https://…', token, collections: { state }, intents });
+//   await sync.report('note.add', { visit_id, text: 'Door adjusted' });     // works offline
+//   state.find({ selector: { coll: 'visits', 'd.status': 'dispatched' } });
+//
+// `token` is the device's own, from POST /sync/v1/devices. `collections` may also name single ones
+// ({ visits, work_orders, … }); RxDB without its paid plugins opens at most 13. State is read only: what an
+// app writes into it goes to the office as a suggestion, and the server's version returns. What a technician
+// did is a row of `intents`, written once and never changed; what became of it, if more than "applied", comes
+// back as a row of `outcomes`.
+import { replicateRxCollection } from 'rxdb/plugins/replication';
+import { Subject } from 'rxjs';
+
+const MOST_AT_ONCE = 200;
+
+export const stateSchema = {
+  version: 0,
+  primaryKey: 'id',
+  type: 'object',
+  properties: {
+    id: { type: 'string', maxLength: 80 },
+    coll: { type: 'string', maxLength: 40 },
+    rev: { type: 'integer' },
+    d: { type: 'object' },
+  },
+  required: ['id', 'coll'],
+  indexes: ['coll'],
+};
+
+export const intentSchema = {
+  version: 0,
+  primaryKey: 'id',
+  type: 'object',
+  properties: {
+    id: { type: 'string', maxLength: 36 },
+    seq: { type: 'integer', minimum: 1, maximum: 1e12, multipleOf: 1 },
+    type: { type: 'string' },
+    base_seq: { type: 'integer' },
+    occurred_at: { type: 'string' },
+    after: { type: 'array', items: { type: 'string' } },
+    data: { type: 'object' },
+  },
+  required: ['id', 'seq', 'type', 'occurred_at', 'data'],
+  indexes: ['seq'],
+};
+
+export function connect({ url, token, collections, intents, retryTime = 5_000, onError = () => {} }) {
+  const headers = { authorization: `Bearer ${token}` };
+  const poked = new Subject();
+  const stopping = new AbortController();
+  const heads = new Map(); // collection → the feed's head up to which it has been read
+  let emptyAt; // the head that was known everywhere when the outbox was last empty
+  let isIdle = false; // whether every intent has been acknowledged
+  let running = {};
+
+  async function call(path, options = {}) {
+    const answer = await fetch(url + path, { ...options, headers: { ...headers, ...options.headers } });
+    if (answer.ok) return answer;
+    const problem = await answer.json().catch(() => ({}));
+    const error = new Error(problem.detail ?? `The server answered ${answer.status}.`);
+    throw Object.assign(error, { status: answer.status, problem });
+  }
+
+  // --- down ---------------------------------------------------------------------------------------------
+
+  function pullFrom(name) {
+    return {
+      batchSize: 500,
+      stream$: poked.asObservable(),
+      async handler(checkpoint, limit) {
+        const query = new URLSearchParams({ limit });
+        if (checkpoint) query.set('cp', checkpoint.t);
+        if (emptyAt !== undefined) query.set('outbox_empty_at', emptyAt);
+        try {
+          const page = await (await call(`/compat/rxdb/${name}/pull?${query}`)).json();
+          if (page.head !== null) {
+            heads.set(name, page.head);
+            const isKnown = Object.keys(collections).every((one) => heads.has(one));
+            if (isIdle && isKnown) emptyAt = Math.min(...heads.values());
+          }
+          return page;
+        } catch (error) {
+          if (error.status !== 410) throw error;
+          beginAnew();
+          return { documents: [], checkpoint };
+        }
+      },
+    };
+  }
+
+  // Tells RxDB to pull when the server says that something changed, and whenever the line is back.
+  async function listen() {
+    let lastId;
+    while (!stopping.signal.aborted) {
+      let pause = retryTime;
+      try {
+        const options = { signal: stopping.signal, headers: lastId ? { 'last-event-id': lastId } : {} };
+        const reader = (await call('/sync/v1/stream', options)).body.getReader();
+        const decoder = new TextDecoder();
+        for (let text = '', part; !(part = await reader.read()).done; ) {
+          const events = (text + decoder.decode(part.value, { stream: true })).split('\n\n');
+          text = events.pop();
+          for (const event of events) {
+            const kind = /^event: (.*)$/m.exec(event)?.[1];
+            lastId = /^id: (.*)$/m.exec(event)?.[1] ?? lastId;
+            if (kind === 'bye') pause = JSON.parse(/^data: (.*)$/m.exec(event)[1]).retry_ms;
+            else if (kind) poked.next('RESYNC');
+          }
+        }
+      } catch (error) {
+        if (!stopping.signal.aborted) onError(error);
+      }
+      await new Promise((resolve) => setTimeout(resolve, stopping.signal.aborted ? 0 : pause));
+    }
+  }
+
+  // --- up -----------------------------------------------------------------------------------------------
+
+  async function push(name, rows) {
+    const answer = await call(`/compat/rxdb/${name}/push?sent_at=${new Date().toISOString()}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(rows),
+    });
+    return answer.json();
+  }
+
+  // RxDB sends several batches at once and repeats those that failed. What a technician did must arrive in
+  // its order, so whatever is not acknowledged yet goes along, one batch after the other.
+  const unsent = new Map();
+  let turn = Promise.resolve();
+
+  function pushInOrder(rows) {
+    for (const row of rows) unsent.set(row.newDocumentState.id, row);
+    turn = turn.catch(() => {}).then(async () => {
+      const bySeq = (a, b) => a.newDocumentState.seq - b.newDocumentState.seq;
+      const waiting = [...unsent.values()].sort(bySeq);
+      while (waiting.length) {
+        const some = waiting.splice(0, MOST_AT_ONCE);
+        await push('intents', some);
+        for (const row of some) unsent.delete(row.newDocumentState.id);
+      }
+      return [];
+    });
+    return turn;
+  }
+
+  let numbering = Promise.resolve();
+
+  /** Keep what the technician did, with a number of this device; it is sent when there is a line. */
+  function report(type, data, after = []) {
+    numbering = numbering.catch(() => {}).then(async () => {
+      const last = await intents.findOne({ sort: [{ seq: 'desc' }] }).exec();
+      const intent = { id: uuidv7(), seq: (last?.seq ?? 0) + 1, type, after, data };
+      if (heads.size) intent.base_seq = Math.min(...heads.values());
+      return intents.insert({ ...intent, occurred_at: new Date().toISOString() });
+    });
+    return numbering;
+  }
+
+  // --- life ---------------------------------------------------------------------------------------------
+
+  function start() {
+    const options = { replicationIdentifier: `fsm ${url}`, live: true, retryTime };
+    for (const [name, collection] of Object.entries(collections)) {
+      const upward = { batchSize: MOST_AT_ONCE, handler: (rows) => push(name, rows) };
+      running[name] = replicateRxCollection({ ...options, collection, pull: pullFrom(name), push: upward });
+    }
+    const outbox = { batchSize: MOST_AT_ONCE, handler: pushInOrder };
+    running.intents = replicateRxCollection({ ...options, collection: intents, push: outbox });
+    for (const one of Object.values(running)) one.error$.subscribe(onError);
+    const { intents: sending } = running;
+    sending.awaitInitialReplication().then(
+      () => sending.active$.subscribe((isActive) => (isIdle = !isActive)),
+      onError,
+    );
+  }
+
+  // The server was restored from a backup, or may no longer say what to take back. What is unsent goes
+  // first. Then RxDB forgets how far it was: it reads everything, shows what it holds, so that rows that are
+  // no more are taken away, and sends all intents again, of which the server keeps each once.
+  let renewal;
+
+  function beginAnew() {
+    renewal ??= (async () => {
+      const old = Object.values(running);
+      await Promise.all(old.map((one) => one.awaitInSync()));
+      await Promise.all(old.map((one) => one.remove()));
+      heads.clear();
+      [emptyAt, isIdle, running] = [undefined, false, {}];
+      if (!stopping.signal.aborted) start();
+    })()
+      .catch(onError)
+      .finally(() => (renewal = undefined));
+  }
+
+  start();
+  const listening = listen();
+  return {
+    report,
+    /** Pull now: on opening the app, or where there is no stream. */
+    resync: () => poked.next('RESYNC'),
+    /** Resolve once everything is sent and read. */
+    async settled() {
+      do {
+        await renewal;
+        await Promise.all(Object.values(running).map((one) => one.awaitInSync()));
+      } while (renewal);
+    },
+    async stop() {
+      stopping.abort();
+      await Promise.all(Object.values(running).map((one) => one.cancel()));
+      await listening;
+    },
+  };
+}
+
+/** Return an id that sorts by the time it was made. */
+export function uuidv7() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  new DataView(bytes.buffer).setBigUint64(0, (BigInt(Date.now()) << 16n) | BigInt(bytes[6] << 8) | BigInt(bytes[7]));
+  bytes[6] = (bytes[6] & 0x0f) | 0x70;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}

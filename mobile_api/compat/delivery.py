@@ -1,0 +1,74 @@
+"""What other people's clients send, brought to the one core that takes intents.
+
+Rows of `intents` are intents. Anything written into another collection becomes a `state.suggest`, whose id is
+made of its contents: sent again, it is the same one.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+from litestar import Request
+
+from fsm.actors import Actor
+from mobile_api.compat.rows import as_uuid
+from mobile_api.device_requests import take
+from mobile_api.intents import Batch, Sent, read_intent
+from mobile_api.pull import device_of
+from mobile_api.push import MOST_INTENTS
+
+INTENTS = "intents"
+"""The one collection that a client writes."""
+_STRANGE_ID = UUID("0b0b7a3c-6c1f-5f0e-8a55-5b3f3f3f9c11")
+
+
+def intent(row: Mapping[str, Any]) -> Sent:
+    """Return the intent in a row of `intents`; members that begin with `_` are the client library's."""
+    return read_intent({name: value for name, value in row.items() if not name.startswith("_")})
+
+
+def suggestion(
+    actor: Actor,
+    collection: str,
+    row_id: str,
+    fields: Mapping[str, Any],
+    *,
+    base_rev: object = None,
+    is_deleted: bool = False,
+) -> Sent:
+    """Return the intent that suggests what a client wrote over a row, or that it removed it."""
+    known_id = as_uuid(row_id)
+    data: dict[str, Any] = {
+        "collection": collection[:40],
+        "row_id": str(known_id or uuid5(_STRANGE_ID, json.dumps(row_id))),
+        "fields": {**fields, **({} if known_id else {"id": row_id})},
+        "is_deleted": is_deleted,
+    }
+    if isinstance(base_rev, int) and base_rev > 0:
+        data["base_rev"] = base_rev
+    made_of = json.dumps(data, sort_keys=True)
+    # Such an intent has no place in the device's numbering: 1 comes before whatever the device numbers.
+    return read_intent(
+        {
+            "id": str(uuid5(device_of(actor), made_of)),
+            "seq": 1,
+            "type": "state.suggest",
+            "data": data,
+        }
+    )
+
+
+async def deliver(
+    request: Request[Any, Any, Any],
+    actor: Actor,
+    now: datetime,
+    intents: Sequence[Sent],
+    sent_at: datetime | None = None,
+) -> None:
+    """Store and apply what a client sent, in the device's order, however much it is."""
+    ordered = sorted(intents, key=lambda sent: sent.seq)
+    for start in range(0, len(ordered), MOST_INTENTS):
+        some = ordered[start : start + MOST_INTENTS]
+        await take(request, actor, now, Batch(device_of(actor), some, None, sent_at))

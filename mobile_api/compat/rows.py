@@ -1,0 +1,137 @@
+"""The feed as other people's clients hold it: read through the core's own pages, then made into rows.
+
+Those clients have no place beside a row for what the feed says of it, so it stands in the row: `rev` is the
+feed's revision, and an object's own, which `asset.suggest` refers to, is `base_rev`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from fsm.actors import Actor
+from fsm.database import Database, run
+from mobile_api import pull
+from mobile_api.feed_sql import COLLECTIONS
+from mobile_api.pull import FeedEpochChanged, granted_scopes
+
+Key = tuple[str, str]
+"""(collection, id) of a row"""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One change of the feed; `d` is None where the row is gone."""
+
+    c: str
+    id: str
+    rev: int
+    d: dict[str, Any] | None = None
+
+    def row(self) -> dict[str, Any]:
+        """Return the row as a client holds it."""
+        members = dict(self.d or {})
+        if "rev" in members:
+            members["base_rev"] = members.pop("rev")
+        return {**members, "id": self.id, "rev": self.rev}
+
+
+class _Page(msgspec.Struct):
+    since: str
+    head: int
+    complete: bool
+    dropped: list[str]
+    forget_upto: int
+    changes: list[Change]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read: the last change of each row in the feed's order, and the token to go on from.
+
+    With `complete` the device then knows all up to `head`.
+    """
+
+    changes: Sequence[Change]
+    since: str
+    head: int
+    complete: bool
+    forget_upto: int
+
+
+async def read(
+    database: Database,
+    key: bytes,
+    actor: Actor,
+    now: datetime,
+    *,
+    since: str | None,
+    coll: str | None = None,
+    most: int | None = None,
+    outbox_empty_at: int | None = None,
+) -> Reading:
+    """Read pages until there is no more, or exactly `most` rows.
+
+    A scope that is no longer granted cannot be taken back from these clients row by row: they begin anew,
+    as after a restore (`FeedEpochChanged`).
+    """
+    found: dict[Key, Change] = {}
+    while True:
+        room = pull.PAGE_CHANGES if most is None else min(pull.PAGE_CHANGES, most - len(found))
+        content = await pull.answer(
+            database,
+            key,
+            actor,
+            now,
+            since=since,
+            limit=room,
+            outbox_empty_at=outbox_empty_at,
+            coll=coll,
+        )
+        page = msgspec.json.decode(content, type=_Page)
+        if page.dropped:
+            raise FeedEpochChanged(
+                "What this login may see has changed. Keep the outbox and begin anew.",
+                reason="rights",
+            )
+        for change in page.changes:
+            found.pop((change.c, change.id), None)
+            found[change.c, change.id] = change
+        since = page.since
+        if page.complete or len(found) == most:
+            return Reading(list(found.values()), since, page.head, page.complete, page.forget_upto)
+
+
+def as_uuid(text: str) -> UUID | None:
+    """Return the id that a client wrote, None where it is not one of ours."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+async def current(database: Database, actor: Actor, keys: Iterable[Key]) -> dict[Key, Change]:
+    """Return rows as the device may see them at this moment; one that it may not is left out."""
+    colls, ids = [], []
+    for coll, row_id in keys:
+        if coll in COLLECTIONS and (known_id := as_uuid(row_id)) is not None:
+            colls.append(coll)
+            ids.append(known_id)
+    async with database.transaction(actor.tenant_id) as session:
+        scopes = await granted_scopes(session, actor)
+        rows = await run(
+            session,
+            "select coll, id::text, rev, body from sync_row"
+            " where tenant_id = :t and scope = any(cast(:scopes as text[])) and op = 'put'"
+            " and (coll, id) in (select * from unnest(cast(:colls as text[]), cast(:ids as uuid[])))",
+            t=actor.tenant_id,
+            scopes=scopes,
+            colls=colls,
+            ids=ids,
+        )
+        return {
+            (coll, row_id): Change(coll, row_id, rev, msgspec.json.decode(body))
+            for coll, row_id, rev, body in rows
+        }
