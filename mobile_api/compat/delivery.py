@@ -6,21 +6,24 @@ made of its contents: sent again, it is the same one.
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
+import pydantic
 from litestar import Request
 
 from fsm.actors import Actor
 from mobile_api.compat.rows import as_uuid
 from mobile_api.device_requests import take
-from mobile_api.intents import Batch, Sent, read_intent
+from mobile_api.intents import Batch, Instant, Sent, read_intent
 from mobile_api.pull import device_of
 from mobile_api.push import MOST_INTENTS
 
 INTENTS = "intents"
 """The one collection that a client writes."""
+_MOMENT: pydantic.TypeAdapter[datetime] = pydantic.TypeAdapter(Instant)
 _STRANGE_ID = UUID("0b0b7a3c-6c1f-5f0e-8a55-5b3f3f3f9c11")
 
 
@@ -65,10 +68,17 @@ async def deliver(
     actor: Actor,
     now: datetime,
     intents: Sequence[Sent],
-    sent_at: datetime | None = None,
+    sent_at: str | None,
 ) -> None:
-    """Store and apply what a client sent, in the device's order, however much it is."""
+    """Store and apply what a client sent, in the device's order, however much it is.
+
+    `sent_at` is the device's time; one that cannot be read tells nothing and holds up nothing.
+    """
+    moment = None
+    if sent_at is not None:
+        with suppress(pydantic.ValidationError):
+            moment = _MOMENT.validate_python(sent_at)
     ordered = sorted(intents, key=lambda sent: sent.seq)
     for start in range(0, len(ordered), MOST_INTENTS):
         some = ordered[start : start + MOST_INTENTS]
-        await take(request, actor, now, Batch(device_of(actor), some, None, sent_at))
+        await take(request, actor, now, Batch(device_of(actor), some, None, moment))

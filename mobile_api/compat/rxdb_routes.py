@@ -11,7 +11,7 @@ from litestar.params import FromPath, QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
 from fsm.actors import Permission
-from fsm.http import CurrentActor, Instant, Now, anyone, needs
+from fsm.http import CurrentActor, Now, anyone, needs
 from fsm.openapi import takes
 from mobile_api import pull
 from mobile_api.compat import delivery, rows, rxdb
@@ -42,7 +42,8 @@ EmptyAt = Annotated[
     QueryParameter(ge=0, le=2**53, description="The head at which the outbox was last empty."),
 ]
 SentAt = Annotated[
-    Instant | None, QueryParameter(description="When the device sends this, by its own clock.")
+    str | None,
+    QueryParameter(max_length=60, description="When the device sends this, by its own clock."),
 ]
 
 _DOCUMENT = Schema(type=OpenAPIType.OBJECT, required=["id"])

@@ -48,7 +48,9 @@ export const intentSchema = {
   indexes: ['seq'],
 };
 
-export function connect({ url, token, collections, intents, retryTime = 5_000, onError = () => {} }) {
+export function connect(options) {
+  const { url, token, collections, intents, onError = () => {} } = options;
+  const { batchSize = MOST_AT_ONCE, retryTime = 5_000 } = options;
   const headers = { authorization: `Bearer ${token}` };
   const poked = new Subject();
   const stopping = new AbortController();
@@ -69,7 +71,7 @@ export function connect({ url, token, collections, intents, retryTime = 5_000, o
 
   function pullFrom(name) {
     return {
-      batchSize: 500,
+      batchSize,
       stream$: poked.asObservable(),
       async handler(checkpoint, limit) {
         const query = new URLSearchParams({ limit });
@@ -98,8 +100,9 @@ export function connect({ url, token, collections, intents, retryTime = 5_000, o
     while (!stopping.signal.aborted) {
       let pause = retryTime;
       try {
-        const options = { signal: stopping.signal, headers: lastId ? { 'last-event-id': lastId } : {} };
-        const reader = (await call('/sync/v1/stream', options)).body.getReader();
+        const since = lastId ? { 'last-event-id': lastId } : {};
+        const stream = await call('/sync/v1/stream', { signal: stopping.signal, headers: since });
+        const reader = stream.body.getReader();
         const decoder = new TextDecoder();
         for (let text = '', part; !(part = await reader.read()).done; ) {
           const events = (text + decoder.decode(part.value, { stream: true })).split('\n\n');
@@ -140,7 +143,7 @@ export function connect({ url, token, collections, intents, retryTime = 5_000, o
       const bySeq = (a, b) => a.newDocumentState.seq - b.newDocumentState.seq;
       const waiting = [...unsent.values()].sort(bySeq);
       while (waiting.length) {
-        const some = waiting.splice(0, MOST_AT_ONCE);
+        const some = waiting.splice(0, batchSize);
         await push('intents', some);
         for (const row of some) unsent.delete(row.newDocumentState.id);
       }
@@ -165,13 +168,13 @@ export function connect({ url, token, collections, intents, retryTime = 5_000, o
   // --- life ---------------------------------------------------------------------------------------------
 
   function start() {
-    const options = { replicationIdentifier: `fsm ${url}`, live: true, retryTime };
+    const shared = { replicationIdentifier: `fsm ${url}`, live: true, retryTime };
     for (const [name, collection] of Object.entries(collections)) {
-      const upward = { batchSize: MOST_AT_ONCE, handler: (rows) => push(name, rows) };
-      running[name] = replicateRxCollection({ ...options, collection, pull: pullFrom(name), push: upward });
+      const upward = { batchSize, handler: (rows) => push(name, rows) };
+      running[name] = replicateRxCollection({ ...shared, collection, pull: pullFrom(name), push: upward });
     }
-    const outbox = { batchSize: MOST_AT_ONCE, handler: pushInOrder };
-    running.intents = replicateRxCollection({ ...options, collection: intents, push: outbox });
+    const outbox = { batchSize, handler: pushInOrder };
+    running.intents = replicateRxCollection({ ...shared, collection: intents, push: outbox });
     for (const one of Object.values(running)) one.error$.subscribe(onError);
     const { intents: sending } = running;
     sending.awaitInitialReplication().then(
