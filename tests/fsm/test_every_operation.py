@@ -135,6 +135,7 @@ def known_rows(company: Company) -> dict[str, Any]:
 IN_ADDRESSES = {
     "kpi": "mtbf",
     "kind": "customers",
+    "collection": "parts",
     "file": "assets.csv",
     "scope": "tenant",
     "from": "2026-01-01T00:00:00Z",
