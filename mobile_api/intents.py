@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 from uuid import UUID, uuid5
 
 import msgspec
@@ -65,10 +65,13 @@ Boot = Annotated[str, pydantic.Field(max_length=100)]
 
 
 class Envelope(Body):
-    """What every intent has. `seq` counts a device's intents from 1; `base_seq` is the head it knew."""
+    """What every intent has. `seq` counts a device's intents from 1; `base_seq` is the head it knew.
+
+    A suggestion that an adapter made of a row has no place in the device's count: its `seq` is 0.
+    """
 
     id: UUID
-    seq: Annotated[int, pydantic.Field(ge=1, le=2**53)]
+    seq: Annotated[int, pydantic.Field(ge=0, le=2**53)]
     type: Annotated[str, pydantic.Field(min_length=1, max_length=40)]
     base_seq: Number | None = None
     occurred_at: Instant | None = None
@@ -76,6 +79,12 @@ class Envelope(Body):
     boot: Boot | None = None
     after: Annotated[list[UUID], pydantic.Field(max_length=MOST_AFTER)] = []
     data: dict[str, Any] = {}
+
+    @pydantic.model_validator(mode="after")
+    def _counts_from_one(self) -> Self:
+        if self.seq == 0 and self.type != "state.suggest":
+            raise ValueError("'seq' counts from 1")
+        return self
 
 
 # --- data -------------------------------------------------------------------------------------------------

@@ -52,11 +52,10 @@ def suggestion(
     if isinstance(base_rev, int) and base_rev > 0:
         data["base_rev"] = base_rev
     made_of = json.dumps(data, sort_keys=True)
-    # Such an intent has no place in the device's numbering: 1 comes before whatever the device numbers.
     return read_intent(
         {
             "id": str(uuid5(device_of(actor), made_of)),
-            "seq": 1,
+            "seq": 0,
             "type": "state.suggest",
             "data": data,
         }

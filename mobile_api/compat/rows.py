@@ -123,7 +123,7 @@ async def current(database: Database, actor: Actor, keys: Iterable[Key]) -> dict
         scopes = await granted_scopes(session, actor)
         rows = await run(
             session,
-            "select coll, id::text, rev, body from sync_row"
+            "select coll, id::text as id, rev, body from sync_row"
             " where tenant_id = :t and scope = any(cast(:scopes as text[])) and op = 'put'"
             " and (coll, id) in (select * from unnest(cast(:colls as text[]), cast(:ids as uuid[])))",
             t=actor.tenant_id,
@@ -132,6 +132,6 @@ async def current(database: Database, actor: Actor, keys: Iterable[Key]) -> dict
             ids=ids,
         )
         return {
-            (coll, row_id): Change(coll, row_id, rev, msgspec.json.decode(body))
-            for coll, row_id, rev, body in rows
+            (row.coll, row.id): Change(row.coll, row.id, row.rev, msgspec.json.decode(row.body))
+            for row in rows
         }

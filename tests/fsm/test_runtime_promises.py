@@ -55,6 +55,7 @@ OPEN_TO_ANYONE = {
     ),
     # it looks at the device's token itself: one put out of use may still hand in what was done
     "POST /sync/v1/push",
+    "POST /compat/powersync/crud",
     "POST /compat/rxdb/{collection:str}/push",
     # what tus clients ask before they know anything
     "OPTIONS /files",
