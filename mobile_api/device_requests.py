@@ -7,6 +7,7 @@ from uuid import UUID
 from litestar import Request, Response
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.status_codes import HTTP_200_OK
+from litestar.types import Receive, Scope, Send
 
 from fsm import http
 from fsm.actors import Actor, ActorKind
@@ -17,8 +18,9 @@ from fsm.problems import Problem, Unauthenticated
 from fsm.tenants import tokens
 from mobile_api import stream
 from mobile_api.durability import Durability
-from mobile_api.encodings import BatchTooLarge, deflate, inflate
+from mobile_api.encodings import BatchTooLarge, deflate, deflate_pieces, inflate
 from mobile_api.intents import Batch
+from mobile_api.pull import Pieces
 from mobile_api.push import MOST_BYTES, MOST_INFLATED, Answer, barred_by, push
 
 DeviceRevoked = tokens.DeviceRevoked
@@ -36,14 +38,6 @@ def must_be_device(actor: Actor) -> None:
             "This address is for the app's devices. Register one at POST /sync/v1/devices "
             "and send the device's token."
         )
-
-
-def token_hash(request: Request[Any, Any, Any]) -> bytes:
-    """Return the hash of the device's token, for a route that looks the device up itself."""
-    token = bearer_token(request) or ""
-    known = tokens.remembered_device(token)
-    secret = known[0] if known else tokens.read_secret(tokens.DEVICE, token)
-    return b"" if secret is None else secret.sha256
 
 
 async def sender_of(request: Request[Any, Any, Any]) -> Actor:
@@ -90,6 +84,30 @@ def json_answer(request: Request[Any, Any, Any], content: bytes) -> Response[byt
     if encoding is not None:
         headers["Content-Encoding"] = encoding
     return Response(body, media_type="application/json", headers=headers, status_code=HTTP_200_OK)
+
+
+class ReadyJson:
+    """The same for the hottest reads: an ASGI application that sends pieces without copying them."""
+
+    def __init__(self, request: Request[Any, Any, Any], pieces: Pieces) -> None:
+        accept = ", ".join(
+            value.decode("latin-1")
+            for name, value in request.scope["headers"]
+            if name == b"accept-encoding"
+        )
+        self._pieces, encoding = deflate_pieces(pieces, accept or None)
+        self.headers = {"Content-Type": "application/json", "Vary": "Accept-Encoding"}
+        if encoding is not None:
+            self.headers["Content-Encoding"] = encoding
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(name.lower().encode(), text.encode()) for name, text in self.headers.items()]
+        headers.append((b"content-length", b"%d" % sum(map(len, self._pieces))))
+        await send({"type": "http.response.start", "status": HTTP_200_OK, "headers": headers})
+        *first, last = self._pieces
+        for piece in first:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": last, "more_body": False})
 
 
 def answers_of(shape: type[Any], *kinds: type[Problem]) -> dict[int, ResponseSpec]:

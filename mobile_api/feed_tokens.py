@@ -6,7 +6,6 @@ device. Rights are not in it; they are computed on every call.
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from hashlib import sha256
 from uuid import UUID
 
 import msgspec
@@ -64,7 +63,7 @@ def read_token(key: bytes, token: str) -> Position:
 
 
 def _mac(key: bytes, signed: str) -> bytes:
-    return hmac.new(key, signed.encode(), sha256).digest()
+    return hmac.digest(key, signed.encode(), "sha256")
 
 
 def _text(content: bytes) -> str:

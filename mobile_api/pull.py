@@ -28,6 +28,10 @@ OLDEST_SCHEMA = 1
 """Apps that speak an older schema are refused on pull; they can still send."""
 
 
+Pieces = tuple[bytes, ...]
+"""A document in pieces, so that a megabyte of changes is not copied to put a few words around it."""
+
+
 class FeedEpochChanged(Problem):
     """The feed began anew; the device keeps its outbox and reconciles. `reason`: restored, expired."""
 
@@ -100,8 +104,8 @@ async def answer(
     limit: int,
     outbox_empty_at: int | None,
     coll: str | None = None,
-) -> bytes:
-    """Return one page as JSON; `token_hash` is of a token that nobody has looked up yet.
+) -> Pieces:
+    """Return one page as pieces of JSON; `token_hash` is of a token that nobody has looked up yet.
 
     An up-to-date feed is read in one statement, which looks at the device's rights again. Only when it is
     not (rows to stamp, a window of yesterday, news of the outbox) are these seen to first. With `coll` the
@@ -338,14 +342,14 @@ def _page(
     since: str | None,
     coll: str | None,
     found: Any,
-) -> bytes:
+) -> Pieces:
     """Put the answer together around the changes, which are JSON already."""
-    before = position.read if position else {}
+    was = position.read if position else {}
     first = dict(position.first) if position else {}
     complete = found["complete"]
     read = {}
     for n, scope in enumerate(scopes):
-        start = before.get(scope, 0)
+        start = was.get(scope, 0)
         if start == 0:
             first[scope] = head.head
         if complete or n < found["last_scope"]:
@@ -372,14 +376,13 @@ def _page(
         complete=complete,
         server_time=iso(now),
         scopes=scopes,
-        dropped=sorted(before.keys() - read.keys()),
+        dropped=sorted(was.keys() - read.keys()),
         forget_upto=found["forget_upto"],
     )
-    parts = [msgspec.json.encode(envelope)[:-1].decode()]
+    before = msgspec.json.encode(envelope)[:-1]
     if complete and coll is None and not found["is_unstamped"]:
-        parts.append(f',"digest":{{{found["digest"] or ""}}}')
-    parts.append(f',"changes":[{found["changes"] or ""}]}}')
-    return "".join(parts).encode()
+        before += f',"digest":{{{found["digest"] or ""}}}'.encode()
+    return before + b',"changes":[', found["changes"] or b"", b"]}"
 
 
 def change(

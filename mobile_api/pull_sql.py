@@ -59,12 +59,12 @@ select me.*, f.epoch, f.head, f.purged,
   (select count(*) from page) = (select count(*) from taken) as complete,
   (select n from taken order by k desc limit 1) as last_scope,
   (select seq from taken order by k desc limit 1) as last_seq,
-  (select string_agg(
+  convert_to((select string_agg(
       '{"c":"' || coll || '","id":"' || id || '","s":' || n || ',"rev":' || rev
         || case when op = 'put' then ',"op":"put","d":' || body
            else ',"op":"gone","why":"' || why || '"' end || '}',
       ',' order by k)
-    from taken) as changes
+    from taken), 'UTF8') as changes
 from me left join feed f on true
 """
 """$1 tenant, $2 device, $3 hash of its token or null, $4–$6 scopes of the feed token with where each was

@@ -9,6 +9,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK
+from litestar.types import ASGIApp
 
 from fsm import http
 from fsm.actors import ActorKind, Permission
@@ -24,6 +25,7 @@ from mobile_api import intent_store, intents, pull, repair, sequencer, stream
 from mobile_api.device_requests import (
     DeviceOnly,
     DeviceRevoked,
+    ReadyJson,
     answers_of,
     bounded_body,
     json_answer,
@@ -31,7 +33,6 @@ from mobile_api.device_requests import (
     pump_of,
     sender_of,
     take,
-    token_hash,
 )
 from mobile_api.encodings import (
     BatchTooLarge,
@@ -144,25 +145,24 @@ class SyncController(Controller):
     async def read_changes(
         self,
         request: Request[Any, Any, Any],
-        actor: CurrentActor,
-        now: Now,
         since: Since = None,
         limit: PageLimit = pull.PAGE_CHANGES,
         outbox_empty_at: EmptyAt = None,
-    ) -> Response[bytes]:
+    ) -> ASGIApp:
+        actor = http.actor_of(request)
         must_be_device(actor)
         state = request.app.state
         content = await pull.answer(
             state.database,
             state.settings.sync_token_key,
             actor,
-            now,
-            token_hash=token_hash(request),
+            state.clock(),
+            token_hash=request.scope["state"]["device_secret"].sha256,
             since=since,
             limit=limit,
             outbox_empty_at=outbox_empty_at,
         )
-        return json_answer(request, content)
+        return ReadyJson(request, content)
 
     @post(
         "/push",

@@ -436,10 +436,12 @@ async def authenticate(token: str, connection: Any) -> Actor:
     opt = connection.route_handler.opt
     rechecks = opt.get("rechecks", False)
     if rechecks and (known := tokens.remembered_device(token)):
+        connection.scope["state"]["device_secret"] = known[0]
         return known[1]
     secret = tokens.read_secret(tokens.DEVICE, token)
     if secret is None:
         return tokens.read_access(state.settings, token, state.clock())
+    connection.scope["state"]["device_secret"] = secret
     async with state.database.reader(public_actor(secret.tenant_id)) as reader:
         actor = await tokens.read_device_actor(reader, secret)
     if rechecks and actor.may(opt["needs"]):
