@@ -152,6 +152,23 @@ async def record(
     return event_id
 
 
+async def find_occurrence(
+    session: Session, tenant_id: UUID, kind: str, entity_id: UUID, at: datetime
+) -> Occurrence:
+    """Return the bounds that a known instant was told with; the instant itself where nobody told any."""
+    for one in session.info.get("gathered_events", ()):
+        if (one["kind"], one["entity_id"], one["occurred_at"]) == (kind, entity_id, at):
+            return Occurrence(at, one["occurred_lo_at"], one["occurred_hi_at"])
+    statement = select(Event.occurred_lo_at, Event.occurred_hi_at).where(
+        Event.tenant_id == tenant_id,
+        Event.entity_id == entity_id,
+        Event.kind == kind,
+        Event.occurred_at == at,
+    )
+    bounds = (await session.exec(statement)).first()
+    return Occurrence(at, *bounds) if bounds else Occurrence(at, at, at)
+
+
 def gather(session: Session) -> list[dict[str, Any]]:
     """Have this transaction's events written together before its commit; return those that wait.
 

@@ -19,7 +19,8 @@ from fsm.work_orders.closing_sentences import ChecklistIncomplete
 from fsm.work_orders.tables import Review
 from mobile_api import device_time, feed, handlers, intent_store, sequencer
 from mobile_api.device_time import Uptime
-from mobile_api.handlers import Hand, NotYourVisit, UnknownVisit
+from mobile_api.hand import Hand
+from mobile_api.handlers import NotYourVisit, UnknownVisit
 from mobile_api.intent_store import DeviceClock, Waiting
 from mobile_api.intents import Envelope
 from mobile_api.pull import iso

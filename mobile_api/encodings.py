@@ -63,30 +63,43 @@ def inflate(body: bytes, encoding: str, limit: int) -> bytes:
 
 
 def _gunzip(body: bytes, limit: int) -> bytes:
-    stream = zlib.decompressobj(wbits=31)
-    try:
-        content = stream.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise BrokenEncoding(f"The body is not gzip: {error}.") from None
-    if len(content) <= limit and not stream.eof:
-        raise BrokenEncoding("The gzip body is cut off.")
+    content, rest = b"", body
+    while rest and len(content) <= limit:
+        member = zlib.decompressobj(wbits=31)
+        try:
+            content += member.decompress(rest, limit + 1 - len(content))
+        except zlib.error as error:
+            raise BrokenEncoding(f"The body is not gzip: {error}.") from None
+        if len(content) <= limit and not member.eof:
+            raise BrokenEncoding("The gzip body is cut off.")
+        rest = member.unused_data
+    if not body:
+        raise BrokenEncoding("The gzip body is empty.")
     return content
 
 
 def _unzstd(body: bytes, limit: int) -> bytes:
-    reader = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).stream_reader(body)
-    chunks: list[bytes] = []
-    size = 0
+    """Inflate twice: once bounded, to know that it is small enough, and once to see that it is whole."""
+    inflater = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
+    content, rest = b"", body
     try:
-        while size <= limit and (chunk := reader.read(min(1 << 16, limit + 1 - size))):
-            chunks.append(chunk)
-            size += len(chunk)
-        whole = zstandard.frame_content_size(body)
+        with inflater.stream_reader(body, read_across_frames=True) as reader:
+            size = 0
+            while chunk := reader.read(min(1 << 16, limit + 1 - size)):
+                size += len(chunk)
+                if size > limit:
+                    return bytes(size)
+        while rest:
+            frame = inflater.decompressobj()
+            content += frame.decompress(rest)
+            if not frame.eof:
+                raise BrokenEncoding("The zstd body is cut off.")
+            rest = frame.unused_data
     except zstandard.ZstdError as error:
         raise BrokenEncoding(f"The body is not zstd: {error}.") from None
-    if size <= limit and whole not in (-1, size):
-        raise BrokenEncoding("The zstd body is cut off.")
-    return b"".join(chunks)
+    if not body:
+        raise BrokenEncoding("The zstd body is empty.")
+    return content
 
 
 def deflate(body: bytes, accept: str | None) -> tuple[bytes, str | None]:

@@ -1,17 +1,15 @@
 """What each type of intent does: the same functions of `field_work` that the board calls."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
 import msgspec
 
-from fsm.actors import Actor
 from fsm.assets import passports
-from fsm.assets import queries as assets
-from fsm.database import Session, run
+from fsm.database import run
 from fsm.events import Occurrence
 from fsm.problems import Forbidden, Invalid, NotFound, Problem
 from fsm.work_orders import field_work, records, visits
@@ -19,9 +17,11 @@ from fsm.work_orders.field_work import Report
 from fsm.work_orders.tables import Review, Visit, WorkOrder
 from mobile_api import feed, intents
 from mobile_api.affected import CATALOGUE
-from mobile_api.device_time import DOUBTFUL, FLAGGED, Uptime, corrected
+from mobile_api.device_time import DOUBTFUL, FLAGGED, corrected
 from mobile_api.feed_sql import COLLECTIONS
+from mobile_api.hand import Hand
 from mobile_api.intents import Envelope
+from mobile_api.suggestions import suggest
 
 
 class UnknownVisit(Problem):
@@ -53,33 +53,13 @@ LATE_FACT = "late_fact"
 """The review of an intent about a closed job, held until the office reopens it (see `held`)."""
 
 
-@dataclass(slots=True)
-class Hand:
-    """Whose intents are applied, in which transaction; `offset` is server minus device.
-
-    `held` are the jobs and visits that this transaction holds already, `known_since` what was looked up of
-    the feed's numbers. `reused` are numbers of the device that name more than one intent.
-    """
-
-    session: Session
-    actor: Actor
-    now: datetime
-    technician_id: UUID | None
-    offset: timedelta
-    registered_at: datetime
-    uptime: Uptime = field(default_factory=Uptime)
-    reused: set[int] = field(default_factory=set)
-    held: dict[UUID, tuple[WorkOrder, Visit]] = field(default_factory=dict)
-    known_since: dict[int | None, datetime] = field(default_factory=dict)
-
-
 async def apply(
     hand: Hand, envelope: Envelope, occurred: Occurrence, received_at: datetime
 ) -> list[dict[str, Any]]:
     """Apply one intent and return the notes of its outcome; a `Problem` says why it was not applied."""
     data = intents.read_data(envelope)
-    if isinstance(data, intents.AssetSuggest):
-        return await _suggest(hand, envelope, data)
+    if isinstance(data, intents.AssetSuggest | intents.SiteSuggest | intents.ContactSuggest):
+        return await suggest(hand, envelope, data)
     if isinstance(data, intents.StateSuggest):
         return await _suggest_state(hand, envelope, data)
     assert isinstance(data, intents.VisitData)
@@ -132,30 +112,6 @@ async def _hold(hand: Hand, visit_id: UUID) -> tuple[WorkOrder, Visit]:
                 visit_id=str(visit_id),
             ) from None
     return hand.held[visit_id]
-
-
-async def _suggest(
-    hand: Hand, envelope: Envelope, data: intents.AssetSuggest
-) -> list[dict[str, Any]]:
-    """Put a wished change of an asset before the office: only it edits assets."""
-    asset = await assets.find_asset(hand.session, hand.actor, data.asset_id)
-    hand.session.add(
-        Review(
-            tenant_id=hand.actor.tenant_id,
-            kind="suggestion",
-            data={
-                "intent_id": str(envelope.id),
-                "asset_id": str(asset.id),
-                "base_rev": data.base_rev,
-                "rev": asset.rev,
-                "fields": data.fields,
-                "by": hand.actor.name,
-            },
-            raised_at=hand.now,
-        )
-    )
-    await hand.session.flush()
-    return [{"code": "suggestion"}]
 
 
 async def _suggest_state(
@@ -216,8 +172,8 @@ def _position(position: intents.Position | None) -> dict[str, Any] | None:
     return position.model_dump(exclude_none=True) if position else None
 
 
-async def _travel(work: Work, data: intents.Progress) -> None:
-    await field_work.travel(work.report, _position(data.position))
+async def _travel(work: Work, data: intents.OnTheWay) -> None:
+    await field_work.travel(work.report, _position(data.position), minutes=data.minutes)
 
 
 async def _arrive(work: Work, data: intents.Progress) -> None:
@@ -229,19 +185,19 @@ async def _start(work: Work, data: intents.Progress) -> None:
 
 
 async def _delay(work: Work, data: intents.Delay) -> None:
-    await field_work.delay(work.report, data.minutes)
+    await field_work.delay(work.report, data.minutes, _position(data.position))
 
 
 async def _pause(work: Work, data: intents.Interruption) -> None:
-    await field_work.pause(work.report, data.reason)
+    await field_work.pause(work.report, data.reason, _position(data.position))
 
 
 async def _resume(work: Work, data: intents.Progress) -> None:
-    await field_work.resume(work.report)
+    await field_work.resume(work.report, _position(data.position))
 
 
-async def _abort(work: Work, data: intents.Interruption) -> None:
-    await field_work.abort(work.report, data.reason)
+async def _abort(work: Work, data: intents.Abort) -> None:
+    await field_work.abort(work.report, data.reason, _position(data.position))
 
 
 async def _reject(work: Work, data: intents.Interruption) -> None:

@@ -1,6 +1,6 @@
 """Intents in the database: stored raw before anything is made of them, with what became of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -240,8 +240,13 @@ async def settle(
     )
 
 
-async def find_gaps(session: Session, actor: Actor, clock: DeviceClock) -> list[int]:
-    """Return the device's numbers that never arrived, and remember up to where none is missing."""
+async def find_gaps(
+    session: Session, actor: Actor, clock: DeviceClock, arrived: Set[int]
+) -> list[int]:
+    """Return the device's numbers that never arrived, and remember up to where none is missing.
+
+    `arrived` are numbers of this push: an intent that an older installation had sent is stored under that.
+    """
     result = await run(
         session,
         """
@@ -262,7 +267,7 @@ async def find_gaps(session: Session, actor: Actor, clock: DeviceClock) -> list[
         most=MOST_WANTED,
     )
     found = result.one()
-    missing: list[int] = found.missing
+    missing = [seq for seq in found.missing if seq not in arrived]
     whole = missing[0] - 1 if missing else found.top
     if whole > clock.last_seq:
         await note_stored(session, actor, clock, whole)

@@ -90,6 +90,9 @@ class Envelope(Body):
 # --- data -------------------------------------------------------------------------------------------------
 
 
+Minutes = Annotated[int, pydantic.Field(ge=1, le=10_080)]
+
+
 class Position(Body):
     """Where the device stood, in degrees WGS 84."""
 
@@ -113,12 +116,22 @@ class Progress(VisitData):
     position: Position | None = None
 
 
+class OnTheWay(Progress):
+    """`minutes` until the technician expects to be there."""
+
+    minutes: Minutes | None = None
+
+
 class Interruption(Progress):
     reason: ReasonCode
 
 
+class Abort(Progress):
+    reason: ReasonCode | None = None
+
+
 class Delay(Progress):
-    minutes: Annotated[int, pydantic.Field(ge=1, le=10_080)]
+    minutes: Minutes
 
 
 class Finish(VisitData):
@@ -184,6 +197,18 @@ class AssetSuggest(Body):
     fields: Annotated[dict[str, Any], pydantic.Field(min_length=1, max_length=50)]
 
 
+class SiteSuggest(Body):
+    site_id: UUID
+    base_rev: Number
+    fields: Annotated[dict[str, Any], pydantic.Field(min_length=1, max_length=50)]
+
+
+class ContactSuggest(Body):
+    contact_id: UUID
+    base_rev: Number
+    fields: Annotated[dict[str, Any], pydantic.Field(min_length=1, max_length=50)]
+
+
 class StateSuggest(Body):
     """What somebody wrote over a row that only the server writes. `base_rev` is the row's `rev` then."""
 
@@ -220,13 +245,13 @@ class PassportClaim(VisitData):
 
 
 DATA: dict[str, type[Body]] = {
-    "visit.travel": Progress,
+    "visit.travel": OnTheWay,
     "visit.arrive": Progress,
     "visit.delay": Delay,
     "visit.start": Progress,
     "visit.pause": Interruption,
     "visit.resume": Progress,
-    "visit.abort": Interruption,
+    "visit.abort": Abort,
     "visit.reject": Interruption,
     "visit.finish": Finish,
     "answer.set": AnswerSet,
@@ -240,6 +265,8 @@ DATA: dict[str, type[Body]] = {
     "photo.add": PhotoAdd,
     "photo.retract": PhotoRetract,
     "asset.suggest": AssetSuggest,
+    "site.suggest": SiteSuggest,
+    "contact.suggest": ContactSuggest,
     "state.suggest": StateSuggest,
     "failure.record": FailureRecord,
     "follow_up.request": FollowUp,

@@ -156,7 +156,9 @@ async def _answer(
         for row_id, outcome in settled.items()
         if row_id not in receipt.open
     ]
-    want = await intent_store.find_gaps(session, actor, receipt.clock)
+    want = await intent_store.find_gaps(
+        session, actor, receipt.clock, {sent.seq for sent in batch.intents}
+    )
     head = (await sequencer.read_head(session, actor.tenant_id)).head
     return Answer(head, want, [one for one in outcomes if one is not None] + freed)
 

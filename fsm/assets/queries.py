@@ -344,7 +344,14 @@ async def edit_asset(
     if revise(asset, rev, changes):
         await session.flush()
         await events.record(
-            session, actor, "asset.edited", "asset", asset.id, now=now, fields=sorted(changes)
+            session,
+            actor,
+            "asset.edited",
+            "asset",
+            asset.id,
+            now=now,
+            fields=sorted(changes),
+            rev=asset.rev,
         )
         touch(session, asset)
     return asset

@@ -284,6 +284,7 @@ async def edit_site(
             site_id,
             now=now,
             changes=msgspec.to_builtins(changes),
+            rev=site.rev,
         )
         touch(session, site)
     return site
@@ -469,7 +470,14 @@ async def edit_contact(
         await _check_site(session, actor, contact.customer_id, changes["site_id"])
     if revise(contact, rev, changes):
         await events.record(
-            session, actor, "contact.edited", "contact", contact_id, now=now, fields=sorted(changes)
+            session,
+            actor,
+            "contact.edited",
+            "contact",
+            contact_id,
+            now=now,
+            fields=sorted(changes),
+            rev=contact.rev,
         )
         touch(session, contact)
     return contact

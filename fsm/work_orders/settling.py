@@ -75,13 +75,15 @@ async def _work_is_done(
 
     Somebody who recorded another instant of restoration knows better.
     """
-    done_at = max(
-        visit.finished_at
+    done_at, last = max(
+        (visit.finished_at, visit.id)
         for visit in visits
         if visit.status == VisitStatus.FINISHED and visit.finished_at is not None
     )
     if occurred is None or occurred.at != done_at:
-        occurred = Occurrence(done_at, done_at, done_at)
+        occurred = await events.find_occurrence(
+            session, actor.tenant_id, "visit.finished", last, done_at
+        )
     work_order.work_done_at = done_at
     if work_order.asset_id is not None:
         await restoration.restore_after_work(

@@ -469,7 +469,10 @@ async def test_wishes_reach_the_office_as_reviews(
     visit = str(job.visit_id)
     outcomes = await phone.push(
         phone.intent(
-            "asset.suggest", asset_id=str(company.asset.id), base_rev=1, fields={"place": "Lobby"}
+            "asset.suggest",
+            asset_id=str(company.asset.id),
+            base_rev=1,
+            fields={"criticality": "high"},
         ),
         phone.intent("scope.change", visit_id=visit, lines=[{"text": "motor"}], price="900 EUR"),
         phone.intent("part.request", visit_id=visit, part_id=str(company.part.id), qty=1),

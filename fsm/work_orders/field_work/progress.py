@@ -37,7 +37,9 @@ GONE = frozenset({VisitStatus.WITHDRAWN, VisitStatus.REJECTED, VisitStatus.PLANN
 _ONLY_BEFORE_WORK = frozenset({VisitAction.TRAVEL, VisitAction.ARRIVE, VisitAction.REJECT})
 
 
-async def travel(report: Report, position: dict[str, Any] | None = None) -> None:
+async def travel(
+    report: Report, position: dict[str, Any] | None = None, *, minutes: int | None = None
+) -> None:
     """The technician has set out.
 
     Setting out for a visit that was taken back is a fact, but the visit is not yet made: whoever has it now
@@ -47,11 +49,16 @@ async def travel(report: Report, position: dict[str, Any] | None = None) -> None
         report.note("late")
         report.visit.travel_started_at = report.visit.travel_started_at or report.occurred.at
         report.visit.rev += 1
-        await report.event("visit.travel_started", position=position, visit_was=report.visit.status)
+        await report.event(
+            "visit.travel_started",
+            position=position,
+            minutes=minutes,
+            visit_was=report.visit.status,
+        )
         touch(report.session, report.visit)
     elif await _advance(report, VisitAction.TRAVEL):
         report.visit.travel_started_at = report.visit.travel_started_at or report.occurred.at
-        await _advanced(report, "visit.travel_started", position=position)
+        await _advanced(report, "visit.travel_started", position=position, minutes=minutes)
 
 
 async def arrive(report: Report, position: dict[str, Any] | None = None) -> None:
@@ -69,30 +76,33 @@ async def start(report: Report, position: dict[str, Any] | None = None) -> None:
         await _advanced(report, "visit.started", position=position)
 
 
-async def pause(report: Report, reason_code: str) -> None:
+async def pause(report: Report, reason_code: str, position: dict[str, Any] | None = None) -> None:
     """Work is interrupted for a coded reason, which decides the clocks that stop."""
     reason = await catalogue.find_reason(
         report.session, report.actor, ReasonKind.PAUSE, reason_code
     )
     if await _advance(report, VisitAction.PAUSE):
         await _open_pause(report, reason.id, reason.stops_sla_clock, reason.stops_repair_clock)
-        await _advanced(report, "visit.paused", reason=reason_code)
+        await _advanced(report, "visit.paused", reason=reason_code, position=position)
 
 
-async def resume(report: Report) -> None:
+async def resume(report: Report, position: dict[str, Any] | None = None) -> None:
     if await _advance(report, VisitAction.RESUME):
         await _close_pauses(report)
-        await _advanced(report, "visit.resumed")
+        await _advanced(report, "visit.resumed", position=position)
 
 
-async def abort(report: Report, reason_code: str) -> None:
+async def abort(
+    report: Report, reason_code: str | None, position: dict[str, Any] | None = None
+) -> None:
     """The visit is given up before the work is done: nobody at home, wrong part, no access."""
-    await catalogue.find_reason(report.session, report.actor, ReasonKind.ABORT, reason_code)
+    if reason_code is not None:
+        await catalogue.find_reason(report.session, report.actor, ReasonKind.ABORT, reason_code)
     if await _advance(report, VisitAction.ABORT):
         report.visit.finished_at = report.occurred.at
         report.visit.ended_reason = reason_code
         await _close_pauses(report)
-        await _advanced(report, "visit.aborted", reason=reason_code)
+        await _advanced(report, "visit.aborted", reason=reason_code, position=position)
 
 
 async def reject(report: Report, reason_code: str) -> None:
@@ -103,9 +113,9 @@ async def reject(report: Report, reason_code: str) -> None:
         await _advanced(report, "visit.rejected", reason=reason_code)
 
 
-async def delay(report: Report, minutes: int) -> None:
+async def delay(report: Report, minutes: int, position: dict[str, Any] | None = None) -> None:
     """The technician will be late by so many minutes; customers are told from this event."""
-    await report.event("visit.delayed", minutes=minutes)
+    await report.event("visit.delayed", minutes=minutes, position=position)
 
 
 async def request_follow_up(report: Report, reason: str, skills: list[dict[str, Any]]) -> None:
