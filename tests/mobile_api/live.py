@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 
 import httpx
@@ -12,19 +12,25 @@ import uvicorn
 from fsm.app import create_app
 from fsm.commands.http_server import configure
 from fsm.database import Database
-from fsm.settings import Settings
+from fsm.settings import S3Settings, Settings
 from tests.company import Company
 from tests.conftest import Clock
+from tests.fsm.evidence.s3_faults import Line, bad_line
 from tests.mobile_api.photos import Phone, register_phone
 
 
 @dataclass
 class Live:
-    """Where the server listens, and a phone's way into it."""
+    """Where the server listens, and a phone's way into it.
+
+    `url` is the server's public address. It leads over `line`, which fails when it is told to;
+    `port` and `phone` reach the server directly.
+    """
 
     url: str
     port: int
     phone: Phone
+    line: Line
 
     async def ask(self, method: str, path: str, *pieces: bytes, **headers: str) -> "Answer":
         """Send one request as it is told, piece by piece, and return the answer."""
@@ -75,14 +81,23 @@ async def serving(
     settings: Settings, database: Database, company: Company, clock: Clock
 ) -> AsyncIterator[Live]:
     """Serve the application on a loopback port as `fsm serve` does, in this very event loop."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        _line_to(listening.getsockname()[1]) as line,
+    ):
         port = listening.getsockname()[1]
-        url = f"http://127.0.0.1:{port}"
+        url = str(line.settings.endpoint_url)
         here = replace(settings, public_url=url)
         app = create_app(here, database=database, clock=clock, has_trailers=True)
         server = uvicorn.Server(configure(app, lifespan="off"))
         running = asyncio.create_task(server.serve(sockets=[listening]))
-        async with httpx.AsyncClient(base_url=url, timeout=20) as client:
-            yield Live(url, port, Phone(client, await register_phone(database, company, clock)))
+        direct = f"http://127.0.0.1:{port}"
+        async with httpx.AsyncClient(base_url=direct, timeout=20) as client:
+            headers = await register_phone(database, company, clock)
+            yield Live(url, port, Phone(client, headers), line)
         server.should_exit = True
         await asyncio.wait_for(running, 20)
+
+
+def _line_to(port: int) -> AbstractContextManager[Line]:
+    return bad_line(S3Settings("", f"http://127.0.0.1:{port}", "", None, None))
