@@ -7,7 +7,14 @@ from fsm.evidence import queries
 from fsm.evidence.blobs import BlobStore, NoSuchBlob, in_thread, read_all
 from fsm.evidence.queries import BLOB_STORED
 from fsm.evidence.tables import Blob
-from fsm.evidence.thumbnails import CannotDecode, Fingerprint, Thumbnail, fingerprint, thumbnail
+from fsm.evidence.thumbnails import (
+    MAX_BYTES,
+    CannotDecode,
+    Fingerprint,
+    Thumbnail,
+    fingerprint,
+    thumbnail,
+)
 from fsm.evidence.verification import PHOTO_TYPES, TooManyPixels
 from fsm.jobs import Job
 
@@ -21,7 +28,7 @@ async def make_thumbnail(session: Session, job: Job, store: BlobStore) -> None:
     """Give a stored picture its thumbnail and perceptual hash; reacts to `BLOB_STORED`.
 
     A picture that cannot or must not be opened gets a note in `info["no_thumbnail"]`, the code of
-    the refusal, and stays the evidence it is. Running twice changes nothing.
+    the refusal or `too-many-bytes`, and stays the evidence it is. Running twice changes nothing.
     """
     actor = system_actor(job.tenant_id, "thumbnails")
     digest = bytes.fromhex(job.data["sha256"])
@@ -30,6 +37,9 @@ async def make_thumbnail(session: Session, job: Job, store: BlobStore) -> None:
     if blob is None or blob.mime not in PHOTO_TYPES or "thumbnail_of" in blob.info:
         return
     if blob.thumbnail_sha256 is not None or "no_thumbnail" in blob.info:
+        return
+    if blob.size > MAX_BYTES:
+        blob.info = {**blob.info, "no_thumbnail": "too-many-bytes"}
         return
     try:
         content = await read_all(store, job.tenant_id, digest.hex(), blob.size)

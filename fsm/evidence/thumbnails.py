@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 #: Longest side of a thumbnail, pixels.
 THUMBNAIL_SIZE = 480
 
-#: Most pixels decoded at full size: 8 K screens have 33 million; four bytes each stay below 256 MB.
-MAX_DECODED_PIXELS = 50_000_000
+#: Most pixels decoded at full size: phones of "50 megapixels" give 50.3 million; four bytes each
+#: stay below 256 MB.
+MAX_DECODED_PIXELS = 51_000_000
+
+#: Largest file that is read into memory to be opened. A 200-megapixel JPEG has about 80 MB.
+MAX_BYTES = 160_000_000
 
 #: Most pixels of a baseline JPEG, which is decoded at an eighth of its size line by line.
 MAX_JPEG_PIXELS = 256_000_000
@@ -185,23 +189,27 @@ def _upright(image: "Image", longest: int) -> "Image":
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_90,
     }.get(_orientation(image))
-    if image.has_transparency_data:
-        small = image.convert("RGBA")
-        small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-        white = Image.new("RGBA", small.size, "white")
-        small = Image.alpha_composite(white, small).convert("RGB")
-    else:
-        small = _eight_bits(image).convert("RGB")
-        small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    # Shrunk where it is, before anything else makes a second copy of all the pixels.
+    large = _shrinkable(image)
+    large.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    if large.mode == "RGBA":
+        white = Image.new("RGBA", large.size, "white")
+        large = Image.alpha_composite(white, large)
+    small = large.convert("RGB")
     small.info.clear()  # profiles and comments would be written into the copy
     return small.transpose(turn) if turn is not None else small
 
 
-def _eight_bits(image: "Image") -> "Image":
-    """Return 16-bit grey scaled to 8; converting would cut everything above 255 to white."""
-    if not image.mode.startswith("I"):
-        return image
-    return image.convert("I").point(lambda value: value / 257).convert("L")
+def _shrinkable(image: "Image") -> "Image":
+    """Return the picture in colours that can be averaged, itself where it has them.
+
+    16-bit grey is scaled to 8; converting would cut everything above 255 to white.
+    """
+    if image.has_transparency_data:
+        return image if image.mode == "RGBA" else image.convert("RGBA")
+    if image.mode.startswith("I"):
+        return image.convert("I").point(lambda value: value / 257).convert("L")
+    return image if image.mode in ("RGB", "L", "CMYK", "YCbCr") else image.convert("RGB")
 
 
 def _orientation(image: "Image") -> int:

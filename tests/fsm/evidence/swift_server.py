@@ -11,8 +11,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-KEY, SECRET = "test:key", "secret"
-
 _COMMON = """
 [DEFAULT]
 swift_dir = {directory}

@@ -193,6 +193,43 @@ def test_no_bomb_takes_more_than_the_memory_of_an_honest_photo(tmp_path: Path) -
     assert done.stdout.split() == ["refused"] * len(paths), done.stderr
 
 
+@pytest.mark.parametrize(
+    ("is_progressive", "most_mb"), [(False, 64), (True, 300)], ids=["baseline", "progressive"]
+)
+def test_a_photo_of_50_megapixels_takes_far_less_than_its_pixels(
+    tmp_path: Path, is_progressive: bool, most_mb: int
+) -> None:
+    """Whole it would take 200 MB; a progressive one keeps its coefficients, a baseline one nothing."""
+    image = Image.linear_gradient("L").resize((8160, 6144)).convert("RGB")
+    path = tmp_path / "50.jpg"
+    image.save(path, "JPEG", quality=90, progressive=is_progressive)
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from fsm.evidence.thumbnails import thumbnail\n"
+        # Not getrusage: that also counts what the tests' own process had when it forked.
+        "def peak():\n"
+        "    status = Path('/proc/self/status').read_text()\n"
+        "    return int(status.partition('VmHWM:')[2].split()[0]) // 1024\n"
+        "thumbnail(Path(sys.argv[2]).read_bytes())\n"
+        "before = peak()\n"
+        "small = thumbnail(Path(sys.argv[1]).read_bytes())\n"
+        "print(small.width, small.height, peak() - before)\n"
+    )
+    tiny = tmp_path / "tiny.jpg"
+    tiny.write_bytes(encoded(scene(1, (64, 48)), "JPEG"))
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path), str(tiny)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    width, height, more_mb = map(int, done.stdout.split())
+    assert (width, height) == (480, 361)
+    assert more_mb < most_mb
+
+
 def test_a_photo_of_200_megapixels_is_drawn_without_decoding_them_all() -> None:
     # Its data end early: what is proved is that its size alone is no reason to refuse it.
     with pytest.raises(CannotDecode):
