@@ -38,6 +38,8 @@ _GROUPS: Final = {
     },
     "upkeep": {
         "evidence": ("evidence", "prove how a job was done, and that history is whole"),
+        "backup": ("backup", "copy everything, and try the copy"),
+        "restore": ("backup", "go back to a backup, or to a moment after it"),
         "sync": ("upkeep", "bring what phones read up to date"),
         "conform": ("conform", "hold a server or an app against the rules of sync and closing"),
     },

@@ -48,6 +48,7 @@ class Settings:
     device_registrations: int = 600
     feed_secret: bytes | None = None
     receipt_seed: bytes | None = None
+    backup_database_url: str | None = None
 
     def __repr__(self) -> str:
         return f"Settings(public_url={self.public_url!r}, s3={self.s3!r})"
@@ -152,4 +153,5 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         device_registrations=_integer(env, "FSM_DEVICE_REGISTRATIONS", 600, least=0),
         feed_secret=_key(env, "FSM_FEED_KEY"),
         receipt_seed=_key(env, "FSM_RECEIPT_SEED"),
+        backup_database_url=env.get("FSM_BACKUP_DATABASE_URL") or None,
     )

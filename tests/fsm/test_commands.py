@@ -19,7 +19,7 @@ from tests.company import Company
 
 COMMANDS = (
     "demo", "serve", "worker", "migrate", "tenant", "user", "import", "export", "label", "evidence",
-    "openapi", "sync",
+    "openapi", "sync", "backup", "restore",
 )  # fmt: skip
 
 
