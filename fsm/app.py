@@ -137,6 +137,12 @@ async def _document(response: Response[Any]) -> Response[Any]:
     return await _secure(response)
 
 
+async def say_farewell(app: Litestar) -> None:
+    """End what never ends by itself, the phones' streams, before the server waits for its connections."""
+    if "feed_pump" in app.state:
+        await app.state.feed_pump.farewell()
+
+
 def create_app(
     settings: Settings,
     *,

@@ -7,7 +7,6 @@ import msgspec
 from litestar import Controller, Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
-from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK
 from litestar.types import ASGIApp
 
@@ -276,16 +275,12 @@ class SyncController(Controller):
         request: Request[Any, Any, Any],
         actor: CurrentActor,
         last_event_id: LastEventId = None,
-    ) -> Stream:
+    ) -> ASGIApp:
         must_be_device(actor)
         database: Database = request.app.state.database
         async with database.transaction(actor.tenant_id) as session:
             scopes = await pull.granted_scopes(session, actor)
-        return Stream(
-            stream.events(pump_of(request), actor.tenant_id, scopes, last_event_id),
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        )
+        return stream.EventStream(pump_of(request), actor, scopes, last_event_id)
 
 
 def _outcome_view(intent: Intent) -> OutcomeView:

@@ -38,9 +38,10 @@ before as (
     on d.tenant_id = $1 and d.scope = m.scope and d.coll = m.coll
 ),
 noted as (
-  insert into sync_digest as d (tenant_id, scope, coll, n, sum)
-  select $1, scope, coll, n, WRAPPED from before
-  on conflict (tenant_id, scope, coll) do update set n = d.n + excluded.n, sum = excluded.sum
+  insert into sync_digest as d (tenant_id, scope, coll, n, sum, seq)
+  select $1, scope, coll, n, WRAPPED, $3 + (select count(*) from stamped) from before
+  on conflict (tenant_id, scope, coll) do update
+  set n = d.n + excluded.n, sum = excluded.sum, seq = excluded.seq
 )
 select count(*) from stamped
 """)
@@ -59,10 +60,11 @@ COUNT = tuple(
         """,
         "delete from sync_digest where tenant_id = $1",
         """
-        insert into sync_digest (tenant_id, scope, coll, n, sum)
-        select $1, scope, coll, n, WRAPPED from (
+        insert into sync_digest (tenant_id, scope, coll, n, sum, seq)
+        select $1, r.scope, r.coll, r.n, WRAPPED, h.head from (
           select scope, coll, count(*) as n, sum(counted) as total
           from sync_row where tenant_id = $1 and counted is not null group by scope, coll) r
+        join sync_head h on h.tenant_id = $1
         """,
     )
 )

@@ -105,15 +105,17 @@ class SyncDigest(SQLModel, table=True):
     """How many stamped rows a scope grants of a collection, and the sum over their `id:rev`, signed.
 
     Written by whoever stamps, in the same transaction, so it is as old as the head. A collection belongs to
-    one kind of scope: no device reads it from two.
+    one kind of scope: no device reads it from two. `seq` is the head when one of its rows was last stamped.
     """
 
     __tablename__ = "sync_digest"
+    __table_args__ = (lookup("sync_digest_seq_idx", "seq"),)
     tenant_id: UUID = Field(primary_key=True)
     scope: str = Field(primary_key=True, max_length=60)
     coll: str = Field(primary_key=True, max_length=40)
     n: int = Field(sa_type=BigInteger)
     sum: int = Field(sa_type=BigInteger)
+    seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
 
 
 class SyncDevice(SQLModel, table=True):

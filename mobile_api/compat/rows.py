@@ -80,7 +80,7 @@ async def read(
     found: dict[Key, Change] = {}
     while True:
         room = pull.PAGE_CHANGES if most is None else min(pull.PAGE_CHANGES, most - len(found))
-        content = await pull.answer(
+        pieces = await pull.answer(
             database,
             key,
             actor,
@@ -90,7 +90,7 @@ async def read(
             outbox_empty_at=outbox_empty_at,
             coll=coll,
         )
-        page = msgspec.json.decode(content, type=_Page)
+        page = msgspec.json.decode(b"".join(pieces), type=_Page)
         if page.dropped:
             raise FeedEpochChanged(
                 "What this login may see has changed. Keep the outbox and begin anew.",
