@@ -31,8 +31,10 @@ from fsm.settings import Settings
 from fsm.tenants.directory import list_tenants
 from fsm.tenants.queries import forget_old_guesses
 from fsm.tenants.tables import NOBODY
+from fsm.work_orders.audit import audit_closures
 from fsm.work_orders.photo_flags import flag_similar_photos
 from mobile_api import quarantine
+from mobile_api.device_chains import check_visit
 from mobile_api.feed import slide_windows
 from mobile_api.held import apply_held
 from mobile_api.uploads import STAGING_LIFE, sweep_uploads
@@ -74,6 +76,10 @@ async def _apply_held(session: Session, job: Job, tools: Tools) -> None:
     await apply_held(session, job.tenant_id, UUID(job.data["entity_id"]), tools.clock())
 
 
+async def _check_device_chains(session: Session, job: Job, tools: Tools) -> None:
+    await check_visit(session, job.tenant_id, UUID(job.data["entity_id"]), tools.clock())
+
+
 async def _solve(tools: Tools, job: Job) -> None:
     await solve_plan(tools.database, job, tools.clock())
 
@@ -86,6 +92,7 @@ REACTIONS: Mapping[str, Reaction] = MappingProxyType(
         # Bytes and declaration come in either order; whichever is second finds the other there.
         BLOB_FINGERPRINTED: in_transaction(_compare_photos),
         "photo.declared": in_transaction(_compare_photos),
+        "visit.finished": in_transaction(_check_device_chains),
         "work_order.reopened": in_transaction(_apply_held),
         SOLVE: _solve,
     }
@@ -127,6 +134,22 @@ def each_tenant(
     return go
 
 
+async def _audit_closures(tools: Tools) -> None:
+    async with tools.database.transaction() as session:
+        tenants = await list_tenants(session)
+    for tenant_id in tenants:
+        try:
+            audited = await audit_closures(tools.database, tenant_id, tools.clock)
+        except Exception as error:  # noqa: BLE001  # one tenant's trouble is not another's
+            _say_failed(error, tenant=str(tenant_id))
+            continue
+        for one in audited.forgeries:
+            log.error(
+                "a closure does not stand",
+                extra={"tenant": str(tenant_id), "job_number": one.number, "why": one.findings},
+            )
+
+
 async def _discard_orphans(tools: Tools) -> None:
     await tools.store.sweep(tools.clock() - STAGING_LIFE)
 
@@ -162,6 +185,7 @@ ROUNDS: Mapping[str, Round] = MappingProxyType(
                 and_nobody=True,
             ),
         ),
+        "audit closures": Round(86_400, _audit_closures),
         "discard orphaned bytes": Round(86_400, _discard_orphans),
         "go on with waiting intents": Round(
             60,

@@ -18,6 +18,7 @@ from fsm.evidence import daily_roots, signing_keys, statements
 from fsm.evidence.blobs import blob_store
 from fsm.evidence.receipts import BadReceipt, ReceiptKey
 from fsm.settings import Settings
+from fsm.work_orders import audit
 from fsm.work_orders.tables import WorkOrder
 from reports.packs.collecting import write_pack
 from reports.packs.container import PackRefused
@@ -66,6 +67,18 @@ def add_commands(commands: Any) -> None:
         help="a public key of the server, from its /evidence/keys; may be given for each",
     )
     verify.set_defaults(run=_verify)
+
+    auditing = actions.add_parser(
+        "audit",
+        help="judge closed jobs again and name forged closures",
+        description="Judge the closures of completed and closed jobs again, those not judged again before. "
+        "Exit 1 when one does not stand.",
+    )
+    add_company(auditing)
+    auditing.add_argument(
+        "--full", action="store_true", help="all of them, however often it was done"
+    )
+    auditing.set_defaults(run=_audit)
 
     chain = actions.add_parser(
         "verify-chain",
@@ -156,6 +169,29 @@ def _say(report: Report) -> None:
             "The key was taken from the pack itself. Compare it with the one that the server publishes at "
             "/evidence/keys, and give it with --key."
         )
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    async def work(database: Database, settings: Settings) -> int:
+        forged = 0
+        for tenant_id in await list_companies(database, arguments.tenant):
+            audited = await audit.audit_closures(
+                database, tenant_id, lambda: datetime.now(UTC), full=arguments.full
+            )
+            async with database.transaction(tenant_id) as session:
+                found = await audit.list_forgeries(session, tenant_id)
+            for one in found:
+                said = "; ".join(audit.SENTENCES[finding] for finding in one.findings)
+                print(f"{tenant_id}: {one.number}: {said}")
+            print(
+                f"{tenant_id}: {audited.closures} closures judged again, {len(found)} do not stand"
+            )
+            forged += len(found)
+        if forged:
+            print("fsm: Jobs were closed without what their checklists ask for.", file=sys.stderr)
+        return 1 if forged else 0
+
+    return with_database(work)
 
 
 # --- history ----------------------------------------------------------------------------------------------
