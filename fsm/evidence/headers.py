@@ -88,11 +88,21 @@ def read_frame(head: bytes, mime: str) -> Frame | None:
 
 
 def count_scans(content: bytes) -> int:
-    """Return an upper bound of a JPEG's scans.
+    """Return an upper bound of the scans that a decoder would walk through.
 
-    Inside a scan 0xFF is always followed by 0x00 or a restart marker, so what is counted beyond the
-    scans themselves can only lie in metadata.
+    Where the first scan of a sequential JPEG holds all components no decoder goes on to another.
+    Else they are counted: inside a scan 0xFF is always followed by 0x00 or a restart marker, so
+    what is counted beyond the scans themselves can only lie in metadata.
     """
+    components = 0
+    try:
+        for marker, begin, _ in iter_segments(content):
+            if marker in _FRAMES and marker not in _PROGRESSIVE_FRAMES:
+                components = content[begin + 5]
+            elif marker == _SCAN and components == content[begin]:
+                return 1
+    except IndexError:
+        return 0
     return content.count(b"\xff\xda")
 
 
@@ -139,7 +149,7 @@ def _jpeg(head: bytes) -> Frame | None:
 
 
 def iter_segments(head: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield (marker, begin, end) of the contents of a JPEG's segments before its first scan.
+    """Yield (marker, begin, end) of the contents of a JPEG's segments, its first scan's head the last.
 
     Ends, or raises IndexError, where `head` does.
     """
@@ -152,12 +162,14 @@ def iter_segments(head: bytes) -> Iterator[tuple[int, int, int]]:
         if marker in _BARE_MARKERS:
             at += 2
             continue
-        if marker in {_SCAN, _END}:
+        if marker == _END:
             return
         length = _u16(head, at + 2)
         if length < 2:
             return
         yield marker, at + 4, at + 2 + length
+        if marker == _SCAN:
+            return
         at += 2 + length
 
 

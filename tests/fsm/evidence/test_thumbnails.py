@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageEnhance
 
+from fsm.evidence.headers import count_scans
 from fsm.evidence.thumbnails import (
     SIMILAR_WITHIN,
     CannotDecode,
@@ -150,6 +151,17 @@ HOSTILE: dict[str, tuple[bytes, type[Problem]]] = {
     "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", CannotDecode),
     "nothing": (b"", CannotDecode),
 }
+
+
+def test_scans_are_counted_unless_the_first_holds_everything() -> None:
+    sound = encoded(scene(1), "JPEG")
+    head = sound.index(b"\xff\xda")
+    assert count_scans(sound) == count_scans(sound + sound[head:] * 9) == 1
+    lacking = bytearray(sound + sound[head:] * 9)
+    lacking[head + 4] = 1  # one of three components: a decoder reads on
+    assert count_scans(bytes(lacking)) == 10
+    assert 64 < count_scans(jpeg_of_many_scans()) < 600
+    assert count_scans(b"\xff\xd8\xff") == 0
 
 
 @pytest.mark.parametrize("name", HOSTILE)
