@@ -328,9 +328,6 @@ async def stream(
     secret: Secret,
     clock: Callable[[], datetime],
     lines: Sequence[bytes],
-    *,
-    lifetime_s: float = LIFETIME_S,
-    keep_alive_s: float = KEEP_ALIVE_S,
 ) -> AsyncIterator[bytes]:
     """Yield `lines`, then what comes after, until the device may no longer read or the stream is old.
 
@@ -338,7 +335,7 @@ async def stream(
     meets a failing database ends; the client comes back and goes on where it was.
     """
     loop = asyncio.get_running_loop()
-    ends_at = loop.time() + lifetime_s
+    ends_at = loop.time() + LIFETIME_S
     for line in lines:
         yield line
     listener = await pump.join(secret.tenant_id, list(talk.buckets))
@@ -355,7 +352,7 @@ async def stream(
             if listener.scopes != talk.buckets.keys():
                 pump.leave(listener)
                 listener = await pump.join(secret.tenant_id, list(talk.buckets))
-            elif talk.is_complete and not await _moved(listener, keep_alive_s, ends_at):
+            elif talk.is_complete and not await _moved(listener, ends_at):
                 left_s = max(0, int(ends_at - loop.time()))
                 yield _line(token_expires_in=left_s)
                 if left_s == 0:
@@ -364,13 +361,11 @@ async def stream(
         pump.leave(listener)
 
 
-async def _moved(listener: Listener, keep_alive_s: float, ends_at: float) -> bool:
+async def _moved(listener: Listener, ends_at: float) -> bool:
     """Wait until the feed moves; false when it is time for a keep-alive, or for the end."""
-    loop = asyncio.get_running_loop()
+    left_s = max(0.0, ends_at - asyncio.get_running_loop().time())
     with suppress(TimeoutError):
-        await asyncio.wait_for(
-            listener.moved.wait(), max(0.0, min(keep_alive_s, ends_at - loop.time()))
-        )
+        await asyncio.wait_for(listener.moved.wait(), min(KEEP_ALIVE_S, left_s))
         await asyncio.sleep(POKE_EVERY_S)
         listener.moved.clear()
         return True

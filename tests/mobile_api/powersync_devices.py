@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,8 @@ from tests.mobile_api.phones import Phone, new_phone
 from tests.node import runtime
 
 SCRIPT = Path(runtime.HERE) / "powersync" / "device.mjs"
-DRIVER = os.environ.get("FSM_TEST_POWERSYNC_DRIVER", "node:sqlite")
-"""The SDK's other one, `better-sqlite3`, must be compiled."""
 WITH_SQLITE = 24
-"""The oldest Node whose own SQLite loads extensions without being asked twice."""
+"""The oldest Node whose own SQLite the SDK can use; its other driver would have to be compiled."""
 _PATIENCE_S = 30.0
 
 
@@ -46,8 +43,11 @@ class Device:
         assert "error" not in said, said["error"]
         return said["value"]
 
-    async def connect(self, url: str) -> None:
-        await self.ask("connect", url=url, installId=self.install_id, token=self.token)
+    async def connect(self, url: str, retry_ms: int = 200) -> None:
+        """Let the SDK sync; `retry_ms` is how long it waits after a failure."""
+        await self.ask(
+            "connect", url=url, installId=self.install_id, token=self.token, retryMs=retry_ms
+        )
 
     async def disconnect(self) -> None:
         await self.ask("disconnect")
@@ -81,23 +81,25 @@ class Device:
 
     async def until(self, sql: str, *values: Any) -> None:
         """Wait until a query finds something."""
-        async with asyncio.timeout(_PATIENCE_S):
-            while not await self.sql(sql, *values):
-                await asyncio.sleep(0.05)
+        await self._comes_true(lambda: self.sql(sql, *values), sql)
 
     async def has_sent_all(self) -> None:
-        async with asyncio.timeout(_PATIENCE_S):
-            while await self.sql("SELECT 1 FROM ps_crud LIMIT 1"):
-                await asyncio.sleep(0.05)
+        await self.until("SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM ps_crud)")
 
     async def is_as(self, expected: dict[tuple[str, str], Any]) -> None:
-        """Wait until the SDK's rows are these, or say where they differ."""
-        try:
-            async with asyncio.timeout(_PATIENCE_S):
-                while await self.rows() != expected:
-                    await asyncio.sleep(0.1)
-        except TimeoutError:
-            assert await self.rows() == expected, await self.ask("status")
+        """Wait until the SDK's rows are these."""
+
+        async def same() -> bool:
+            return await self.rows() == expected
+
+        await self._comes_true(same, "the rows of a cold pull")
+
+    async def _comes_true(self, ask: Callable[[], Awaitable[Any]], what: str) -> None:
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + _PATIENCE_S
+        while not await ask():
+            assert loop.time() < ends_at, (what, await self.ask("status"), await self.rows())
+            await asyncio.sleep(0.05)
 
 
 def held_by(phone: Phone) -> dict[tuple[str, str], Any]:
@@ -117,9 +119,7 @@ async def device(
     client: httpx.AsyncClient, company: Company, clock: Clock, file: Path
 ) -> AsyncIterator[Device]:
     """Start the SDK on a database file, register it under its own client id, and end it afterwards."""
-    process = await runtime.start(
-        SCRIPT, str(file), DRIVER, ",".join(COLLECTIONS), oldest=WITH_SQLITE
-    )
+    process = await runtime.start(SCRIPT, str(file), ",".join(COLLECTIONS), oldest=WITH_SQLITE)
     try:
         started = Device(process, None, "", "")  # type: ignore[arg-type]
         started.install_id = await started.ask("client")

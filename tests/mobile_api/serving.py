@@ -55,6 +55,8 @@ class Line:
     is_down: bool = False
     lost: list[bytes] = field(default_factory=list)
     """What was lost or cut, in order."""
+    asked: list[bytes] = field(default_factory=list)
+    """The first line of everything that went through."""
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def hang_up(self) -> None:
@@ -84,6 +86,7 @@ class Line:
         with suppress(ConnectionError):
             while chunk := await reader.read(65_536):
                 asked.append(chunk.split(b"\r\n", 1)[0])
+                self.asked.append(asked[-1])
                 writer.write(chunk)
                 await writer.drain()
             writer.transport.abort()

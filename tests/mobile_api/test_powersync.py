@@ -424,13 +424,13 @@ async def _after(job: Job, lines: AsyncIterator[str], text: str) -> dict[str, An
 
 
 async def test_a_quiet_stream_counts_down_to_its_end(
-    url: str, phone: Phone, database: Database, company: Company, reader: Client, clock: Clock
+    reader: Client, database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(powersync, "LIFETIME_S", 3)
+    monkeypatch.setattr(powersync, "KEEP_ALIVE_S", 0.9)
     pump = powersync.Pump(database, clock)
     assert reader.talk is not None
-    lines = powersync.stream(
-        reader.talk, pump, database, reader.secret, clock, [], lifetime_s=3, keep_alive_s=0.9
-    )
+    lines = powersync.stream(reader.talk, pump, database, reader.secret, clock, [])
     said = [json.loads(line) async for line in lines]
     assert kinds(said)[0] == "checkpoint"
     left = [line["token_expires_in"] for line in said if "token_expires_in" in line]

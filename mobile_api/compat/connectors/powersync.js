@@ -54,14 +54,12 @@ export class FieldServiceConnector {
     }
   }
 
-  /** Tells the server whenever nothing is left to send, so that it may take away what this device lost access to. */
+  /** Tells the server when nothing is left to send, so that it may take away what this device lost access to. */
   watch(db) {
-    let told = null;
+    let telling = Promise.resolve(); // one after the other: the last word must be the newest
     return db.registerListener({
-      statusChanged: async (status) => {
-        if (!status.connected || !status.hasSynced || status.lastSyncedAt?.getTime() === told) return;
-        told = status.lastSyncedAt?.getTime();
-        await this.report(db).catch(() => (told = null));
+      statusChanged: ({ connected, hasSynced }) => {
+        if (connected && hasSynced) telling = telling.then(() => this.report(db)).catch(() => {});
       },
     });
   }
@@ -71,8 +69,9 @@ export class FieldServiceConnector {
       `SELECT min(last_applied_op) AS head FROM ps_buckets
        WHERE NOT EXISTS (SELECT 1 FROM ps_crud)`,
     );
-    if (head === null) return;
+    if (head === null || head === this.reported) return;
     await this.settle(db, await this.send(db, [], false, head));
+    this.reported = head;
   }
 
   async send(db, entries, mayShrink, emptyAt = null) {
@@ -93,9 +92,7 @@ export class FieldServiceConnector {
     const known = await db.getOptional("SELECT epoch FROM server_epoch");
     if (known !== null && known.epoch !== answer.epoch) {
       const sent = await db.getAll("SELECT entry FROM sent_rows ORDER BY op_id");
-      for (let from = 0; from < sent.length; from += 50) {
-        await this.send(db, sent.slice(from, from + 50).map((row) => row.entry), false);
-      }
+      await this.replay(db, sent.map((row) => row.entry));
     }
     await db.writeTransaction(async (tx) => {
       await tx.execute("DELETE FROM sent_rows WHERE op_id <= ?", [answer.forget_upto]);
@@ -103,5 +100,13 @@ export class FieldServiceConnector {
       await tx.execute("DELETE FROM server_epoch");
       await tx.execute("INSERT INTO server_epoch (id, epoch) VALUES ('now', ?)", [answer.epoch]);
     });
+  }
+
+  async replay(db, entries) {
+    const fits = entries.length <= 100 && (await this.send(db, entries, entries.length > 1));
+    if (fits) return;
+    const half = entries.length >> 1;
+    await this.replay(db, entries.slice(0, half));
+    await this.replay(db, entries.slice(half));
   }
 }

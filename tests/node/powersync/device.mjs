@@ -4,23 +4,23 @@ import { createInterface } from "node:readline";
 import { PowerSyncDatabase, Schema, Table, column } from "@powersync/node";
 import { FieldServiceConnector, tables } from "../../../mobile_api/compat/connectors/powersync.js";
 
-const [file, driver, collections] = process.argv.slice(2);
+const [file, collections] = process.argv.slice(2);
 const own = collections
   .split(",")
   .map((name) => [name, new Table({ title: column.text, status: column.text, access: column.text })]);
 const db = new PowerSyncDatabase({
   schema: new Schema({ ...tables(Table, column), ...Object.fromEntries(own) }),
-  database: { dbFilename: file, implementation: { type: driver } },
+  database: { dbFilename: file, implementation: { type: "node:sqlite" } },
   logger: { log: (entry) => process.env.POWERSYNC_LOG && console.error(entry.message, entry.error ?? "") },
 });
 await db.init();
 
 const todo = {
   client: async () => await db.getClientId(),
-  async connect({ url, installId, token }) {
+  async connect({ url, installId, token, retryMs }) {
     const connector = new FieldServiceConnector({ url, installId, token });
     todo.unwatch = connector.watch(db);
-    await db.connect(connector, { retryDelayMs: 200, crudUploadThrottleMs: 50 });
+    await db.connect(connector, { retryDelayMs: retryMs, crudUploadThrottleMs: 50 });
   },
   async disconnect() {
     todo.unwatch();
@@ -28,7 +28,7 @@ const todo = {
   },
   sql: async ({ sql, values }) => await db.getAll(sql, values),
   write: async ({ sql, values }) => void (await db.execute(sql, values)),
-  status: () => JSON.parse(JSON.stringify(db.currentStatus)),
+  status: async () => ({ connected: db.currentStatus.connected, said: JSON.stringify(db.currentStatus) }),
 };
 
 for await (const line of createInterface({ input: process.stdin })) {
