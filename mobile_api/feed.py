@@ -48,13 +48,26 @@ def mark_scope(session: Session, scope: str) -> None:
     session.info.setdefault("sync_scopes", set()).add(scope)
 
 
-def mark_row(session: Session, scope: str, coll: str, row_id: UUID) -> None:
+async def mark_row(session: Session, scope: str, coll: str, row_id: UUID) -> int | None:
     """Have the next refresh send a row again as it is: a device wrote over its copy of it.
 
-    One that the scope does not hold is sent as gone.
+    Returns the row's revision. One that neither the scope nor the catalogue holds goes out as gone: None.
     """
-    session.info.setdefault("sync_rows", set()).add((scope, coll, row_id))
-    mark_scope(session, scope)
+    held = await run(
+        session,
+        "select scope, rev from sync_row where tenant_id = :t and coll = :coll and id = :id"
+        " and scope in (:scope, :catalogue) and op = 'put'",
+        t=session.info["tenant_id"],
+        coll=coll,
+        id=row_id,
+        scope=scope,
+        catalogue=CATALOGUE,
+    )
+    row = held.one_or_none()
+    holder = row.scope if row else scope
+    session.info.setdefault("sync_rows", set()).add((holder, coll, row_id))
+    mark_scope(session, holder)
+    return row.rev if row else None
 
 
 # --- refreshing -------------------------------------------------------------------------------------------

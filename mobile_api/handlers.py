@@ -16,7 +16,6 @@ from fsm.work_orders import field_work, records, visits
 from fsm.work_orders.field_work import Report
 from fsm.work_orders.tables import Review, Visit, WorkOrder
 from mobile_api import feed, intents
-from mobile_api.affected import CATALOGUE
 from mobile_api.device_time import DOUBTFUL, FLAGGED, corrected
 from mobile_api.feed_sql import COLLECTIONS
 from mobile_api.hand import Hand
@@ -122,18 +121,8 @@ async def _suggest_state(
         raise NotFound(f"There is no collection '{data.collection}'.")
     if hand.technician_id is None:
         raise Forbidden("Your login is not linked to a technician.")
-    own = feed.technician_scope(hand.technician_id)
-    held = await run(
-        hand.session,
-        "select scope, rev from sync_row where tenant_id = :t and coll = :coll and id = :id"
-        " and scope in (:own, :catalogue) and op = 'put'",
-        t=hand.actor.tenant_id,
-        coll=data.collection,
-        id=data.row_id,
-        own=own,
-        catalogue=CATALOGUE,
-    )
-    row = held.one_or_none()
+    scope = feed.technician_scope(hand.technician_id)
+    rev = await feed.mark_row(hand.session, scope, data.collection, data.row_id)
     wish = {
         "collection": data.collection,
         "row_id": str(data.row_id),
@@ -150,17 +139,16 @@ async def _suggest_state(
         wish=msgspec.json.encode(wish).decode(),
     )
     if known.first() is None:
-        about = {"base_rev": data.base_rev, "rev": row.rev if row else None, "by": hand.actor.name}
+        about = {"base_rev": data.base_rev, "rev": rev, "by": hand.actor.name}
         hand.session.add(
             Review(
                 tenant_id=hand.actor.tenant_id,
-                work_order_id=data.row_id if row and data.collection == "work_orders" else None,
+                work_order_id=data.row_id if rev and data.collection == "work_orders" else None,
                 kind="suggestion",
                 data={"intent_id": str(envelope.id), **wish, **about},
                 raised_at=hand.now,
             )
         )
-    feed.mark_row(hand.session, row.scope if row else own, data.collection, data.row_id)
     await hand.session.flush()
     return [{"code": "suggestion"}]
 

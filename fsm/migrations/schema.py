@@ -13,6 +13,7 @@ import fsm.technicians.tables
 import fsm.tenants.tables
 import fsm.work_orders.records
 import fsm.work_orders.tables
+import mobile_api.compat.tables
 import mobile_api.tables
 import scheduler.tables
 from fsm.database import metadata

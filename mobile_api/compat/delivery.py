@@ -15,14 +15,18 @@ import pydantic
 from litestar import Request
 
 from fsm.actors import Actor
+from fsm.database import Database
 from mobile_api.compat.rows import as_uuid
 from mobile_api.device_requests import take
-from mobile_api.intents import Batch, Instant, Sent, read_intent
-from mobile_api.pull import device_of
+from mobile_api.feed import mark_row
+from mobile_api.feed_sql import COLLECTIONS
+from mobile_api.intents import Batch, Instant, Sent, StateSuggest, read_intent
+from mobile_api.pull import NotATechnician, device_of, granted_scopes
 from mobile_api.push import MOST_INTENTS
 
 INTENTS = "intents"
 """The one collection that a client writes."""
+SUGGESTION = "state.suggest"
 _MOMENT: pydantic.TypeAdapter[datetime] = pydantic.TypeAdapter(Instant)
 _STRANGE_ID = UUID("0b0b7a3c-6c1f-5f0e-8a55-5b3f3f3f9c11")
 
@@ -56,7 +60,7 @@ def suggestion(
         {
             "id": str(uuid5(device_of(actor), made_of)),
             "seq": 0,
-            "type": "state.suggest",
+            "type": SUGGESTION,
             "data": data,
         }
     )
@@ -80,4 +84,26 @@ async def deliver(
     ordered = sorted(intents, key=lambda sent: sent.seq)
     for start in range(0, len(ordered), MOST_INTENTS):
         some = ordered[start : start + MOST_INTENTS]
-        await take(request, actor, now, Batch(device_of(actor), some, None, moment))
+        answer = await take(request, actor, now, Batch(device_of(actor), some, None, moment))
+        told_again = {one["id"] for one in answer.outcomes if one["status"] == "duplicate"}
+        wishes = [
+            sent.envelope.data
+            for sent in some
+            if sent.type == SUGGESTION and sent.envelope and str(sent.id) in told_again
+        ]
+        if wishes and actor.user_id is not None:
+            await _send_again(request.app.state.database, actor, wishes)
+
+
+async def _send_again(
+    database: Database, actor: Actor, wishes: Sequence[Mapping[str, Any]]
+) -> None:
+    """Have rows come again whose suggestions were known: the client still shows what it wrote."""
+    async with database.transaction(actor.tenant_id) as session:
+        with suppress(NotATechnician):
+            *_, scope = await granted_scopes(session, actor)
+            for wish in wishes:
+                with suppress(pydantic.ValidationError):  # an app's own, and none
+                    row = StateSuggest.model_validate(wish)
+                    if row.collection in COLLECTIONS:
+                        await mark_row(session, scope, row.collection, row.row_id)

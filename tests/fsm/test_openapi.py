@@ -112,6 +112,7 @@ DEVICES_SEND = {
     "POST /sync/v1/push",
     "POST /compat/powersync/crud",
     "POST /compat/rxdb/{collection}/push",
+    "POST /compat/watermelondb/sync",
 }
 """Where a device put out of use may still send: the handler itself looks at its token."""
 

@@ -57,6 +57,7 @@ OPEN_TO_ANYONE = {
     "POST /sync/v1/push",
     "POST /compat/powersync/crud",
     "POST /compat/rxdb/{collection:str}/push",
+    "POST /compat/watermelondb/sync",
     # what tus clients ask before they know anything
     "OPTIONS /files",
     "OPTIONS /files/{upload_id:uuid}",

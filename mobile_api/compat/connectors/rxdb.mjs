@@ -1,4 +1,4 @@
-// RxDB 17 against this server. Copy this file into your app.
+// RxDB 17 against this server. Copy this file and uuidv7.mjs into your app.
 //
 //   import { connect, intentSchema, stateSchema } from './rxdb.mjs';
 //   const { state, intents } = await database.addCollections({
@@ -14,6 +14,7 @@
 // back as a row of `outcomes`.
 import { replicateRxCollection } from 'rxdb/plugins/replication';
 import { Subject } from 'rxjs';
+import { uuidv7 } from './uuidv7.mjs';
 
 const MOST_AT_ONCE = 200;
 
@@ -220,14 +221,4 @@ export function connect(options) {
       await listening;
     },
   };
-}
-
-/** Return an id that sorts by the time it was made. */
-export function uuidv7() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  new DataView(bytes.buffer).setBigUint64(0, (BigInt(Date.now()) << 16n) | BigInt(bytes[6] << 8) | BigInt(bytes[7]));
-  bytes[6] = (bytes[6] & 0x0f) | 0x70;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }

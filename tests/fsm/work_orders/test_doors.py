@@ -2,7 +2,8 @@
 
 import ast
 import json
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,11 +12,13 @@ import asyncpg
 import httpx
 import pytest
 from litestar import Litestar
+from sqlmodel import select
 
 from fsm.app import paths_of
 from fsm.database import Database
 from fsm.settings import Settings
 from fsm.work_orders import field_work
+from fsm.work_orders.records import Note
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import Job, dispatched_job
@@ -227,6 +230,100 @@ async def test_no_route_completes_or_closes_a_job_whose_photo_is_missing(
                 tried += 1
             assert (await job.row()).status not in FINAL, (method, target)
     assert tried > 100
+
+
+Sends = list[tuple[str, Any]]
+"""addresses and bodies"""
+
+
+def native(phone: Phone, done: list[dict[str, Any]], _: list[dict[str, Any]]) -> Sends:
+    return [("/sync/v1/push", {"device_id": phone.device_id, "intents": done})]
+
+
+def rxdb(_: Phone, done: list[dict[str, Any]], written: list[dict[str, Any]]) -> Sends:
+    intents = [{"newDocumentState": {**one, "_deleted": False}} for one in done]
+    rows = [
+        {
+            "newDocumentState": {"id": one["id"], "coll": "work_orders", "rev": 2, "d": one},
+            **assumed,
+        }
+        for one in written
+        for assumed in ({}, {"assumedMasterState": {"id": one["id"], "rev": 1, "d": {}}})
+    ]
+    return [
+        ("/compat/rxdb/intents/push", intents),
+        ("/compat/rxdb/work_orders/push", rows),
+        ("/compat/rxdb/intents/push", rows),
+        ("/compat/rxdb/work_orders/push", intents),
+    ]
+
+
+def watermelondb(_: Phone, done: list[dict[str, Any]], written: list[dict[str, Any]]) -> Sends:
+    intents = [
+        {**one, "after": json.dumps(one["after"]), "data": json.dumps(one["data"])} for one in done
+    ]
+    rows = [{**one, "_status": "updated", "_changed": ",".join(one)} for one in written]
+    tables = {
+        "intents": {"created": intents, "updated": rows, "deleted": []},
+        "work_orders": {"created": intents, "updated": rows, "deleted": [written[0]["id"]]},
+    }
+    return [("/compat/watermelondb/sync", {"changes": tables, "lastPulledAt": 1})]
+
+
+def powersync(_: Phone, done: list[dict[str, Any]], written: list[dict[str, Any]]) -> Sends:
+    rows = [
+        {"op_id": one["seq"], "op": "PUT", "type": "intents", "id": one["id"], "data": one}
+        for one in done
+    ]
+    rows += [
+        {"op_id": 1_000 + n, "op": op, "type": "work_orders", "id": one["id"], "data": one}
+        for op in ("PUT", "PATCH", "DELETE")
+        for n, one in enumerate(written)
+    ]
+    return [
+        ("/compat/powersync/crud", {"install_id": "phone-1", "client_id": "phone-1", "batch": rows})
+    ]
+
+
+@pytest.mark.parametrize("door", [native, rxdb, watermelondb, powersync])
+async def test_no_order_of_reports_through_any_phones_door_completes_a_job_with_something_missing(
+    door: Callable[[Phone, list[dict[str, Any]], list[dict[str, Any]]], Sends],
+    client: httpx.AsyncClient,
+    database: Database,
+    company: Company,
+    clock: Clock,
+) -> None:
+    phone = await new_phone(client, company, clock)
+    dice = random.Random(door.__name__)
+    jobs = [await dispatched_job(database, company, clock) for _ in range(3)]
+    for job in jobs:
+        visit = {"visit_id": str(job.visit_id)}
+        photo = {"photo_id": str(uuid4()), "item": "after", "sha256": "0" * 64, "size": 9}
+        taken = {"mime": "image/jpeg", "captured_at": clock().isoformat(), "state": "verified"}
+        reports: list[tuple[str, dict[str, Any]]] = [
+            *([("visit.finish", {"rules_sha256": company.checklist.rules_sha256})] * 3),
+            ("visit.start", {}),
+            ("visit.pause", {"reason": "parts"}),
+            ("visit.resume", {}),
+            ("answer.set", {"item": "safe", "value": True}),
+            ("answer.set", {"item": "reading", "value": 12}),
+            ("answer.set", {"item": "after", "value": "verified"}),
+            ("photo.add", {**photo, **taken}),
+            ("photo.retract", {"photo_id": photo["photo_id"], "reason": "blurred"}),
+            ("visit.complete", {}),
+            ("work_order.close", {}),
+            ("note.add", {"text": "All done"}),
+        ]
+        dice.shuffle(reports)
+        done = [phone.intent(kind, **visit, **data) for kind, data in reports]
+        written = [{**CLAIMS, "id": str(job.id), "status": status} for status in sorted(FINAL)]
+        for path, body in door(phone, done, written):
+            answer = await client.post(path, json=body, headers=phone.headers)
+            assert answer.status_code == 200, (path, answer.text)
+            assert (await job.row()).status not in FINAL, path
+    async with database.transaction(company.id) as session:
+        notes = list(await session.exec(select(Note)))
+    assert {note.work_order_id for note in notes} == {job.id for job in jobs}  # the door is open
 
 
 @pytest.mark.parametrize("update", ["false", "true"])
