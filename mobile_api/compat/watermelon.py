@@ -6,7 +6,7 @@ pull the row comes again, then as the server has it.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -206,7 +206,7 @@ def _change_set(table: str, value: Any) -> tuple[list[Raw], list[str]]:
     return written, deleted
 
 
-def _list(value: Any) -> Sequence[Any]:
+def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 

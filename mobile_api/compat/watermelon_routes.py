@@ -34,7 +34,7 @@ SchemaVersion = Annotated[
     int | None, QueryParameter(ge=1, le=2**31, description="The version of the app's schema.")
 ]
 Migration = Annotated[
-    str | None, QueryParameter(max_length=20_000, description="`migration`, as JSON.")
+    str | None, QueryParameter(max_length=4_000, description="`migration`, as JSON.")
 ]
 HasUnsynced = Annotated[
     bool, QueryParameter(description="Whether the app holds changes that were not pushed.")
