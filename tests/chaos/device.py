@@ -47,6 +47,8 @@ class Snap:
     photo_id: str
     visit_id: str
     size: int
+    like: str = ""
+    """The photo whose bytes these are once more; empty for a picture of its own."""
     path: str | None = None
     is_received: bool = False
     is_proved: bool = False
@@ -55,7 +57,7 @@ class Snap:
     @property
     def content(self) -> bytes:
         """A small JPEG whose comments make it the only one of its kind."""
-        noise = random.Random(self.photo_id).randbytes(self.size)
+        noise = random.Random(self.like or self.photo_id).randbytes(self.size)
         comments = b"".join(
             b"\xff\xfe" + (len(part) + 2).to_bytes(2) + part
             for part in (noise[at : at + 60_000] for at in range(0, len(noise), 60_000))
@@ -76,11 +78,16 @@ _JPEG = base64.b64decode(
 class Plan:
     """How a device works: intents a burst, intents a visit, the odds of what goes wrong by its own fault."""
 
-    burst: int = 120
-    per_visit: tuple[int, int] = (90, 220)
+    burst: int = 300
+    per_visit: tuple[int, int] = (200, 450)
     poison: float = 0.0004
     early_finish: float = 0.05
     photo_bytes: tuple[int, int] = (300, 6_000)
+    same_bytes: float = 0.05
+    """How often a photo shows exactly what another one does."""
+    restarts_counter: bool = False
+    """Whether a re-installed app has the same identity and counts from 1 again."""
+    checked_photos: int = 3
 
 
 @dataclass
@@ -106,8 +113,10 @@ class Device:
         self.token = ""
         self.keys: dict[str, Ed25519PublicKey] = {}
         self.seq = 0
-        self.outbox: dict[int, dict[str, Any]] = {}
-        self.acked: dict[int, str] = {}
+        self.era = 0
+        self.outbox: dict[str, dict[str, Any]] = {}
+        self.acked: dict[str, tuple[int, int]] = {}
+        """id → count it was made in, number"""
         self.photos: dict[str, Snap] = {}
         self.left: dict[str, int] = {}
         """visit → intents still to be made of it; absent before the first"""
@@ -138,16 +147,20 @@ class Device:
                 case "intent":
                     intent = record["intent"]
                     self.seq = max(self.seq, intent["seq"])
-                    self.outbox[intent["seq"]] = intent
+                    self.outbox[intent["id"]] = intent
                     self._remember_visit(intent)
                 case "acked":
                     for seq, intent_id, _ in record["of"]:
-                        self.outbox.pop(seq, None)
-                        self.acked[seq] = intent_id
+                        self.outbox.pop(intent_id, None)
+                        self.acked[intent_id] = self.era, seq
+                case "counts anew":
+                    self.era, self.seq = self.era + 1, 0
                 case "replay":
                     self._reopen(record["above"])
                 case "photo":
-                    snap = Snap(record["photo_id"], record["visit_id"], record["size"])
+                    snap = Snap(
+                        record["photo_id"], record["visit_id"], record["size"], record["like"]
+                    )
                     self.photos[snap.photo_id] = snap
                 case "received":
                     snap = self.photos[record["photo_id"]]
@@ -270,7 +283,12 @@ class Device:
             if change["op"] == "put":
                 self.rows[key] = change
             else:
-                if change["c"] == "visits" and change["id"] in busy and known is not None:
+                if (
+                    change["c"] == "visits"
+                    and change["id"] in busy
+                    and known is not None
+                    and not self.is_cloned
+                ):
                     self._violate("two-phase leave", f"{key} is gone while its work waits here")
                 self.rows.pop(key, None)
         for scope in page["dropped"]:
@@ -327,13 +345,18 @@ class Device:
 
     def _reopen(self, above: int) -> None:
         """Put acknowledged intents above a number back into the outbox, as they were."""
-        again = {seq for seq in self.acked if seq > above}
+        again = {
+            intent_id
+            for intent_id, (era, seq) in self.acked.items()
+            if era != self.era or seq > above
+        }
+        waiting, self.outbox = self.outbox, {}
         for _, record in read_journal(self.journal.path):
-            if record["k"] == "intent" and record["intent"]["seq"] in again:
-                self.outbox[record["intent"]["seq"]] = record["intent"]
-        for seq in again:
-            del self.acked[seq]
-        self.outbox = dict(sorted(self.outbox.items()))
+            if record["k"] == "intent" and record["intent"]["id"] in again:
+                self.outbox[record["intent"]["id"]] = record["intent"]
+        for intent_id in again:
+            del self.acked[intent_id]
+        self.outbox.update(waiting)
 
     # --- working ------------------------------------------------------------------------------------------
 
@@ -356,6 +379,9 @@ class Device:
         return mine
 
     technician_name = ""
+    technician_id = ""
+    is_cloned = False
+    """Another phone goes by the same identity: the server cannot tell their outboxes apart."""
 
     def work(self) -> None:
         """Do a burst of work on some open visit, offline: it ends in the journal and nowhere else."""
@@ -386,7 +412,9 @@ class Device:
             self.left[visit_id] = self.rng.randint(*self.plan.per_visit)
             add("visit.travel")
             add("visit.start")
-        for _ in range(min(self.left[visit_id], self.rng.randint(30, self.plan.burst))):
+        for _ in range(
+            min(self.left[visit_id], self.rng.randint(self.plan.burst // 4, self.plan.burst))
+        ):
             self._one_step(add)
             self.left[visit_id] -= 1
         if self.left[visit_id] <= 0:
@@ -394,11 +422,16 @@ class Device:
                 add("visit.finish", position={"latitude": 48, "longitude": 2})
             add("answer.set", item="safe", value=True)
             add("answer.set", item="reading", value=self.rng.randint(0, 400))
-            snap = Snap(uuid7(), visit_id, self.rng.randint(*self.plan.photo_bytes))
-            self.photos[snap.photo_id] = snap
+            snap = self._take_photo(visit_id)
             content = snap.content
             records.append(
-                {"k": "photo", "photo_id": snap.photo_id, "visit_id": visit_id, "size": snap.size}
+                {
+                    "k": "photo",
+                    "photo_id": snap.photo_id,
+                    "visit_id": visit_id,
+                    "size": snap.size,
+                    "like": snap.like,
+                }
             )
             photo = add(
                 "photo.add",
@@ -416,8 +449,17 @@ class Device:
             *records,
             *({"k": "intent", "intent": one, "sha256": intent_hash(one)} for one in made),
         )
-        self.outbox.update((one["seq"], one) for one in made)
+        self.outbox.update((one["id"], one) for one in made)
         self.made += len(made)
+
+    def _take_photo(self, visit_id: str) -> Snap:
+        like, size = "", self.rng.randint(*self.plan.photo_bytes)
+        if self.photos and self.rng.random() < self.plan.same_bytes:
+            other = self.rng.choice(list(self.photos.values()))
+            like, size = other.like or other.photo_id, other.size
+        snap = Snap(uuid7(), visit_id, size, like)
+        self.photos[snap.photo_id] = snap
+        return snap
 
     def _one_step(self, add: Any) -> None:
         dice = self.rng.random()
@@ -452,12 +494,12 @@ class Device:
     async def push(self) -> None:
         """Send the outbox in batches, in order; what the answer names is acknowledged."""
         while self.outbox and self.token:
-            seqs = list(self.outbox)[: self.rng.randint(80, 200)]
-            if len(seqs) > 20 and self.rng.random() < 0.03:
-                seqs.remove(self.rng.choice(seqs))  # the server must ask for it
+            ids = list(self.outbox)[: self.rng.randint(80, 200)]
+            if len(ids) > 20 and self.rng.random() < 0.03:
+                ids.remove(self.rng.choice(ids))  # the server must ask for it
             if self.rng.random() < 0.02:
-                self.rng.shuffle(seqs)
-            batch = [self.outbox[seq] for seq in seqs]
+                self.rng.shuffle(ids)
+            batch = [self.outbox[one] for one in ids]
             answer = await self._json(
                 "POST",
                 "/sync/v1/push",
@@ -482,15 +524,15 @@ class Device:
                 self._violate("O1", f"{outcome['id']} got the unknown status {status}")
                 continue
             acked.append((seq, outcome["id"], status))
-            self._learn_about_photo(self.outbox.get(seq), outcome)
+            self._learn_about_photo(self.outbox.get(outcome["id"]), outcome)
             if outcome.get("problem", {}).get("code") == "idempotency-key-reused":
                 self._violate("O1", f"{outcome['id']} is taken for another intent's id")
         if sent:
             self._violate("O1", f"{len(sent)} intents of an answered push have no outcome")
         self.journal.append({"k": "acked", "of": acked})
         for seq, intent_id, _ in acked:
-            self.outbox.pop(seq, None)
-            self.acked[seq] = intent_id
+            self.outbox.pop(intent_id, None)
+            self.acked[intent_id] = self.era, seq
 
     def _learn_about_photo(self, intent: dict[str, Any] | None, outcome: dict[str, Any]) -> None:
         """Stop waiting for the receipt of a photo whose declaration the office has to look at first."""
@@ -626,8 +668,12 @@ class Device:
 
     def reinstall(self) -> None:
         """Begin as a new installation: the old one has nothing left to send, and forgets."""
-        number = int(self.install_id.rpartition("-")[2]) + 1
-        self.install_id = f"{self.name}-{number}"
+        if self.plan.restarts_counter:
+            self.journal.append({"k": "counts anew"})
+            self.era, self.seq = self.era + 1, 0
+        else:
+            number = int(self.install_id.rpartition("-")[2]) + 1
+            self.install_id = f"{self.name}-{number}"
         self.token = ""
         self.is_retired = self.wants_reinstall = False
         self.wire.close()

@@ -1,6 +1,6 @@
 """The line between phones and servers, as its own process: it cuts, delays, duplicates and corrupts.
 
-    python -m tests.chaos.link PORT SEED STATS UPSTREAM…
+    python -m tests.chaos.link PORT SEED STATS ODDS UPSTREAM…
 
 SIGUSR2 lets it storm, SIGUSR1 calms it. It knows requests from their framing, so that it can repeat a
 whole one, also long after. It flips bytes only where the protocol can notice: in gzip bodies, which carry a
@@ -34,7 +34,8 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Link:
     """Forwards requests to whichever server is up, and spoils some of them."""
 
-    def __init__(self, upstreams: list[int], seed: int, stats: Path) -> None:
+    def __init__(self, upstreams: list[int], seed: int, stats: Path, odds: float) -> None:
+        self.odds = odds
         self.upstreams = upstreams
         self.rng = random.Random(seed)
         self.stats = stats
@@ -49,7 +50,7 @@ class Link:
     def _fault(self) -> str | None:
         if not self.is_storming:
             return None
-        dice = self.rng.random()
+        dice = self.rng.random() / self.odds
         for name, chance in STORM.items():
             if dice < chance:
                 return name
@@ -165,8 +166,8 @@ async def read_message(
     return head, await reader.readexactly(length)
 
 
-async def main(port: int, seed: int, stats: Path, upstreams: list[int]) -> None:
-    link = Link(upstreams, seed, stats)
+async def main(port: int, seed: int, stats: Path, odds: float, upstreams: list[int]) -> None:
+    link = Link(upstreams, seed, stats, odds)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR2, link.storm, True)
     loop.add_signal_handler(signal.SIGUSR1, link.storm, False)
@@ -178,5 +179,6 @@ async def main(port: int, seed: int, stats: Path, upstreams: list[int]) -> None:
 
 if __name__ == "__main__":
     die_with_parent()
-    _, port, seed, stats, *upstreams = sys.argv
-    asyncio.run(main(int(port), int(seed), Path(stats), [int(one) for one in upstreams]))
+    _, port, seed, stats, odds, *upstreams = sys.argv
+    ports = [int(one) for one in upstreams]
+    asyncio.run(main(int(port), int(seed), Path(stats), float(odds), ports))

@@ -2,10 +2,10 @@
 
     python -m tests.chaos.nursery
 
-Each line on standard input starts a process, `{"argv": […], "env": {…}, "log": path, "plugin": module}`, that
+Each line on standard input starts a process, `{"argv": […], "env": {…}, "log": path, "plugin": name}`, that
 runs the `fsm` program; the answer is its number. Killed processes come back in milliseconds, so a run spends
-its time on faults and not on imports. A `plugin` is a module of tests whose `install()` breaks the product on
-purpose before it starts: the negative controls.
+its time on faults and not on imports. A `plugin` is a function of `controls.py` that breaks the
+product on purpose before it starts.
 """
 
 import importlib
@@ -40,7 +40,7 @@ def become(order: dict[str, Any]) -> None:
     os.environ.update(order["env"])
     crash_points.arm(order["env"].get("FSM_CRASH_POINT", ""))
     if order.get("plugin"):
-        importlib.import_module(order["plugin"]).install()
+        getattr(importlib.import_module("tests.chaos.controls"), order["plugin"])()
     status = 1
     try:
         status = fsm_main(order["argv"])

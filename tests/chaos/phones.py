@@ -23,7 +23,7 @@ from tests.chaos.device import Device, Plan
 from tests.chaos.processes import die_with_parent
 from tests.chaos.wire import Cut
 
-OUTBOX_FULL = 600
+OUTBOX_FULL = 1_000
 """Intents beyond which a phone waits for the server before it works on."""
 
 
@@ -91,6 +91,8 @@ class Crew:
         await device.pull()
         if self.is_working and len(device.outbox) < OUTBOX_FULL:
             device.work()
+            if device.rng.random() < 0.3:
+                await device.pull()  # some apps read before they send
         await device.push()
         await device.send_photos()
 
@@ -155,7 +157,7 @@ class Crew:
                 for step in (device.pull, device.pull, device.cold_pull):
                     await _insist(step)
                 proved = [one for one in device.photos.values() if one.is_proved]
-                for snap in device.rng.sample(proved, min(3, len(proved))):
+                for snap in device.rng.sample(proved, min(device.plan.checked_photos, len(proved))):
                     await _insist(partial(device.check_bytes, snap))
         held = {
             device.name: {

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -22,7 +23,7 @@ from fsm.embedded.refusal import EmbeddedPostgresError
 from fsm.migrations.migrate import migrate
 from fsm.settings import read_settings
 from fsm.tenants.directory import list_tenants
-from mobile_api import backups, sequencer
+from mobile_api import backups, feed, sequencer
 from tests.chaos.processes import (
     die_with_parent,
     free_port,
@@ -72,13 +73,11 @@ class Rig:
         self,
         folder: Path,
         *,
-        seed: int,
         store: str = "local",
         plugin: str = "",
         servers: int = SERVERS,
     ) -> None:
         self.folder = folder
-        self.seed = seed
         self.store = store
         self.plugin = plugin
         self.postgres = EmbeddedPostgres(folder / "pg", port=free_port())
@@ -137,6 +136,10 @@ class Rig:
             "FSM_BLOB_DIR": str(self.blobs),
             "FSM_POOL_SIZE": "10",
             "FSM_LOG_LEVEL": "WARNING",
+            # A simulated company has one address, and its phones no minute to lose.
+            "FSM_DEVICE_REQUESTS": "0",
+            "FSM_ADDRESS_REQUESTS": "0",
+            "FSM_DEVICE_REGISTRATIONS": "0",
             "FSM_MAX_REQUEST_BYTES": "8000000",
             "FSM_CRASH_POINT": self.crash_point,
             **self._store_environment,
@@ -149,6 +152,15 @@ class Rig:
             log=str(self.folder / f"server-{number}.log"),
             plugin=self.plugin,
         )
+
+    def kill_server(self, number: int) -> None:
+        """Kill a server and wait until its port is free."""
+        signal_process(self.servers[number], signal.SIGKILL)
+        while self.server_is_alive(number):
+            time.sleep(0.01)
+
+    def server_is_alive(self, number: int) -> bool:
+        return _is_alive(self.servers[number])
 
     def start_worker(self) -> None:
         self.worker = self.nursery.start(
@@ -166,12 +178,16 @@ class Rig:
         for port in self.server_ports:
             await asyncio.to_thread(wait_until_it_listens, port)
 
-    def start_link(self) -> None:
+    def start_link(self, seed: int, odds: float) -> None:
+        """Start the line, or a new one with its own fortune."""
+        if self.link is not None:
+            self.link.kill()
+            self.link.wait()
         with (self.folder / "link.log").open("ab") as log:
             self.link = subprocess.Popen(
                 [
                     *(sys.executable, "-P", "-m", "tests.chaos.link"),
-                    *(str(self.link_port), str(self.seed), str(self.link_stats)),
+                    *(str(self.link_port), str(seed), str(self.link_stats), str(odds)),
                     *map(str, self.server_ports),
                 ],
                 stderr=log,
@@ -186,6 +202,10 @@ class Rig:
     def storm(self, on: bool) -> None:
         if self.link is not None:
             self.link.send_signal(signal.SIGUSR2 if on else signal.SIGUSR1)
+
+    async def wait_for_servers(self) -> None:
+        for port in self.server_ports:
+            await asyncio.to_thread(wait_until_it_listens, port)
 
     async def heal(self) -> None:
         """Bring up whatever is down and let go of whatever is held, in the order of who needs whom."""
@@ -210,12 +230,7 @@ class Rig:
 
     @property
     def worker_is_alive(self) -> bool:
-        if self.worker is None:
-            return False
-        with suppress(ProcessLookupError):
-            os.kill(self.worker, 0)
-            return True
-        return False
+        return _is_alive(self.worker)
 
     # --- the database -------------------------------------------------------------------------------------
 
@@ -241,6 +256,22 @@ class Rig:
             await connection.execute(statement, *values)
         finally:
             await connection.close()
+
+    async def keep_as(self, name: str) -> None:
+        """Have a second database that `begin_from` makes new ones of; nobody may be connected."""
+        await self.postgres.create_database(name, template=DATABASE)
+
+    async def begin_from(self, name: str) -> None:
+        """Throw the database away and make a new one, with the product started on it."""
+        for number in range(len(self.servers)):
+            self.kill_server(number)
+        signal_process(self.worker, signal.SIGKILL)
+        await self.postgres.drop_database(DATABASE)
+        await self.postgres.create_database(DATABASE, template=name)
+        for number in range(len(self.servers)):
+            self.start_server(number)
+        self.start_worker()
+        await self.wait_for_servers()
 
     async def take_snapshot(self, name: str) -> None:
         """Copy the stopped cluster, then note as verified what it holds of the phones' intents.
@@ -276,6 +307,16 @@ class Rig:
         for number in range(len(self.servers)):
             self.start_server(number)
         self.start_worker()
+
+    async def audit(self) -> list[str]:
+        """Return where the feed is not what a rebuild of it would be."""
+        found = []
+        async with self._each_tenant() as transactions:
+            async for session, tenant_id in transactions:
+                odd = await feed.audit_scopes(session, tenant_id)
+                if odd:
+                    found.append(f"{len(odd)} rows of the feed differ from a rebuild: {odd[:2]}")
+        return found
 
     @asynccontextmanager
     async def _each_tenant(self) -> AsyncIterator[AsyncIterator[tuple[Session, UUID]]]:
@@ -356,6 +397,15 @@ class Rig:
     def restart_s3(self) -> None:
         if self.s3 is not None and self.s3.poll() is not None:
             self._start_s3()
+
+
+def _is_alive(pid: int | None) -> bool:
+    if pid is None:
+        return False
+    with suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
 
 
 def _rclone() -> str:

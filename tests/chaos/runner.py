@@ -6,7 +6,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,16 +27,27 @@ WARM_LIMIT_S = 40
 
 @dataclass(frozen=True)
 class Size:
-    """How big a life is; `fault_every_s` is the mean pause between the runner's own faults."""
+    """How big a life is, and how rough.
+
+    `fault_every_s` is the mean pause between the runner's own faults, `storm` multiplies the odds of the
+    line's, `disturb` is how often an office changes its mind; `only` limits the runner's faults to those
+    named. Without `faults` nothing breaks but what a plug-in broke.
+    """
 
     firms: int = 2
     technicians: int = 7
+    offices: int = 1
     crews: int = 2
     second_phones: int = 2
     round_s: float = 75
     fault_every_s: float = 3.0
+    storm: float = 1.0
+    disturb: float = 0.25
+    acts: tuple[str, ...] = ()
     most_open: int = 3
     least_intents: int = 100
+    faults: bool = True
+    only: tuple[str, ...] = ()
     plan: dict[str, Any] = field(default_factory=dict)
 
 
@@ -90,91 +101,93 @@ async def live(
     seconds: float,
     size: Size | None = None,
     store: str | None = None,
-    plugin: str = "",
-    faults: bool = True,
-    only: tuple[str, ...] = (),
     say: Callable[[str], None] = lambda sentence: None,
 ) -> Result:
-    """Live for about `seconds` of chaos, rests not counted, and return what the oracles found.
-
-    `only` limits the runner's own faults to those named; without `faults` the line stays calm as well.
-    """
-    life = Life(folder, seed=seed, size=size or Size(), store=store, plugin=plugin, say=say)
-    life.has_faults, life.only = faults, only
-    return await life.run(seconds)
+    """Live for about `seconds` of chaos, rests not counted, and return what the oracles found."""
+    size = size or Size()
+    store = store or random.Random(seed).choice(("local", "s3"))
+    async with Rig(folder, store=store) as rig:
+        firms = await found_firms(read_settings(rig.environment), size.firms, size.technicians)
+        await rig.start_product()
+        return await Life(folder, rig, firms, seed=seed, size=size, say=say).run(seconds)
 
 
 class Life:
-    """The state of one run and its rounds."""
+    """The state of one run and its rounds, on a rig whose product runs already."""
 
     def __init__(
         self,
         folder: Path,
+        rig: Rig,
+        firms: Sequence[Firm],
         *,
         seed: int,
         size: Size,
-        store: str | None,
-        plugin: str,
-        say: Callable[[str], None],
+        say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self.folder = folder
+        self.rig = rig
+        self.firms = firms
         self.seed = seed
         self.size = size
         self.rng = random.Random(seed)
         self.say = say
         self.faults: Counter[str] = Counter()
-        self.has_faults = True
-        self.only: tuple[str, ...] = ()
         self.has_snapshot = False
         self.restored_in_round = False
         (folder / "phones").mkdir()
         self.judge = Judge(folder / "phones")
-        self.rig = Rig(
-            folder, seed=seed, store=store or self.rng.choice(("local", "s3")), plugin=plugin
-        )
         self.crews: list[Phones] = []
         self.offices: list[Office] = []
         self.rests = 0
         self._running: set[asyncio.Task[Any]] = set()
 
-    async def run(self, seconds: float) -> Result:
-        began = time.monotonic()
-        async with self.rig:
-            firms = await found_firms(
-                read_settings(self.rig.environment), self.size.firms, self.size.technicians
+    async def run(self, seconds: float, *, until_found: bool = False) -> Result:
+        """Go through rounds of chaos and rest; with `until_found` stop at the first violation."""
+        async with self:
+            left = seconds
+            while left > 0 and not (until_found and not self.judge.verdict.is_clean):
+                left -= await self.go(min(self.size.round_s, left))
+                await self.rest()
+        return self.result
+
+    async def __aenter__(self) -> "Life":
+        self._began = time.monotonic()
+        self.rig.start_link(self.seed, self.size.storm)
+        self.offices = [
+            Office(
+                firm,
+                self.rig.server_ports,
+                self.rng.getrandbits(30),
+                most_open=self.size.most_open,
+                disturb=self.size.disturb,
+                acts=self.size.acts,
             )
-            await self.rig.start_product()
-            self.rig.start_link()
-            self.offices = [
-                Office(
-                    firm,
-                    self.rig.server_ports,
-                    self.rng.getrandbits(30),
-                    most_open=self.size.most_open,
-                )
-                for firm in firms
-            ]
-            try:
-                await self._start_phones(firms)
-                left = seconds
-                while left > 0:
-                    left -= await self._round(min(self.size.round_s, left))
-                    await self._rest()
-            finally:
-                for task in self._running:
-                    task.cancel()
-                for office in self.offices:
-                    office.close()
-                for crew in self.crews:
-                    await crew.stop()
-            self._count_link_faults()
+            for firm in self.firms
+            for _ in range(self.size.offices)
+        ]
+        await self._start_phones()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        for office in self.offices:
+            office.close()
+        for crew in self.crews:
+            await crew.stop()
+        self._count_link_faults()
+
+    @property
+    def result(self) -> Result:
         office: Counter[str] = Counter()
         for one in self.offices:
             office.update(one.did)
         return Result(
             self.seed,
             self.rig.store,
-            time.monotonic() - began,
+            time.monotonic() - self._began,
             len(self.judge.made),
             len(self.judge.acked),
             self.faults,
@@ -183,9 +196,9 @@ class Life:
             self.rests,
         )
 
-    async def _start_phones(self, firms: list[Firm]) -> None:
+    async def _start_phones(self) -> None:
         devices = []
-        for number, firm in enumerate(firms, 1):
+        for number, firm in enumerate(self.firms, 1):
             for place, person in enumerate(firm.people, 1):
                 phones = 2 if place <= self.size.second_phones else 1
                 devices += [
@@ -217,7 +230,7 @@ class Life:
 
     # --- a round of chaos ---------------------------------------------------------------------------------
 
-    async def _round(self, seconds: float) -> float:
+    async def go(self, seconds: float) -> float:
         """Let everybody work while faults fall; return how long it was."""
         began = time.monotonic()
         self.restored_in_round = False
@@ -231,12 +244,12 @@ class Life:
         ):
             await asyncio.sleep(0.1)
         began = time.monotonic()
-        if self.has_faults:
+        if self.size.faults:
             self.rig.storm(True)
         while (left := seconds - (time.monotonic() - began)) > 0:
             pause = self.rng.expovariate(1 / self.size.fault_every_s)
             await asyncio.sleep(min(left, pause))
-            if pause < left and self.has_faults:
+            if pause < left and self.size.faults:
                 await self._fault()
             for task in list(self._running):
                 if task.done():
@@ -273,8 +286,8 @@ class Life:
             "disk full": (3, self._fill_disk),
             "restored from a backup": (0.8, self._restore),
         }
-        if self.only:
-            kinds = {name: kinds[name] for name in self.only}
+        if self.size.only:
+            kinds = {name: kinds[name] for name in self.size.only}
         names = list(kinds)
         name = self.rng.choices(names, [kinds[one][0] for one in names])[0]
         if await kinds[name][1]():
@@ -419,7 +432,7 @@ class Life:
 
     # --- at rest ------------------------------------------------------------------------------------------
 
-    async def _rest(self) -> None:
+    async def rest(self) -> None:
         """Heal everything, let every outbox empty, and have the oracles look."""
         began = time.monotonic()
         for task in self._running:
@@ -434,6 +447,7 @@ class Life:
         for answer in answers:
             for stuck in answer["stuck"]:
                 self.judge.verdict.add("O9", f"not empty after {REST_LIMIT_S} s: {stuck}")
+        await asyncio.gather(*(one.last_word() for one in self.offices))
         self.judge.has_revoked = any(one.did.get("revoke") for one in self.offices)
         settled = [await crew.ask("settle", 120) for crew in self.crews]
         for answer in settled:
@@ -443,8 +457,14 @@ class Life:
             await self.judge.check(connection, [Path(one["file"]) for one in settled])
         finally:
             await connection.close()
+        for said in await self.rig.audit():
+            self.judge.verdict.add("O4", said)
         self.rests += 1
-        if self.has_faults and (not self.has_snapshot or self.rng.random() < 0.5):
+        if (
+            self.size.faults
+            and not self.size.only
+            and (not self.has_snapshot or self.rng.random() < 0.5)
+        ):
             await self.rig.take_snapshot("snapshot")
             self.has_snapshot = True
         self.say(

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -162,11 +163,23 @@ async def _hire(
 class Office:
     """Dispatchers of one firm: they keep everybody busy, and reassign, cancel, edit, revoke in between."""
 
-    def __init__(self, firm: Firm, ports: list[int], seed: int, *, most_open: int = 3) -> None:
+    def __init__(
+        self,
+        firm: Firm,
+        ports: list[int],
+        seed: int,
+        *,
+        most_open: int = 3,
+        disturb: float = 0.25,
+        acts: Sequence[str] = (),
+    ) -> None:
         self.firm = firm
         self.rng = random.Random(seed)
         self.wires = [Wire(port) for port in ports]
         self.most_open = most_open
+        self.disturb = disturb
+        self.acts = acts
+        """What it changes its mind about, everything where nothing is named."""
         self.may_revoke = True
         self.open: dict[str, int] = {}
         """technician → visits that their phones can work on, as far as they have told"""
@@ -196,7 +209,7 @@ class Office:
         while True:
             try:
                 await self._supply()
-                if self.rng.random() < 0.25:
+                if self.rng.random() < self.disturb:
                     await self._disturb()
                 if self.rng.random() < 0.15:
                     await self._close_completed()
@@ -245,21 +258,20 @@ class Office:
             del self.recent[:-40]
 
     async def _disturb(self) -> None:
-        act = self.rng.choices(
-            (
-                self._reassign,
-                self._cancel,
-                self._withdraw,
-                self._edit_job,
-                self._edit_site,
-                self._edit_asset,
-                self._reopen,
-                self._revoke,
-            ),
-            (8, 2, 2, 6, 2, 3, 1, 0.4),
-        )[0]
+        kinds: dict[str, tuple[float, Callable[[], Awaitable[bool]]]] = {
+            "reassign": (8, self._reassign),
+            "cancel": (2, self._cancel),
+            "withdraw": (2, self._withdraw),
+            "edit_job": (6, self._edit_job),
+            "edit_site": (2, self._edit_site),
+            "edit_asset": (3, self._edit_asset),
+            "reopen": (1, self._reopen),
+            "revoke": (0.4, self._revoke),
+        }
+        names = list(self.acts or kinds)
+        name = self.rng.choices(names, [kinds[one][0] for one in names])[0]
+        act = kinds[name][1]
         if await act():
-            name = act.__name__.strip("_")
             self.did[name] = self.did.get(name, 0) + 1
 
     async def _reassign(self) -> bool:
@@ -333,6 +345,20 @@ class Office:
                 if done.status == 200:
                     self.closed.append(row["id"])
                     del self.closed[:-100]
+
+    async def last_word(self) -> None:
+        """Change what phones hold that have nothing left to send: only the feed can tell them."""
+        if not self.recent:
+            return
+        for act in (
+            self._edit_job,
+            self._edit_asset,
+            self._edit_site,
+            self._edit_job,
+            self._cancel,
+        ):
+            with suppress(Cut):
+                await act()
 
     def close(self) -> None:
         for wire in self.wires:

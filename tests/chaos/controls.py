@@ -1,0 +1,332 @@
+"""Negative controls: the product broken on purpose, each in the one way that somebody once believed in.
+
+A function here is run in the server's process before it starts (see `nursery.py`). The runner must find what
+it breaks, or the oracles are too weak. `slow_commit` alone breaks nothing: where a mistake needs a commit
+that takes its time, as on a busy disk, the sound product is held to the same delay.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID, uuid5
+
+from fsm.database import Database
+from fsm.problems import Conflict
+
+_tasks: set[asyncio.Task[None]] = set()
+
+
+def slow_commit() -> None:
+    """Let every commit wait up to 40 ms, with all its locks held."""
+
+    async def finish(self: Database, session: Any) -> None:
+        await session.flush()
+        for hook in self.before_commit:
+            await hook(session)
+        await asyncio.sleep(random.uniform(0, 0.04))
+        await session.commit()
+
+    Database.finish = finish  # type: ignore[method-assign]
+
+
+# --- the order of the feed --------------------------------------------------------------------------------
+
+
+def _stamp_while_writing(number: str) -> None:
+    """Have writers number their rows, and readers take the highest number they see for the head."""
+    from mobile_api import feed, pull, sequencer
+
+    refresh = feed.refresh
+    statement = f"update sync_row set seq = {number} where tenant_id = :t and seq is null"
+
+    async def stamp(session: Any, tenant_id: UUID, now: Any) -> int:
+        await sequencer.read_head(session, tenant_id)
+        await sequencer.run(session, statement, t=tenant_id)
+        return 0
+
+    async def refresh_and_stamp(session: Any) -> None:
+        await refresh(session)
+        if "tenant_id" in session.info:
+            await sequencer.run(session, statement, t=session.info["tenant_id"])
+
+    feed.refresh = refresh_and_stamp  # type: ignore[assignment]
+    sequencer.stamp = stamp  # type: ignore[assignment]
+    pull.PULL = _replaced(
+        pull.PULL,
+        "select epoch, head, purged from sync_head where tenant_id = $1",
+        "select epoch, greatest(head, (select max(seq) from sync_row where tenant_id = $1)) as head,"
+        " purged from sync_head where tenant_id = $1",
+    )
+    pull.PULL = _replaced(pull.PULL, "where d.tenant_id = $1 and d.n > 0", "where false")
+    slow_commit()
+
+
+def updated_at_cursor() -> None:
+    _stamp_while_writing("(extract(epoch from clock_timestamp()) * 1000000)::bigint")
+
+
+def sequence_cursor() -> None:
+    _stamp_while_writing("nextval('control_seq')")
+
+
+def _without_lock(module: Any, marker: str) -> None:
+    run = module.run
+
+    async def run_unlocked(session: Any, sql: str, /, **values: Any) -> Any:
+        if marker in sql:
+            sql = sql.replace(" for update", "")
+        return await run(session, sql, **values)
+
+    module.run = run_unlocked
+
+
+def stamp_unlocked() -> None:
+    from mobile_api import sequencer
+
+    _without_lock(sequencer, "select head from sync_head")
+    slow_commit()
+
+
+def lock_per_scope() -> None:
+    """Hold only the scopes whose rows are stamped, although all of them share the head."""
+    from mobile_api import sequencer
+
+    async def stamp(session: Any, tenant_id: UUID, now: Any) -> int:
+        await sequencer.read_head(session, tenant_id)
+        scopes = await sequencer.run(
+            session,
+            "select distinct scope from sync_row where tenant_id = :t and seq is null order by 1",
+            t=tenant_id,
+        )
+        mine = random.choice(list(scopes.scalars()) or [""])
+        await sequencer.run(
+            session,
+            "select from sync_scope where tenant_id = :t and scope = :s for update",
+            t=tenant_id,
+            s=mine,
+        )
+        head = await sequencer.run(
+            session, "select head from sync_head where tenant_id = :t", t=tenant_id
+        )
+        before = int(head.scalar_one())
+        stamped = await sequencer.run(
+            session,
+            "with n as (select coll, id, row_number() over (order by coll, id) k from sync_row"
+            " where tenant_id = :t and scope = :s and seq is null)"
+            " update sync_row r set seq = cast(:head as bigint) + n.k from n"
+            " where r.tenant_id = :t and r.scope = :s and r.coll = n.coll and r.id = n.id",
+            t=tenant_id,
+            s=mine,
+            head=before,
+        )
+        await asyncio.sleep(random.uniform(0, 0.04))
+        await sequencer.run(
+            session,
+            "update sync_head set head = greatest(head, :head) where tenant_id = :t",
+            t=tenant_id,
+            head=before + stamped.rowcount,
+        )
+        return before
+
+    sequencer.stamp = stamp  # type: ignore[assignment]
+
+
+def digest_over_unstamped_rows() -> None:
+    """Send the sum of what is there, although the device cannot have been told of all of it."""
+    from mobile_api import pull
+
+    page, look = pull._page, pull._look
+
+    async def look_late(*args: Any) -> Any:
+        await asyncio.sleep(random.uniform(0, 0.04))
+        return await look(*args)
+
+    def page_with_digest(*args: Any) -> bytes:
+        *rest, found = args
+        return page(*rest, {**dict(found), "is_unstamped": False})
+
+    pull.PULL = _replaced(
+        pull.PULL,
+        "from sync_digest d join granted g on g.scope = d.scope\n"
+        "    where d.tenant_id = $1 and d.n > 0",
+        "from (select r.scope, r.coll, count(*) as n, sum(('x' || encode(substring(sha256("
+        "convert_to(r.id::text || ':' || r.rev, 'UTF8')) from 1 for 8), 'hex'))::bit(64)::bigint)"
+        "::numeric % 18446744073709551616 as total from sync_row r"
+        " where r.tenant_id = $1 and r.op = 'put' and r.why is null group by 1, 2) e"
+        " join granted g on g.scope = e.scope cross join lateral (select e.coll, e.n,"
+        " (case when e.total < 0 then e.total + 18446744073709551616 else e.total end) as whole) f"
+        " cross join lateral (select f.coll, f.n, (case when f.whole >= 9223372036854775808"
+        " then f.whole - 18446744073709551616 else f.whole end)::bigint as sum) d where d.n > 0",
+    )
+    pull._page = page_with_digest  # type: ignore[assignment]
+    pull._look = look_late  # type: ignore[assignment]
+
+
+# --- what scopes hold -------------------------------------------------------------------------------------
+
+
+def refresh_forgotten() -> None:
+    """Forget to touch a job that was edited."""
+    from fsm.work_orders import orders
+
+    orders.touch = lambda *_: None  # type: ignore[assignment]
+
+
+def refresh_unlocked() -> None:
+    from mobile_api import feed
+
+    _without_lock(feed, "from sync_scope")
+    slow_commit()
+
+
+def refresh_without_second_look() -> None:
+    """Look for the affected scopes once, before holding them."""
+    from mobile_api import feed
+    from mobile_api.affected import affected_scopes, identify
+
+    async def refresh(session: Any) -> None:
+        marked = session.info.pop("sync_scopes", set())
+        session.info.pop("sync_rows", None)
+        rows, catalogue = identify(feed.touched(session))
+        if not rows and not catalogue and not marked:
+            return
+        tenant_id = session.info["tenant_id"]
+        scopes = marked | ({feed.CATALOGUE} if catalogue else set())
+        scopes |= await affected_scopes(session, tenant_id, rows)
+        await feed._write(session, tenant_id, await feed.lock_scopes(session, tenant_id, scopes))
+
+    feed.refresh = refresh  # type: ignore[assignment]
+    slow_commit()
+
+
+def one_phase_leave() -> None:
+    """Take rows away at once, whatever work about them still waits on the phone."""
+    from mobile_api import feed_sql
+
+    feed_sql.WRITE_TECHNICIANS = _replaced(
+        feed_sql.WRITE_TECHNICIANS,
+        "body = (r.body::jsonb || jsonb_build_object('access', 'revoked', 'why', l.why))::text, h = 0",
+        "op = 'gone', body = null, h = 0",
+    )
+
+
+# --- intents ----------------------------------------------------------------------------------------------
+
+
+def client_counter_ids() -> None:
+    """Know an intent by whose it is and its number instead of by an id that is its own."""
+    from mobile_api import device_requests, intents
+
+    read_batch = intents.read_batch
+
+    def read(content: bytes, most: int) -> Any:
+        import msgspec
+
+        batch = read_batch(content, most)
+        numbered: Iterable[Any] = (
+            msgspec.structs.replace(one, id=uuid5(batch.device_id, str(one.seq)))
+            if isinstance(one, msgspec.Struct)
+            else _replace(one, id=uuid5(batch.device_id, str(one.seq)))
+            for one in batch.intents
+        )
+        return _replace(batch, intents=list(numbered))
+
+    for module in _importers(read_batch):
+        module.read_batch = read
+    assert device_requests
+
+
+def _replace(value: Any, **changes: Any) -> Any:
+    import dataclasses
+
+    return dataclasses.replace(value, **changes)
+
+
+def ack_before_commit() -> None:
+    """Answer a push as soon as its work is done, and commit when there is time."""
+    from mobile_api import push
+    from mobile_api.applying import apply_open, hand_of
+    from mobile_api.receiving import receive
+
+    async def at_once(database: Any, actor: Any, now: Any, batch: Any, barred: Any) -> Any:
+        context = database.transaction(actor.tenant_id)
+        session = await context.__aenter__()
+        try:
+            receipt = await receive(session, actor, now, batch, barred)
+            hand = await hand_of(session, actor, now, receipt.clock, receipt.uptime)
+            settled = await apply_open(hand, set(receipt.open), set(), careful=False)
+            answer = await push._answer(session, actor, batch, receipt, settled)
+        except BaseException as error:
+            await context.__aexit__(type(error), error, error.__traceback__)
+            raise
+
+        async def commit() -> None:
+            await asyncio.sleep(0.4)
+            await context.__aexit__(None, None, None)
+
+        task = asyncio.create_task(commit())
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
+        return answer
+
+    push._at_once = at_once  # type: ignore[assignment]
+
+
+# --- photos -----------------------------------------------------------------------------------------------
+
+
+def length_only_check() -> None:
+    """Believe bytes because there are as many as promised."""
+    from fsm.evidence import local_store
+
+    local_store._require_same = lambda *_: None  # type: ignore[assignment]
+
+
+def unique_sha_per_photo() -> None:
+    """Refuse a photo that shows what another one shows."""
+    from sqlmodel import col, select
+
+    from fsm.work_orders import field_work
+    from fsm.work_orders.records import Photo
+
+    declare = field_work.declare_photo
+
+    async def declare_once(report: Any, **values: Any) -> Any:
+        known = await report.session.exec(
+            select(Photo.id).where(
+                Photo.tenant_id == report.actor.tenant_id,
+                col(Photo.sha256) == values["sha256"],
+                Photo.id != values["photo_id"],
+            )
+        )
+        if known.first() is not None:
+            raise Conflict("This photo was sent before.")
+        return await declare(report, **values)
+
+    field_work.declare_photo = declare_once  # type: ignore[assignment]
+
+
+def completion_before_bytes() -> None:
+    """Take a declared photo for proof."""
+    from fsm.work_orders import closing
+
+    closing._is_proof = lambda item, photo: True  # type: ignore[assignment]
+
+
+def _replaced(text: str, old: str, new: str) -> str:
+    if old not in text:
+        raise AssertionError(f"the product no longer says {old!r}")
+    return text.replace(old, new)
+
+
+def _importers(function: Callable[..., Any]) -> list[Any]:
+    """Return the modules that hold a function under its own name."""
+    import sys
+
+    name = function.__name__
+    return [
+        module
+        for key, module in list(sys.modules.items())
+        if key.startswith(("mobile_api", "fsm")) and getattr(module, name, None) is function
+    ]
