@@ -33,6 +33,10 @@ class UploadCut(TusProblem):
 
     code, status, title = "upload-cut", 408, "The rest of the bytes did not come"
 
+    @property
+    def headers(self) -> dict[str, str]:
+        return {**super().headers, "Connection": "close"}
+
 
 class Writer:
     """One request that brings bytes, until they end or somebody cuts it."""
