@@ -67,6 +67,9 @@ async def complete(storage: Storage, actor: Actor, now: datetime, upload: Upload
         if row.finished_at is None:
             await field_work.lock_awaiting_jobs(session, actor, upload.sha256)
             await evidence.keep_blob(session, actor, now, stored, inspection, **doubt)
+            if not await storage.blobs.exists(actor.tenant_id, name):
+                # The same bytes under a wrong name were refused meanwhile and removed (see `_fail`).
+                await _store(storage, row, name)
             await finish(storage, session, actor, now, row)
     await storage.blobs.discard(actor.tenant_id, upload.id)
     return row
@@ -150,7 +153,6 @@ async def _fail(
 ) -> Upload | None:
     """Begin an upload anew after a refusal; return it instead where it was finished meanwhile."""
     storage.hashes.forget(upload.id)
-    is_stray = False
     async with storage.database.transaction(actor.tenant_id) as session:
         row = await lock_upload(session, actor, upload.id)
         if row is not None and row.finished_at is not None:
@@ -171,11 +173,11 @@ async def _fail(
                 code=refusal.code,
                 detail=refusal.detail,
             )
-        if stored is not None and stored.is_new:
+        if stored is not None:
             digest = bytes.fromhex(stored.sha256)
+            # Held until the commit: whoever makes a row of the same bytes looks for them after it.
             await evidence.hold_digest(session, actor, digest)
-            is_stray = await session.get(Blob, (actor.tenant_id, digest)) is None
+            if await session.get(Blob, (actor.tenant_id, digest)) is None:
+                await storage.blobs.delete(actor.tenant_id, stored.sha256)
     await storage.blobs.discard(actor.tenant_id, upload.id)
-    if is_stray and stored is not None:
-        await storage.blobs.delete(actor.tenant_id, stored.sha256)
     return None

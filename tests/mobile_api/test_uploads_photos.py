@@ -1,10 +1,17 @@
 """Bytes and declarations in either order: what the photo, its job and its receipt show."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from uuid import UUID
+
 import httpx
 import pytest
+from litestar import Litestar
 
 from fsm.database import Database
 from fsm.events import Occurrence
+from fsm.evidence.local_store import LocalBlobStore
+from fsm.settings import Settings
 from fsm.work_orders import field_work
 from fsm.work_orders.closing_facts import PhotoState
 from fsm.work_orders.lifecycle import Status
@@ -184,6 +191,57 @@ async def test_a_photo_is_of_the_kind_and_size_it_was_declared_with(
     size = str(len(short.content))
     told = await phone.send(path, len(short.content), b"", **{"Upload-Length": size})
     assert (told.status_code, told.json()["code"]) == (422, "wrong-bytes")
+
+
+class Meddled(LocalBlobStore):
+    """Files where a refusal of the same bytes under a wrong name takes them away at the worst moment."""
+
+    refuse_elsewhere: Callable[[], Awaitable[None]] | None = None
+
+    async def open(
+        self, tenant_id: UUID, sha256: str, start: int = 0, stop: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Read as ever; between storing a blob and writing its row this is the only call."""
+        head = await read_through(await super().open(tenant_id, sha256, start, stop))
+        refuse, self.refuse_elsewhere = self.refuse_elsewhere, None
+        if refuse is not None:
+            await refuse()
+        return again(head)
+
+
+async def read_through(pieces: AsyncIterator[bytes]) -> bytes:
+    return b"".join([piece async for piece in pieces])
+
+
+async def again(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+async def test_a_refusal_of_the_same_bytes_under_a_wrong_name_does_not_take_them_away(
+    phone: Phone,
+    app: Litestar,
+    settings: Settings,
+    database: Database,
+    company: Company,
+    clock: Clock,
+    job: tuple[WorkOrder, Visit],
+) -> None:
+    store = Meddled(settings.blob_dir)
+    app.state.uploads = replace(app.state.uploads, blobs=store)
+    right, wrong = snap(), Snap(snap().content)
+    await declare(database, company, clock, job[1], right)
+    await declare(database, company, clock, job[1], wrong, mime="image/png")
+
+    async def refuse_elsewhere() -> None:
+        assert (await phone.deliver(wrong)).json()["code"] == "media-mismatch"
+        assert not await store.exists(company.id, right.sha256)
+
+    path = await phone.start(right)
+    store.refuse_elsewhere = refuse_elsewhere
+    assert (await phone.send(path, 0, right.content)).status_code == 204
+    assert await photo_state(database, company, right) == PhotoState.VERIFIED
+    read = await phone.client.get(f"/blobs/{right.sha256}", headers=phone.headers)
+    assert read.content == right.content
 
 
 async def test_known_bytes_do_not_prove_a_declaration_that_is_not_about_them(
