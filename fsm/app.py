@@ -23,6 +23,7 @@ from fsm.checklists import routes as checklists
 from fsm.contracts import routes as contracts
 from fsm.customers import routes as customers
 from fsm.database import Database
+from fsm.evidence import history_routes as history
 from fsm.evidence import published_routes as published
 from fsm.evidence import routes as files
 from fsm.evidence.blobs import blob_store
@@ -59,6 +60,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *parts.ROUTES,
     *files.ROUTES,
     *published.ROUTES,
+    *history.ROUTES,
     *assets.ROUTES,
     *passports.ROUTES,
     *scans.ROUTES,

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 import rfc8785
-from sqlalchemy import BigInteger, LargeBinary, delete, insert
+from sqlalchemy import BigInteger, LargeBinary, delete, insert, text
 from sqlmodel import Field, SQLModel, col, select
 from uuid_utils.compat import uuid7
 
@@ -51,6 +51,9 @@ class Event(Row, table=True):
     __table_args__ = (
         lookup("event_entity_idx", "entity", "entity_id", "received_at"),
         lookup("event_received_idx", "received_at"),
+        lookup(
+            "event_device_idx", "device_id", "id", postgresql_where=text("device_id is not null")
+        ),
         check("bounds", "occurred_lo_at <= occurred_at and occurred_at <= occurred_hi_at"),
     )
     kind: str = Field(max_length=60)

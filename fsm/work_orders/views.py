@@ -326,9 +326,13 @@ class EventView(msgspec.Struct, frozen=True):
     kind: str
     entity: str
     entity_id: UUID
+    actor_kind: str
     actor_name: str
+    user_id: UUID | None
     device_id: UUID | None
     occurred_at: datetime
+    occurred_lo_at: datetime
+    occurred_hi_at: datetime
     received_at: datetime
     data: dict[str, Any]
 
