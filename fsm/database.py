@@ -263,6 +263,16 @@ async def once(session: Session, key: Hashable, load: Callable[[], Awaitable[Fou
     return cast(Found, remembered[key])
 
 
+def touch_all(session: Session) -> None:
+    """Mark more rows than one would name, of any kind: an import's. Hooks ask `touched_all`."""
+    session.info["touched_all"] = True
+
+
+def touched_all(session: Session) -> bool:
+    """Return and forget whether more was touched than `touched` names."""
+    return bool(session.info.pop("touched_all", False))
+
+
 def touched(session: Session) -> list[object]:
     """Return and forget the rows marked so far in this transaction."""
     return cast(list[object], session.info.pop("touched", []))

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlmodel import col, select
 
-from fsm.database import Session, run, touched
+from fsm.database import Session, run, touched, touched_all
 from fsm.technicians.tables import Technician
 from mobile_api import feed_sql, sequencer
 from mobile_api.affected import CATALOGUE, affected_scopes, identify
@@ -78,6 +78,8 @@ async def refresh(session: Session) -> None:
     marked: set[str] = session.info.pop("sync_scopes", set())
     again: set[tuple[str, str, UUID]] = session.info.pop("sync_rows", set())
     rows, catalogue = identify(touched(session))
+    if touched_all(session):
+        marked |= await _list_open(session, session.info["tenant_id"])
     if not rows and not catalogue and not marked:
         return
     tenant_id: UUID = session.info["tenant_id"]
@@ -88,6 +90,14 @@ async def refresh(session: Session) -> None:
     await _write(session, tenant_id, locked)
     if again:
         await _send_again(session, tenant_id, again)
+
+
+async def _list_open(session: Session, tenant_id: UUID) -> set[str]:
+    """Return the scopes that somebody reads."""
+    statement = select(SyncScope.scope).where(
+        SyncScope.tenant_id == tenant_id, col(SyncScope.window_on).is_not(None)
+    )
+    return set(await session.exec(statement))
 
 
 async def refresh_scopes(session: Session, tenant_id: UUID, scopes: Iterable[str]) -> int:

@@ -17,6 +17,7 @@ from fsm import events
 from fsm.actors import Actor
 from fsm.database import Session, run
 from fsm.problems import Invalid, NotFound
+from fsm.technicians.tables import Technician
 from fsm.tenants.tables import Device, User
 from fsm.tenants.tokens import DeviceRevoked
 from fsm.work_orders.tables import Review
@@ -131,8 +132,24 @@ async def discard(
         await events.record(
             session, actor, "intent.discarded", "intent", intent.id, now=now, reason=reason
         )
+        await _tell(session, actor, intent.device_id)
     await _settle_reviews(session, actor, now)
     return await _read(session, actor, ids)
+
+
+async def _tell(session: Session, actor: Actor, device_id: UUID) -> None:
+    """Have the phones of whoever sent it see what became of it."""
+    statement = (
+        select(Technician.id)
+        .join(
+            Device,
+            (col(Device.tenant_id) == Technician.tenant_id)
+            & (col(Device.user_id) == Technician.user_id),
+        )
+        .where(Device.tenant_id == actor.tenant_id, Device.id == device_id)
+    )
+    for technician_id in await session.exec(statement):
+        feed.mark_scope(session, feed.technician_scope(technician_id))
 
 
 async def _lock(session: Session, actor: Actor, ids: Sequence[UUID]) -> list[Intent]:
@@ -241,6 +258,7 @@ async def go_on(session: Session, tenant_id: UUID, now: datetime) -> int:
             waiting = await intent_store.list_waiting(session, hand.actor, _AT_ONCE)
             rows = [(one.id, *intent_store.quarantine(problem)) for one in waiting]
             await intent_store.settle(session, hand.actor, rows)
+            await _tell(session, hand.actor, device_id)
     await _show_waiting(session, tenant_id, now)
     return done
 
@@ -301,6 +319,8 @@ async def forget(session: Session, actor: Actor, now: datetime) -> int:
         most=_AT_ONCE,
     )
     rows = gone.all()
+    for device_id in {row.device_id for row in rows}:
+        await _tell(session, actor, device_id)
     for row in rows:
         await events.record(
             session,

@@ -284,6 +284,7 @@ async def retire(
     passport.forward_url = None
     await session.flush()
     await _record(session, actor, "passport.retired", passport, now, reason=reason)
+    touch(session, passport)
     return passport
 
 
@@ -301,6 +302,7 @@ async def forward(
     passport.forward_url = target
     await session.flush()
     await _record(session, actor, "passport.forwarded", passport, now, url=target)
+    touch(session, passport)
     return passport
 
 
@@ -322,6 +324,7 @@ async def reinstate(
     passport.forward_url = None
     await session.flush()
     await _record(session, actor, "passport.reinstated", passport, now, reason=reason)
+    touch(session, passport)
     return passport
 
 

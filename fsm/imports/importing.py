@@ -16,33 +16,22 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
 from fsm import events
 from fsm.actors import Actor, Permission
-from fsm.assets.tables import Asset
-from fsm.contracts.tables import Contract
-from fsm.customers.tables import Customer, Site
-from fsm.database import Session, raw_connection, run, touch
+from fsm.database import Session, raw_connection, run, touch_all
 from fsm.imports.csv_file import CsvFile
 from fsm.imports.history import in_steps
 from fsm.imports.kind import Check, Kind, Run
 from fsm.imports.options import Options
 from fsm.imports.report import MOST_LISTED, Difference, Report, RowError
 from fsm.imports.rows import Reader, Refused
-from fsm.parts.tables import Part
 from fsm.problems import Forbidden, Problem
-from fsm.technicians.tables import Technician
 from fsm.tenants.queries import find_own_tenant
 
 STEP: Final = 2_000
 """Rows of the file in memory at a time."""
-
-_TABLES: Final[dict[str, Any]] = {
-    str(table.__tablename__): table for table in (Customer, Site, Asset, Contract, Technician, Part)
-}
-"""Those whose rows phones may show: an update is passed on to them."""
 
 
 class ImportRefused(Problem):
@@ -328,6 +317,8 @@ async def _store(one: _Import, report: Report) -> bool:
     if one.options.update and not one.kind.is_history:
         await _update(one, report)
     await _step(one, report, one.kind.after)
+    if report.created or report.updated or report.beside:
+        touch_all(one.run.session)
     if report.refused and not one.options.keep_good:
         report.created = report.updated = 0
         report.beside = {}
@@ -432,7 +423,6 @@ async def _update(one: _Import, report: Report) -> None:
         **one.run.values,
     )
     report.updated, report.differ = report.differ, 0
-    table = _TABLES[kind.table]
     async for rows in in_steps(one.run, "select line, found from incoming where differs"):
         ids = [row.found for row in rows]
         await events.record_many(
@@ -443,7 +433,3 @@ async def _update(one: _Import, report: Report) -> None:
             [(row_id, one.run.now, {"by": "import"}) for row_id in ids],
             now=one.run.now,
         )
-        statement = select(table).where(
-            table.tenant_id == one.run.actor.tenant_id, col(table.id).in_(ids)
-        )
-        touch(session, *(await session.exec(statement)).all())
