@@ -1,6 +1,7 @@
 """Compressed bodies: what a device sends is inflated within a bound, what it gets is deflated if wished."""
 
 import zlib
+from collections.abc import AsyncIterator
 from functools import lru_cache
 from typing import Any
 
@@ -124,6 +125,14 @@ def deflate_pieces(
     else:
         packer = zlib.compressobj(5, wbits=31)
     return (*(packer.compress(piece) for piece in pieces), packer.flush()), encoding
+
+
+async def gzipped(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield an endless answer packed, each line readable as soon as it comes. Holds about 32 KiB."""
+    packer = zlib.compressobj(5, zlib.DEFLATED, 16 + 12, 5)
+    async for line in lines:
+        yield packer.compress(line) + packer.flush(zlib.Z_SYNC_FLUSH)
+    yield packer.flush()
 
 
 @lru_cache(256)

@@ -30,7 +30,13 @@ from mobile_api.device_requests import (
     sender_of,
     take,
 )
-from mobile_api.encodings import BatchTooLarge, BrokenEncoding, UnsupportedEncoding
+from mobile_api.encodings import (
+    BatchTooLarge,
+    BrokenEncoding,
+    UnsupportedEncoding,
+    best_encoding,
+    gzipped,
+)
 from mobile_api.intents import MalformedBatch
 from mobile_api.pull import ClientTooOld, NotATechnician
 from mobile_api.push import MOST_INTENTS
@@ -157,12 +163,16 @@ class PowerSyncController(Controller):
         talk = powersync.Conversation(asked.positions(), asked.subscriptions())
         state = request.app.state
         lines = await powersync.take_turn(talk, state.database, actor, now)
-        return Stream(
-            powersync.stream(talk, pump_of(request), state.database, secret, state.clock, lines),
-            media_type=NDJSON,
-            status_code=HTTP_200_OK,
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-        )
+        told = powersync.stream(talk, pump_of(request), state.database, secret, state.clock, lines)
+        headers = {
+            "Cache-Control": "no-store",
+            "X-Accel-Buffering": "no",
+            "Vary": "Accept-Encoding",
+        }
+        if best_encoding(request.headers.get("accept-encoding", ""), ("gzip",)):
+            headers["Content-Encoding"] = "gzip"
+            told = gzipped(told)
+        return Stream(told, media_type=NDJSON, status_code=HTTP_200_OK, headers=headers)
 
     @get(
         "/write-checkpoint2.json",

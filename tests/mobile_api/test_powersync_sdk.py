@@ -102,7 +102,7 @@ async def test_a_day_offline_arrives_once_through_lost_answers_and_broken_lines(
 ) -> None:
     visit = str(job.visit_id)
     monkeypatch.setattr(pull, "PAGE_CHANGES", 4)
-    world.line.cut_after[STREAM] = 3_000  # the cold sync breaks off among its first rows
+    world.line.cut_after[STREAM] = 1_500  # the cold sync breaks off among its first rows
     async with world.device(tmp_path / "phone.db") as phone:
         await phone.connect(world.url)
         cold = await world.settles(phone)
@@ -228,7 +228,6 @@ async def test_two_devices_of_one_technician_show_the_same_and_streams_change_ov
         async with asyncio.timeout(30):
             while sum(STREAM in line for line in world.line.asked) < 4:
                 await asyncio.sleep(0.1)
-        assert (await phone.ask("status"))["connected"]
         await job.do(field_work.add_note, "After the change")
         await world.settles(phone, tablet)
 
