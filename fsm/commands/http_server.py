@@ -8,6 +8,7 @@ are work for nothing: a piece that finds the buffer empty is handed on as it is.
 import asyncio
 import socket
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import uvicorn
@@ -29,6 +30,18 @@ class Protocol(HttpToolsProtocol):
         if len(cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
         cycle.message_event.set()
+
+
+class Server(uvicorn.Server):
+    """Ends what never ends by itself, the phones' streams, before it waits for its connections."""
+
+    def __init__(self, config: uvicorn.Config, farewell: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._farewell = farewell
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._farewell()
+        await super().shutdown(sockets)
 
 
 def configure(app: Any, **options: Any) -> uvicorn.Config:

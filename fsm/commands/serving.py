@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,8 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    import uvicorn
-
-    from fsm.app import create_app
-    from fsm.commands.http_server import configure, hands_over_trailers
+    from fsm.app import create_app, say_farewell
+    from fsm.commands.http_server import Server, configure, hands_over_trailers
     from fsm.migrations.migrate import check_revision
 
     settings = read_settings()
@@ -84,7 +83,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(f"Answering at http://{shown}:{port} – Ctrl-C stops.", file=sys.stderr, flush=True)
-    server = uvicorn.Server(configure(app, timeout_graceful_shutdown=20))
+    server = Server(configure(app, timeout_graceful_shutdown=20), partial(say_farewell, app))
     with listener:
         server.run(sockets=[listener])
     return 0 if server.started else 1

@@ -6,14 +6,15 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from litestar import Litestar
 
 from fsm.app import say_farewell
+from fsm.commands.http_server import Server, configure
 from fsm.database import Database, run
 from mobile_api import feed, sequencer, stream
 from mobile_api.affected import CATALOGUE
@@ -49,21 +50,25 @@ class Events:
 
 
 @pytest.fixture
-async def served(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
-    """The application behind uvicorn on a loopback port, and a client of it."""
-    config = uvicorn.Config(app, http="httptools", ws="none", lifespan="off", log_config=None)
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+async def server(app: Litestar) -> AsyncIterator[Server]:
+    """The application behind uvicorn on a loopback port, as `fsm serve` runs it."""
+    config = configure(app, lifespan="off", timeout_graceful_shutdown=20)
+    server = Server(config, partial(say_farewell, app))
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        running = asyncio.create_task(server.serve(sockets=[listener]))
+        running = asyncio.create_task(server._serve(sockets=[listener]))
         while not server.started:
             await asyncio.sleep(0.01)
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with httpx.AsyncClient(base_url=address) as client:
-            yield client
-        await say_farewell(app)
+        yield server
         server.should_exit = True
         await running
+
+
+@pytest.fixture
+async def served(server: Server) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the server."""
+    host, port = server.servers[0].sockets[0].getsockname()
+    async with httpx.AsyncClient(base_url=f"http://{host}:{port}") as client:
+        yield client
 
 
 @asynccontextmanager
@@ -211,17 +216,28 @@ async def test_a_quiet_stream_shows_that_it_lives_and_says_goodbye_after_its_tim
         assert await events.is_over()
 
 
-async def test_a_server_that_stops_says_goodbye_and_takes_no_stream_any_more(
-    served: httpx.AsyncClient, app: Litestar, phone: Phone
+async def test_a_server_that_stops_says_goodbye_and_does_not_wait_for_the_phones(
+    served: httpx.AsyncClient, server: Server, phone: Phone
 ) -> None:
     await phone.pull()
     async with listening(served, phone) as events:
         assert (await events.next())[0] == "hello"
-        await say_farewell(app)
+        server.should_exit = True
         assert (await events.next())[0] == "bye"
         assert await events.is_over()
-    async with listening(served, phone) as late:
-        assert [(await late.next())[0] for _ in range(2)] == ["hello", "bye"]
+    async with asyncio.timeout(15):
+        while server.server_state.tasks:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_stream_that_comes_while_the_server_stops_is_sent_away(
+    served: httpx.AsyncClient, app: Litestar, phone: Phone
+) -> None:
+    await phone.pull()
+    async with listening(served, phone):
+        await say_farewell(app)
+        async with listening(served, phone) as late:
+            assert [(await late.next())[0] for _ in range(2)] == ["hello", "bye"]
 
 
 async def test_the_pump_rests_when_nobody_listens(
