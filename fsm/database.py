@@ -185,6 +185,11 @@ def as_problem(error: BaseException) -> Problem | None:
     if isinstance(error, ConnectionError | TimeoutError | gaierror | PoolTimeoutError):
         # asyncpg raises the socket's own error while connecting; anything else of the file system is not ours
         return Busy("The database cannot be reached just now. Nothing was changed.")
+    if isinstance(error, asyncpg.InternalClientError) or (
+        isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)
+    ):
+        # asyncpg's own words for a connection that went away while it was being used or prepared
+        return Busy("The database cannot be reached just now. Nothing was changed.")
     cause: Any
     if isinstance(error, asyncpg.PostgresError):
         cause = error  # of the fast reads, which have no SQLAlchemy in between

@@ -23,7 +23,7 @@ from tests.chaos.device import Device, Plan
 from tests.chaos.processes import die_with_parent
 from tests.chaos.wire import Cut
 
-OUTBOX_FULL = 1_000
+OUTBOX_FULL = 300
 """Intents beyond which a phone waits for the server before it works on."""
 
 

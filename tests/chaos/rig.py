@@ -170,6 +170,16 @@ class Rig:
             plugin=self.plugin,
         )
 
+    def internal_errors(self) -> list[str]:
+        """Return the last line of each error that servers took for a bug of their own."""
+        found = []
+        for log in sorted(self.folder.glob("server-*.log")):
+            for line in log.read_text(errors="replace").splitlines():
+                if '"unexpected error' in line:
+                    with suppress(ValueError):
+                        found.append(json.loads(line).get("exception", "").splitlines()[-1][:200])
+        return found
+
     async def start_product(self, *, worker: bool = True) -> None:
         for number in range(len(self.servers)):
             self.start_server(number)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from litestar import Litestar, get, post
@@ -250,6 +251,9 @@ async def test_a_database_that_is_not_there_is_busy(
 
 def test_more_requests_than_connections_are_busy_and_no_bug() -> None:
     assert isinstance(as_problem(PoolTimeoutError("QueuePool limit")), Busy)
+    assert isinstance(as_problem(asyncpg.InterfaceError("connection is closed")), Busy)
+    assert isinstance(as_problem(asyncpg.InternalClientError("cannot switch to state 12")), Busy)
+    assert as_problem(asyncpg.InterfaceError("the server expects 2 arguments")) is None
 
 
 def test_an_error_of_the_file_system_is_not_the_databases() -> None:
