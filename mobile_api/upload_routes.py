@@ -31,19 +31,14 @@ from fsm.evidence.blobs import (
 from fsm.evidence.tables import Upload
 from fsm.evidence.verification import MediaMismatch, UnknownMedia
 from fsm.http import CurrentActor, needs
-from fsm.openapi import BYTES, takes
 from fsm.problems import MethodNotAllowed
-from mobile_api import concatenation, received, tus, uploads
+from mobile_api import concatenation, received, tus, upload_openapi, uploads
 from mobile_api.upload_creation import TooManyUploads, create_upload
 from mobile_api.uploads import Storage, state_of
 from mobile_api.writers import PATIENCE_S, UploadCut, Writer, Writers
 
 #: How often a newcomer looks whether the writer in another process has ended, seconds.
 CONTESTED_S = 0.2
-
-_TAKES_BYTES = takes(
-    {tus.CONTENT_TYPE: BYTES}, "Bytes of the file, from `Upload-Offset` on.", required=False
-)
 
 _REFUSALS = http.refusals(
     tus.MalformedUpload,
@@ -274,6 +269,7 @@ class UploadController(Controller):
         http_method=HttpMethod.OPTIONS,
         opt=http.anyone(),
         status_code=HTTP_200_OK,
+        operation_class=upload_openapi.ABOUT,
         summary="What this server understands of tus",
     )
     async def about(self, request: Request[Any, Any, Any]) -> Response[None]:
@@ -284,11 +280,13 @@ class UploadController(Controller):
         "/",
         opt=needs(Permission.SYNC),
         status_code=HTTP_201_CREATED,
-        operation_class=_TAKES_BYTES,
+        operation_class=upload_openapi.CREATE,
         summary="Create an upload (tus)",
         description="`Upload-Length` or `Upload-Defer-Length: 1`, and `Upload-Metadata` with "
         "`photo_id` and `sha256` (hexadecimal), in base64 each. Answers `Location`; bytes that this "
-        "user has sent before need not be sent again: `Upload-Offset` is then the whole length.",
+        "user has sent before need not be sent again: `Upload-Offset` is then the whole length. "
+        "With `Upload-Concat: partial` it is a part, which needs no metadata; `final;` and the "
+        "addresses of parts put them together, now or as soon as they are whole.",
         responses=_REFUSALS
         | {HTTP_200_OK: ResponseSpec(None, description="`X-HTTP-Method-Override: OPTIONS`")},
     )
@@ -303,7 +301,10 @@ class UploadController(Controller):
     @head(
         "/{upload_id:uuid}",
         opt=needs(Permission.SYNC),
+        operation_class=upload_openapi.LOOK,
         summary="How far an upload is (tus)",
+        description="A file that is put together from parts has no `Upload-Offset` until all of them are "
+        "whole; 410 when they do not make the declared file.",
         responses=_REFUSALS,
     )
     async def look(
@@ -315,7 +316,7 @@ class UploadController(Controller):
         "/{upload_id:uuid}",
         opt=needs(Permission.SYNC),
         status_code=HTTP_204_NO_CONTENT,
-        operation_class=_TAKES_BYTES,
+        operation_class=upload_openapi.APPEND,
         summary="Continue an upload (tus)",
         description="Answers 204 once the bytes are durable. `Upload-Checksum` (sha256 or sha1) makes "
         "the bytes of this request count all together or not at all. With the last byte the photo's "
@@ -331,6 +332,7 @@ class UploadController(Controller):
         "/{upload_id:uuid}",
         opt=needs(Permission.SYNC),
         status_code=HTTP_204_NO_CONTENT,
+        operation_class=upload_openapi.TERMINATE,
         summary="End an upload (tus)",
         responses=_REFUSALS,
     )
@@ -343,7 +345,7 @@ class UploadController(Controller):
         "/{upload_id:uuid}",
         opt=needs(Permission.SYNC),
         status_code=HTTP_204_NO_CONTENT,
-        operation_class=_TAKES_BYTES,
+        operation_class=upload_openapi.OVERRIDE,
         summary="HEAD, PATCH or DELETE for clients that can only POST (tus)",
         description="`X-HTTP-Method-Override` names the method.",
         responses=_REFUSALS | {HTTP_200_OK: ResponseSpec(None, description="The answer to HEAD")},

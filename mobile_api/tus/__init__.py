@@ -47,6 +47,7 @@ from mobile_api.tus.problems import (
     WrongUploadType,
 )
 from mobile_api.tus.requests import (
+    METHODS,
     Continuation,
     Creation,
     Offer,
@@ -61,6 +62,7 @@ from mobile_api.tus.requests import (
 __all__ = [
     "ALGORITHMS",
     "CONTENT_TYPE",
+    "METHODS",
     "PARTIAL",
     "RESUMABLE",
     "VERSION",

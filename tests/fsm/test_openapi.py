@@ -191,3 +191,16 @@ async def test_the_document_names_no_other_host(client: httpx.AsyncClient) -> No
 
 NAMED_HOSTS: set[str] = set()
 """None: the document describes this server, wherever it stands."""
+
+
+def test_uploads_tell_the_headers_of_tus(document: Document) -> None:
+    create = document["paths"]["/files"]["post"]
+    asked = {one["name"]: one for one in create["parameters"] if one["in"] == "header"}
+    assert {"Tus-Resumable", "Upload-Length", "Upload-Metadata", "Upload-Concat"} <= asked.keys()
+    assert asked["Tus-Resumable"]["schema"]["enum"] == ["1.0.0"]
+    assert {"Location", "Upload-Expires"} <= create["responses"]["201"]["headers"].keys()
+    one = document["paths"]["/files/{upload_id}"]
+    assert "Upload-Offset" in one["head"]["responses"]["200"]["headers"]
+    assert "Upload-Offset" in one["patch"]["responses"]["204"]["headers"]
+    about = document["paths"]["/files"]["options"]["responses"]["200"]["headers"]
+    assert {"Tus-Version", "Tus-Extension", "Tus-Max-Size"} <= about.keys()

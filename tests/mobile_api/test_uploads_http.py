@@ -14,7 +14,7 @@ from fsm.evidence.queries import signed_form
 from fsm.evidence.receipts import ReceiptKey, verify_receipt
 from fsm.jobs import Job
 from fsm.settings import Settings
-from mobile_api import uploads
+from mobile_api import upload_creation, uploads
 from tests.company import Company
 from tests.conftest import Clock
 from tests.mobile_api.photos import (
@@ -374,3 +374,16 @@ async def test_a_large_body_is_not_held_to_the_limit_of_other_routes(
     photo = Snap(snap().content + bytes(settings.max_request_bytes))
     path = await phone.start(photo)
     assert (await phone.send(path, 0, photo.content)).status_code == 204
+
+
+async def test_nobody_begins_uploads_without_end(
+    phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload_creation, "MOST_OPEN", 2)
+    paths = [await phone.start(snap(seed)) for seed in (1, 2)]
+    part = await phone.create(snap(3), **{"Upload-Concat": "partial"})
+    for refused in (await phone.create(snap(3)), part):
+        assert (refused.status_code, refused.json()["code"]) == (429, "too-many-uploads")
+        assert refused.headers["Retry-After"]
+    await phone.end(paths[0])
+    assert (await phone.create(snap(3))).status_code == 201
