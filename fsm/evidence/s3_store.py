@@ -415,13 +415,12 @@ class S3BlobStore:
             ]
         swept = 0
         for tenant in tenants:
-            newest: dict[str, datetime] = {}
+            staged: dict[str, list[tuple[str, datetime]]] = {}
             for key, _, written_at in self._listed(f"{tenant}staging/"):
-                upload = key.rpartition("/")[0] + "/"
-                newest[upload] = max(newest.get(upload, written_at), written_at)
-            for upload, written_at in newest.items():
-                if written_at < before:
-                    self._cut_to(upload, 0)
+                staged.setdefault(key.rpartition("/")[0], []).append((key, written_at))
+            for segments in staged.values():
+                if max(written_at for _, written_at in segments) < before:
+                    self._remove([key for key, _ in segments])
                     swept += 1
         return swept
 
