@@ -1,6 +1,7 @@
 """Taking a backup, trying it, and following what comes after it."""
 
 import asyncio
+import os
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from fsm.backups.folder import Backup, BackupFolder, new_name
 from fsm.backups.programs import BackupFailed, Server, client_for, programs_for, run_program
 from fsm.backups.recovering import RecoveredServer, scratch_copy
 from fsm.database import Database
+from fsm.embedded.identity import Identity
 from fsm.evidence.blobs import BlobStore, NoSuchBlob
 from fsm.migrations.migrate import newest_revision
 from fsm.settings import Settings
@@ -200,9 +202,10 @@ async def follow(
         f"--slot={_SLOT}",
     ]
     run_program([*command, "--create-slot", "--if-not-exists"], server.environment, folder.path)
+    # As ourselves, and ending with us, however we end: nobody else would stop it.
+    ourselves = Identity("self", os.geteuid(), os.getegid())
     receiving = await asyncio.create_subprocess_exec(
-        *command,
-        "--synchronous",
+        *ourselves.command(os.getpid(), *command, "--synchronous"),
         env=server.environment,
         cwd=folder.path,
         stdin=subprocess.DEVNULL,

@@ -1,5 +1,6 @@
 """The command line: what it does, and one sentence where it cannot."""
 
+import asyncio
 import io
 import json
 import os
@@ -9,13 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import asyncpg
 import pytest
 
 from fsm.__main__ import main
 from fsm.commands.failing import sentence_for
+from fsm.database import Database
+from fsm.events import seal
+from fsm.evidence.daily_roots import make_daily_roots, published_form
+from fsm.evidence.receipts import ReceiptKey
 from fsm.problems import NotFound
 from fsm.settings import Settings
 from tests.company import Company
+from tests.conftest import Clock
+from tests.fsm.work_orders.steps import Job, dispatched_job
 
 COMMANDS = (
     "demo", "serve", "worker", "migrate", "tenant", "user", "import", "export", "label", "evidence",
@@ -186,6 +194,60 @@ def test_a_label_is_drawn_and_history_is_whole(fsm: Fsm, company: Company, tmp_p
     assert (whole.returncode, whole.stdout.split()[-1]) == (0, "whole"), whole.stderr
     rebuilt = fsm("sync", "rebuild")
     assert rebuilt.returncode == 0, rebuilt.stderr
+
+
+@pytest.fixture
+async def kept_root(
+    database: Database, company: Company, clock: Clock, tmp_path: Path
+) -> tuple[Job, Path]:
+    """A dispatched job, and the root of yesterday's history as somebody keeps it."""
+    job = await dispatched_job(database, company, clock)
+    key = ReceiptKey.from_seed(company.settings.receipt_key_seed)
+    async with database.transaction(company.id) as session:
+        await seal(session, company.id, clock())
+    async with database.transaction(company.id) as session:
+        (root,) = await make_daily_roots(session, company.id, key, clock.forward(days=1))
+        kept = tmp_path / "root.json"
+        kept.write_text(json.dumps(published_form(root)))
+    return job, kept
+
+
+def test_evidence_is_packed_and_checked_and_history_is_held_against_a_kept_root(
+    fsm: Fsm, kept_root: tuple[Job, Path], owner_url: str, tmp_path: Path
+) -> None:
+    job, kept = kept_root
+    pack = tmp_path / "pack.zip"
+    written = fsm("evidence", "pack", str(job.id), str(pack))
+    assert written.returncode == 0, written.stderr
+    checked = fsm("evidence", "verify", str(pack))
+    assert checked.returncode == 0, checked.stdout
+    assert "0 photos" in checked.stdout
+    assert "cannot be checked" in refused(fsm("evidence", "verify", str(kept)))
+    assert "no work order 'W-?'" in refused(fsm("evidence", "pack", "W-?", str(pack)))
+    audited = fsm("evidence", "audit", "--full")
+    assert (audited.returncode, "0 do not stand" in audited.stdout) == (0, True)
+
+    assert fsm("evidence", "verify-chain", "--root", str(kept)).returncode == 0
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps({**json.loads(kept.read_text()), "leaves": 1}))
+    refuted = fsm("evidence", "verify-chain", "--root", str(other))
+    assert (refuted.returncode, "is not genuine" in refuted.stdout) == (1, True)
+    # Somebody who owns the tables makes history anew, chain, head and roots included.
+    asyncio.run(_forget_history(owner_url))
+    assert fsm("evidence", "verify-chain").returncode == 0
+    remade = fsm("evidence", "verify-chain", "--root", str(kept))
+    assert remade.returncode == 1
+    assert f"does not lead through {kept} any more" in remade.stdout
+
+
+async def _forget_history(owner_url: str) -> None:
+    connection = await asyncpg.connect(owner_url)
+    try:
+        await connection.execute(
+            "delete from daily_root; delete from event_seal; delete from chain_head"
+        )
+    finally:
+        await connection.close()
 
 
 def test_the_program_starts_by_itself_and_migrating_again_is_harmless(settings: Settings) -> None:
