@@ -121,6 +121,8 @@ async def answer(
             "This 'since' was given to another device, or for other collections. Pull without it."
         )
     found = await _look(database, actor, token_hash, position, limit, coll)
+    # Before anything is stamped: that could bring the head of a feed that was set back past the token.
+    await _check_epoch(database, actor, position, found)
     if _needs_preparing(found, now, outbox_empty_at):
         await prepare(database, actor, now, outbox_empty_at)
         found = await _look(database, actor, token_hash, position, limit, coll)
@@ -128,11 +130,23 @@ async def answer(
         # The app was updated and reads other bodies: everything anew, under the scopes' old names.
         position = msgspec.structs.replace(position, read=dict.fromkeys(position.read, 0), first={})
         found = await _look(database, actor, token_hash, position, limit, coll)
+    await _check_epoch(database, actor, position, found)
     head = Head(found["epoch"], found["head"], found["purged"])
     scopes = [CATALOGUE, feed.technician_scope(found["technician_id"])]
-    problem = _unusable(position, head, scopes) if position else None
+    return _page(key, actor, now, head, scopes, position, since, coll, found)
+
+
+async def _check_epoch(
+    database: Database, actor: Actor, position: Position | None, found: Any
+) -> None:
+    """Refuse a position that the feed cannot go on from; one ahead of the feed begins a new epoch."""
+    if position is None or found["head"] is None:
+        return
+    head = Head(found["epoch"], found["head"], found["purged"])
+    scopes = [CATALOGUE, feed.technician_scope(found["technician_id"])]
+    problem = _unusable(position, head, scopes)
     if problem is None:
-        return _page(key, actor, now, head, scopes, position, since, coll, found)
+        return
     if problem.facts["ahead"]:
         # Only a feed that was set back can be behind a token of its own: everybody reconciles.
         async with database.transaction(actor.tenant_id) as session:

@@ -90,7 +90,7 @@ SITES = Kind(
         *or_empty("access_notes", "hazards"),
         Field("is_active", "coalesce(i.is_active, true)", ("is_active",)),
     ),
-    fixed={"created_at": ":now"},
+    fixed={"created_at": ":now", "radius_m": "300"},
     checks=(
         missing("customer", "customer", "c.id"),
         Check(
