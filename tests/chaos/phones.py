@@ -67,10 +67,10 @@ class Crew:
                 async with device.turn:
                     await self._cycle(device)
                 pause = 0.05
-                if not self.is_working:
-                    await asyncio.sleep(0.1)
-                elif not device.open_visits():
-                    await asyncio.sleep(0.2)
+                if not device.is_empty:
+                    await asyncio.sleep(0.05)
+                elif not self.is_working or not device.open_visits():
+                    await asyncio.sleep(device.rng.uniform(0.3, 0.9))
             except Cut:
                 await asyncio.sleep(device.rng.uniform(0.5, 1) * pause)
                 pause = min(pause * 2, 1.0)
