@@ -19,7 +19,7 @@ from tests.conftest import Clock
 from tests.mobile_api.phones import Phone, new_phone
 from tests.node import runtime
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 class Line:

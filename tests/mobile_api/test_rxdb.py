@@ -101,7 +101,9 @@ async def test_a_cold_sync_in_pages_survives_a_cut_and_goes_on_by_the_stream(
     job = await dispatched_job(database, company, clock)
     await dispatched_job(database, company, clock)
     there.line.lose(PULL, after=900)
-    phone, client = await started(there)
+    phone = await there.device("rx-1")
+    client = await there.client("rxdb_client.mjs", phone, "state")
+    await client.ask("online", silence=120_000)  # so that the stream stays open between two pokes
     rows = await up_to_date(client, phone)
     assert len(rows) > 20  # pages hold ten
     assert there.line.lost == [PULL.encode()]
@@ -277,6 +279,22 @@ async def test_after_a_restore_the_client_begins_anew_and_sends_again_what_was_f
     assert rows["work_orders", str(job.id)][1]["title"] == "After the restore"
 
 
+async def test_more_than_one_request_may_hold_is_sent_in_parts(
+    there: Field, database: Database, company: Company, clock: Clock
+) -> None:
+    job = await dispatched_job(database, company, clock)
+    phone = await there.device("rx-1")
+    client = await there.client("rxdb_client.mjs", phone, "state")
+    there.line.down()
+    await client.ask("online", batchSize=200)
+    for n in range(120):
+        data = {"visit_id": str(job.visit_id), "text": f"{n} " + "long " * 1_900}
+        await client.ask("report", type="note.add", data=data)
+    there.line.up()
+    rows = await up_to_date(client, phone)
+    assert len(rows["visits", str(job.visit_id)][1]["notes"]) == 120
+
+
 async def test_single_collections_hold_the_same(
     there: Field, database: Database, company: Company, clock: Clock
 ) -> None:
@@ -336,6 +354,32 @@ async def test_a_checkpoint_is_of_one_collection_and_one_device(
     for name in ("intents", "invoices"):
         missing = await client.get(f"/compat/rxdb/{name}/pull", headers=phone.headers)
         assert missing.status_code == 404
+
+
+async def test_another_technicians_login_begins_anew(
+    client: httpx.AsyncClient, phone: Phone, database: Database, company: Company, clock: Clock
+) -> None:
+    await dispatched_job(database, company, clock)
+    page = await client.get("/compat/rxdb/state/pull", headers=phone.headers)
+    async with database.transaction(company.id) as session:
+        before = await session.get_one(Technician, (company.id, company.technician.id))
+        before.user_id = None
+        await session.flush()
+        user_id = company.users["technician"].id
+        session.add(
+            Technician(tenant_id=company.id, user_id=user_id, number="T-2", name="Anna", zone="UTC")
+        )
+    params = {"cp": page.json()["checkpoint"]["t"]}
+    refused = await client.get("/compat/rxdb/state/pull", params=params, headers=phone.headers)
+    assert (refused.status_code, refused.json()["reason"]) == (410, "rights")
+    whole = await client.get("/compat/rxdb/state/pull", headers=phone.headers)
+    assert not any(one["coll"] == "work_orders" for one in whole.json()["documents"])
+    shown = [
+        {"newDocumentState": one} for one in page.json()["documents"] if one["coll"] == "visits"
+    ]
+    answer = await client.post("/compat/rxdb/state/push", json=shown, headers=phone.headers)
+    assert [one["_deleted"] for one in answer.json()] == [True]  # it is to forget what it shows
+    assert await stored(database, company, Review) == []
 
 
 async def test_a_revoked_devices_work_is_kept_for_the_office_and_it_learns_nothing(

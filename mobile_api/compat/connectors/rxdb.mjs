@@ -51,21 +51,37 @@ export const intentSchema = {
 
 export function connect(options) {
   const { url, token, collections, intents, onError = () => {} } = options;
-  const { batchSize = MOST_AT_ONCE, retryTime = 5_000 } = options;
-  const headers = { authorization: `Bearer ${token}` };
+  const { batchSize = MOST_AT_ONCE, retryTime = 5_000, silence = 120_000 } = options; // milliseconds
   const poked = new Subject();
-  const stopping = new AbortController();
+  const open = new Set(); // requests under way
+  let isStopped = false;
   const heads = new Map(); // collection → the feed's head up to which it has been read
   let emptyAt; // the head that was known everywhere when the outbox was last empty
   let isIdle = false; // whether every intent has been acknowledged
   let running = {};
 
-  async function call(path, options = {}) {
-    const answer = await fetch(url + path, { ...options, headers: { ...headers, ...options.headers } });
-    if (answer.ok) return answer;
-    const problem = await answer.json().catch(() => ({}));
-    const error = new Error(problem.detail ?? `The server answered ${answer.status}.`);
-    throw Object.assign(error, { status: answer.status, problem });
+  // A line may also fall silent without being cut: a request that hears nothing for long is given up.
+  async function call(path, { headers, ...rest } = {}, read = (answer) => answer.json()) {
+    const request = new AbortController();
+    let timer;
+    const heard = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => request.abort(), silence);
+    };
+    open.add(request);
+    heard();
+    try {
+      const authorized = { authorization: `Bearer ${token}`, ...headers };
+      const answer = await fetch(url + path, { ...rest, headers: authorized, signal: request.signal });
+      heard();
+      if (answer.ok) return await read(answer, heard);
+      const problem = await answer.json().catch(() => ({}));
+      const error = new Error(problem.detail ?? `The server answered ${answer.status}.`);
+      throw Object.assign(error, { status: answer.status, problem });
+    } finally {
+      clearTimeout(timer);
+      open.delete(request);
+    }
   }
 
   // --- down ---------------------------------------------------------------------------------------------
@@ -79,7 +95,7 @@ export function connect(options) {
         if (checkpoint) query.set('cp', checkpoint.t);
         if (emptyAt !== undefined) query.set('outbox_empty_at', emptyAt);
         try {
-          const page = await (await call(`/compat/rxdb/${name}/pull?${query}`)).json();
+          const page = await call(`/compat/rxdb/${name}/pull?${query}`);
           if (page.head !== null) {
             heads.set(name, page.head);
             const isKnown = Object.keys(collections).every((one) => heads.has(one));
@@ -98,39 +114,45 @@ export function connect(options) {
   // Tells RxDB to pull when the server says that something changed, and whenever the line is back.
   async function listen() {
     let lastId;
-    while (!stopping.signal.aborted) {
-      let pause = retryTime;
-      try {
-        const since = lastId ? { 'last-event-id': lastId } : {};
-        const stream = await call('/sync/v1/stream', { signal: stopping.signal, headers: since });
-        const reader = stream.body.getReader();
-        const decoder = new TextDecoder();
-        for (let text = '', part; !(part = await reader.read()).done; ) {
-          const events = (text + decoder.decode(part.value, { stream: true })).split('\n\n');
-          text = events.pop();
-          for (const event of events) {
-            const kind = /^event: (.*)$/m.exec(event)?.[1];
-            lastId = /^id: (.*)$/m.exec(event)?.[1] ?? lastId;
-            if (kind === 'bye') pause = JSON.parse(/^data: (.*)$/m.exec(event)[1]).retry_ms;
-            else if (kind) poked.next('RESYNC');
-          }
+    let pause;
+
+    async function follow(answer, heard) {
+      const reader = answer.body.getReader();
+      const decoder = new TextDecoder();
+      for (let text = '', part; !(part = await reader.read()).done; heard()) {
+        const events = (text + decoder.decode(part.value, { stream: true })).split('\n\n');
+        text = events.pop();
+        for (const event of events) {
+          const kind = /^event: (.*)$/m.exec(event)?.[1];
+          lastId = /^id: (.*)$/m.exec(event)?.[1] ?? lastId;
+          if (kind === 'bye') pause = JSON.parse(/^data: (.*)$/m.exec(event)[1]).retry_ms;
+          else if (kind) poked.next('RESYNC');
         }
-      } catch (error) {
-        if (!stopping.signal.aborted) onError(error);
       }
-      await new Promise((resolve) => setTimeout(resolve, stopping.signal.aborted ? 0 : pause));
+    }
+
+    while (!isStopped) {
+      pause = retryTime;
+      try {
+        await call('/sync/v1/stream', { headers: lastId ? { 'last-event-id': lastId } : {} }, follow);
+      } catch (error) {
+        if (!isStopped) onError(error);
+      }
+      await new Promise((resolve) => setTimeout(resolve, isStopped ? 0 : pause));
     }
   }
 
   // --- up -----------------------------------------------------------------------------------------------
 
   async function push(name, rows) {
-    const answer = await call(`/compat/rxdb/${name}/push?sent_at=${new Date().toISOString()}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(rows),
-    });
-    return answer.json();
+    const body = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(rows) };
+    try {
+      return await call(`/compat/rxdb/${name}/push?sent_at=${new Date().toISOString()}`, body);
+    } catch (error) {
+      if (error.status !== 413 || rows.length === 1) throw error;
+      const half = rows.length >> 1; // too many bytes at once
+      return [...(await push(name, rows.slice(0, half))), ...(await push(name, rows.slice(half)))];
+    }
   }
 
   // RxDB sends several batches at once and repeats those that failed. What a technician did must arrive in
@@ -196,7 +218,7 @@ export function connect(options) {
       await Promise.all(old.map((one) => one.remove()));
       heads.clear();
       [emptyAt, isIdle, running] = [undefined, false, {}];
-      if (!stopping.signal.aborted) start();
+      if (!isStopped) start();
     })()
       .catch(onError)
       .finally(() => (renewal = undefined));
@@ -216,7 +238,8 @@ export function connect(options) {
       } while (renewal);
     },
     async stop() {
-      stopping.abort();
+      isStopped = true;
+      for (const request of open) request.abort();
       await Promise.all(Object.values(running).map((one) => one.cancel()));
       await listening;
     },

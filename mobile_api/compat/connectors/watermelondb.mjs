@@ -15,7 +15,8 @@
 // into it goes to the office as a suggestion, and the server's version returns with the next pull. What a
 // technician did is a row of `intents`, written once and never changed; what became of it, if more than
 // "applied", comes back as a row of `outcomes`.
-const MOST_AT_ONCE = 500;
+const MOST_AT_ONCE = 200;
+const LONGEST = 600_000; // milliseconds; a first pull holds everything
 
 export const intentColumns = [
   { name: 'seq', type: 'number', isIndexed: true },
@@ -26,22 +27,29 @@ export const intentColumns = [
   { name: 'data', type: 'string' },
 ];
 
-export function connect({ url, token, database, synchronize, hasUnsyncedChanges, ...more }) {
+export function connect(options) {
+  const { url, token, database, synchronize, hasUnsyncedChanges, ...more } = options;
   let head; // the feed's head as of the last pull
   let lastSeq; // the number of the last intent
 
-  async function call(path, body) {
-    const answer = await fetch(`${url}/compat/watermelondb/sync?${new URLSearchParams(path)}`, {
-      method: body === undefined ? 'GET' : 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: body === undefined ? undefined : JSON.stringify(body),
-    });
-    const said = await answer.json();
-    if (answer.ok) return said;
-    throw Object.assign(new Error(said.detail ?? `The server answered ${answer.status}.`), {
-      status: answer.status,
-      problem: said,
-    });
+  // A line may also fall silent without being cut: a request that takes too long is given up.
+  async function call(query, body) {
+    const request = new AbortController();
+    const timer = setTimeout(() => request.abort(), LONGEST);
+    try {
+      const answer = await fetch(`${url}/compat/watermelondb/sync?${new URLSearchParams(query)}`, {
+        method: body === undefined ? 'GET' : 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: body === undefined ? undefined : JSON.stringify(body),
+        signal: request.signal,
+      });
+      const said = await answer.json();
+      if (answer.ok) return said;
+      const error = new Error(said.detail ?? `The server answered ${answer.status}.`);
+      throw Object.assign(error, { status: answer.status, problem: said });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async function pullChanges({ lastPulledAt, schemaVersion, migration }) {
@@ -51,7 +59,7 @@ export function connect({ url, token, database, synchronize, hasUnsyncedChanges,
     const pulled = await call(query);
     // The server was restored from a backup and may lack what it had confirmed: all intents go again, of
     // which it keeps each once.
-    if (pulled.experimentalStrategy === 'replacement') await send('intents', await outbox());
+    if (pulled.experimentalStrategy === 'replacement') await sendIntents(await outbox());
     head = pulled.head;
     return pulled;
   }
@@ -62,22 +70,38 @@ export function connect({ url, token, database, synchronize, hasUnsyncedChanges,
   }
 
   // What a technician did goes first and in its order; WatermelonDB repeats the whole where a part failed.
-  async function pushChanges({ changes }) {
-    const { intents, ...state } = changes;
-    await send('intents', [...(intents?.created ?? []), ...(intents?.updated ?? [])]);
-    const isWritten = ({ created, updated, deleted }) => created.length + updated.length + deleted.length;
-    const written = Object.entries(state).filter(([, table]) => isWritten(table));
-    if (written.length) await post(Object.fromEntries(written));
+  async function pushChanges({ changes: { intents, ...state } }) {
+    await sendIntents([...intents.created, ...intents.updated]);
+    await send(
+      Object.entries(state).flatMap(([table, kinds]) =>
+        Object.entries(kinds).flatMap(([kind, rows]) => rows.map((row) => [table, kind, row])),
+      ),
+    );
   }
 
-  async function send(table, rows) {
-    const waiting = rows.sort((a, b) => a.seq - b.seq);
-    while (waiting.length) {
-      await post({ [table]: { created: waiting.splice(0, MOST_AT_ONCE), updated: [], deleted: [] } });
+  const sendIntents = (rows) =>
+    send(rows.sort((a, b) => a.seq - b.seq).map((row) => ['intents', 'created', row]));
+
+  async function send(rows) {
+    for (let sent = 0; sent < rows.length; sent += MOST_AT_ONCE) {
+      await post(rows.slice(sent, sent + MOST_AT_ONCE));
     }
   }
 
-  const post = (changes) => call({ sent_at: new Date().toISOString() }, { changes });
+  async function post(rows) {
+    const changes = {};
+    for (const [table, kind, row] of rows) {
+      (changes[table] ??= { created: [], updated: [], deleted: [] })[kind].push(row);
+    }
+    try {
+      await call({ sent_at: new Date().toISOString() }, { changes });
+    } catch (error) {
+      if (error.status !== 413 || rows.length === 1) throw error;
+      const half = rows.length >> 1; // too many bytes at once
+      await post(rows.slice(0, half));
+      await post(rows.slice(half));
+    }
+  }
 
   // WatermelonDB refuses a second synchronize() while one is running.
   let turn = Promise.resolve();
