@@ -106,9 +106,9 @@ async def _webm_seconds(read: Read, size: int) -> float | None:
         if scale is not None:
             scale_ns = int.from_bytes(await read(scale[0], min(scale[1], scale[0] + 8)))
         duration = await _find_element(read, begin, end, _DURATION)
-        if duration is not None:
+        if duration is not None and duration[1] - duration[0] in (4, 8):
             content = await read(*duration)
-            (units,) = unpack({4: ">f", 8: ">d"}.get(len(content), ">x"), content)
+            (units,) = unpack(">f" if len(content) == 4 else ">d", content)
     if math.isnan(units):
         last = await _last_cluster(read, size)
         units = math.nan if last is None else last

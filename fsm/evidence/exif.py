@@ -156,14 +156,14 @@ def _place_of(head: bytes, box: tuple[int, int], wanted: int) -> tuple[int, int]
         at += width
         return int.from_bytes(head[at - width : at])
 
-    for _ in range(min(number(4 if wide else 2), 4_096)):
+    for _ in range(min(number(4 if wide else 2), 512)):
         item = number(4 if wide else 2)
         method = number(2) & 15 if version else 0
         number(2)  # which file the bytes are in: this one
         base = number(base_width)
         extents = number(2)
         spans = []
-        for _ in range(min(extents, 64)):
+        for _ in range(min(extents, 16)):
             if version:
                 number(index_width)
             spans.append((base + number(offset_width), number(length_width)))
@@ -195,6 +195,8 @@ def _instant(text: str, zone: str) -> datetime | None:
     try:
         taken = datetime(*map(int, found.groups()))  # type: ignore[arg-type]  # noqa: DTZ001 - the camera's clock
     except ValueError:  # "0000:00:00 00:00:00" is how cameras without a clock write it
+        return None
+    if not 1990 <= taken.year <= 2100:
         return None
     written = _ZONE.fullmatch(zone)
     if written is None or int(written[2]) > 14 or int(written[3]) > 59:

@@ -14,6 +14,9 @@ from struct import unpack_from
 #: metadata, which phones let grow to a few hundred KiB.
 HEAD_SIZE = 1 << 20
 
+# Most segments or boxes that a walk looks at; the event loop waits for it.
+_MOST_PARTS = 10_000
+
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _HEIF_BRANDS = frozenset({b"mif1", b"msf1", b"mif2"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
@@ -154,7 +157,9 @@ def iter_segments(head: bytes) -> Iterator[tuple[int, int, int]]:
     Ends, or raises IndexError, where `head` does.
     """
     at = 2
-    while head[at] == 0xFF:
+    for _ in range(_MOST_PARTS):
+        if head[at] != 0xFF or head[at + 1] == _END:
+            return
         marker = head[at + 1]
         if marker == 0xFF:  # padding
             at += 1
@@ -162,8 +167,6 @@ def iter_segments(head: bytes) -> Iterator[tuple[int, int, int]]:
         if marker in _BARE_MARKERS:
             at += 2
             continue
-        if marker == _END:
-            return
         length = _u16(head, at + 2)
         if length < 2:
             return
@@ -265,7 +268,9 @@ def _box(head: bytes, begin: int, end: int, wanted: bytes) -> tuple[int, int] | 
 def iter_boxes(head: bytes, begin: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield (kind, begin, end) of the contents of the boxes that lie side by side in a range."""
     end = min(end, len(head))
-    while begin + 8 <= end:
+    for _ in range(_MOST_PARTS):
+        if begin + 8 > end:
+            return
         length, first = _u32(head, begin), begin + 8
         if length == 1 and begin + 16 <= end:
             length, first = int.from_bytes(head[begin + 8 : begin + 16], "big"), begin + 16

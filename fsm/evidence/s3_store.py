@@ -51,9 +51,10 @@ if TYPE_CHECKING:
 SEGMENT_SIZE = 8 << 20
 
 _FULL = frozenset({"XMinioStorageFull", "QuotaExceeded", "InsufficientStorage"})
-# Refused because the bytes came damaged or not at all: 400 to S3, yet it is the line's fault.
-_LOST_ON_THE_WAY = frozenset(
-    {"BadDigest", "IncompleteBody", "RequestTimeout", "XAmzContentSHA256Mismatch"}
+# Passing, though S3 answers them with 400: the bytes came damaged or not at all. And a segment that a
+# listing named is gone by now, since another request dropped it.
+_PASSING = frozenset(
+    {"BadDigest", "IncompleteBody", "NoSuchKey", "RequestTimeout", "XAmzContentSHA256Mismatch"}
 )
 _NOT_UNDERSTOOD = frozenset({"NotImplemented", "InvalidArgument", "InvalidRequest"})
 _DELETE_AT_ONCE = 1000
@@ -69,7 +70,7 @@ class Patience:
     """
 
     connect_s: float = 5
-    read_s: float = 30
+    read_s: float = 60
     attempts: int = 3
 
 
@@ -492,10 +493,6 @@ def _failures_are_refused() -> Iterator[None]:
     except ClientError as error:
         if _code(error) in _FULL or _status(error) == 507:
             raise StorageFull("The file storage has no room left. Send it again later.") from error
-        if (
-            _status(error) >= 500
-            or _status(error) in {408, 429}
-            or _code(error) in _LOST_ON_THE_WAY
-        ):
+        if _status(error) >= 500 or _status(error) in {408, 429} or _code(error) in _PASSING:
             raise StorageUnavailable("The file storage fails. Try again later.") from error
         raise

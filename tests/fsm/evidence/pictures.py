@@ -191,9 +191,10 @@ def webm(
     scale_ns: int = 1_000_000,
     clusters_ms: list[int] | None = None,
     is_live: bool = False,
+    more: bytes = b"",
 ) -> bytes:
-    """Return the elements of a WebM whose clusters hold no frames."""
-    info = element(0x2AD7B1, scale_ns.to_bytes(4))
+    """Return the elements of a WebM whose clusters hold no frames; `more` goes before its length."""
+    info = element(0x2AD7B1, scale_ns.to_bytes(4)) + more
     if duration is not None:
         info += element(0x4489, struct.pack(">d", duration))
     clusters = b"".join(

@@ -17,15 +17,17 @@ from tests.fsm.evidence.pictures import boxes, element, movie, webm
 
 
 def seconds_of(content: bytes, most_reads: int = 50) -> float | None:
-    reads = 0
+    reads = asked = 0
 
     async def read(start: int, stop: int) -> bytes:
-        nonlocal reads
+        nonlocal reads, asked
         reads += 1
+        asked += stop - start
         return content[start:stop]
 
     found = asyncio.run(read_seconds(read, len(content), sniff(content[:256]) or ""))
     assert reads <= most_reads
+    assert asked < 1_100_000
     return found
 
 
@@ -83,6 +85,7 @@ def test_a_webm_recorded_by_a_browser_lasts_until_its_last_cluster() -> None:
         webm(float("nan")),
         webm(None),
         webm(-5.0),
+        webm(None, more=element(0x4489, bytes(5_000_000))),
         element(0x1A45DFA3, element(0x4282, b"webm")) + b"\0" * 100,
         element(0x1A45DFA3, element(0x4282, b"webm")) + element(0xEC, b"") * 100_000,
     ],

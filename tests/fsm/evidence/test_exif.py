@@ -75,7 +75,15 @@ def test_when_it_was_taken_counts_more_than_when_the_file_was_written() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["0000:00:00 00:00:00", "2026:13:01 00:00:00", "yesterday", "", "2026:03:23"]
+    "text",
+    [
+        "0000:00:00 00:00:00",
+        "9999:12:31 23:59:59",
+        "2026:13:01 00:00:00",
+        "yesterday",
+        "",
+        "2026:03:23",
+    ],
 )
 def test_what_is_no_time_is_none(text: str) -> None:
     assert exif({0x9003: text}) is None
