@@ -178,7 +178,7 @@ class Crew:
         sys.stdout.flush()
 
 
-async def _insist(step: Callable[[], Awaitable[None]], times: int = 60) -> None:
+async def _insist(step: Callable[[], Awaitable[None]], times: int = 120) -> None:
     for _ in range(times):
         with suppress(Cut):
             return await step()

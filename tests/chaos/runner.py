@@ -454,7 +454,7 @@ class Life:
                 self.judge.verdict.add("O9", f"not empty after {REST_LIMIT_S} s: {stuck}")
         await asyncio.gather(*(one.last_word() for one in self.offices))
         self.judge.has_revoked = any(one.did.get("revoke") for one in self.offices)
-        settled = [await crew.ask("settle", 120) for crew in self.crews]
+        settled = [await crew.ask("settle", 300) for crew in self.crews]
         for answer in settled:
             self.judge.verdict.violations += answer["violations"]
         connection = await self.rig.connect()

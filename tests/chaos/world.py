@@ -327,7 +327,7 @@ class Office:
         if not self.may_revoke:
             return False
         found = await self.read("/api/devices", **self.firm.administrator)
-        live = [one["id"] for one in found if one["revoked_at"] is None]
+        live = [one["id"] for one in found["items"] if one["revoked_at"] is None]
         path = f"/api/devices/{self.rng.choice(live)}/revocation"
         answer = await self.ask("POST", path, {"reason": "stolen"}, **self.firm.administrator)
         return answer.status == 200
