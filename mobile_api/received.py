@@ -19,6 +19,7 @@ from fsm.evidence.verification import (
     MediaMismatch,
     TooManyPixels,
     UnknownMedia,
+    agrees,
     inspect,
     with_length,
 )
@@ -49,28 +50,29 @@ async def complete(storage: Storage, actor: Actor, now: datetime, upload: Upload
     name = upload.sha256.hex()
     stored: StoredBlob | None = None
     try:
-        declared = await _declared_as(storage, actor, upload)
         stored = await _store(storage, upload, name)
         crash_point("after PutObject before row")
         head = await read_all(storage.blobs, actor.tenant_id, name, HEAD_SIZE)
-        inspection, doubt = _inspect(head, declared)
+        inspection, doubt = _inspect(head)
         inspection = await with_length(storage.blobs, actor.tenant_id, name, inspection)
+        async with storage.database.transaction(actor.tenant_id) as session:
+            row = await lock_upload(session, actor, upload.id)
+            if row is None:
+                raise tus.NoSuchUpload("The upload was ended meanwhile. Create a new one.")
+            if row.finished_at is None:
+                # What is held here is what `finish` asks for: it need not be read again.
+                _photo = await _find_declared(session, actor, row, inspection.mime)
+                await field_work.lock_awaiting_jobs(session, actor, upload.sha256)
+                _blob = await evidence.keep_blob(session, actor, now, stored, inspection, **doubt)
+                if not await storage.blobs.exists(actor.tenant_id, name):
+                    # The same bytes under a wrong name were refused meanwhile and removed (see `_fail`).
+                    await _store(storage, row, name)
+                await finish(storage, session, actor, now, row)
     except REFUSED as refusal:
         finished = await _fail(storage, actor, now, upload, stored, refusal)
         if finished is None:
             raise
         return finished
-    async with storage.database.transaction(actor.tenant_id) as session:
-        row = await lock_upload(session, actor, upload.id)
-        if row is None:
-            raise tus.NoSuchUpload("The upload was ended meanwhile. Create a new one.")
-        if row.finished_at is None:
-            await field_work.lock_awaiting_jobs(session, actor, upload.sha256)
-            await evidence.keep_blob(session, actor, now, stored, inspection, **doubt)
-            if not await storage.blobs.exists(actor.tenant_id, name):
-                # The same bytes under a wrong name were refused meanwhile and removed (see `_fail`).
-                await _store(storage, row, name)
-            await finish(storage, session, actor, now, row)
     await storage.blobs.discard(actor.tenant_id, upload.id)
     return row
 
@@ -87,22 +89,27 @@ async def _store(storage: Storage, upload: Upload, sha256: str) -> StoredBlob:
     )
 
 
-async def _declared_as(storage: Storage, actor: Actor, upload: Upload) -> str | None:
-    """Return the MIME type that the photo was declared with, None before; refuse another size."""
-    async with storage.database.transaction(actor.tenant_id) as session:
-        photo = await session.get(Photo, (actor.tenant_id, upload.photo_id))
+async def _find_declared(session: Session, actor: Actor, upload: Upload, mime: str) -> Photo | None:
+    """Return the photo that the bytes were declared as, None before; refuse another size or kind."""
+    photo = await session.get(Photo, (actor.tenant_id, upload.photo_id))
     if photo is None or photo.sha256 != upload.sha256:
-        return None
+        return photo
     assert upload.length is not None
     if photo.size != upload.length:
         raise wrong_bytes(photo.sha256.hex(), photo.size, None, upload.length)
-    return photo.mime
+    if not agrees(photo.mime, mime):
+        raise MediaMismatch(
+            f"The file is called {photo.mime}, but its content is {mime}.",
+            declared=photo.mime,
+            found=mime,
+        )
+    return photo
 
 
-def _inspect(head: bytes, declared: str | None) -> tuple[Inspection, dict[str, str]]:
+def _inspect(head: bytes) -> tuple[Inspection, dict[str, str]]:
     """Return what the first bytes say, and why it may be doubted: `{"doubt": code}` or nothing."""
     try:
-        return inspect(head, declared=declared, allowed=TAKEN), {}
+        return inspect(head, allowed=TAKEN), {}
     except (BrokenMedia, TooManyPixels) as doubt:
         return Inspection(mime=sniff(head) or ""), {"doubt": doubt.code}
 
