@@ -146,6 +146,16 @@ def _push_body() -> RequestBody:
                 items=Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID),
             ),
             "data": Schema(type=OpenAPIType.OBJECT),
+            "chain": Schema(
+                type=OpenAPIType.OBJECT,
+                required=["prev", "h", "sig"],
+                description="The app's own chain over one visit, all base64url without padding: `h` is "
+                "SHA-256 over `prev` and the RFC 8785 form of the intent without `chain`, `prev` the `h` of "
+                "the intent before it about the same visit, or the visit's `nonce`; `sig` is the device's "
+                "Ed25519 signature over the 32 bytes of `h`. A break is shown to the office and refuses "
+                "nothing.",
+                properties={name: Schema(type=OpenAPIType.STRING) for name in ("prev", "h", "sig")},
+            ),
         },
     )
     batch = Schema(

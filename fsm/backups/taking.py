@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
+
 from fsm.backups.blobs import Seen, connect, take_blobs
 from fsm.backups.checking import Checked, HasBytes, check_database, open_recovered
 from fsm.backups.folder import Backup, BackupFolder, new_name
@@ -65,7 +67,7 @@ async def take_backup(
         server.environment,
         folder.path,
     )
-    stopped_at = datetime.now(UTC)
+    stopped_at = await _server_time(url)
     if settings.s3 is None:
         say("Taking over photos and documents")
         await take_blobs(url, settings.blob_dir, folder)
@@ -143,6 +145,16 @@ async def _check_server(url: str) -> tuple[int, str]:
     finally:
         await connection.close()
     return number // 10_000, superuser
+
+
+async def _server_time(url: str) -> datetime:
+    """Return the server's own time: the log's instants are of its clock."""
+    connection = await connect(url)
+    try:
+        now: datetime = await connection.fetchval("select clock_timestamp()")
+    finally:
+        await connection.close()
+    return now
 
 
 def _backup_url(settings: Settings) -> str:
@@ -224,8 +236,8 @@ async def follow(
             seen.turn(now)
             try:
                 await take_blobs(url, source, folder, since=now, seen=seen)
-            except OSError as error:
-                say(f"The database cannot be reached ({error}); trying again")
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                say(f"New photos could not be taken over ({error}); trying again")
             await asyncio.wait(
                 (stopping, ended), timeout=_BLOBS_EVERY_S, return_when=asyncio.FIRST_COMPLETED
             )

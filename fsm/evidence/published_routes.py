@@ -21,7 +21,7 @@ from fsm.problems import NotFound, RateLimited
 from fsm.tenants.directory import find_tenant
 from fsm.tenants.tables import DirectoryKind
 
-_FOR_EVER = "public, max-age=31536000, immutable"
+_FOR_A_DAY = "public, max-age=86400"  # a restore may have to make one anew, and says so in it
 _FOR_A_WHILE = "public, max-age=300"
 
 Slug = Annotated[
@@ -98,7 +98,7 @@ class PublishedController(Controller):
             tenant_id = await _enter(session, tenant)
             found = await daily_roots.find_daily_root(session, tenant_id, day)
         view = msgspec.convert(daily_roots.published_form(found), RootView)
-        return Response(view, headers={"Cache-Control": _FOR_EVER})
+        return Response(view, headers={"Cache-Control": _FOR_A_DAY})
 
 
 def _limit(request: Request[Any, Any, Any]) -> None:

@@ -174,31 +174,32 @@ async def _is_uncited(session: Session, closure: records.WorkOrderClosure) -> bo
 
 
 async def _note(session: Session, tenant_id: UUID, now: datetime, found: Sequence[Forgery]) -> None:
-    before = {
-        row.closure_id: list(row.findings)
-        for row in await run(
-            session,
-            "select closure_id, findings from closure_audit"
-            " where tenant_id = :t and closure_id = any(cast(:ids as uuid[]))",
-            t=tenant_id,
-            ids=[one.closure_id for one in found],
-        )
+    values = {
+        "t": tenant_id,
+        "now": now,
+        "ids": [one.closure_id for one in found],
+        "findings": [msgspec.json.encode(one.findings).decode() for one in found],
     }
-    await run(
+    # Of several audits at once only one inserts, or finds a row to change.
+    added = await run(
         session,
-        "insert into closure_audit as a (tenant_id, closure_id, audited_at, findings)"
+        "insert into closure_audit (tenant_id, closure_id, audited_at, findings)"
         " select :t, f.id, cast(:now as timestamptz), cast(f.findings as jsonb)"
         " from unnest(cast(:ids as uuid[]), cast(:findings as text[])) as f (id, findings)"
-        " order by f.id"
-        " on conflict (tenant_id, closure_id) do update"
-        " set audited_at = excluded.audited_at, findings = excluded.findings",
-        t=tenant_id,
-        now=now,
-        ids=[one.closure_id for one in found],
-        findings=[msgspec.json.encode(one.findings).decode() for one in found],
+        " order by f.id on conflict do nothing returning closure_id",
+        **values,
     )
+    changed = await run(
+        session,
+        "update closure_audit a set audited_at = :now, findings = cast(f.findings as jsonb)"
+        " from unnest(cast(:ids as uuid[]), cast(:findings as text[])) as f (id, findings)"
+        " where a.tenant_id = :t and a.closure_id = f.id"
+        " and a.findings <> cast(f.findings as jsonb) returning a.closure_id",
+        **values,
+    )
+    news = {*added.scalars(), *changed.scalars()}
     for one in found:
-        if one.findings and list(one.findings) != before.get(one.closure_id):
+        if one.findings and one.closure_id in news:
             await _raise(session, tenant_id, now, one)
 
 

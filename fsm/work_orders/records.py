@@ -209,7 +209,7 @@ class ClosurePhoto(SQLModel, table=True):
 
 
 class ClosureAudit(SQLModel, table=True):
-    """That a closure was judged again, when, and what was wrong with it: nothing where it is sound."""
+    """What judging a closure again came to, and since when: nothing where it is sound."""
 
     __tablename__ = "closure_audit"
     __table_args__ = (link("closure_id", "work_order_closure"),)

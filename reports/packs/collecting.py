@@ -31,7 +31,7 @@ from fsm.work_orders.history import belonging_to
 from fsm.work_orders.orders import find_work_order, list_visits
 from fsm.work_orders.tables import Visit, WorkOrder
 from reports.packs import form
-from reports.packs.container import PackWriter
+from reports.packs.container import PackRefused, PackWriter
 
 _SEALED_AT_ONCE = 5_000
 
@@ -40,6 +40,12 @@ class NothingToProve(Problem):
     """The job was never dispatched: no checklist is pinned, so nothing was to be done yet."""
 
     code, status, title = "nothing-to-prove", 409, "The job was never dispatched"
+
+
+class PackTooLarge(Problem):
+    """The job's photos and videos do not fit into one archive."""
+
+    code, status, title = "pack-too-large", 413, "Too much for one file"
 
 
 class EvidenceDamaged(Problem):
@@ -76,8 +82,8 @@ async def write_pack(
 ) -> Packed:
     """Write a job's pack into a seekable file. The same snapshot gives the same bytes.
 
-    What has happened so far is sealed first. Raises `NothingToProve`, and `EvidenceDamaged` rather than
-    putting other bytes into a pack than were received.
+    What has happened so far is sealed first. Raises `NothingToProve`, `PackTooLarge`, and `EvidenceDamaged`
+    rather than putting other bytes into a pack than were received.
     """
     async with database.transaction(actor.tenant_id) as session:
         await find_work_order(session, actor, work_order_id)
@@ -85,11 +91,21 @@ async def write_pack(
     async with database.transaction(actor.tenant_id) as session:
         await run(session, "set transaction isolation level repeatable read, read only")
         contents = await _collect(session, key, actor, work_order_id)
+    try:
+        size = await _write(contents, store, key, actor.tenant_id, file)
+    except PackRefused as refused:
+        raise PackTooLarge(f"{contents.work_order['number']}: {refused}") from None
+    return Packed(contents.work_order["number"], size)
+
+
+async def _write(
+    contents: _Contents, store: BlobStore, key: ReceiptKey, tenant_id: UUID, file: BinaryIO
+) -> int:
     writer = PackWriter(file)
     files = [_listed(form.README, writer, form.READ_ME.encode())]
     photos = []
     for photo in contents.photos:
-        member = await _write_photo(writer, store, actor.tenant_id, photo)
+        member = await _write_photo(writer, store, tenant_id, photo)
         photos.append({**photo, "member": member["name"] if member else None})
         files += [member] if member else []
     documents = {**contents.documents, form.PHOTOS: photos}
@@ -103,7 +119,7 @@ async def write_pack(
         files=sorted(files, key=lambda one: str(one["name"])),
     )
     writer.add(form.MANIFEST, form.document(manifest))
-    return Packed(contents.work_order["number"], writer.close())
+    return writer.close()
 
 
 def _listed(name: str, writer: PackWriter, content: bytes) -> dict[str, Any]:

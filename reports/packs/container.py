@@ -178,6 +178,7 @@ class PackReader:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._hashed: dict[str, str] = {}
         self._size = file.seek(0, 2)
         if self._size > MOST_BYTES:
             raise PackRefused("The file is larger than a pack can be.")
@@ -195,10 +196,13 @@ class PackReader:
         return self._range(member.start, member.start + member.size)
 
     def sha256(self, name: str) -> str:
-        digest = sha256()
-        for piece in self.pieces(name):
-            digest.update(piece)
-        return digest.hexdigest()
+        """Return the SHA-256 of a member; it is read once, however often it is asked for."""
+        if name not in self._hashed:
+            digest = sha256()
+            for piece in self.pieces(name):
+                digest.update(piece)
+            self._hashed[name] = digest.hexdigest()
+        return self._hashed[name]
 
     def find_foreign_byte(self) -> int | None:
         """Return the place of the first byte around the contents that our writer would not have written.

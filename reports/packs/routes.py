@@ -1,5 +1,6 @@
 """The evidence pack of a job as a download."""
 
+import errno
 from collections.abc import AsyncIterator
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
@@ -12,10 +13,10 @@ from litestar.response import Stream
 
 from fsm import http
 from fsm.actors import Permission
-from fsm.evidence.blobs import StorageUnavailable, in_thread
+from fsm.evidence.blobs import StorageFull, StorageUnavailable, in_thread
 from fsm.evidence.receipts import ReceiptKey
 from fsm.http import CurrentActor, Now, needs
-from reports.packs.collecting import EvidenceDamaged, NothingToProve, write_pack
+from reports.packs.collecting import EvidenceDamaged, NothingToProve, PackTooLarge, write_pack
 
 _PIECE = 1 << 20
 
@@ -35,7 +36,9 @@ class PackController(Controller):
                 media_type="application/zip",
                 generate_examples=False,
             ),
-            **http.refusals(NothingToProve, EvidenceDamaged, StorageUnavailable),
+            **http.refusals(
+                NothingToProve, PackTooLarge, EvidenceDamaged, StorageFull, StorageUnavailable
+            ),
         },
         summary="Everything that proves how a job was done, in one file",
     )
@@ -59,6 +62,11 @@ class PackController(Controller):
                 work_order_id,
                 file,
             )
+        except OSError as error:
+            file.close()
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StorageFull("There is no room here to put the pack together.") from error
+            raise
         except BaseException:
             file.close()
             raise

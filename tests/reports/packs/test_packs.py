@@ -416,3 +416,24 @@ async def test_a_damaged_photo_is_told_instead_of_packed(
     path = f"/api/work-orders/{proved.job.id}/evidence-pack"
     answer = await client.get(path, headers=company.headers["dispatcher"])
     assert (answer.status_code, answer.json()["code"]) == (503, "evidence-damaged")
+
+
+async def test_rules_that_nobody_vouches_for_are_judged_by_within_limits_only(
+    pack: bytes, proved: ProvedJob
+) -> None:
+    template = json.loads(members(pack)[form.TEMPLATE])
+    template["document"]["items"][0]["visible_if"] = " && ".join(["size(answers) > 1.0"] * 1_000)
+    report = check(signed_again(pack, FOREIGN, template=template))
+    assert "could not be published" in " ".join(map(str, report.findings))
+
+
+async def test_more_than_fits_into_one_file_is_refused_in_a_sentence(
+    client: httpx.AsyncClient,
+    proved: ProvedJob,
+    company: Company,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("reports.packs.container.MOST_BYTES", 5_000)
+    path = f"/api/work-orders/{proved.job.id}/evidence-pack"
+    answer = await client.get(path, headers=company.headers["dispatcher"])
+    assert (answer.status_code, answer.json()["code"]) == (413, "pack-too-large")
