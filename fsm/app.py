@@ -43,7 +43,12 @@ from fsm.work_orders import visit_routes as visits
 from fsm.worker import REACTIONS
 from mobile_api import blob_routes, feed, office_routes, upload_routes
 from mobile_api import routes as mobile_api
-from mobile_api.compat import powersync_routes, rxdb_routes, watermelon_routes
+from mobile_api.compat import (
+    electric_routes,
+    powersync_routes,
+    rxdb_routes,
+    watermelon_routes,
+)
 from mobile_api.uploads import Storage
 from mobile_api.writers import Writers
 from reports import routes as reports
@@ -79,6 +84,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *upload_routes.ROUTES,
     *blob_routes.ROUTES,
     *powersync_routes.ROUTES,
+    *electric_routes.ROUTES,
     *rxdb_routes.ROUTES,
     *watermelon_routes.ROUTES,
     *imports.ROUTES,

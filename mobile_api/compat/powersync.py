@@ -6,10 +6,8 @@ they go, data follows, and `checkpoint_complete` lets the client apply all of it
 each is read in the very snapshot that the checkpoint tells, so what the client shows once stood in the
 database, together.
 
-A bucket's name is `scope@epoch.first`: the head at which the device first read it. Up to there it is not
-told of what the scope no longer grants, because it never had it. Where a device's position has become
-worthless (another epoch, a head that was set back, tombstones purged) it is given a bucket of another name,
-and drops the old one by itself.
+Where a device's position has become worthless it is given a bucket of another name (see `buckets`), and
+drops the old one by itself.
 
 A write checkpoint is the highest `seq` of the device's scopes once everything is stamped: a checkpoint that
 goes that far holds what the device wrote before it asked. Nothing has to be remembered for it.
@@ -34,6 +32,7 @@ from fsm.problems import Busy, Malformed, Problem
 from fsm.tenants import tokens
 from fsm.tenants.tokens import Secret
 from mobile_api import pull
+from mobile_api.compat.buckets import Bucket, is_number, place, read
 from mobile_api.sequencer import Head
 from mobile_api.stream import POKE_EVERY_S, Listener, Pump
 
@@ -74,10 +73,7 @@ class StreamRequest(msgspec.Struct, frozen=True):
 
     def positions(self) -> dict[str, int]:
         """Return bucket → operation; a position that is no number counts as none."""
-        return {
-            one.name: int(one.after) if one.after.isdecimal() and len(one.after) < 19 else 0
-            for one in self.buckets
-        }
+        return {one.name: int(one.after) if is_number(one.after) else 0 for one in self.buckets}
 
     def subscriptions(self) -> list[dict[str, int]]:
         """Return what the client's buckets are subscribed by; empty when it wants none of them."""
@@ -112,32 +108,6 @@ class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
     object_id: str
     checksum: int
     data: str | None = None
-
-
-@dataclass(slots=True)
-class Bucket:
-    """A scope as one device reads it: its name there, how far it was sent, how many rows were."""
-
-    scope: str
-    name: str
-    first: int
-    after: int
-    count: int
-
-
-def place(asked: Mapping[str, int], scope: str, head: Head) -> Bucket:
-    """Return the bucket of a scope that the device can go on reading, or a new one when it holds none."""
-    prefix = f"{scope}@{head.epoch}."
-    for name, after in asked.items():
-        first = name.removeprefix(prefix)
-        if not name.startswith(prefix) or not first.isdecimal() or len(first) > 18:
-            continue
-        if after <= head.head and not 0 < after < head.purged:
-            return Bucket(scope, name, int(first), after, 0)
-    first_read = head.head
-    while (name := f"{prefix}{first_read}") in asked:
-        first_read += 1
-    return Bucket(scope, name, first_read, 0, 0)
 
 
 @dataclass(slots=True)
@@ -205,14 +175,6 @@ select scope, sum(n)::bigint from sync_digest
 where tenant_id = $1 and scope = any($2::text[]) group by scope
 """
 
-# $1 tenant, $2 scope, $3 read up to, $4 head, $5 the head at which the device first read it, $6 most rows
-_OPERATIONS = """
-select seq, op, coll, id::text, body from sync_row
-where tenant_id = $1 and scope = $2 and seq > $3 and seq <= $4
-  and (seq > $5 or (op = 'put' and why is null))
-order by seq limit $6
-"""
-
 
 async def take_turn(
     talk: Conversation, database: Database, actor: Actor, now: datetime
@@ -246,19 +208,11 @@ async def _page(
     changed, data = list(added), []
     room, size = pull.PAGE_CHANGES, 0
     for bucket in talk.buckets.values():
-        rows = await connection.fetch(
-            _OPERATIONS,
-            tenant_id,
-            bucket.scope,
-            bucket.after,
-            head.head,
-            bucket.first,
-            room + 1,
-        )
-        page, size = _fitting(rows, room, size)
-        room -= len(page)
-        talk.is_complete = len(page) == len(rows)
-        reached = head.head if talk.is_complete else int(page[-1].op_id) if page else bucket.after
+        found = await read(connection, tenant_id, bucket, head, room=room, size=size)
+        page = [_operation(*row) for row in found.rows]
+        room, size = room - len(page), found.size
+        talk.is_complete = found.whole
+        reached = head.head if found.whole else int(page[-1].op_id) if page else bucket.after
         if page:
             data.append(_data(bucket, page, reached, has_more=not talk.is_complete))
             if bucket not in changed:
@@ -277,25 +231,9 @@ async def _page(
     return lines + data
 
 
-def _fitting(rows: Sequence[Any], room: int, size: int) -> tuple[list[Operation], int]:
-    """Return the operations that a page still has room for, and how many bytes it holds then."""
-    page: list[Operation] = []
-    for seq, op, coll, row_id, body in rows[:room]:
-        more = len(body or "")
-        if size and size + more > pull.PAGE_BYTES:
-            break
-        size += more
-        page.append(
-            Operation(
-                op_id=str(seq),
-                op="PUT" if op == "put" else "REMOVE",
-                object_type=coll,
-                object_id=row_id,
-                checksum=0,
-                data=body,
-            )
-        )
-    return page, size
+def _operation(seq: int, op: str, coll: str, row_id: str, body: str | None) -> Operation:
+    kind = "PUT" if op == "put" else "REMOVE"
+    return Operation(str(seq), kind, coll, row_id, 0, body)
 
 
 def _data(bucket: Bucket, page: list[Operation], reached: int, *, has_more: bool) -> bytes:
