@@ -18,6 +18,9 @@ _LONGEST_S = 7 * 86_400
 _MOST_BOXES = 200
 _TAIL = 1 << 20
 
+#: Most places at the end of a file that look like the beginning of its last part by chance.
+_MOST_MARKS = 16
+
 _SEGMENT, _INFO, _CLUSTER = 0x18538067, 0x1549A966, 0x1F43B675
 _SCALE, _DURATION, _CLUSTER_TIME = 0x2AD7B1, 0x4489, 0xE7
 
@@ -25,7 +28,8 @@ _SCALE, _DURATION, _CLUSTER_TIME = 0x2AD7B1, 0x4489, 0xE7
 async def read_seconds(read: Read, size: int, mime: str) -> float | None:
     """Return a video's length in seconds, None where its container does not tell.
 
-    A WebM without a length, as browsers record them, lasts at least until its last cluster begins.
+    Browsers record without knowing a length: such a film lasts at least until its last cluster
+    (WebM) or fragment (MP4) begins.
     """
     try:
         if mime in ("video/mp4", "video/quicktime"):
@@ -34,7 +38,7 @@ async def read_seconds(read: Read, size: int, mime: str) -> float | None:
             found = await _webm_seconds(read, size)
         else:
             found = None
-    except (error, ValueError, ArithmeticError):
+    except (error, IndexError, ValueError, ArithmeticError):
         return None
     if found is None or not math.isfinite(found) or not 0 < found <= _LONGEST_S:
         return None
@@ -57,7 +61,33 @@ async def _movie_seconds(read: Read, size: int) -> float | None:
     if length is not None:  # fragments follow, and somebody knew how many
         content = await read(length[0], length[0] + 12)
         (units,) = unpack(">4xQ", content) if content[0] else unpack(">4xI", content[:8])
-    return units / per_second if units and per_second else None
+    if units == 0:
+        return await _last_fragment(read, size, movie)
+    return units / per_second if per_second else None
+
+
+async def _last_fragment(read: Read, size: int, movie: tuple[int, int]) -> float | None:
+    """Return when the last fragment of the first track begins."""
+    track = await _find_box(read, *movie, b"trak")
+    media = await _find_box(read, *track, b"mdia") if track else None
+    header = await _find_box(read, *media, b"mdhd") if media else None
+    if header is None:
+        return None
+    per_second, _ = await _movie_header(read, header[0])  # both headers begin alike
+    begin = max(size - _TAIL, 0)
+    tail = await read(begin, size)
+    at = len(tail)
+    for _ in range(_MOST_MARKS):
+        at = tail.rfind(b"moof", 0, at)
+        if at < 0:
+            break
+        fragment = await _find_box(read, begin + at + 4, size, b"traf")
+        time = await _find_box(read, *fragment, b"tfdt") if fragment else None
+        if time is not None and per_second:
+            content = await read(time[0], time[0] + 12)
+            (units,) = unpack(">4xQ", content) if content[0] else unpack(">4xI", content[:8])
+            return float(units / per_second)
+    return None
 
 
 async def _movie_header(read: Read, begin: int) -> tuple[int, int]:
@@ -119,13 +149,15 @@ async def _last_cluster(read: Read, size: int) -> int | None:
     """Return when the last cluster begins: its first element says so, in every muxer's files."""
     tail = await read(max(size - _TAIL, 0), size)
     mark = _CLUSTER.to_bytes(4)
-    at = tail.rfind(mark)
-    while at >= 0:
+    at = len(tail)
+    for _ in range(_MOST_MARKS):
+        at = tail.rfind(mark, 0, at)
+        if at < 0:
+            break
         inside = at + 4 + _width(tail[at + 4 : at + 5])
         content = tail[inside + 2 : inside + 2 + (tail[inside + 1 : inside + 2] or b"\0")[0] % 0x80]
         if tail[inside : inside + 1] == _CLUSTER_TIME.to_bytes(1) and 1 <= len(content) <= 8:
             return int.from_bytes(content)
-        at = tail.rfind(mark, 0, at)
     return None
 
 

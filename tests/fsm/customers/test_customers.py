@@ -188,6 +188,8 @@ async def test_a_misspelt_zone_is_answered_with_near_ones(
         ({"name": None}, "/name"),
         ({"name": "a\x00b"}, "/name"),
         ({"address": "x" * 301}, "/address"),
+        ({"radius_m": 9}, "/radius_m"),
+        ({"radius_m": 50_001}, "/radius_m"),
         ({"customer_id": str(uuid4())}, "/customer_id"),
         ({"rev": 0}, "/rev"),
     ],
@@ -217,6 +219,16 @@ async def test_a_position_set_by_hand_says_so_and_can_be_taken_away(
         path, headers=headers, json={"rev": 2, "latitude": None, "longitude": None}
     )
     assert (cleared.json()["latitude"], cleared.json()["position_source"]) == (None, None)
+
+
+async def test_a_site_reaches_as_far_as_the_office_says(
+    client: httpx.AsyncClient, company: Company
+) -> None:
+    path = f"/api/sites/{company.site.id}"
+    headers = company.headers["dispatcher"]
+    assert (await client.get(path, headers=headers)).json()["radius_m"] == 300
+    edited = await client.patch(path, headers=headers, json={"rev": 1, "radius_m": 2_000})
+    assert (edited.status_code, edited.json()["radius_m"]) == (200, 2_000)
 
 
 async def test_a_country_is_kept_in_capitals(client: httpx.AsyncClient, company: Company) -> None:

@@ -44,6 +44,23 @@ def test_a_movie_in_fragments_tells_it_elsewhere_or_not_at_all() -> None:
     assert seconds_of(movie(0)) is None
 
 
+def test_a_movie_recorded_by_a_browser_lasts_until_its_last_fragment() -> None:
+    def head(units: int, per_second: int) -> bytes:
+        return struct.pack(">B3xIIII", 0, 1, 2, per_second, units) + bytes(80)
+
+    def fragment(begins: int) -> bytes:
+        time = (b"tfdt", struct.pack(">B3xQ", 1, begins))
+        traf = boxes((b"tfhd", bytes(8)), time)
+        return boxes((b"moof", boxes((b"mfhd", bytes(8)), (b"traf", traf))), (b"mdat", b"moof" * 5))
+
+    track = boxes((b"tkhd", bytes(84)), (b"mdia", boxes((b"mdhd", head(0, 16_000)))))
+    moov = boxes((b"mvhd", head(0, 1_000)), (b"trak", track))
+    start = boxes((b"ftyp", b"isom\0\0\0\0isom"), (b"moov", moov))
+    assert seconds_of(start + fragment(0) + fragment(16_000) + fragment(1_000_000)) == 62.5
+    assert seconds_of(start) is None
+    assert seconds_of(start + b"moof" * 100_000) is None
+
+
 def test_media_data_beyond_four_gigabytes_are_skipped_not_read() -> None:
     """Only the boxes' heads are asked for: the gap is as long as a 64-bit length says."""
     head = boxes((b"ftyp", b"isom\0\0\0\0isom"))
@@ -80,6 +97,7 @@ def test_a_webm_recorded_by_a_browser_lasts_until_its_last_cluster() -> None:
         movie(1e9),
         boxes((b"ftyp", b"isom\0\0\0\0isom")) + struct.pack(">I4s", 4, b"moov"),
         boxes((b"ftyp", b"isom\0\0\0\0isom"), (b"moov", boxes((b"mvhd", b"\0")))),
+        movie(0, fragments_s=7.5, data=0)[: -len(boxes((b"mdat", b""))) - 8],
         boxes((b"ftyp", b"isom\0\0\0\0isom")) + boxes((b"free", b"")) * 100_000,
         webm(float("inf")),
         webm(float("nan")),
@@ -95,7 +113,16 @@ def test_a_length_that_makes_no_sense_is_none(content: bytes) -> None:
 
 
 @given(
-    st.sampled_from([movie(3.0), movie(3.0, is_last=True), webm(3_000.0), webm(None)]), st.data()
+    st.sampled_from(
+        [
+            movie(3.0),
+            movie(3.0, is_last=True),
+            movie(0, fragments_s=7.5, data=0),
+            webm(3_000.0),
+            webm(None, clusters_ms=[0, 500]),
+        ]
+    ),
+    st.data(),
 )
 def test_no_damage_makes_the_reader_stumble(sound: bytes, data: st.DataObject) -> None:
     damaged = bytearray(sound[: data.draw(st.integers(0, len(sound)))])

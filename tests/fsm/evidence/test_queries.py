@@ -211,6 +211,20 @@ async def test_a_bomb_in_a_pictures_text_does_not_go_off(
     assert ("no_thumbnail" in blob.info) != (blob.thumbnail_sha256 is not None)
 
 
+async def test_a_file_too_large_for_the_memory_is_kept_and_not_read(
+    database: Database,
+    company: Company,
+    store: BlobStore,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content = encoded(scene(1), "JPEG")
+    monkeypatch.setattr("fsm.evidence.jobs.MAX_BYTES", len(content) - 1)
+    blob = await shrink(database, company, store, content, clock())
+    assert (blob.thumbnail_sha256, blob.info["no_thumbnail"]) == (None, "too-many-bytes")
+    assert await store.exists(company.id, blob.sha256.hex())
+
+
 async def test_videos_and_bytes_that_are_gone_need_no_thumbnail(
     database: Database, company: Company, store: BlobStore, settings: Settings, clock: Clock
 ) -> None:

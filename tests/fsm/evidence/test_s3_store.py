@@ -171,6 +171,18 @@ async def test_a_failing_server_is_a_refusal_and_the_upload_goes_on_later(
     assert (await s3_store.append(tenant, upload, 3, body(b"def"))).offset == 6
 
 
+async def test_a_segment_that_vanishes_while_it_is_read_is_a_refusal(
+    s3_store: S3BlobStore, tenant: UUID, upload: UUID
+) -> None:
+    await s3_store.append(tenant, upload, 0, body(SMALL))
+    with (
+        interposed(s3_store, "GetObject", lambda _: answer(404, "NoSuchKey")),
+        pytest.raises(StorageUnavailable),
+    ):
+        await s3_store.finish(tenant, upload, SMALL_SHA256, len(SMALL))
+    assert (await s3_store.finish(tenant, upload, SMALL_SHA256, len(SMALL))).is_new
+
+
 async def test_a_server_that_is_away_is_a_refusal(tenant: UUID, upload: UUID) -> None:
     away = S3BlobStore(S3Settings("fsm", "http://127.0.0.1:9", "us-east-1", "key", "secret"))
     with pytest.raises(StorageUnavailable) as refusal:
