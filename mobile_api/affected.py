@@ -53,6 +53,7 @@ _KINDS: dict[type[object], str] = {
 }
 _CATALOGUE_ROWS = (Part, Reason, WorkType, WorkTypeVersion, ChecklistTemplate, ChecklistVersion)
 
+# `offset 0` keeps the planner to one look by index for each row: it cannot know how few the touched ones are.
 _AFFECTED = """
 with touched as materialized (
   select * from unnest($2::text[], $3::uuid[]) as t (kind, id)
@@ -117,13 +118,17 @@ held (coll, id) as (
     join visit v on v.tenant_id = $1 and v.technician_id = t.id where t.kind = 'technicians'
 )
 select 'tech:' || v.technician_id from job j
-  join visit v on v.tenant_id = $1 and v.work_order_id = j.id and v.status <> 'planned'
+  cross join lateral (
+    select technician_id from visit v
+    where v.tenant_id = $1 and v.work_order_id = j.id and v.status <> 'planned' offset 0) v
 union
 select 'tech:' || id from touched where kind = 'technicians'
 union
 select r.scope from held h
-  join sync_row r on r.tenant_id = $1 and r.coll = h.coll and r.id = h.id
-where r.op = 'put' and r.scope like 'tech:%'
+  cross join lateral (
+    select scope from sync_row r
+    where r.tenant_id = $1 and r.coll = h.coll and r.id = h.id
+      and r.op = 'put' and r.scope like 'tech:%' offset 0) r
 """
 
 Touched = set[tuple[str, UUID]]

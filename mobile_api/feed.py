@@ -5,8 +5,9 @@ order, looks again under the lock until no further scope turns up, and writes th
 idempotent, so whatever a bug leaves behind heals on the next call; `audit_scopes` finds it before that.
 """
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlmodel import col, select
 
-from fsm.database import Session, run, touched, touched_all
+from fsm.database import Database, Session, run, touched, touched_all
 from fsm.technicians.tables import Technician
 from mobile_api import feed_sql, sequencer
 from mobile_api.affected import CATALOGUE, affected_scopes, identify
@@ -25,6 +26,7 @@ DAYS_AHEAD = 14
 REVOKED_FOR = timedelta(days=30)
 """How long a phone that does not report may hold what it has lost access to."""
 TOMBSTONES_FOR = timedelta(days=400)
+SCOPES_AT_ONCE = 10
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -113,6 +115,28 @@ async def rebuild(session: Session, tenant_id: UUID) -> int:
     return wrong
 
 
+async def rebuild_in_steps(database: Database, tenant_id: UUID) -> int:
+    """Do the same for a company at work: a few scopes a transaction, so that nobody waits for all of them."""
+    wrong = await _in_steps(database, tenant_id, partial(refresh_scopes, tenant_id=tenant_id))
+    async with database.transaction(tenant_id) as session:
+        await sequencer.recount(session, tenant_id)
+    return wrong
+
+
+async def _in_steps(
+    database: Database, tenant_id: UUID, work: Callable[..., Awaitable[int]]
+) -> int:
+    """Do `work(session, scopes=…)` for all scopes, a few in a transaction; return the sum."""
+    async with database.transaction(tenant_id) as session:
+        statement = select(SyncScope.scope).where(SyncScope.tenant_id == tenant_id)
+        scopes = list(await session.exec(statement))
+    done = 0
+    for some in _batches(scopes):
+        async with database.transaction(tenant_id) as session:
+            done += await work(session, scopes=some)
+    return done
+
+
 async def lock_scopes(
     session: Session, tenant_id: UUID, scopes: Iterable[str]
 ) -> dict[str, date | None]:
@@ -152,11 +176,18 @@ async def _write(session: Session, tenant_id: UUID, locked: dict[str, date | Non
             feed_sql.WRITE_CATALOGUE, (tenant_id, [CATALOGUE], at)
         )
         written += result.scalar_one()
-    if read:
-        windows = await _windows(session, tenant_id, read)
+    for scopes in _batches(read):
+        windows = await _windows(session, tenant_id, {scope: read[scope] for scope in scopes})
         result = await connection.exec_driver_sql(feed_sql.WRITE_TECHNICIANS, (tenant_id, *windows))
         written += result.scalar_one()
     return written
+
+
+def _batches(scopes: Iterable[str]) -> Iterator[list[str]]:
+    """Yield scopes in their order, so many that one statement stays small on the largest tenant."""
+    rest = sorted(scopes)
+    for start in range(0, len(rest), SCOPES_AT_ONCE):
+        yield rest[start : start + SCOPES_AT_ONCE]
 
 
 async def _send_again(
@@ -249,15 +280,42 @@ async def local_days(
     return days
 
 
+async def slide_in_steps(database: Database, tenant_id: UUID, now: datetime) -> int:
+    """Do what `slide_windows` does for a company at work: a few scopes a transaction."""
+    slide = partial(_slide, tenant_id=tenant_id, now=now)
+    written = await _in_steps(database, tenant_id, slide)
+    async with database.transaction(tenant_id) as session:
+        return written + await _let_go(session, tenant_id, now)
+
+
 async def slide_windows(session: Session, tenant_id: UUID, now: datetime) -> int:
     """Move the windows of all scopes in use to today and let go of what is long over.
 
     A job for every hour, since technicians' midnights differ; returns how many rows were written.
     """
-    statement = select(SyncScope.scope).where(
-        SyncScope.tenant_id == tenant_id, col(SyncScope.window_on).is_not(None)
+    statement = select(SyncScope.scope).where(SyncScope.tenant_id == tenant_id)
+    scopes = list(await session.exec(statement))
+    written = await _slide(session, tenant_id, scopes, now)
+    return written + await _let_go(session, tenant_id, now)
+
+
+async def _slide(session: Session, tenant_id: UUID, scopes: list[str], now: datetime) -> int:
+    """Open those of the scopes that somebody reads and that stand at another day."""
+    found = await run(
+        session,
+        "select scope, window_on from sync_scope where tenant_id = :t"
+        " and scope = any(cast(:scopes as text[])) and window_on is not null",
+        t=tenant_id,
+        scopes=scopes,
     )
-    written = await open_scopes(session, tenant_id, list(await session.exec(statement)), now)
+    standing = {row.scope: row.window_on for row in found}
+    days = await local_days(session, tenant_id, standing, now)
+    late = [scope for scope, day in standing.items() if day != days[scope]]
+    return await open_scopes(session, tenant_id, late, now)
+
+
+async def _let_go(session: Session, tenant_id: UUID, now: datetime) -> int:
+    """End what nobody reported for long enough, and forget what ended long ago."""
     late = await run(
         session,
         "update sync_row set op = 'gone', body = null, h = 0, rev = rev + 1, seq = null"
@@ -266,7 +324,7 @@ async def slide_windows(session: Session, tenant_id: UUID, now: datetime) -> int
         long_ago=now - REVOKED_FOR,
     )
     await _purge(session, tenant_id, now)
-    return written + late.rowcount
+    return late.rowcount
 
 
 async def _purge(session: Session, tenant_id: UUID, now: datetime) -> None:
@@ -318,8 +376,8 @@ async def audit_scopes(
         found += await connection.exec_driver_sql(
             feed_sql.AUDIT_CATALOGUE, (tenant_id, [CATALOGUE])
         )
-    if days:
-        windows = await _windows(session, tenant_id, days)
+    for scopes in _batches(days):
+        windows = await _windows(session, tenant_id, {scope: days[scope] for scope in scopes})
         found += await connection.exec_driver_sql(feed_sql.AUDIT_TECHNICIANS, (tenant_id, *windows))
     miscounted = await sequencer.list_miscounted(session, tenant_id)
     return [

@@ -5,7 +5,8 @@ The statements take positional parameters (`$1` tenant, then arrays with one ent
 """
 
 # A visit is on the phone from its dispatch on, and stays within the window when it is over; one that is
-# still to be made or in progress stays however long ago it was planned. Four levels of components below a
+# still to be made or in progress stays however long ago it was planned: two looks, each by its own index,
+# so that years of finished visits are never read. Four levels of components below a
 # job's asset go along.
 _TECHNICIAN_SETS = """
 bound as materialized (
@@ -15,10 +16,17 @@ bound as materialized (
 job as materialized (
   select distinct b.scope, w.id, w.customer_id, w.site_id, w.asset_id, w.checklist_version_id
   from bound b
-  join visit v on v.tenant_id = $1 and v.technician_id = b.technician_id
-    and v.status in ('dispatched', 'travelling', 'on_site', 'paused', 'finished', 'aborted')
-    and v.planned_starts_at < b.to_at
-    and (v.planned_starts_at >= b.from_at or v.status in ('dispatched', 'travelling', 'on_site', 'paused'))
+  cross join lateral (
+    select v.work_order_id from visit v
+    where v.tenant_id = $1 and v.technician_id = b.technician_id
+      and v.planned_starts_at >= b.from_at and v.planned_starts_at < b.to_at
+      and v.status in ('dispatched', 'travelling', 'on_site', 'paused', 'finished', 'aborted')
+    union all
+    select v.work_order_id from visit v
+    where v.tenant_id = $1 and v.technician_id = b.technician_id
+      and v.planned_starts_at < b.from_at
+      and v.status in ('dispatched', 'travelling', 'on_site', 'paused')
+  ) v
   join work_order w on w.tenant_id = $1 and w.id = v.work_order_id
     and w.status not in ('closed', 'cancelled')
 ),

@@ -105,8 +105,8 @@ def _draw(drawn: list[labels.Label], stock: Any, form: str, arguments: argparse.
 def _rebuild(arguments: argparse.Namespace) -> int:
     async def work(database: Database, settings: Settings) -> int:
         for tenant_id in await list_companies(database, arguments.tenant):
-            async with database.transaction(tenant_id) as session:
-                print(f"{tenant_id}: {await feed.rebuild(session, tenant_id)} rows were wrong")
+            wrong = await feed.rebuild_in_steps(database, tenant_id)
+            print(f"{tenant_id}: {wrong} rows were wrong")
         return 0
 
     return with_database(work)

@@ -258,6 +258,12 @@ class Visit(Revised, table=True):
         check("window", "window_ends_at is null or window_ends_at >= window_starts_at"),
         lookup("visit_work_order_idx", "work_order_id"),
         lookup("visit_technician_idx", "technician_id", "planned_starts_at"),
+        lookup(
+            "visit_open_idx",
+            "technician_id",
+            "planned_starts_at",
+            postgresql_where=text("status in ('dispatched', 'travelling', 'on_site', 'paused')"),
+        ),
     )
     work_order_id: UUID
     technician_id: UUID

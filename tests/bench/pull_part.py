@@ -1,0 +1,249 @@
+"""What reading the feed costs: CPU of the server's process against raw fetches and a bare framework, bytes.
+
+`fsm serve` runs as it does for people, and is asked over HTTP. The CPU of its process is compared with that
+of asyncpg fetching the same rows, and with that of a server which does nothing but answer. PostgreSQL's own
+CPU is in the details: the product has it put pages together, which the raw fetch leaves to the client.
+"""
+
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import psutil
+import uvloop
+
+from fsm.app import compose_database
+from fsm.database import Database
+from fsm.embedded import OWNER_ROLE, EmbeddedPostgres
+from fsm.migrations.migrate import migrate
+from fsm.settings import read_settings
+from fsm.work_orders import orders
+from tests.bench.busy_company import Filler, Phone
+from tests.bench.processes import (
+    Program,
+    bare_framework,
+    cpu_of,
+    cpu_of_requests,
+    environment_of,
+    product,
+)
+from tests.company import Company, found_company
+
+JOBS = 500
+SITES = 120
+PARTS = 300
+BATCH = 1_000
+CHANGED = 5
+"""Jobs that the office changes between two pulls: what a poke is about."""
+
+_RAW = """
+select coll, id::text, rev, op, why, body, seq from sync_row
+where tenant_id = $1 and scope = any($2::text[]) and op = 'put' order by scope, seq
+"""
+
+
+class Reader:
+    """A phone's connection to a server."""
+
+    def __init__(self, program: Program, phone: Phone, encoding: str) -> None:
+        self.program = program
+        self._connection = program.connect()
+        self._headers = {**phone.headers, "Accept-Encoding": encoding}
+        self.bytes = 0
+
+    def page(self, since: str | None) -> dict[str, Any]:
+        path = "/sync/v1/pull" if since is None else f"/sync/v1/pull?since={since}"
+        return json.loads(self._get(path))
+
+    def _get(self, path: str) -> bytes:
+        self._connection.request("GET", path, headers=self._headers)
+        answer = self._connection.getresponse()
+        body = answer.read()
+        self.bytes += len(body)
+        if answer.status != 200:
+            raise RuntimeError(f"{path} answered {answer.status}: {body[:300]!r}")
+        if answer.headers["Content-Encoding"] == "zstd":
+            import zstandard
+
+            return zstandard.ZstdDecompressor().decompressobj().decompress(body)
+        return body
+
+    def cold(self) -> tuple[str, int, int]:
+        """Read everything; return the token, how many pages and how many changes."""
+        since, pages, changes = None, 0, 0
+        while True:
+            page = self.page(since)
+            since, pages, changes = page["since"], pages + 1, changes + len(page["changes"])
+            if page["complete"]:
+                return since, pages, changes
+
+    def again(self, since: str) -> bytes:
+        """Read on from a token, without looking at what comes."""
+        return self._get(f"/sync/v1/pull?since={since}")
+
+
+def postgres_cpu_s(server: EmbeddedPostgres) -> float:
+    """Return the CPU time of all of a private server's processes that still run."""
+    assert server.pid is not None
+    top = psutil.Process(server.pid)
+    times = [one.cpu_times() for one in [top, *top.children(recursive=True)]]
+    return sum(one.user + one.system for one in times)
+
+
+async def retitle(database: Database, company: Company, jobs: list[UUID], title: str) -> None:
+    """Change jobs as the office does: the feed's rows are written in the same transaction."""
+    for job_id in jobs:
+        async with database.transaction(company.id) as session:
+            row = await orders.lock_work_order(session, company.system, job_id)
+            await orders.edit_work_order(
+                session, company.system, datetime.now(UTC), job_id, row.rev, {"title": title}
+            )
+
+
+async def raw_fetch_cpu_s(url: str, company: Company, phone: Phone, times: int) -> float:
+    """Return the CPU seconds of fetching a phone's rows by asyncpg under uvloop, nothing done with them."""
+    connection = await asyncpg.connect(url)
+    scopes = ["cat:main", f"tech:{phone.technician_id}"]
+    for _ in range(3):
+        await connection.fetch(_RAW, company.id, scopes)
+    began = time.process_time()
+    for _ in range(times):
+        await connection.fetch(_RAW, company.id, scopes)
+    spent = (time.process_time() - began) / times
+    await connection.close()
+    return spent
+
+
+def figure(
+    name: str, value: float, unit: str, goal: float | None, **detail: object
+) -> dict[str, object]:
+    return {
+        "name": name,
+        "value": round(value, 3),
+        "unit": unit,
+        "goal": goal,
+        "better": "lower",
+        "met": None if goal is None else value <= goal,
+        "detail": detail,
+    }
+
+
+async def measure(seconds: float) -> dict[str, object]:
+    """Measure for about `seconds` of the server's CPU time; return the figures."""
+    with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as server:
+        return {"figures": await _measure(server, seconds)}
+
+
+async def _measure(server: EmbeddedPostgres, seconds: float) -> list[dict[str, object]]:
+    await server.prepare("bench")
+    await migrate(server.url("bench", OWNER_ROLE))
+    settings = read_settings(environment_of(server, "bench"))
+    database = compose_database(settings)
+    now = datetime.now(UTC)
+    company = await found_company(database, settings, now, slug="bench")
+    connection = await asyncpg.connect(server.url("bench", OWNER_ROLE))
+    filler = Filler(connection, company, now, seed=1)
+    (phone,) = await filler.phones(1)
+    places = await filler.places(SITES)
+    await filler.parts(PARTS)
+    jobs = await filler.jobs(JOBS, places, [phone.technician_id], days=(-6, 13))
+    await connection.execute("analyze")
+    await connection.close()
+    with product(server, "bench") as ours, bare_framework() as bare:
+        Reader(ours, phone, "identity").cold()
+        await retitle(database, company, jobs[:CHANGED], "Changed before")
+        figures = await asyncio.to_thread(_cold, server, ours, company, phone, seconds / 2)
+        since = Reader(ours, phone, "identity").cold()[0]
+        await retitle(database, company, jobs[:CHANGED], "Changed after")
+        figures += await _delta(server, ours, bare, phone, since, seconds / 2)
+    await database.close()
+    return figures
+
+
+def _cold(
+    server: EmbeddedPostgres, ours: Program, company: Company, phone: Phone, seconds: float
+) -> list[dict[str, object]]:
+    plain, packed = Reader(ours, phone, "identity"), Reader(ours, phone, "zstd")
+    _, pages, changes = plain.cold()
+    plain_bytes = plain.bytes
+    packed.cold()
+    packed_bytes = packed.bytes
+    url = server.url("bench", OWNER_ROLE)
+    plain_ratios, packed_ratios, raws = [], [], []
+    began, rounds = ours.cpu_s(), 0
+    while ours.cpu_s() - began < seconds or len(raws) < 5:
+        raw = uvloop.run(raw_fetch_cpu_s(url, company, phone, 5))
+        plain_ratios.append(cpu_of(ours.cpu_s, plain.cold, 3) / raw)
+        packed_ratios.append(cpu_of(ours.cpu_s, packed.cold, 3) / raw)
+        raws.append(raw)
+        rounds += 6
+    detail = {
+        "pages": pages,
+        "changes": changes,
+        "raw_fetch_ms": round(statistics.median(raws) * 1e3, 2),
+        "rounds": len(raws),
+    }
+    return [
+        figure(
+            f"cold sync of {JOBS} jobs, server CPU / raw asyncpg fetch of the same rows",
+            statistics.median(plain_ratios), "ratio", 2.0, **detail,
+        ),
+        figure(
+            f"cold sync of {JOBS} jobs with zstd, server CPU / raw asyncpg fetch of the same rows",
+            statistics.median(packed_ratios), "ratio", 3.0, **detail,
+        ),
+        figure(f"cold sync of {JOBS} jobs with zstd, on the wire", packed_bytes / 1e3, "kB", 200),
+        figure(
+            f"cold sync of {JOBS} jobs, zstd / plain JSON", packed_bytes / plain_bytes, "ratio", 0.25,
+            plain_bytes=plain_bytes,
+        ),
+    ]  # fmt: skip
+
+
+async def _delta(
+    server: EmbeddedPostgres,
+    ours: Program,
+    bare: Program,
+    phone: Phone,
+    since: str,
+    seconds: float,
+) -> list[dict[str, object]]:
+    delta = json.loads(Reader(ours, phone, "identity").again(since))
+    latest = delta["since"]
+    times: dict[str, list[float]] = {"delta": [], "idle": [], "bare": [], "postgres": []}
+
+    async def spend(name: str, program: Program, path: str) -> None:
+        headers = phone.headers if program is ours else {}
+        times[name].append(await cpu_of_requests(program, path, headers, BATCH))
+
+    began = ours.cpu_s()
+    while ours.cpu_s() - began < seconds or len(times["bare"]) < 5:
+        await spend("bare", bare, "/bare")
+        await spend("idle", ours, f"/sync/v1/pull?since={latest}")
+        before = postgres_cpu_s(server)
+        await spend("delta", ours, f"/sync/v1/pull?since={since}")
+        times["postgres"].append((postgres_cpu_s(server) - before) / BATCH)
+    detail = {
+        "changes": len(delta["changes"]),
+        **{f"{name}_us": round(statistics.median(of) * 1e6, 1) for name, of in times.items()},
+        "rounds": len(times["bare"]),
+    }
+    return [
+        figure(
+            f"{name}, server CPU / bare framework request",
+            statistics.median(
+                ours_s / bare_s for ours_s, bare_s in zip(of, times["bare"], strict=True)
+            ),
+            "ratio",
+            2.5,
+            **detail,
+        )
+        for name, of in (("delta pull", times["delta"]), ("pull of nothing new", times["idle"]))
+    ]
