@@ -1,8 +1,4 @@
-"""The feed as other people's clients hold it: read through the core's own pages, then made into rows.
-
-Those clients have no place beside a row for what the feed says of it, so it stands in the row: `rev` is the
-feed's revision, and an object's own, which `asset.suggest` refers to, is `base_rev`.
-"""
+"""The feed as other people's clients ask for it: so many rows, or all, read through the core's own pages."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,20 +26,12 @@ class Change(msgspec.Struct, frozen=True):
     rev: int
     d: dict[str, Any] | None = None
 
-    def row(self) -> dict[str, Any]:
-        """Return the row as a client holds it."""
-        members = dict(self.d or {})
-        if "rev" in members:
-            members["base_rev"] = members.pop("rev")
-        return {**members, "id": self.id, "rev": self.rev}
-
 
 class _Page(msgspec.Struct):
     since: str
     head: int
     complete: bool
     dropped: list[str]
-    forget_upto: int
     changes: list[Change]
 
 
@@ -58,7 +46,6 @@ class Reading:
     since: str
     head: int
     complete: bool
-    forget_upto: int
 
 
 async def read(
@@ -101,7 +88,7 @@ async def read(
             found[change.c, change.id] = change
         since = page.since
         if page.complete or len(found) == most:
-            return Reading(list(found.values()), since, page.head, page.complete, page.forget_upto)
+            return Reading(list(found.values()), since, page.head, page.complete)
 
 
 def as_uuid(text: str) -> UUID | None:

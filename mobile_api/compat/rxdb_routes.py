@@ -28,6 +28,7 @@ from mobile_api.device_requests import (
 from mobile_api.encodings import BatchTooLarge, BrokenEncoding, UnsupportedEncoding
 from mobile_api.feed_tokens import BadFeedToken
 from mobile_api.intents import MalformedBatch
+from mobile_api.limits import limit_requests
 from mobile_api.pull import ClientTooOld, FeedEpochChanged, NotATechnician
 from mobile_api.push import barred_by
 
@@ -63,6 +64,7 @@ _ROWS = Schema(
 class RxdbController(Controller):
     path = "/compat/rxdb"
     tags = ["Devices"]
+    guards = (limit_requests,)
 
     @get(
         "/{collection:str}/pull",

@@ -79,8 +79,11 @@ async def pull_changes(
     if known is not None and not is_whole:
         for coll in sorted(set(migrated) & set(COLLECTIONS)):
             whole = await rows.read(database, key, actor, now, since=None, coll=coll)
-            changes = [one for one in changes if one.c != coll or one.d is None]
-            changes += [one for one in whole.changes if one.d is not None]
+            shown = {one.id: one for one in whole.changes if one.d is not None}
+            gone = [
+                one for one in changes if one.c == coll and one.d is None and one.id not in shown
+            ]
+            changes = [one for one in changes if one.c != coll] + gone + [*shown.values()]
     async with database.transaction(actor.tenant_id) as session:
         number = await _note_pull(session, actor, last_pulled_at, known, found)
     tables = _tables(changes, is_first=known is None, is_whole=is_whole)
@@ -99,8 +102,14 @@ def _tables(changes: Iterable[Change], *, is_first: bool, is_whole: bool) -> Tab
         if change.d is None:
             table["deleted"].append(change.id)
         else:
-            table["updated"].append({name: _flat(v) for name, v in change.row().items()})
+            table["updated"].append(_raw(change, change.d))
     return tables
+
+
+def _raw(change: Change, members: Mapping[str, Any]) -> Raw:
+    """Return a row: `rev` is the feed's, and an object's own, which suggestions refer to, `base_rev`."""
+    own = {"base_rev" if name == "rev" else name: _flat(value) for name, value in members.items()}
+    return {**own, "id": change.id, "rev": change.rev}
 
 
 def _no_changes() -> dict[str, list[Any]]:

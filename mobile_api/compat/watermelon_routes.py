@@ -24,6 +24,7 @@ from mobile_api.device_requests import (
 )
 from mobile_api.encodings import BatchTooLarge, BrokenEncoding, UnsupportedEncoding
 from mobile_api.intents import MalformedBatch
+from mobile_api.limits import limit_requests
 from mobile_api.pull import ClientTooOld, NotATechnician
 
 LastPulledAt = Annotated[
@@ -73,6 +74,7 @@ _PUSH = Schema(
 class WatermelonController(Controller):
     path = "/compat/watermelondb"
     tags = ["Devices"]
+    guards = (limit_requests,)
 
     @get(
         "/sync",

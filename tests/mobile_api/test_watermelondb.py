@@ -228,6 +228,7 @@ async def test_what_is_written_over_state_becomes_a_suggestion_and_the_servers_v
     await client.ask("write", table="work_orders", id=order, column="status", value="completed")
     await client.ask("remove", table="assets", id=asset)
     await client.ask("insert", table="sites", row={"name": "Nowhere"})
+    await client.ask("insert", table="drafts", row={"text": "Nobody else's business"})
     there.line.lose(PUSH)
     with pytest.raises(AssertionError, match="terminated|fetch failed"):
         await client.ask("sync")
@@ -246,6 +247,8 @@ async def test_what_is_written_over_state_becomes_a_suggestion_and_the_servers_v
     assert wishes["work_orders"].data["fields"] == {"status": "completed"}
     assert wishes["assets"].data["is_deleted"]
     assert wishes["sites"].data["fields"]["name"] == "Nowhere"
+    assert len(await client.ask("rows", table="drafts")) == 1
+    assert await client.ask("collections") == list(COLLECTIONS)
 
 
 async def test_what_was_not_accepted_comes_back_as_outcomes_on_both_devices(

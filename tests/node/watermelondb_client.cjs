@@ -15,14 +15,15 @@ const [url, token, tables] = process.argv.slice(2);
 async function main() {
   const { connector } = await import('./connectors.mjs');
   const { converse } = await import('./conversation.mjs');
-  const { connect, intentColumns } = await connector('watermelondb.mjs');
+  const { collections, connect, intentColumns } = await connector('watermelondb.mjs');
   const { uuidv7 } = await connector('uuidv7.mjs');
   const complaints = []; // what WatermelonDB thinks is wrong with the server
   logger.silence();
   logger.warn = logger.error = (...said) => complaints.push(said.join(' '));
   setGenerator(uuidv7);
 
-  const columns = { ...JSON.parse(tables), intents: intentColumns };
+  const drafts = [{ name: 'text', type: 'string' }]; // the app's own
+  const columns = { ...JSON.parse(tables), intents: intentColumns, drafts };
   const shown = Object.entries(columns).map(([name, own]) => tableSchema({ name, columns: own }));
   const modelClasses = Object.keys(columns).map(
     (name) =>
@@ -72,6 +73,7 @@ async function main() {
       adapter = await adapter.testClone({ schema, migrations });
       open({ migrationsEnabledAtVersion: 1 });
     },
+    collections: () => collections,
     complaints: () => complaints.splice(0),
   });
 }

@@ -168,7 +168,10 @@ export function connect(options) {
       while (waiting.length) {
         const some = waiting.splice(0, batchSize);
         await push('intents', some);
-        for (const row of some) unsent.delete(row.newDocumentState.id);
+        for (const row of some) {
+          const { id } = row.newDocumentState;
+          if (unsent.get(id) === row) unsent.delete(id);
+        }
       }
       return [];
     });

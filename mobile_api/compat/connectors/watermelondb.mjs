@@ -18,6 +18,12 @@
 const MOST_AT_ONCE = 200;
 const LONGEST = 600_000; // milliseconds; a first pull holds everything
 
+/** What the server knows; tables of other names are the app's own and stay on the device. */
+export const collections = [
+  ...['work_orders', 'visits', 'customers', 'sites', 'contacts', 'assets', 'models', 'documents', 'history'],
+  ...['checklists', 'photos', 'outcomes', 'parts', 'reasons', 'work_types', 'templates'],
+];
+
 export const intentColumns = [
   { name: 'seq', type: 'number', isIndexed: true },
   { name: 'type', type: 'string' },
@@ -73,9 +79,11 @@ export function connect(options) {
   async function pushChanges({ changes: { intents, ...state } }) {
     await sendIntents([...intents.created, ...intents.updated]);
     await send(
-      Object.entries(state).flatMap(([table, kinds]) =>
-        Object.entries(kinds).flatMap(([kind, rows]) => rows.map((row) => [table, kind, row])),
-      ),
+      Object.entries(state)
+        .filter(([table]) => collections.includes(table))
+        .flatMap(([table, kinds]) =>
+          Object.entries(kinds).flatMap(([kind, rows]) => rows.map((row) => [table, kind, row])),
+        ),
     );
   }
 
