@@ -110,6 +110,8 @@ async def apply_open(
         settled.add(one.id)
         tried.add(one.id)
 
+    if not careful:
+        await handlers.hold_all(hand, (one.envelope for one in waiting))
     full = False
     while waiting and not full:
         progress, still = False, []

@@ -1,5 +1,6 @@
 """Work orders: found, listed, created under the right contract, cancelled, classed anew."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -65,6 +66,21 @@ async def lock_work_order(session: Session, actor: Actor, work_order_id: UUID) -
     if work_order is None:
         raise NotFound(f"No work order {work_order_id}.")
     return work_order
+
+
+async def lock_work_orders(
+    session: Session, actor: Actor, ids: Collection[UUID]
+) -> dict[UUID, WorkOrder]:
+    """Return work orders by id, held in one order; those that are not the actor's are left out."""
+    await session.flush()
+    statement = (
+        select(WorkOrder)
+        .where(*_own(actor), col(WorkOrder.id).in_(ids))
+        .order_by(col(WorkOrder.id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return {one.id: one for one in await session.exec(statement)}
 
 
 async def list_visits(session: Session, work_order: WorkOrder) -> list[Visit]:

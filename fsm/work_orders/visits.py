@@ -25,7 +25,7 @@ from fsm.work_orders.lifecycle import (
     WrongStatus,
     next_visit_status,
 )
-from fsm.work_orders.orders import lock_work_order
+from fsm.work_orders.orders import lock_work_order, lock_work_orders
 from fsm.work_orders.settling import settle_status
 from fsm.work_orders.tables import Visit, WorkOrder
 
@@ -78,6 +78,22 @@ async def lock_visit(session: Session, actor: Actor, visit_id: UUID) -> tuple[Wo
         .execution_options(populate_existing=True)
     )
     return work_order, (await session.exec(statement)).one()
+
+
+async def lock_visits(
+    session: Session, actor: Actor, ids: Collection[UUID]
+) -> dict[UUID, tuple[WorkOrder, Visit]]:
+    """Return visits with their jobs by the visit's id, all held, the jobs first; unknown ids are left out."""
+    statement = select(Visit.work_order_id).where(*own_visits(actor), col(Visit.id).in_(ids))
+    jobs = await lock_work_orders(session, actor, set(await session.exec(statement)))
+    held = await session.exec(
+        select(Visit)
+        .where(*own_visits(actor), col(Visit.id).in_(ids))
+        .order_by(col(Visit.id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return {visit.id: (jobs[visit.work_order_id], visit) for visit in held}
 
 
 async def plan_visits(
