@@ -276,10 +276,14 @@ async def stream(
     ends_at = loop.time() + LIFETIME_S
     for line in lines:
         yield line
-    listener = await pump.join(secret.tenant_id, list(talk.buckets))
+    listener: Listener | None = None
     try:
         while True:
             try:
+                if listener is None or listener.scopes != talk.buckets.keys():
+                    if listener is not None:
+                        pump.leave(listener)
+                    listener = await pump.join(secret.tenant_id, list(talk.buckets))
                 actor = await find_reader(database, secret)
                 lines = await take_turn(talk, database, actor, clock())
             except (Problem, SQLAlchemyError, OSError) as error:
@@ -287,16 +291,16 @@ async def stream(
                 return
             for line in lines:
                 yield line
-            if listener.scopes != talk.buckets.keys():
-                pump.leave(listener)
-                listener = await pump.join(secret.tenant_id, list(talk.buckets))
-            elif talk.is_complete and not await _moved(listener, ends_at):
+            if not talk.is_complete or listener.scopes != talk.buckets.keys():
+                continue
+            if not await _moved(listener, ends_at):
                 left_s = max(0, int(ends_at - loop.time()))
                 yield _line(token_expires_in=left_s)
                 if left_s == 0:
                     return
     finally:
-        pump.leave(listener)
+        if listener is not None:
+            pump.leave(listener)
 
 
 async def _moved(listener: Listener, ends_at: float) -> bool:
