@@ -27,7 +27,7 @@ import pytest
 
 from fsm.app import compose_database
 from fsm.database import Database
-from fsm.embedded import APPLICATION_ROLE, OWNER_ROLE, EmbeddedPostgres
+from fsm.embedded import APPLICATION_ROLE, OWNER_ROLE, EmbeddedPostgres, available_binaries
 from fsm.embedded.directory import SUPERUSER
 from fsm.events import seal
 from fsm.evidence.daily_roots import make_daily_roots, published_form
@@ -121,9 +121,12 @@ class Site:
         shutil.rmtree(self.blob_dir)
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    postgres = EmbeddedPostgres(tmp_path / "pg")
+@pytest.fixture(params=["newest", pytest.param("oldest", marks=pytest.mark.long)])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """A machine with the newest PostgreSQL that is here, and in the long form with the oldest."""
+    offered = sorted(available_binaries(), key=lambda found: found.major)
+    chosen = offered[0 if request.param == "oldest" else -1]
+    postgres = EmbeddedPostgres(tmp_path / "pg", binaries=chosen)
     postgres.start()
     site = Site(postgres, tmp_path / "blobs")
     yield site
