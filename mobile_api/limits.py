@@ -72,8 +72,13 @@ def allowances_of(state: Any) -> Allowances:
     return known
 
 
-def limit_requests(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """Guard of every door for devices: refuse whoever asks too often, by address and by token."""
+async def limit_requests(
+    connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler
+) -> None:
+    """Guard of every door for devices: refuse whoever asks too often, by address and by token.
+
+    It waits for nothing, but a plain function would be sent through a thread at every request.
+    """
     allowed = allowances_of(connection.app.state)
     allowed.address.take(address_of(connection))
     if (token := bearer_token(connection)) is not None:

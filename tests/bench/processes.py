@@ -102,6 +102,9 @@ def environment_of(server: EmbeddedPostgres, database: str, **settings: str) -> 
         "FSM_SECRET": SECRET,
         "FSM_BLOB_DIR": str(Path(tempfile.gettempdir()) / "fsm-bench-blobs"),
         "FSM_LOG_LEVEL": "WARNING",
+        # One device and one address ask for thousands.
+        "FSM_DEVICE_REQUESTS": "0",
+        "FSM_ADDRESS_REQUESTS": "0",
         **settings,
     }
 
