@@ -23,19 +23,24 @@ PATIENCE_S = 60
 
 
 class Line:
-    """A TCP proxy before the server. It may be down, or lose one answer on its way."""
+    """A TCP proxy before the server. It may be down, or lose a request or an answer on its way."""
 
     def __init__(self, port: int) -> None:
         self._server_port = port
         self._is_up = True
         self._cuts: list[tuple[bytes, int]] = []
+        self._drops: dict[bytes, int] = {}
         self._open: set[asyncio.StreamWriter] = set()
         self.lost: list[bytes] = []
-        """The beginnings of the requests whose answers were lost."""
+        """The beginnings of the requests that were lost, or whose answers were."""
 
     def lose(self, request: str, after: int = 0) -> None:
         """Cut the next answer to a request that begins so, after that many bytes of it."""
         self._cuts.append((request.encode(), after))
+
+    def drop(self, request: str, number: int) -> None:
+        """Cut the first, second, … request from now that begins so, before the server hears of it."""
+        self._drops[request.encode()] = number
 
     def down(self) -> None:
         self._is_up = False
@@ -44,6 +49,15 @@ class Line:
 
     def up(self) -> None:
         self._is_up = True
+
+    def _is_dropped(self, chunk: bytes) -> bool:
+        for request in [one for one in self._drops if chunk.startswith(one)]:
+            self._drops[request] -= 1
+            if not self._drops[request]:
+                del self._drops[request]
+                self.lost.append(request)
+                return True
+        return False
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._is_up:
@@ -55,6 +69,10 @@ class Line:
 
         async def upward() -> None:
             while chunk := await reader.read(65_536):
+                if self._is_dropped(chunk):
+                    writer.transport.abort()
+                    back.transport.abort()
+                    return
                 for cut in self._cuts:
                     if chunk.startswith(cut[0]):
                         doomed.append(cut)
