@@ -1,5 +1,6 @@
 """The backup folder: where things lie in it, which backups were tried."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from uuid import UUID
 import msgspec
 
 from fsm.evidence.blobs import object_path
+
+_NO_LINKS = frozenset({errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 class TenantInBackup(msgspec.Struct, frozen=True):
@@ -112,12 +115,15 @@ def take_over(source: Path, target: Path) -> bool:
     if target.exists():
         return False
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = target.with_name(target.name + ".part")
+    # Nobody else's name: a link that somebody left there would be the very bytes that we copy.
+    beside = target.with_name(f"{target.name}.{os.getpid()}.part")
     beside.unlink(missing_ok=True)
     try:
         os.link(source, beside)
-    except OSError:
-        with source.open("rb") as given, beside.open("wb") as taken:
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        with source.open("rb") as given, beside.open("xb") as taken:
             shutil.copyfileobj(given, taken, 1 << 20)
             taken.flush()
             os.fsync(taken.fileno())

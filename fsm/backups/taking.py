@@ -228,6 +228,8 @@ async def follow(
     ended = asyncio.create_task(receiving.wait())
     try:
         source = settings.blob_dir if settings.s3 is None else None
+        # The first time all of them: nobody knows how long we were away.
+        since: datetime | None = None
         seen = Seen()
         while not stop.is_set():
             if ended.done():
@@ -235,8 +237,10 @@ async def follow(
             now = datetime.now(UTC)
             seen.turn(now)
             try:
-                await take_blobs(url, source, folder, since=now, seen=seen)
+                await take_blobs(url, source, folder, since=since, seen=seen if since else None)
+                since = now
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                seen = Seen()  # which may know of lines that were never written
                 say(f"New photos could not be taken over ({error}); trying again")
             await asyncio.wait(
                 (stopping, ended), timeout=_BLOBS_EVERY_S, return_when=asyncio.FIRST_COMPLETED

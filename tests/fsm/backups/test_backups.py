@@ -1,5 +1,7 @@
 """Backups that are not whole count for nothing; restores refuse what they cannot do, in a sentence."""
 
+import errno
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,7 +11,7 @@ import asyncpg
 import httpx
 import pytest
 
-from fsm.backups.folder import Backup, BackupFolder
+from fsm.backups.folder import Backup, BackupFolder, take_over
 from fsm.backups.programs import BackupFailed, Server
 from fsm.backups.restoring import restore
 from fsm.backups.taking import forget_old, take_backup
@@ -156,6 +158,27 @@ def test_old_backups_go_with_the_log_that_only_they_needed(folder: BackupFolder)
         "000000010000000000000006.partial",
         "00000002.history",
     ]
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_taking_a_file_over_never_touches_the_file(
+    has_links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = tmp_path / "object", tmp_path / "backup" / "object"
+    source.write_bytes(b"the photo")
+    target.parent.mkdir()
+    for left in (f"object.{os.getpid()}.part", "object.part"):
+        os.link(source, target.parent / left)
+    if not has_links:
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.EXDEV, "another file system")
+
+        monkeypatch.setattr(os, "link", refuse)
+    assert take_over(source, target)
+    assert not take_over(source, target), "it is there"
+    assert source.read_bytes() == target.read_bytes() == b"the photo"
+    assert source.samefile(target) is has_links
 
 
 @pytest.mark.parametrize(
