@@ -2,7 +2,8 @@
 
 uvicorn gathers each body in a growing buffer and copies it once more when it is asked for. An
 upload is hundreds of pieces of a quarter of a megabyte that are fetched one by one, so both copies
-are work for nothing: a piece that finds the buffer empty is handed on as it is.
+are work for nothing: a piece that finds the buffer empty is handed on as it is. Small pieces that
+come at once are gathered as ever.
 """
 
 import asyncio
@@ -26,7 +27,12 @@ class Protocol(HttpToolsProtocol):
         cycle: Any = self.cycle
         if cycle.response_complete:
             return
-        cycle.body = cycle.body + body if cycle.body else body
+        if not cycle.body:
+            cycle.body = body
+        else:
+            if isinstance(cycle.body, bytes):  # which would be copied anew with every piece
+                cycle.body = bytearray(cycle.body)
+            cycle.body += body
         if len(cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
         cycle.message_event.set()

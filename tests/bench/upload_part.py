@@ -208,7 +208,7 @@ async def resent(server: Server, cuts: int, seed: int) -> dict[str, Any]:
         twice.append(reach - offset)
         at = offset
     await server.send(path, at, content[at:])
-    return {"value": max(twice), "cuts": cuts, "mean": round(sum(twice) / cuts)}
+    return {"value": max(twice), "detail": {"cuts": cuts, "mean": round(sum(twice) / cuts)}}
 
 
 async def _send_and_cut(server: Server, path: str, at: int, content: bytes, reach: int) -> None:

@@ -133,6 +133,24 @@ async def test_bytes_that_the_same_user_has_sent_are_not_sent_again(
     assert receipt.id == again.photo_id
 
 
+async def test_another_phone_of_the_same_user_goes_on_and_need_not_send_again(
+    phone: Phone, client: httpx.AsyncClient, database: Database, company: Company, clock: Clock
+) -> None:
+    other = Phone(client, await register_phone(database, company, clock))
+    photo = snap()
+    path = await phone.start(photo)
+    await phone.send(path, 0, photo.content[:50])
+    assert (await other.look(path)).headers["Upload-Offset"] == "50"
+    assert (await other.send(path, 50, photo.content[50:])).status_code == 204
+    again = Snap(photo.content)
+    deferred = {"Upload-Length": None, "Upload-Defer-Length": "1"}
+    created = await other.create(again, **deferred)
+    assert created.headers["Upload-Offset"] == str(len(photo.content))
+    mine, theirs = [await receipt_row(database, company, one) for one in (photo, again)]
+    assert mine is not None
+    assert theirs is not None
+
+
 async def test_knowing_a_hash_is_not_having_the_photo(
     phone: Phone, client: httpx.AsyncClient, database: Database, company: Company, clock: Clock
 ) -> None:

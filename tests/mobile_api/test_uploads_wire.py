@@ -191,6 +191,18 @@ async def test_a_checksum_may_follow_the_bytes_of_a_creation(
     assert await receipt_row(database, company, photo) is not None
 
 
+async def test_bytes_that_come_in_the_smallest_pieces_are_all_there(
+    live: Live, database: Database, company: Company
+) -> None:
+    photo = snap(1, (320, 240))
+    path = await live.phone.start(photo)
+    one_by_one = b"".join(chunked(*(bytes([one]) for one in photo.content)))
+    headers = {**BYTES, "Transfer-Encoding": "chunked"}
+    sent = await live.ask("PATCH", path, one_by_one, **headers, Upload_Offset="0")
+    assert (sent.status, sent.headers["upload-offset"]) == (204, str(len(photo.content)))
+    assert await receipt_row(database, company, photo) is not None
+
+
 async def test_requests_sent_in_a_row_without_waiting_are_answered_in_order(
     live: Live, database: Database, company: Company
 ) -> None:
