@@ -15,7 +15,7 @@ from sqlmodel import col, or_, select
 
 from fsm import events
 from fsm.actors import Actor
-from fsm.database import Session, once, revise, touch, utc
+from fsm.database import Session, new_row, once, revise, touch, utc
 from fsm.parts.price_list import find_cost
 from fsm.parts.tables import Movement, MovementKind, Part, StockPlace, StockPlaceKind
 from fsm.problems import Invalid, NotFound
@@ -368,7 +368,8 @@ async def add_movement(
             ("cost", part_id, on, money),
             lambda: find_cost(session, actor, part_id, on, money),
         )
-    movement = Movement(
+    movement = new_row(
+        Movement,
         tenant_id=actor.tenant_id,
         part_id=part_id,
         kind=kind,

@@ -13,7 +13,7 @@ from sqlmodel import col, select
 
 from fsm.actors import Actor
 from fsm.contracts import queries as contracts
-from fsm.database import Session
+from fsm.database import Session, new_row
 from fsm.parts.tables import Movement
 from fsm.technicians import queries as technicians
 from fsm.technicians.tables import RateKind
@@ -141,7 +141,8 @@ async def _post(
 ) -> None:
     payer, rule = await contracts.payer_of(session, actor, work_order.contract_id, kind)
     session.add(
-        CostLine(
+        new_row(
+            CostLine,
             tenant_id=actor.tenant_id,
             work_order_id=work_order.id,
             asset_id=work_order.asset_id,

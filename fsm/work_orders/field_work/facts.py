@@ -13,7 +13,7 @@ from fsm import events
 from fsm.actors import Actor
 from fsm.assets import failures
 from fsm.contracts.service_levels import StopsAt
-from fsm.database import Session, touch
+from fsm.database import Session, new_row, touch
 from fsm.events import Occurrence
 from fsm.parts import queries as parts
 from fsm.parts.tables import MovementKind
@@ -28,7 +28,8 @@ from fsm.work_orders.tables import WorkOrder
 async def answer(report: Report, item: str, value: Any) -> None:
     """Answer a checklist item; the answer before stays as history."""
     report.session.add(
-        records.Answer(
+        new_row(
+            records.Answer,
             id=uuid7(),
             tenant_id=report.actor.tenant_id,
             work_order_id=report.work_order.id,
@@ -61,7 +62,8 @@ async def decline_signature(report: Report, *, item: str, reason: str) -> None:
 
 async def _signature(report: Report, item: str, **values: Any) -> None:
     report.session.add(
-        records.Signature(
+        new_row(
+            records.Signature,
             id=uuid7(),
             tenant_id=report.actor.tenant_id,
             work_order_id=report.work_order.id,
@@ -79,7 +81,8 @@ async def _signature(report: Report, item: str, **values: Any) -> None:
 
 async def add_note(report: Report, text: str) -> None:
     report.session.add(
-        records.Note(
+        new_row(
+            records.Note,
             id=uuid7(),
             tenant_id=report.actor.tenant_id,
             work_order_id=report.work_order.id,
@@ -110,7 +113,8 @@ async def add_time(
     if corrects is not None:
         corrects = await _last_correction(report, corrects)
         await costs.take_back(report.session, report.actor, "time_entry", corrects, report.now)
-    entry = records.TimeEntry(
+    entry = new_row(
+        records.TimeEntry,
         id=entry_id or uuid7(),
         tenant_id=report.actor.tenant_id,
         work_order_id=report.work_order.id,
@@ -180,7 +184,8 @@ async def use_part(
         moved_at=report.occurred.at,
         note=report.work_order.number,
     )
-    used = records.PartUsed(
+    used = new_row(
+        records.PartUsed,
         id=used_id or uuid7(),
         tenant_id=report.actor.tenant_id,
         work_order_id=report.work_order.id,
