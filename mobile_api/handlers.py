@@ -102,14 +102,19 @@ async def apply(
 
 async def hold_all(hand: Hand, envelopes: Iterable[Envelope]) -> None:
     """Hold the visits that these intents name before any is applied: in one order, with few statements."""
-    named = set()
+    named, photos = set(), []
     for envelope in envelopes:
+        data = envelope.data
         try:
-            named.add(UUID(envelope.data["visit_id"]))
+            named.add(UUID(data["visit_id"]))
+            if envelope.type == "photo.add":
+                photos.append((UUID(data["photo_id"]), bytes.fromhex(data["sha256"])))
         except (KeyError, TypeError, ValueError, AttributeError):
             continue  # it is refused when its turn comes
     if named - hand.held.keys():
         hand.held |= await visits.lock_visits(hand.session, hand.actor, named)
+    if len(photos) > 1:
+        await field_work.foresee_photos(hand.session, hand.actor, photos)
 
 
 async def _hold(hand: Hand, visit_id: UUID) -> tuple[WorkOrder, Visit]:
@@ -329,7 +334,7 @@ async def _claim(work: Work, data: intents.PassportClaim) -> None:
     await passports.claim(report.session, report.actor, report.now, data.code, data.asset_id)
 
 
-_ADDS_ONLY = frozenset({"answer.set", "note.add", "time.add", "part.use"})
+_ADDS_ONLY = frozenset({"answer.set", "note.add", "time.add", "part.use", "photo.add"})
 """Types that add a row and read none that another intent of the same push may have written."""
 
 _HANDLERS = cast(

@@ -18,6 +18,7 @@ from fsm.work_orders.field_work.facts import (
 )
 from fsm.work_orders.field_work.photos import (
     declare_photo,
+    foresee_photos,
     lock_awaiting_jobs,
     photo_bytes_arrived,
     retract_photo,
@@ -50,6 +51,7 @@ __all__ = [
     "decline_signature",
     "delay",
     "finish",
+    "foresee_photos",
     "lock_awaiting_jobs",
     "pause",
     "photo_bytes_arrived",

@@ -1,5 +1,7 @@
 """Photos and videos of steps: declared by the phone, verified when their bytes have arrived intact."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -20,6 +22,26 @@ from fsm.work_orders.orders import lock_work_order
 from fsm.work_orders.tables import Visit
 
 
+async def foresee_photos(
+    session: Session, actor: Actor, photos: Sequence[tuple[UUID, bytes]]
+) -> None:
+    """Look up together what several `declare_photo` of one transaction ask; photos are (id, SHA-256).
+
+    Bytes or ids that come twice are left to their turn: the second must see the first.
+    """
+    ids = Counter(photo_id for photo_id, _ in photos)
+    digests = Counter(sha256 for _, sha256 in photos)
+    once = {photo_id for photo_id, times in ids.items() if times == 1}
+    statement = select(records.Photo.id).where(
+        records.Photo.tenant_id == actor.tenant_id, col(records.Photo.id).in_(once)
+    )
+    known: set[UUID] = set(await session.exec(statement))
+    session.info["new_photos"] = once - known
+    await evidence.foresee(
+        session, actor, [sha256 for sha256, times in digests.items() if times == 1]
+    )
+
+
 async def declare_photo(
     report: Report,
     *,
@@ -35,7 +57,9 @@ async def declare_photo(
     clock_offset: timedelta = timedelta(0),
 ) -> records.Photo:
     """Say that a photo of a step exists; it counts as verified once its bytes are here, before or after."""
-    known = await report.session.get(records.Photo, (report.actor.tenant_id, photo_id))
+    known = None
+    if photo_id not in report.session.info.get("new_photos", ()):
+        known = await report.session.get(records.Photo, (report.actor.tenant_id, photo_id))
     if known is not None:
         if known.sha256 != sha256 or known.work_order_id != report.work_order.id:
             raise Invalid("This photo id already names other bytes.", photo_id=str(photo_id))
@@ -60,7 +84,8 @@ async def declare_photo(
         user_id=report.actor.user_id,
     )
     report.session.add(photo)
-    await report.session.flush()
+    if not evidence.is_foreseen(report.session, sha256):
+        await report.session.flush()
     is_held = await evidence.holds(report.session, report.actor, sha256, size=size, mime=mime)
     # The hash is held now: of two visits that name the same bytes at once, the second sees the first.
     photo.flags = await _reuse(report, sha256)
