@@ -8,7 +8,6 @@ without a goal.
 """
 
 import gc
-import resource
 import statistics
 import subprocess
 import sys
@@ -207,9 +206,5 @@ async def _whole_job(folder: Path, seconds: float) -> dict[str, Any]:
         "value": round(statistics.median(ratios), 3),
         "unit": "ratio",
         "better": "higher",
-        "detail": {
-            "job_ms": round(statistics.median(spent) * 1000, 1),
-            "jobs": len(spent),
-            "process_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        },
+        "detail": {"job_ms": round(statistics.median(spent) * 1000, 1), "jobs": len(spent)},
     }
