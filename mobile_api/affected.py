@@ -54,7 +54,7 @@ _KINDS: dict[type[object], str] = {
 _CATALOGUE_ROWS = (Part, Reason, WorkType, WorkTypeVersion, ChecklistTemplate, ChecklistVersion)
 
 # `offset 0` keeps the planner to one look by index for each row: it cannot know how few the touched ones are.
-_AFFECTED = """
+_HELD = """
 with touched as materialized (
   select * from unnest($2::text[], $3::uuid[]) as t (kind, id)
 ),
@@ -117,6 +117,12 @@ held (coll, id) as (
   select 'visits', v.id from touched t
     join visit v on v.tenant_id = $1 and v.technician_id = t.id where t.kind = 'technicians'
 )
+"""
+
+_AFFECTED = "".join(
+    (
+        _HELD,
+        """
 select 'tech:' || v.technician_id from job j
   cross join lateral (
     select technician_id from visit v
@@ -129,6 +135,30 @@ select r.scope from held h
     select scope from sync_row r
     where r.tenant_id = $1 and r.coll = h.coll and r.id = h.id
       and r.op = 'put' and r.scope like 'tech:%' offset 0) r
+""",
+    )
+)
+
+# Shared objects come into a scope with a job, and change at the hands of who knows nothing of the job.
+_HOLD_CHANGED = "".join(
+    (
+        _HELD,
+        """
+select count(pg_advisory_xact_lock(hashtextextended($1::text || coll || id, 0)))
+from (
+  select distinct coll, id from held where coll in ('customers', 'sites', 'assets', 'models')
+  order by coll, id) h
+""",
+    )
+)
+
+_HOLD_NEW = """
+select count(pg_advisory_xact_lock_shared(hashtextextended($1::text || coll || id, 0)))
+from (
+  select distinct coll, id from sync_row
+  where tenant_id = $1 and scope = any($2::text[]) and seq is null and op = 'put' and why is null
+    and coll in ('customers', 'sites', 'assets', 'models')
+  order by coll, id) r
 """
 
 Touched = set[tuple[str, UUID]]
@@ -163,3 +193,21 @@ async def affected_scopes(session: Session, tenant_id: UUID, touched: Touched) -
     connection = await session.connection()
     rows = await connection.exec_driver_sql(_AFFECTED, (tenant_id, list(kinds), list(ids)))
     return set(rows.scalars())
+
+
+async def hold_changed(session: Session, tenant_id: UUID, touched: Touched) -> None:
+    """Hold the shared objects that this transaction changed, to be called before looking who has them.
+
+    A scope that one of them is coming into at this moment shows to nobody yet. Whoever brings it there holds
+    it too (`hold_new`), so that one of us waits for the other and sees what it did.
+    """
+    if touched:
+        kinds, ids = zip(*sorted(touched), strict=True)
+        connection = await session.connection()
+        await connection.exec_driver_sql(_HOLD_CHANGED, (tenant_id, list(kinds), list(ids)))
+
+
+async def hold_new(session: Session, tenant_id: UUID, scopes: list[str]) -> None:
+    """Hold, with others, the shared objects that came into scopes; what was read of them is read again."""
+    connection = await session.connection()
+    await connection.exec_driver_sql(_HOLD_NEW, (tenant_id, scopes))

@@ -18,7 +18,7 @@ from sqlmodel import col, select
 from fsm.database import Database, Session, run, touched, touched_all
 from fsm.technicians.tables import Technician
 from mobile_api import feed_sql, sequencer
-from mobile_api.affected import CATALOGUE, affected_scopes, identify
+from mobile_api.affected import CATALOGUE, affected_scopes, hold_changed, hold_new, identify
 from mobile_api.tables import SyncScope
 
 DAYS_BACK = 7
@@ -87,6 +87,7 @@ async def refresh(session: Session) -> None:
     tenant_id: UUID = session.info["tenant_id"]
     wanted = marked | ({CATALOGUE} if catalogue else set())
     locked: dict[str, date | None] = {}
+    await hold_changed(session, tenant_id, rows)
     while more := (wanted | await affected_scopes(session, tenant_id, rows)) - locked.keys():
         locked |= await lock_scopes(session, tenant_id, more)
     await _write(session, tenant_id, locked)
@@ -178,8 +179,15 @@ async def _write(session: Session, tenant_id: UUID, locked: dict[str, date | Non
         written += result.scalar_one()
     for scopes in _batches(read):
         windows = await _windows(session, tenant_id, {scope: read[scope] for scope in scopes})
-        result = await connection.exec_driver_sql(feed_sql.WRITE_TECHNICIANS, (tenant_id, *windows))
-        written += result.scalar_one()
+        values = (tenant_id, *windows)
+        shared = 1
+        while shared:
+            result = await connection.exec_driver_sql(feed_sql.WRITE_TECHNICIANS, values)
+            row = result.one()
+            written += row[0]
+            shared = row[1]
+            if shared:  # whoever changes these just now does not see that we have them
+                await hold_new(session, tenant_id, scopes)
     return written
 
 

@@ -344,7 +344,7 @@ put as (
   on conflict (tenant_id, scope, coll, id) do update
   set rev = r.rev + 1, op = 'put', why = null, body = excluded.body, h = excluded.h, seq = null,
     gone_at = null
-  returning 1
+  returning r.coll
 )"""
 
 _LEAVE_TECHNICIANS = """,
@@ -377,10 +377,12 @@ gone as (
   where r.tenant_id = $1 and r.scope = l.scope and r.coll = l.coll and r.id = l.id
   returning 1
 )
-select (select count(*) from put) + (select count(*) from gone)"""
+select (select count(*) from put) + (select count(*) from gone),
+  (select count(*) from put where coll in ('customers', 'sites', 'assets', 'models'))"""
 
 WRITE_TECHNICIANS = "".join((_TECHNICIAN, _PUT, _LEAVE_TECHNICIANS))
-"""$1 tenant, $2 scopes, $3 technicians, $4 and $5 the windows → how many rows were written."""
+"""$1 tenant, $2 scopes, $3 technicians, $4 and $5 the windows → how many rows were written, and
+how many of them are of objects that other jobs share."""
 
 # Nothing is written against a catalogue row alone, so it leaves in one step.
 _LEAVE_CATALOGUE = """,
