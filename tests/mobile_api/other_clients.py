@@ -10,12 +10,15 @@ from typing import Any
 
 import httpx
 import uvicorn
+from sqlmodel import select
 
 from fsm.app import create_app
 from fsm.database import Database
 from fsm.settings import Settings
+from fsm.work_orders import orders
 from tests.company import Company
 from tests.conftest import Clock
+from tests.fsm.work_orders.steps import Job
 from tests.mobile_api.phones import Phone, new_phone
 from tests.node import runtime
 
@@ -187,3 +190,28 @@ async def until(
     while not await condition():
         assert loop.time() < ends_at, f"in vain: {what}"
         await asyncio.sleep(0.05)
+
+
+# --- what the server has ----------------------------------------------------------------------------------
+
+Rows = dict[tuple[str, str], Any]
+"""(collection, id) → revision and members"""
+
+
+async def cold(phone: Phone) -> Rows:
+    """Return what a cold native pull brings to the same device."""
+    fresh = Phone(phone.client, phone.headers, phone.device_id, phone.clock)
+    await fresh.pull()
+    return {key: (change["rev"], change["d"]) for key, change in fresh.rows.items()}
+
+
+async def stored(database: Database, company: Company, table: Any) -> list[Any]:
+    async with database.transaction(company.id) as session:
+        return list(await session.exec(select(table)))
+
+
+async def retitle(database: Database, company: Company, clock: Clock, job: Job, title: str) -> None:
+    row = await job.row()
+    async with database.transaction(company.id) as session:
+        actor = company.actors["dispatcher"]
+        await orders.edit_work_order(session, actor, clock(), job.id, row.rev, {"title": title})

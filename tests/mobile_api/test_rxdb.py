@@ -8,27 +8,33 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
-from sqlmodel import select
 from uuid_utils.compat import uuid7
 
 from fsm.database import Database
 from fsm.settings import Settings
 from fsm.technicians.tables import Technician
-from fsm.work_orders import orders, visits
+from fsm.work_orders import visits
 from fsm.work_orders.records import Note
 from fsm.work_orders.tables import Review
 from mobile_api import feed, sequencer
 from mobile_api.tables import Intent
 from tests.company import Company
 from tests.conftest import Clock
-from tests.fsm.work_orders.steps import Job, dispatched_job
-from tests.mobile_api.other_clients import Client, Field, in_the_field, until
+from tests.fsm.work_orders.steps import dispatched_job
+from tests.mobile_api.other_clients import (
+    Client,
+    Field,
+    Rows,
+    cold,
+    in_the_field,
+    retitle,
+    stored,
+    until,
+)
 from tests.mobile_api.phones import Phone, feed_differences, new_phone
 
 PULL = "GET /compat/rxdb/state/pull"
 PUSH = "POST /compat/rxdb/intents/push"
-
-Rows = dict[tuple[str, str], Any]
 
 
 @pytest.fixture
@@ -62,13 +68,6 @@ async def held(client: Client, *collections: str) -> Rows:
     return rows
 
 
-async def cold(phone: Phone) -> Rows:
-    """Return what a cold native pull brings to the same device."""
-    fresh = Phone(phone.client, phone.headers, phone.device_id, phone.clock)
-    await fresh.pull()
-    return {key: (change["rev"], change["d"]) for key, change in fresh.rows.items()}
-
-
 async def up_to_date(client: Client, phone: Phone) -> Rows:
     """Wait until the client holds exactly what a cold pull brings, and return it."""
 
@@ -78,18 +77,6 @@ async def up_to_date(client: Client, phone: Phone) -> Rows:
 
     await until(is_there, "the client holds what a cold pull brings")
     return await held(client)
-
-
-async def stored(database: Database, company: Company, table: Any) -> list[Any]:
-    async with database.transaction(company.id) as session:
-        return list(await session.exec(select(table)))
-
-
-async def retitle(database: Database, company: Company, clock: Clock, job: Job, title: str) -> None:
-    row = await job.row()
-    async with database.transaction(company.id) as session:
-        actor = company.actors["dispatcher"]
-        await orders.edit_work_order(session, actor, clock(), job.id, row.rev, {"title": title})
 
 
 # --- the client -------------------------------------------------------------------------------------------

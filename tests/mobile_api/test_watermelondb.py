@@ -23,9 +23,15 @@ from mobile_api.tables import Intent
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import dispatched_job
-from tests.mobile_api.other_clients import Client, Field, in_the_field
+from tests.mobile_api.other_clients import (
+    Client,
+    Field,
+    cold,
+    in_the_field,
+    retitle,
+    stored,
+)
 from tests.mobile_api.phones import Phone, feed_differences, new_phone
-from tests.mobile_api.test_rxdb import cold, retitle, stored
 
 PULL = "GET /compat/watermelondb/sync"
 PUSH = "POST /compat/watermelondb/sync"
