@@ -27,12 +27,14 @@ from tests.company import Company, found_company
 
 FOREIGN_S = 60.0
 """How old the foreign transaction is at its last change."""
-CHANGES = 10
-"""Changes in a round, after each of which the phone pulls."""
+PACE_S = 0.5
+"""From one change to the next: what a company of hundreds makes. Row versions that the foreign snapshot keeps
+alive make every look longer, so the ratio grows with the number of changes while it is open.
+"""
 
 
 async def measure(seconds: float) -> dict[str, object]:
-    """Measure rounds without the foreign transaction and with it, `FOREIGN_S` at least; return the figure."""
+    """Measure with the foreign transaction for `seconds`, `FOREIGN_S` at least, and as long without."""
     with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as server:
         await server.prepare("bench")
         await migrate(server.url("bench", OWNER_ROLE))
@@ -44,24 +46,30 @@ async def measure(seconds: float) -> dict[str, object]:
         filler = Filler(foreign, company, now, seed=1)
         (phone,) = await filler.phones(1)
         places = await filler.places(10)
-        jobs = await filler.jobs(20, places, [phone.technician_id], days=(0, 3))
+        jobs = await filler.jobs(60, places, [phone.technician_id], days=(0, 3))
         with product(server, "bench") as program:
             reader = Reader(program, phone, "zstd")
             since = (await asyncio.to_thread(reader.cold))[0]
-            without: list[float] = []
-            until = time.monotonic() + seconds / 2
-            while len(without) < 3 * CHANGES or time.monotonic() < until:
-                lags, since = await _round(database, company, jobs, reader, since)
-                without += lags
-            with_it: list[float] = []
+            lags: dict[bool, list[float]] = {True: [], False: []}
+
+            async def go(for_s: float, *, is_foreign_open: bool) -> None:
+                nonlocal since
+                until = time.monotonic() + for_s
+                while time.monotonic() < until:
+                    job_id = jobs[len(lags[True] + lags[False]) % len(jobs)]
+                    lag, since = await _change_and_pull(database, company, job_id, reader, since)
+                    lags[is_foreign_open].append(lag)
+                    await asyncio.sleep(PACE_S)
+
+            # Before and after, so that a machine which grows busier counts on both sides.
+            await go(FOREIGN_S / 2, is_foreign_open=False)
             async with foreign.transaction(isolation="repeatable_read"):
                 await foreign.execute("update part set unit = 'piece'")
-                until = time.monotonic() + max(seconds / 2, FOREIGN_S)
-                while time.monotonic() < until:
-                    lags, since = await _round(database, company, jobs, reader, since)
-                    with_it += lags
+                await go(max(seconds, FOREIGN_S), is_foreign_open=True)
+            await go(FOREIGN_S / 2, is_foreign_open=False)
         await foreign.close()
         await database.close()
+    with_it, without = lags[True], lags[False]
     medians = statistics.median(with_it), statistics.median(without)
     return figure(
         f"feed lag with a foreign transaction of {FOREIGN_S:.0f} s / without",
@@ -73,22 +81,19 @@ async def measure(seconds: float) -> dict[str, object]:
         longest_with_ms=round(max(with_it) * 1e3, 1),
         longest_without_ms=round(max(without) * 1e3, 1),
         changes=len(with_it) + len(without),
+        pace_s=PACE_S,
     )
 
 
-async def _round(
-    database: Database, company: Company, jobs: list[UUID], reader: Reader, since: str
-) -> tuple[list[float], str]:
-    """Change and pull in turns; return the seconds that each took, and the token reached."""
-    lags = []
-    for number in range(CHANGES):
-        title = f"Changed at {time.monotonic()}"
-        await retitle(database, company, [jobs[number % len(jobs)]], title)
-        committed_at = time.monotonic()
-        while True:
-            page = await asyncio.to_thread(reader.page, since)
-            since = page["since"]
-            if any(change["d"].get("title") == title for change in page["changes"]):
-                break
-        lags.append(time.monotonic() - committed_at)
-    return lags, since
+async def _change_and_pull(
+    database: Database, company: Company, job_id: UUID, reader: Reader, since: str
+) -> tuple[float, str]:
+    """Change a job and pull until it comes; return the seconds from the commit on, and the token reached."""
+    title = f"Changed at {time.monotonic()}"
+    await retitle(database, company, [job_id], title)
+    committed_at = time.monotonic()
+    while True:
+        page = await asyncio.to_thread(reader.page, since)
+        since = page["since"]
+        if any(change["d"].get("title") == title for change in page["changes"]):
+            return time.monotonic() - committed_at, since
