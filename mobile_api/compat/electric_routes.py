@@ -19,6 +19,7 @@ from mobile_api.device_requests import (
     must_be_device,
     pump_of,
 )
+from mobile_api.limits import limit_requests
 from mobile_api.pull import ClientTooOld, NotATechnician
 
 Table = Annotated[str, QueryParameter(max_length=40, description="A collection.")]
@@ -45,6 +46,7 @@ class Message(msgspec.Struct, frozen=True):
 class ElectricController(Controller):
     path = "/compat/electric/v1"
     tags = ["Other clients"]
+    guards = (limit_requests,)
 
     @get(
         "/shape",

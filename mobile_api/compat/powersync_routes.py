@@ -38,6 +38,7 @@ from mobile_api.encodings import (
     gzipped,
 )
 from mobile_api.intents import MalformedBatch
+from mobile_api.limits import limit_requests
 from mobile_api.pull import ClientTooOld, NotATechnician
 from mobile_api.push import MOST_INTENTS
 
@@ -127,6 +128,7 @@ class CrudOperation(Operation):
 class PowerSyncController(Controller):
     path = "/compat/powersync"
     tags = ["Other clients"]
+    guards = (limit_requests,)
 
     @post(
         "/sync/stream",

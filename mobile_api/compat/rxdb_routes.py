@@ -63,7 +63,7 @@ _ROWS = Schema(
 
 class RxdbController(Controller):
     path = "/compat/rxdb"
-    tags = ["Devices"]
+    tags = ["Other clients"]
     guards = (limit_requests,)
 
     @get(

@@ -73,7 +73,7 @@ _PUSH = Schema(
 
 class WatermelonController(Controller):
     path = "/compat/watermelondb"
-    tags = ["Devices"]
+    tags = ["Other clients"]
     guards = (limit_requests,)
 
     @get(

@@ -54,16 +54,22 @@ async def test_every_door_of_a_device_says_when_to_come_again(
         for _ in range(3):
             assert (await phone.send()).status_code == 200
         for method, path in (
-            ("POST", "push"),
-            ("GET", "pull"),
-            ("GET", "stream"),
-            ("GET", "digest"),
-            ("POST", "reconcile"),
-            ("GET", "intents"),
+            ("POST", "/sync/v1/push"),
+            ("GET", "/sync/v1/pull"),
+            ("GET", "/sync/v1/stream"),
+            ("GET", "/sync/v1/digest"),
+            ("POST", "/sync/v1/reconcile"),
+            ("GET", "/sync/v1/intents"),
+            ("GET", "/compat/rxdb/state/pull"),
+            ("POST", "/compat/rxdb/intents/push"),
+            ("GET", "/compat/watermelondb/sync"),
+            ("POST", "/compat/watermelondb/sync"),
+            ("POST", "/compat/powersync/sync/stream"),
+            ("POST", "/compat/powersync/crud"),
+            ("GET", "/compat/powersync/write-checkpoint2.json"),
+            ("GET", "/compat/electric/v1/shape"),
         ):
-            refused = await client.request(
-                method, f"/sync/v1/{path}", headers=phone.headers, json={"have": {}}
-            )
+            refused = await client.request(method, path, headers=phone.headers, json={"have": {}})
             assert (refused.status_code, refused.json()["code"]) == (429, "rate-limited"), path
             assert int(refused.headers["Retry-After"]) >= 1
         await tablet.pull()
