@@ -183,9 +183,8 @@ async def _write(session: Session, tenant_id: UUID, locked: dict[str, date | Non
         shared = 1
         while shared:
             result = await connection.exec_driver_sql(feed_sql.WRITE_TECHNICIANS, values)
-            row = result.one()
-            written += row[0]
-            shared = row[1]
+            added, shared = tuple(result.one())
+            written += added
             if shared:  # whoever changes these just now does not see that we have them
                 await hold_new(session, tenant_id, scopes)
     return written
