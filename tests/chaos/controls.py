@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID, uuid5
 
+import msgspec
+
 from fsm.database import Database
 from fsm.problems import Conflict
 
@@ -37,11 +39,17 @@ def _stamp_while_writing(number: str) -> None:
     """Have writers number their rows, and readers take the highest number they see for the head."""
     from mobile_api import feed, pull, sequencer
 
-    refresh = feed.refresh
+    refresh, read = feed.refresh, sequencer.read_head
     statement = f"update sync_row set seq = {number} where tenant_id = :t and seq is null"
 
+    async def read_head(session: Any, tenant_id: UUID) -> Any:
+        head = await read(session, tenant_id)
+        top = await sequencer.run(
+            session, "select max(seq) from sync_row where tenant_id = :t", t=tenant_id
+        )
+        return msgspec.structs.replace(head, head=max(head.head, top.scalar() or 0))
+
     async def stamp(session: Any, tenant_id: UUID, now: Any) -> int:
-        await sequencer.read_head(session, tenant_id)
         await sequencer.run(session, statement, t=tenant_id)
         return 0
 
@@ -52,6 +60,7 @@ def _stamp_while_writing(number: str) -> None:
 
     feed.refresh = refresh_and_stamp  # type: ignore[assignment]
     sequencer.stamp = stamp  # type: ignore[assignment]
+    sequencer.read_head = read_head
     pull.PULL = _replaced(
         pull.PULL,
         "select epoch, head, purged from sync_head where tenant_id = $1",
@@ -173,33 +182,6 @@ def refresh_forgotten() -> None:
     orders.touch = lambda *_: None  # type: ignore[assignment]
 
 
-def refresh_unlocked() -> None:
-    from mobile_api import feed
-
-    _without_lock(feed, "from sync_scope")
-    slow_commit()
-
-
-def refresh_without_second_look() -> None:
-    """Look for the affected scopes once, before holding them."""
-    from mobile_api import feed
-    from mobile_api.affected import affected_scopes, identify
-
-    async def refresh(session: Any) -> None:
-        marked = session.info.pop("sync_scopes", set())
-        session.info.pop("sync_rows", None)
-        rows, catalogue = identify(feed.touched(session))
-        if not rows and not catalogue and not marked:
-            return
-        tenant_id = session.info["tenant_id"]
-        scopes = marked | ({feed.CATALOGUE} if catalogue else set())
-        scopes |= await affected_scopes(session, tenant_id, rows)
-        await feed._write(session, tenant_id, await feed.lock_scopes(session, tenant_id, scopes))
-
-    feed.refresh = refresh  # type: ignore[assignment]
-    slow_commit()
-
-
 def one_phase_leave() -> None:
     """Take rows away at once, whatever work about them still waits on the phone."""
     from mobile_api import feed_sql
@@ -221,8 +203,6 @@ def client_counter_ids() -> None:
     read_batch = intents.read_batch
 
     def read(content: bytes, most: int) -> Any:
-        import msgspec
-
         batch = read_batch(content, most)
         numbered: Iterable[Any] = (
             msgspec.structs.replace(one, id=uuid5(batch.device_id, str(one.seq)))

@@ -2,10 +2,10 @@
 
     python -m tests.chaos.link PORT SEED STATS ODDS UPSTREAM…
 
-SIGUSR2 lets it storm, SIGUSR1 calms it. It knows requests from their framing, so that it can repeat a
-whole one, also long after. It flips bytes only where the protocol can notice: in gzip bodies, which carry a
-CRC, and in the bytes of photos, which carry a SHA-256. Nothing in HTTP/1.1 protects a header; that is TLS's
-office.
+ODDS multiply those of `STORM`, or name the one fault that is to fall often. SIGUSR2 lets it storm, SIGUSR1
+calms it. It knows requests from their framing, so that it can repeat a whole one, also long after. It flips
+bytes only where the protocol can notice: in gzip bodies, which carry a CRC, and in the bytes of photos, which
+carry a SHA-256. Nothing in HTTP/1.1 protects a header; that is TLS's office.
 """
 
 import asyncio
@@ -36,6 +36,8 @@ class Link:
 
     def __init__(self, upstreams: list[int], seed: int, stats: Path, odds: float) -> None:
         self.odds = odds
+        self.only = ""
+        """The one fault that falls, every fourth time; any of them where none is named."""
         self.upstreams = upstreams
         self.rng = random.Random(seed)
         self.stats = stats
@@ -50,6 +52,8 @@ class Link:
     def _fault(self) -> str | None:
         if not self.is_storming:
             return None
+        if self.only:
+            return self.only if self.rng.random() < 0.25 else None
         dice = self.rng.random() / self.odds
         for name, chance in STORM.items():
             if dice < chance:
@@ -166,8 +170,9 @@ async def read_message(
     return head, await reader.readexactly(length)
 
 
-async def main(port: int, seed: int, stats: Path, odds: float, upstreams: list[int]) -> None:
-    link = Link(upstreams, seed, stats, odds)
+async def main(port: int, seed: int, stats: Path, odds: str, upstreams: list[int]) -> None:
+    link = Link(upstreams, seed, stats, float(odds) if odds[0].isdigit() else 1.0)
+    link.only = "" if odds[0].isdigit() else odds
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR2, link.storm, True)
     loop.add_signal_handler(signal.SIGUSR1, link.storm, False)
@@ -181,4 +186,4 @@ if __name__ == "__main__":
     die_with_parent()
     _, port, seed, stats, odds, *upstreams = sys.argv
     ports = [int(one) for one in upstreams]
-    asyncio.run(main(int(port), int(seed), Path(stats), float(odds), ports))
+    asyncio.run(main(int(port), int(seed), Path(stats), odds, ports))

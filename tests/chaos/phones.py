@@ -154,8 +154,12 @@ class Crew:
         self.is_paused = True
         for device in self.devices:
             async with device.turn:
-                for step in (device.pull, device.pull, device.cold_pull):
-                    await _insist(step)
+                try:
+                    for step in (device.pull, device.pull, device.cold_pull):
+                        await _insist(step)
+                except TimeoutError:
+                    device.violations.append(f"O9: {device.name}: cannot be brought up to date")
+                    continue
                 proved = [one for one in device.photos.values() if one.is_proved]
                 for snap in device.rng.sample(proved, min(device.plan.checked_photos, len(proved))):
                     await _insist(partial(device.check_bytes, snap))
@@ -178,7 +182,7 @@ class Crew:
         sys.stdout.flush()
 
 
-async def _insist(step: Callable[[], Awaitable[None]], times: int = 120) -> None:
+async def _insist(step: Callable[[], Awaitable[None]], times: int = 60) -> None:
     for _ in range(times):
         with suppress(Cut):
             return await step()

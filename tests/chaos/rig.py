@@ -188,7 +188,7 @@ class Rig:
         for port in self.server_ports:
             await asyncio.to_thread(wait_until_it_listens, port)
 
-    def start_link(self, seed: int, odds: float) -> None:
+    def start_link(self, seed: int, odds: float | str) -> None:
         """Start the line, or a new one with its own fortune."""
         if self.link is not None:
             self.link.kill()

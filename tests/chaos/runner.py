@@ -30,8 +30,8 @@ class Size:
     """How big a life is, and how rough.
 
     `fault_every_s` is the mean pause between the runner's own faults, `storm` multiplies the odds of the
-    line's, `disturb` is how often an office changes its mind; `only` limits the runner's faults to those
-    named. Without `faults` nothing breaks but what a plug-in broke.
+    line's or names the one that falls, `disturb` is how often an office changes its mind; `only` limits the
+    runner's faults to those named. Without `faults` nothing breaks but what a plug-in broke.
     """
 
     firms: int = 2
@@ -41,7 +41,7 @@ class Size:
     second_phones: int = 2
     round_s: float = 75
     fault_every_s: float = 3.0
-    storm: float = 1.0
+    storm: float | str = 1.0
     disturb: float = 0.25
     acts: tuple[str, ...] = ()
     most_open: int = 3

@@ -1,4 +1,8 @@
-"""The oracles must find each of these mistakes, under the runner that finds none in the sound product."""
+"""The oracles must find each of these mistakes, under the runner that finds none in the sound product.
+
+Those of the refresh need two commits within a millisecond: `tests/mobile_api/test_refresh_interleavings.py`
+puts them in order.
+"""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -36,8 +40,6 @@ CONTROLS: dict[str, tuple[Size, str]] = {
     "lock_per_scope": (CALM, "O4"),
     "digest_over_unstamped_rows": (CALM, "O4"),
     "refresh_forgotten": (CALM, "O4"),
-    "refresh_unlocked": (CROWD, "O4"),
-    "refresh_without_second_look": (CROWD, "O4"),
     "one_phase_leave": (STORM, "two-phase leave"),
     "client_counter_ids": (
         replace(STORM, only=("app installed anew",), plan={**CALM.plan, "restarts_counter": True}),
@@ -45,7 +47,13 @@ CONTROLS: dict[str, tuple[Size, str]] = {
     ),
     "ack_before_commit": (STORM, "O1"),
     "length_only_check": (
-        replace(STORM, plan={**CALM.plan, "checked_photos": 100, "per_visit": [2, 5]}),
+        replace(
+            CALM,
+            faults=True,
+            storm="corrupt request",
+            only=("clock jumped a day",),
+            plan={**CALM.plan, "checked_photos": 100, "per_visit": [1, 3]},
+        ),
         "O7",
     ),
     "unique_sha_per_photo": (
@@ -55,7 +63,7 @@ CONTROLS: dict[str, tuple[Size, str]] = {
     "completion_before_bytes": (replace(CALM, plan={**CALM.plan, "per_visit": [2, 5]}), "O5"),
 }
 QUICK = {"refresh_forgotten", "unique_sha_per_photo", "completion_before_bytes"}
-MOST_S = 60.0
+MOST_S = 90.0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
