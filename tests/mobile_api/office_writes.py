@@ -1,0 +1,318 @@
+"""What the office may change, one write after another, each with what a phone must then be shown."""
+
+from datetime import timedelta
+from typing import Any
+
+from tests.company import CHECKLIST, SERVICE_LEVEL, WORKING_HOURS
+from tests.mobile_api.walking import Walk
+
+
+async def make(
+    walk: Walk, path: str, body: dict[str, Any], *shows: str, role: str = "administrator"
+) -> dict[str, Any]:
+    made: dict[str, Any] = await walk.step("POST", path, body, shows=shows, role=role)
+    return made
+
+
+async def edit(
+    walk: Walk, path: str, row: dict[str, Any], *shows: str, **changes: Any
+) -> dict[str, Any]:
+    edited: dict[str, Any] = await walk.step(
+        "PATCH", f"{path}/{row['id']}", {"rev": row["rev"], **changes}, shows=shows
+    )
+    return edited
+
+
+async def read(walk: Walk, path: str) -> Any:
+    answer = await walk.client.get(path, headers=walk.company.headers["administrator"])
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def dispatch(walk: Walk, **visit: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Make a job on the company's lift and send it to the phone."""
+    now = walk.clock()
+    job = await make(
+        walk,
+        "/api/work-orders",
+        {"work_type": "repair", "asset_id": str(walk.company.asset.id), "title": "Door"},
+    )
+    visit = await make(
+        walk,
+        "/api/visits",
+        {
+            "work_order_id": job["id"],
+            "technician_id": str(walk.company.technician.id),
+            "starts_at": (now + timedelta(hours=1)).isoformat(),
+            "ends_at": (now + timedelta(hours=2)).isoformat(),
+        },
+    )
+    (visit,) = await walk.step(
+        "POST",
+        "/api/visits/dispatching",
+        {"visit_ids": [visit["id"]]},
+        shows=("visits", "work_orders"),
+    )
+    return job, visit
+
+
+async def catalogue(walk: Walk) -> None:
+    company, now = walk.company, walk.clock()
+    part = await make(walk, "/api/parts", {"number": "P-9", "name": "Belt"}, "parts")
+    await edit(walk, "/api/parts", part, "parts", name="Belt, long")
+    price = {"cost": "1.00", "price": "2.00", "starts_on": "2026-04-01"}
+    one = await make(walk, f"/api/parts/{part['id']}/prices", price)
+    await walk.step("POST", f"/api/part-prices/{one['id']}/end", {"ends_on": "2026-05-01"})
+    later = await make(
+        walk, f"/api/parts/{part['id']}/prices", {**price, "starts_on": "2027-01-01"}
+    )
+    await walk.step("DELETE", f"/api/part-prices/{later['id']}")
+    place = await make(
+        walk, "/api/stock-places", {"code": "W-9", "name": "Shelf", "kind": "warehouse"}
+    )
+    place = await edit(walk, "/api/stock-places", place, name="Shelves")
+    await make(
+        walk,
+        "/api/movements",
+        {
+            "part_id": part["id"],
+            "kind": "receipt",
+            "quantity": "5",
+            "to_place_id": str(company.warehouse.id),
+        },
+    )
+    await walk.step("DELETE", f"/api/stock-places/{place['id']}")
+    reason = await make(
+        walk, "/api/reasons", {"kind": "abort", "code": "rain", "names": {"en": "Rain"}}, "reasons"
+    )
+    await edit(walk, "/api/reasons", reason, "reasons", names={"en": "Heavy rain"})
+    contents = {
+        "names": {"en": "Inspection"},
+        "request_class": "service_request",
+        "maintenance": "preventive",
+    }
+    kind = await make(
+        walk,
+        "/api/work-types",
+        {**contents, "code": "inspection", "name": "Inspection"},
+        "work_types",
+    )
+    await make(walk, f"/api/work-types/{kind['id']}/versions", contents)
+    await edit(walk, "/api/work-types", kind, "work_types", name="Yearly inspection")
+    template = await make(walk, "/api/checklists", {"code": "yearly", "name": "Yearly"})
+    document = {**CHECKLIST, "template_id": "yearly", "version": 1}
+    await make(
+        walk, f"/api/checklists/{template['id']}/versions", {"document": document}, "templates"
+    )
+    assigned = await make(
+        walk,
+        "/api/checklist-assignments",
+        {"template_id": template["id"], "work_type_id": kind["id"]},
+    )
+    await walk.step("DELETE", f"/api/checklist-assignments/{assigned['id']}")
+    await edit(walk, "/api/checklists", template, "templates", name="Every year")
+    calendar = await make(walk, "/api/calendars", {"code": "night", "name": "Night"})
+    await edit(walk, "/api/calendars", calendar, name="Nights")
+    await make(walk, f"/api/calendars/{calendar['id']}/versions", {"body": WORKING_HOURS})
+    level = await make(
+        walk,
+        "/api/service-levels",
+        {"code": "silver", "name": "Silver", "calendar_id": calendar["id"]},
+    )
+    await edit(walk, "/api/service-levels", level, name="Silver plus")
+    await make(walk, f"/api/service-levels/{level['id']}/versions", {"body": SERVICE_LEVEL})
+    assert now == walk.clock()
+
+
+async def customers_and_assets(walk: Walk) -> None:
+    company, now = walk.company, walk.clock()
+    await dispatch(walk)
+    for path, row, changes, shows in (
+        ("customers", company.customer, {"phone": "+33 1 00 00 00 00"}, "customers"),
+        ("sites", company.site, {"hazards": "Dog"}, "sites"),
+        ("contacts", company.contact, {"role": "Porter"}, "contacts"),
+        ("asset-models", company.model, {"name": "LX 5 S"}, "models"),
+        ("assets", company.asset, {"place": "Lobby"}, "assets"),
+        ("meters", company.meter, {"name": "Running hours"}, "assets"),
+    ):
+        held = await read(walk, f"/api/{path}/{row.id}") if path != "meters" else {}
+        rev = held.get("rev", 1)
+        await edit(walk, f"/api/{path}", {"id": str(row.id), "rev": rev}, shows, **changes)
+    lift = f"/api/assets/{company.asset.id}"
+    customer = await make(walk, "/api/customers", {"number": "C-9", "name": "Museum"})
+    await make(walk, "/api/sites", {"customer_id": customer["id"], "number": "S-9", "name": "Hall"})
+    contact = await make(
+        walk,
+        "/api/contacts",
+        {"customer_id": str(company.customer.id), "name": "Paul"},
+        "contacts",
+    )
+    await walk.step("DELETE", f"/api/contacts/{contact['id']}", shows=("contacts",))
+    model = await make(
+        walk, "/api/asset-models", {"code": "D-1", "manufacturer": "Otto", "name": "Door"}
+    )
+    door = await make(
+        walk,
+        "/api/assets",
+        {
+            "site_id": str(company.site.id),
+            "model_id": model["id"],
+            "number": "A-9",
+            "name": "Door",
+            "parent_id": str(company.asset.id),
+        },
+        "assets",
+        "models",
+    )
+    await make(
+        walk, f"/api/assets/{door['id']}/move", {"rev": door["rev"], "parent_id": None}, "assets"
+    )
+    door = await read(walk, f"/api/assets/{door['id']}")
+    await make(
+        walk,
+        f"/api/assets/{door['id']}/move",
+        {"rev": door["rev"], "parent_id": str(company.asset.id)},
+        "assets",
+    )
+    door = await read(walk, f"/api/assets/{door['id']}")
+    now = walk.clock.forward(minutes=1)
+    retired = {"rev": door["rev"], "retired_at": now.isoformat()}
+    await make(walk, f"/api/assets/{door['id']}/retirement", retired, "assets")
+    door = await read(walk, f"/api/assets/{door['id']}")
+    now = walk.clock.forward(minutes=1)
+    returned = {"rev": door["rev"], "returned_at": now.isoformat()}
+    await make(walk, f"/api/assets/{door['id']}/return-to-service", returned, "assets")
+    identifier = await make(
+        walk, f"{lift}/identifiers", {"scheme": "inventory", "value": "17"}, "assets"
+    )
+    await walk.step("DELETE", f"{lift}/identifiers/{identifier['id']}", shows=("assets",))
+    await make(walk, f"{lift}/meters", {"code": "trips", "name": "Trips", "unit": "1"}, "assets")
+    await make(
+        walk,
+        f"/api/meters/{company.meter.id}/readings",
+        {"read_at": now.isoformat(), "value": "120"},
+        "assets",
+    )
+    failure = await make(
+        walk, f"{lift}/failures", {"detected_at": now.isoformat(), "is_degraded": True}
+    )
+    failure = await edit(walk, "/api/failures", failure, mode="door")
+    await make(
+        walk,
+        f"/api/failures/{failure['id']}/restoration",
+        {"restored_at": now.isoformat()},
+    )
+    outage = await make(
+        walk,
+        f"/api/assets/{door['id']}/outages",
+        {"from_at": (now - timedelta(hours=1)).isoformat(), "cause": "planned"},
+    )
+    outage = await edit(walk, "/api/outages", outage, cause="external")
+    await make(walk, f"/api/outages/{outage['id']}/end", {"to_at": now.isoformat()})
+    manual = await walk.step("POST", "/api/files", content=b"%PDF-1.7 a manual")
+    about = {"sha256": manual["sha256"], "title": "Manual"}
+    document = await make(walk, f"{lift}/documents", about, "documents")
+    await make(walk, f"/api/asset-models/{company.model.id}/documents", about, "documents")
+    await walk.step("DELETE", f"/api/asset-documents/{document['id']}", shows=("documents",))
+
+
+async def passports(walk: Walk) -> None:
+    company = walk.company
+    passport = await make(walk, "/api/passports", {"asset_id": str(company.asset.id)}, "assets")
+    code = f"/api/passports/{passport['code']}"
+    await make(walk, f"{code}/retirement", {"reason": "worn"}, "assets")
+    await make(walk, f"{code}/reinstatement", {"reason": "found"}, "assets")
+    await make(walk, f"{code}/forwarding", {"url": "https://elsewhere.example.com/x"}, "assets")
+    batch = await make(walk, "/api/passport-batches", {"batch": "roll 9", "count": 2})
+    (blank, *_) = batch["codes"]
+    await make(walk, f"/api/passports/{blank}/claim", {"asset_id": str(company.asset.id)}, "assets")
+    address = {"host": "id.acme.example.com", "gs1_prefix": "9506000"}
+    await walk.step("PUT", "/api/passport-address", address)
+    for scheme, value in (("gs1:8004", "9506000A1"), ("gs1:01+21", "09506000134352/S-1")):
+        await make(
+            walk,
+            f"/api/assets/{company.asset.id}/identifiers",
+            {"scheme": scheme, "value": value},
+            "assets",
+        )
+    form = {"text": "The door does not close", "impact": "stopped"}
+    for path in (f"/p/{company.passport.code}", "/8004/9506000A1", "/01/09506000134352/21/S-1"):
+        await walk.step("POST", f"{path}/report", headers={}, data=form)
+        await walk.step("POST", f"{path}/wrong-label", headers={}, data={"reason": "other"})
+    complaints = await read(walk, "/api/label-complaints")
+    complaint = complaints["items"][0]
+    await make(walk, f"/api/label-complaints/{complaint['id']}/settlement", {"settlement": "new"})
+
+
+async def contracts(walk: Walk) -> None:
+    company = walk.company
+    contract = await make(
+        walk,
+        "/api/contracts",
+        {
+            "customer_id": str(company.customer.id),
+            "number": "K-9",
+            "kind": "subscription",
+            "starts_on": "2026-01-01",
+            "ends_on": "2026-12-31",
+        },
+    )
+    path = f"/api/contracts/{contract['id']}"
+    contract = await edit(walk, "/api/contracts", contract, name="Full service")
+    line = await make(walk, f"{path}/assets", {"asset_id": str(company.asset.id)})
+    await walk.step("PATCH", f"{path}/assets/{line['id']}", {"ends_on": "2026-06-30"})
+    await make(walk, f"{path}/renewal", {"number": "K-10"})
+    later = await make(
+        walk,
+        f"{path}/assets",
+        {"asset_id": str(company.asset.id), "starts_on": "2026-08-01"},
+    )
+    await walk.step("DELETE", f"{path}/assets/{later['id']}")
+
+
+async def people(walk: Walk) -> None:
+    company = walk.company
+    skill = await make(walk, "/api/skills", {"code": "crane", "name": "Cranes"})
+    skill = await edit(walk, "/api/skills", skill, name="Large cranes")
+    await walk.step("DELETE", f"/api/skills/{skill['id']}")
+    technician = await make(
+        walk, "/api/technicians", {"number": "T-9", "name": "Clara", "zone": "Europe/Paris"}
+    )
+    clara = f"/api/technicians/{technician['id']}"
+    mine = await read(walk, f"/api/technicians/{company.technician.id}")
+    await edit(walk, "/api/technicians", mine, "visits", name="Boris the Second")
+    await walk.step("PUT", f"{clara}/skills", {"skills": [{"skill": "lift", "level": 3}]})
+    await make(
+        walk,
+        f"{clara}/shifts",
+        {
+            "first_on": "2026-03-23",
+            "last_on": "2026-03-27",
+            "weekly": [
+                {"day": day, "starts": "08:00", "ends": "16:00"} for day in ("mon", "tue", "wed")
+            ],
+        },
+    )
+    shifts = await read(
+        walk, f"/api/shifts?first_on=2026-03-23&last_on=2026-03-27&technician_id={technician['id']}"
+    )
+    shifts = shifts["items"] if isinstance(shifts, dict) else shifts
+    await edit(walk, "/api/shifts", shifts[0], overtime_s=600)
+    await walk.step("DELETE", f"/api/shifts/{shifts[1]['id']}")
+    await walk.step("DELETE", f"{clara}/shifts?first_on=2026-03-23&last_on=2026-03-27")
+    absence = await make(
+        walk,
+        "/api/absences",
+        {"technician_id": technician["id"], "first_on": "2026-04-01", "last_on": "2026-04-02"},
+    )
+    absence = await edit(walk, "/api/absences", absence, note="ill")
+    await walk.step("DELETE", f"/api/absences/{absence['id']}")
+    rate = {"kind": "labour", "amount": "55.00", "technician_id": technician["id"]}
+    one = await make(walk, "/api/rates", {**rate, "starts_on": "2026-01-01"})
+    await make(walk, f"/api/rates/{one['id']}/end", {"ends_on": "2026-12-31"})
+    later = await make(walk, "/api/rates", {**rate, "starts_on": "2027-01-01"})
+    await walk.step("DELETE", f"/api/rates/{later['id']}")
+    role = await make(walk, "/api/roles", {"code": "clerk", "name": "Clerk", "permissions": []})
+    await edit(walk, "/api/roles", role, name="Clerks")
+    user = await make(walk, "/api/users", {"login": "clerk@acme", "name": "Clerk", "role": "clerk"})
+    await edit(walk, "/api/users", user, name="Clerk One")
