@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import httpx
+import hypothesis
 import pytest
 from litestar import Litestar
 
@@ -21,6 +22,12 @@ from fsm.settings import Settings, read_settings
 from tests.company import Company, found_company
 
 TEMPLATE = "fsm_template"
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any-machine")
 
 
 class Clock:
