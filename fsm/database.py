@@ -7,6 +7,7 @@ Tables are declared with the small helpers here (`link`, `unique`, `lookup`, …
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from functools import cache
 from socket import gaierror
 from typing import Any, Final, TypeVar, cast
 from uuid import UUID
@@ -104,16 +105,24 @@ def new_row(kind: type[Kind], /, **values: Any) -> Kind:
     For rows that a push makes by the hundred. Table constructors check nothing either, but for names; here
     a wrong one is a `TypeError` too.
     """
-    fields = kind.model_fields
-    if unknown := values.keys() - fields.keys():
+    if unknown := values.keys() - kind.model_fields.keys():
         raise TypeError(f"{kind.__name__} has no {min(unknown)}")
     row: Kind = inspect(kind).class_manager.new_instance()
-    row.__dict__.update(
-        (name, values[name] if name in values else field.get_default(call_default_factory=True))
-        for name, field in fields.items()
-        if name in values or not field.is_required()
-    )
+    row.__dict__.update(values)
+    for name, make in _defaults(kind):
+        if name not in values:
+            row.__dict__[name] = make()
     return row
+
+
+@cache
+def _defaults(kind: type[SQLModel]) -> list[tuple[str, Callable[[], Any]]]:
+    """Return what makes each default: pydantic looks at a factory's signature whenever it is asked."""
+    return [
+        (name, cast(Callable[[], Any], field.default_factory or field.get_default))
+        for name, field in kind.model_fields.items()
+        if not field.is_required()
+    ]
 
 
 def link(column: str, target: str, *more: str, **options: Any) -> ForeignKeyConstraint:

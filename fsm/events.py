@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -130,10 +130,28 @@ async def record(
     except rfc8785.CanonicalizationError as error:
         raise Invalid(f"This cannot be kept in the history: {error}.") from None
     when = occurred or Occurrence(now, now, now)
-    event_id = uuid7()
-    event = {
+    event = _event(actor, kind, entity, entity_id, when, now, data)
+    gathered: list[dict[str, Any]] | None = session.info.get("gathered_events")
+    if gathered is None:
+        await _write(session, [event])
+    else:
+        gathered.append(event)
+    return cast(UUID, event["id"])
+
+
+def _event(
+    actor: Actor,
+    kind: str,
+    entity: str,
+    entity_id: UUID,
+    when: Occurrence,
+    now: datetime,
+    data: dict[str, Any],
+) -> dict[str, Any]:
+    """Return a new event's columns."""
+    return {
         "tenant_id": actor.tenant_id,
-        "id": event_id,
+        "id": uuid7(),
         "kind": kind,
         "entity": entity,
         "entity_id": entity_id,
@@ -147,12 +165,6 @@ async def record(
         "received_at": now,
         "data": data,
     }
-    gathered: list[dict[str, Any]] | None = session.info.get("gathered_events")
-    if gathered is None:
-        await _write(session, [event])
-    else:
-        gathered.append(event)
-    return event_id
 
 
 async def find_occurrence(
@@ -190,11 +202,7 @@ async def _write(session: Session, new: list[dict[str, Any]]) -> None:
     """Write events of one tenant, and the jobs that react to them."""
     if not new:
         return
-    await session.exec(insert(Event), params=new)
-    await session.exec(
-        insert(EventUnsealed),
-        params=[{"tenant_id": one["tenant_id"], "event_id": one["id"]} for one in new],
-    )
+    await _insert(session, new)
     reactions = session.info.get("reactions", ())
     wanted = [
         (
@@ -205,6 +213,48 @@ async def _write(session: Session, new: list[dict[str, Any]]) -> None:
         if one["kind"] in reactions
     ]
     await jobs.enqueue_many(session, new[0]["tenant_id"], wanted)
+
+
+async def _insert(session: Session, new: list[dict[str, Any]]) -> None:
+    """Write events of one tenant as waiting for their numbers, however many, with one statement."""
+
+    def every(name: str) -> list[Any]:
+        return [one[name] for one in new]
+
+    await run(
+        session,
+        """
+        with written as (
+          insert into event (tenant_id, id, kind, entity, entity_id, actor_kind, actor_name, user_id,
+            device_id, occurred_at, occurred_lo_at, occurred_hi_at, received_at, data)
+          select :tenant, one.id, one.kind, one.entity, one.entity_id, one.actor_kind, one.actor_name,
+            one.user_id, one.device_id, one.at, one.lo_at, one.hi_at, one.received_at,
+            cast(one.data as jsonb)
+          from unnest(cast(:ids as uuid[]), cast(:kinds as text[]), cast(:entities as text[]),
+            cast(:entity_ids as uuid[]), cast(:actor_kinds as text[]), cast(:actor_names as text[]),
+            cast(:user_ids as uuid[]), cast(:device_ids as uuid[]), cast(:times as timestamptz[]),
+            cast(:lo_times as timestamptz[]), cast(:hi_times as timestamptz[]),
+            cast(:receipts as timestamptz[]), cast(:data as text[]))
+            as one (id, kind, entity, entity_id, actor_kind, actor_name, user_id, device_id, at,
+              lo_at, hi_at, received_at, data))
+        insert into event_unsealed (tenant_id, event_id)
+        select :tenant, one.id from unnest(cast(:ids as uuid[])) as one (id)
+        """,
+        tenant=new[0]["tenant_id"],
+        ids=every("id"),
+        kinds=every("kind"),
+        entities=every("entity"),
+        entity_ids=every("entity_id"),
+        actor_kinds=every("actor_kind"),
+        actor_names=every("actor_name"),
+        user_ids=every("user_id"),
+        device_ids=every("device_id"),
+        times=every("occurred_at"),
+        lo_times=every("occurred_lo_at"),
+        hi_times=every("occurred_hi_at"),
+        receipts=every("received_at"),
+        data=[msgspec.json.encode(one["data"]).decode() for one in new],
+    )
 
 
 async def record_many(
@@ -220,38 +270,14 @@ async def record_many(
 
     What happened long ago sets nothing off: no job is enqueued. Some thousands at a time are fine.
     """
-    ids = [uuid7() for _ in happened]
-    await run(
-        session,
-        """
-        insert into event (tenant_id, id, kind, entity, entity_id, actor_kind, actor_name, user_id,
-          device_id, occurred_at, occurred_lo_at, occurred_hi_at, received_at, data)
-        select :tenant, one.id, :kind, :entity, one.entity_id, :actor_kind, :actor_name,
-          cast(:user_id as uuid), cast(:device_id as uuid), one.at, one.at, one.at,
-          cast(:now as timestamptz), cast(one.data as jsonb)
-        from unnest(cast(:ids as uuid[]), cast(:entities as uuid[]), cast(:times as timestamptz[]),
-                    cast(:data as text[])) as one(id, entity_id, at, data)
-        """,
-        tenant=actor.tenant_id,
-        kind=kind,
-        entity=entity,
-        actor_kind=str(actor.kind),
-        actor_name=actor.name,
-        user_id=actor.user_id,
-        device_id=actor.device_id,
-        now=now,
-        ids=ids,
-        entities=[entity_id for entity_id, _, _ in happened],
-        times=[at for _, at, _ in happened],
-        data=[msgspec.json.encode(data).decode() for _, _, data in happened],
-    )
-    await run(
-        session,
-        "insert into event_unsealed (tenant_id, event_id)"
-        " select :tenant, one.id from unnest(cast(:ids as uuid[])) as one(id)",
-        tenant=actor.tenant_id,
-        ids=ids,
-    )
+    if happened:
+        await _insert(
+            session,
+            [
+                _event(actor, kind, entity, entity_id, Occurrence(at, at, at), now, data)
+                for entity_id, at, data in happened
+            ],
+        )
 
 
 def canonical_form(event: Event | Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from litestar.status_codes import HTTP_200_OK
 from litestar.types import Receive, Scope, Send
 
 from fsm import http
-from fsm.actors import Actor, ActorKind
+from fsm.actors import Actor, ActorKind, public_actor
 from fsm.crash_points import crash_point
 from fsm.database import Database
 from fsm.http import bearer_token
@@ -50,9 +50,9 @@ async def sender_of(request: Request[Any, Any, Any]) -> Actor:
         tokens.read_access(request.app.state.settings, token, request.app.state.clock())
         raise DeviceOnly("Intents come from devices: send the device's own token.")
     database: Database = request.app.state.database
-    async with database.transaction(secret.tenant_id) as session:
+    async with database.reader(public_actor(secret.tenant_id)) as reader:
         try:
-            return await tokens.find_device_actor(session, secret)
+            return await tokens.read_device_actor(reader, secret)
         except DeviceRevoked as refused:
             return Actor(
                 tenant_id=secret.tenant_id,

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from sqlalchemy import ARRAY, Uuid, all_, case, literal
 from sqlmodel import col, select
 
 from fsm.actors import Actor
@@ -192,8 +193,11 @@ async def list_waiting(
     `read` are those that the caller has understood already.
     """
     known = read or {}
+    # What is understood already needs no body read back and decoded.
+    is_new = col(Intent.id) != all_(literal(list(known), ARRAY(Uuid)))
+    body = case((is_new, col(Intent.body)), else_=None)
     statement = (
-        select(Intent.id, Intent.body, Intent.received_at)
+        select(Intent.id, body, Intent.received_at)
         .where(
             Intent.tenant_id == actor.tenant_id,
             Intent.device_id == actor.device_id,

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from fsm import events
 from fsm.actors import Actor
-from fsm.database import Session, touch
+from fsm.database import Session, new_row, touch
 from fsm.evidence import queries as evidence
 from fsm.problems import Invalid, NotFound
 from fsm.work_orders import completion, photo_flags, records
@@ -37,9 +37,17 @@ async def foresee_photos(
     )
     known: set[UUID] = set(await session.exec(statement))
     session.info["new_photos"] = once - known
-    await evidence.foresee(
-        session, actor, [sha256 for sha256, times in digests.items() if times == 1]
+    alone = [sha256 for sha256, times in digests.items() if times == 1]
+    await evidence.foresee(session, actor, alone)
+    shown: dict[bytes, dict[UUID, UUID]] = {sha256: {} for sha256 in alone}
+    others = (
+        select(records.Photo.sha256, records.Photo.visit_id, records.Photo.id)
+        .where(records.Photo.tenant_id == actor.tenant_id, col(records.Photo.sha256).in_(alone))
+        .order_by(col(records.Photo.id))
     )
+    for sha256, visit_id, photo_id in await session.exec(others):
+        shown[sha256].setdefault(visit_id, photo_id)
+    session.info["shown_digests"] = shown
 
 
 async def declare_photo(
@@ -64,7 +72,8 @@ async def declare_photo(
         if known.sha256 != sha256 or known.work_order_id != report.work_order.id:
             raise Invalid("This photo id already names other bytes.", photo_id=str(photo_id))
         return known
-    photo = records.Photo(
+    photo = new_row(
+        records.Photo,
         id=photo_id,
         tenant_id=report.actor.tenant_id,
         work_order_id=report.work_order.id,
@@ -100,6 +109,17 @@ async def declare_photo(
 
 async def _reuse(report: Report, sha256: bytes) -> list[dict[str, Any]]:
     """Return the flag for bytes that another visit of the tenant has shown already, or none."""
+    session = report.session
+    if evidence.is_foreseen(session, sha256):
+        shown = session.info["shown_digests"][sha256]
+        other = next((one for visit_id, one in shown.items() if visit_id != report.visit.id), None)
+    else:
+        other = await _find_shown(report, sha256)
+    return [{"code": photo_flags.REUSED_PHOTO, "ref": str(other)}] if other else []
+
+
+async def _find_shown(report: Report, sha256: bytes) -> UUID | None:
+    """Return the first photo with these bytes of another visit."""
     statement = (
         select(records.Photo.id)
         .where(
@@ -110,8 +130,7 @@ async def _reuse(report: Report, sha256: bytes) -> list[dict[str, Any]]:
         .order_by(col(records.Photo.id))
         .limit(1)
     )
-    other = (await report.session.exec(statement)).first()
-    return [{"code": photo_flags.REUSED_PHOTO, "ref": str(other)}] if other else []
+    return (await report.session.exec(statement)).first()
 
 
 async def mark_verified(
