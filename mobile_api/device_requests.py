@@ -86,8 +86,12 @@ def json_answer(request: Request[Any, Any, Any], content: bytes) -> Response[byt
     return Response(body, media_type="application/json", headers=headers, status_code=HTTP_200_OK)
 
 
+_COPIED = 65_536
+"""Bytes of an answer up to which a copy costs less than writing its pieces one by one."""
+
+
 class ReadyJson:
-    """The same for the hottest reads: an ASGI application that sends pieces without copying them."""
+    """The same for the hottest reads: an ASGI application that sends large pieces without copying them."""
 
     def __init__(self, request: Request[Any, Any, Any], pieces: Pieces) -> None:
         accept = ", ".join(
@@ -102,9 +106,10 @@ class ReadyJson:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(name.lower().encode(), text.encode()) for name, text in self.headers.items()]
-        headers.append((b"content-length", b"%d" % sum(map(len, self._pieces))))
+        size = sum(map(len, self._pieces))
+        headers.append((b"content-length", b"%d" % size))
         await send({"type": "http.response.start", "status": HTTP_200_OK, "headers": headers})
-        *first, last = self._pieces
+        *first, last = self._pieces if size > _COPIED else (b"".join(self._pieces),)
         for piece in first:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": last, "more_body": False})

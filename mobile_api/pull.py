@@ -165,19 +165,18 @@ async def _look(
     """Return what the pull's statement finds, or refuse a device that may not read."""
     read = position.read if position else {}
     first = position.first if position else {}
-    async with database.reader(actor) as reader:
-        found = await reader.row(
-            PULL,
-            actor.tenant_id,
-            actor.device_id,
-            token_hash,
-            list(read),
-            list(read.values()),
-            [first.get(scope, 0) for scope in read],
-            limit,
-            PAGE_BYTES,
-            coll,
-        )
+    found = await database.call(
+        PULL,
+        actor.tenant_id,
+        actor.device_id,
+        token_hash,
+        list(read),
+        list(read.values()),
+        [first.get(scope, 0) for scope in read],
+        limit,
+        PAGE_BYTES,
+        coll,
+    )
     if found is None:
         raise tokens.unknown_device()
     if not found["may_read"]:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, HttpMethod, Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
@@ -15,7 +15,7 @@ from fsm.actors import ActorKind, Permission
 from fsm.database import Database
 from fsm.evidence import signing_keys
 from fsm.evidence.receipts import BadReceipt, ReceiptKey, public_key
-from fsm.http import CurrentActor, DbSession, Now, anyone, needs
+from fsm.http import CurrentActor, DbSession, HotRoute, Now, anyone, needs
 from fsm.problems import Invalid, Problem
 from fsm.settings import Settings
 from fsm.tenants import queries as tenants
@@ -127,8 +127,9 @@ class SyncController(Controller):
         next_seq = await intent_store.next_seq(session, actor.tenant_id, device.id)
         return _registered(settings, device, token, head.epoch, iso(now), next_seq, keys)
 
-    @get(
+    @HotRoute(
         "/pull",
+        http_method=HttpMethod.GET,
         opt=needs(Permission.SYNC) | http.RECHECKS,
         responses=answers_of(
             PullAnswer,
