@@ -40,9 +40,10 @@ async def read_seconds(read: Read, size: int, mime: str) -> float | None:
             found = None
     except (error, IndexError, ValueError, ArithmeticError):
         return None
-    if found is None or not math.isfinite(found) or not 0 < found <= _LONGEST_S:
+    if found is None or not math.isfinite(found):
         return None
-    return round(found, 3)
+    seconds = round(found, 3)
+    return seconds if 0 < seconds <= _LONGEST_S else None
 
 
 # --- MP4 and QuickTime (ISO/IEC 14496-12) -----------------------------------------------------------------

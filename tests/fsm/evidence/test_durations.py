@@ -103,6 +103,7 @@ def test_a_webm_recorded_by_a_browser_lasts_until_its_last_cluster() -> None:
         webm(float("nan")),
         webm(None),
         webm(-5.0),
+        webm(0.0001),
         webm(None, more=element(0x4489, bytes(5_000_000))),
         element(0x1A45DFA3, element(0x4282, b"webm")) + b"\0" * 100,
         element(0x1A45DFA3, element(0x4282, b"webm")) + element(0xEC, b"") * 100_000,
