@@ -223,12 +223,19 @@ ROUNDS: Mapping[str, Round] = MappingProxyType(
 POLL_S: Final = 1.0
 """How often an idle worker looks for jobs: nothing notifies it, so that no commit waits for NOTIFY."""
 
+ROUND_GRACE_S = 5.0
+"""How long a round that is under way may go on when the worker is to stop."""
+
 MOST_ATTEMPTS: Final = 8
 _LONGEST_WAIT_S: Final = 300
 
 
 async def run_worker(tools: Tools, stop: asyncio.Event) -> None:
-    """Do jobs and rounds until `stop` is set; what has begun is finished first."""
+    """Do jobs and rounds until `stop` is set.
+
+    Jobs that have begun are finished first. A round is broken off after `ROUND_GRACE_S`: it is safe to do
+    again, and judging a year's closures must not hold up the end of the program.
+    """
     rounds = [
         asyncio.create_task(_go_round(name, one, tools, stop)) for name, one in ROUNDS.items()
     ]
@@ -244,7 +251,9 @@ async def run_worker(tools: Tools, stop: asyncio.Event) -> None:
                 wait_s = min(wait_s * 2, 30.0)
     finally:
         stop.set()
-        await asyncio.gather(*rounds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ROUND_GRACE_S):
+                await asyncio.gather(*rounds)
 
 
 async def _do_jobs(tools: Tools, stop: asyncio.Event) -> None:

@@ -152,3 +152,22 @@ async def test_history_is_sealed_while_the_worker_runs(tools: Tools, company: Co
 def test_secrets_never_reach_the_log() -> None:
     said = blotted("postgresql://fsm:hush@db/fsm and Bearer abcdefghijklmnopqrstuvwxyz")
     assert said == "postgresql://fsm:***@db/fsm and Bearer ***"
+
+
+async def test_a_long_round_is_broken_off_when_the_worker_is_to_stop(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def go_on_for_ever(_: Tools) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(worker, "REACTIONS", {})
+    monkeypatch.setattr(worker, "ROUNDS", {"long": Round(60, go_on_for_ever)})
+    monkeypatch.setattr(worker, "ROUND_GRACE_S", 0.1)
+    await work_until(tools, begun)
+    assert ended.is_set()
