@@ -11,7 +11,6 @@ import asyncio
 import json
 import random
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -29,6 +28,7 @@ from fsm.embedded import OWNER_ROLE, EmbeddedPostgres
 from fsm.migrations.migrate import migrate
 from fsm.settings import Settings, read_settings
 from fsm.work_orders.views import WorkOrderPage, WorkOrderRow
+from tests.bench.figures import figure, say
 from tests.company import Company, found_company
 
 ROWS = 5_000
@@ -36,10 +36,6 @@ PAGE = 500
 NOW = datetime(2026, 3, 23, 8, 0, tzinfo=UTC)
 
 App = Callable[..., Awaitable[None]]
-
-
-def say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
 
 
 async def call(
@@ -291,15 +287,14 @@ async def run(server: EmbeddedPostgres, folder: Path, seconds: float, seed: int)
         say(f"measuring {name}")
         found = await measure(ours, theirs, seconds=seconds, batch=batch)
         figures.append(
-            {
-                "name": f"{name}, requests per CPU-second / raw asyncpg + msgspec",
-                "value": found["value"],
-                "unit": "ratio",
-                "goal": goal,
-                "better": "higher",
-                "met": None if goal is None else found["value"] >= goal,
-                "detail": found["detail"],
-            }
+            figure(
+                f"{name}, requests per CPU-second / raw asyncpg + msgspec",
+                found["value"],
+                "ratio",
+                goal,
+                better="higher",
+                **found["detail"],
+            )
         )
     await pool.close()
     await database.close()

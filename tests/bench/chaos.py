@@ -12,22 +12,18 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from tests.bench.figures import figure, say
 from tests.chaos.runner import live
 
 LIFE_S = 600
 GOAL_INTENTS = 1_000_000
 GOAL_FAULTS = 1_000
 ZEROS = ("lost", "doubled", "applied twice", "not converged", "violations")
-
-
-def say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
 
 
 def revision() -> str:
@@ -52,6 +48,7 @@ def scratch() -> Path | None:
 
 
 def summary(lives: list[dict[str, Any]], seed: int) -> dict[str, Any]:
+    intents = sum(life["intents"] for life in lives)
     faults: dict[str, int] = {}
     for life in lives:
         for name, count in life["faults"].items():
@@ -61,33 +58,19 @@ def summary(lives: list[dict[str, Any]], seed: int) -> dict[str, Any]:
         for name in ZEROS
     }
     figures = [
-        _figure("intents", sum(life["intents"] for life in lives), GOAL_INTENTS, "higher"),
-        _figure(
-            "faults", sum(faults.values()), GOAL_FAULTS, "higher", dict(sorted(faults.items()))
+        figure("intents", intents, "count", GOAL_INTENTS, better="higher"),
+        figure(
+            "faults", sum(faults.values()), "count", GOAL_FAULTS, better="higher",
+            **dict(sorted(faults.items())),
         ),
-        *(_figure(name, totals[name], 0, "lower") for name in ZEROS),
-    ]
+        *(figure(name, totals[name], "count", 0) for name in ZEROS),
+    ]  # fmt: skip
     return {
         "bench": "chaos",
         "seed": seed,
         "cores": os.cpu_count(),
         "figures": figures,
         "lives": lives,
-    }
-
-
-def _figure(
-    name: str, value: int, goal: int, better: str, detail: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    met = value >= goal if better == "higher" else value <= goal
-    return {
-        "name": name,
-        "value": value,
-        "unit": "count",
-        "goal": goal,
-        "better": better,
-        "met": met,
-        **({"detail": detail} if detail else {}),
     }
 
 

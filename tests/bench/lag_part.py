@@ -21,8 +21,9 @@ from fsm.embedded import OWNER_ROLE, EmbeddedPostgres
 from fsm.migrations.migrate import migrate
 from fsm.settings import read_settings
 from tests.bench.busy_company import Filler
+from tests.bench.figures import Figure, figure
 from tests.bench.processes import environment_of, product
-from tests.bench.pull_part import Reader, figure, retitle
+from tests.bench.pull_part import Reader, retitle
 from tests.company import Company, found_company
 
 FOREIGN_S = 60.0
@@ -33,7 +34,7 @@ alive make every look longer, so the ratio grows with the number of changes whil
 """
 
 
-async def measure(seconds: float) -> dict[str, object]:
+async def measure(seconds: float) -> list[Figure]:
     """Measure with the foreign transaction for `seconds`, `FOREIGN_S` at least, and as long without."""
     with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as server:
         await server.prepare("bench")
@@ -71,18 +72,20 @@ async def measure(seconds: float) -> dict[str, object]:
         await database.close()
     with_it, without = lags[True], lags[False]
     medians = statistics.median(with_it), statistics.median(without)
-    return figure(
-        f"feed lag with a foreign transaction of {FOREIGN_S:.0f} s / without",
-        medians[0] / medians[1],
-        "ratio",
-        1.2,
-        with_ms=round(medians[0] * 1e3, 1),
-        without_ms=round(medians[1] * 1e3, 1),
-        longest_with_ms=round(max(with_it) * 1e3, 1),
-        longest_without_ms=round(max(without) * 1e3, 1),
-        changes=len(with_it) + len(without),
-        pace_s=PACE_S,
-    )
+    return [
+        figure(
+            f"feed lag with a foreign transaction of {FOREIGN_S:.0f} s / without",
+            medians[0] / medians[1],
+            "ratio",
+            1.2,
+            with_ms=round(medians[0] * 1e3, 1),
+            without_ms=round(medians[1] * 1e3, 1),
+            longest_with_ms=round(max(with_it) * 1e3, 1),
+            longest_without_ms=round(max(without) * 1e3, 1),
+            changes=len(with_it) + len(without),
+            pace_s=PACE_S,
+        )
+    ]
 
 
 async def _change_and_pull(

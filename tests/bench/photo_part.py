@@ -17,7 +17,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -31,6 +30,7 @@ from fsm.evidence.verification import inspect
 from fsm.jobs import Job
 from fsm.migrations.migrate import migrate
 from fsm.settings import read_settings
+from tests.bench.figures import Figure, figure
 from tests.company import Company, found_company
 from tests.fsm.evidence.pictures import encoded, scene
 
@@ -82,12 +82,12 @@ def ours_with_fingerprint(content: bytes) -> bytes:
     return small
 
 
-async def measure(seconds: float) -> dict[str, object]:
-    """Return figures by name, each with `value`, `goal`, `unit` and what it was made of.
+async def measure(seconds: float) -> list[Figure]:
+    """Shrink pictures for about `seconds` of CPU; return the figures.
 
-    Takes about `seconds` of CPU, a few more to make the photos and to start a database.
+    A few seconds more go into making the photos and starting a database.
     """
-    figures: dict[str, object] = {}
+    figures = []
     share = seconds / (2 * len(SIZES) + 1)
     for name, size in SIZES.items():
         content = photo(size, 1)
@@ -96,24 +96,25 @@ async def measure(seconds: float) -> dict[str, object]:
             ("thumbnail", ours, GOAL),
             ("thumbnail and fingerprint", ours_with_fingerprint, None),
         ):
-            found = await _in_turns(_called(work, content), _called(raw, content), share)
-            figures[f"{label} of {name} / raw draft(), throughput"] = {
-                **found,
-                "goal": goal,
-                "detail": {**found["detail"], "bytes": len(content)},
-            }
-    with tempfile.TemporaryDirectory() as folder:
-        figures["memory to shrink 50 megapixels beyond a tiny picture's"] = {
-            "value": round(_peak_mb(Path(folder), photo(SIZES["50 megapixels"], 2)), 1),
-            "unit": "MB",
-            "goal": 64,
-            "better": "lower",
-        }
-        figures["the whole job for 12 megapixels / raw draft(), throughput"] = {
-            **await _whole_job(Path(folder), share),
-            "goal": None,
-        }
-    return figures
+            ratio, detail = await _in_turns(_called(work, content), _called(raw, content), share)
+            figures.append(
+                figure(
+                    f"{label} of {name} / raw draft(), throughput",
+                    ratio, "ratio", goal, better="higher", **detail, bytes=len(content),
+                )
+            )  # fmt: skip
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        peak_mb = _peak_mb(folder, photo(SIZES["50 megapixels"], 2))
+        ratio, detail = await _whole_job(folder, share)
+    return [
+        *figures,
+        figure("memory to shrink 50 megapixels beyond a tiny picture's", peak_mb, "MB", 64),
+        figure(
+            "the whole job for 12 megapixels / raw draft(), throughput",
+            ratio, "ratio", None, better="higher", **detail,
+        ),
+    ]  # fmt: skip
 
 
 def _called(work: Callable[[bytes], bytes], content: bytes) -> Callable[[], Awaitable[object]]:
@@ -125,8 +126,8 @@ def _called(work: Callable[[bytes], bytes], content: bytes) -> Callable[[], Awai
 
 async def _in_turns(
     one: Callable[[], Awaitable[object]], peer: Callable[[], Awaitable[object]], seconds: float
-) -> dict[str, Any]:
-    """Return the peer's CPU time over ours: the median over turns of both, each first in turn."""
+) -> tuple[float, dict[str, float]]:
+    """Return the peer's CPU time over ours, the median over turns of both, and what it is made of."""
     await one()
     await peer()
     spent: dict[str, list[float]] = {"one": [], "peer": []}
@@ -139,17 +140,12 @@ async def _in_turns(
             await work()
             spent[name].append(time.process_time() - at)
     ratios = [peer_s / one_s for one_s, peer_s in zip(spent["one"], spent["peer"], strict=True)]
-    return {
-        "value": round(statistics.median(ratios), 3),
-        "unit": "ratio",
-        "better": "higher",
-        "detail": {
-            "ours_ms": round(statistics.median(spent["one"]) * 1000, 1),
-            "raw_ms": round(statistics.median(spent["peer"]) * 1000, 1),
-            "turns": len(ratios),
-            "lowest": round(min(ratios), 3),
-            "highest": round(max(ratios), 3),
-        },
+    return statistics.median(ratios), {
+        "ours_ms": round(statistics.median(spent["one"]) * 1000, 1),
+        "raw_ms": round(statistics.median(spent["peer"]) * 1000, 1),
+        "turns": len(ratios),
+        "lowest": round(min(ratios), 3),
+        "highest": round(max(ratios), 3),
     }
 
 
@@ -161,7 +157,7 @@ def _peak_mb(folder: Path, content: bytes) -> float:
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-async def _whole_job(folder: Path, seconds: float) -> dict[str, Any]:
+async def _whole_job(folder: Path, seconds: float) -> tuple[float, dict[str, float]]:
     """Let the worker's function have one new photo after the other, of equal cost, from the store."""
     with EmbeddedPostgres(folder / "pg") as server:
         await server.prepare("bench")
@@ -202,9 +198,7 @@ async def _whole_job(folder: Path, seconds: float) -> dict[str, Any]:
             raw(content)
             ratios.append((time.process_time() - at) / spent[-1])
         await database.close()
-    return {
-        "value": round(statistics.median(ratios), 3),
-        "unit": "ratio",
-        "better": "higher",
-        "detail": {"job_ms": round(statistics.median(spent) * 1000, 1), "jobs": len(spent)},
+    return statistics.median(ratios), {
+        "job_ms": round(statistics.median(spent) * 1000, 1),
+        "jobs": len(spent),
     }

@@ -26,6 +26,7 @@ from fsm.migrations.migrate import migrate
 from fsm.settings import read_settings
 from fsm.work_orders import orders
 from tests.bench.busy_company import Filler, Phone
+from tests.bench.figures import Figure, figure
 from tests.bench.processes import (
     Program,
     bare_framework,
@@ -121,27 +122,13 @@ async def raw_fetch_cpu_s(url: str, company: Company, phone: Phone, times: int) 
     return spent
 
 
-def figure(
-    name: str, value: float, unit: str, goal: float | None, **detail: object
-) -> dict[str, object]:
-    return {
-        "name": name,
-        "value": round(value, 3),
-        "unit": unit,
-        "goal": goal,
-        "better": "lower",
-        "met": None if goal is None else value <= goal,
-        "detail": detail,
-    }
-
-
-async def measure(seconds: float) -> dict[str, object]:
+async def measure(seconds: float) -> list[Figure]:
     """Measure for about `seconds` of the server's CPU time; return the figures."""
     with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as server:
-        return {"figures": await _measure(server, seconds)}
+        return await _measure(server, seconds)
 
 
-async def _measure(server: EmbeddedPostgres, seconds: float) -> list[dict[str, object]]:
+async def _measure(server: EmbeddedPostgres, seconds: float) -> list[Figure]:
     await server.prepare("bench")
     await migrate(server.url("bench", OWNER_ROLE))
     settings = read_settings(environment_of(server, "bench"))
@@ -169,7 +156,7 @@ async def _measure(server: EmbeddedPostgres, seconds: float) -> list[dict[str, o
 
 def _cold(
     server: EmbeddedPostgres, ours: Program, company: Company, phone: Phone, seconds: float
-) -> list[dict[str, object]]:
+) -> list[Figure]:
     plain, packed = Reader(ours, phone, "identity"), Reader(ours, phone, "zstd")
     _, pages, changes = plain.cold()
     plain_bytes = plain.bytes
@@ -214,7 +201,7 @@ async def _delta(
     phone: Phone,
     since: str,
     seconds: float,
-) -> list[dict[str, object]]:
+) -> list[Figure]:
     delta = json.loads(Reader(ours, phone, "identity").again(since))
     latest = delta["since"]
     times: dict[str, list[float]] = {"delta": [], "idle": [], "bare": [], "postgres": []}

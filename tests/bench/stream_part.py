@@ -23,6 +23,7 @@ from fsm.settings import read_settings
 from mobile_api import feed, sequencer
 from mobile_api.affected import CATALOGUE
 from tests.bench.busy_company import Filler, Phone
+from tests.bench.figures import Figure, figure
 from tests.bench.processes import Program, environment_of, product
 from tests.company import Company, found_company
 
@@ -72,21 +73,7 @@ class Line:
             self._writer.transport.abort()
 
 
-def figure(
-    name: str, value: float, unit: str, goal: float | None, **detail: object
-) -> dict[str, object]:
-    return {
-        "name": name,
-        "value": round(value, 3),
-        "unit": unit,
-        "goal": goal,
-        "better": "lower",
-        "met": None if goal is None else value <= goal,
-        "detail": detail,
-    }
-
-
-async def measure(seconds: float) -> dict[str, object]:
+async def measure(seconds: float) -> list[Figure]:
     """Open the streams, and poke for about `seconds`; return the figures."""
     wanted = DEVICES + 500
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -95,10 +82,10 @@ async def measure(seconds: float) -> dict[str, object]:
             resource.RLIMIT_NOFILE, (wanted, max(hard, wanted))
         )  # children inherit it
     with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "pg") as server:
-        return {"figures": await _measure(server, seconds)}
+        return await _measure(server, seconds)
 
 
-async def _measure(server: EmbeddedPostgres, seconds: float) -> list[dict[str, object]]:
+async def _measure(server: EmbeddedPostgres, seconds: float) -> list[Figure]:
     await server.prepare("bench")
     await migrate(server.url("bench", OWNER_ROLE))
     settings = read_settings(environment_of(server, "bench"))
@@ -120,7 +107,7 @@ async def _measure(server: EmbeddedPostgres, seconds: float) -> list[dict[str, o
 
 async def _with_streams(
     program: Program, database: Database, company: Company, phones: list[Phone], seconds: float
-) -> list[dict[str, object]]:
+) -> list[Figure]:
     warm = [Line(phone) for phone in phones[:AT_ONCE]]
     await asyncio.gather(*(line.open(program.port) for line in warm))
     before = program.rss_bytes()

@@ -20,7 +20,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 from uuid_utils.compat import uuid7
@@ -31,6 +30,7 @@ from fsm.evidence.s3_store import SEGMENT_SIZE
 from fsm.migrations.migrate import migrate
 from fsm.settings import read_settings
 from fsm.tenants import queries
+from tests.bench.figures import Figure, figure
 from tests.company import found_company
 from tests.fsm.evidence.pictures import encoded, scene
 
@@ -146,7 +146,7 @@ async def one_of_each(server: Server, size: int, folder: Path) -> tuple[float, f
     return ours, theirs
 
 
-async def cpu_figures(server: Server, seconds: float, folder: Path) -> dict[str, Any]:
+async def cpu_figures(server: Server, seconds: float, folder: Path) -> list[Figure]:
     """Upload large and small files in turn for about `seconds`; the ratios are of the medians.
 
     The difference between the two sizes is what bytes cost; what is left is the price of an upload.
@@ -171,29 +171,20 @@ async def cpu_figures(server: Server, seconds: float, folder: Path) -> dict[str,
         },
     }
     per_byte = (large - small) / (large_peer - small_peer)
-    figures: dict[str, Any] = {
-        "upload, CPU per byte / (write + sha256)": {
-            "value": round(per_byte, 2),
-            "unit": "ratio",
-            "goal": 1.5,
-            "detail": detail,
-        },
-        "upload, CPU beside the bytes": {
-            "value": round(1000 * (small - per_byte * small_peer), 1),
-            "unit": "ms",
-            "goal": None,
-        },
-    }
-    for name, (ours, theirs) in usual.items():
-        figures[f"upload of {name}, all its CPU / (write + sha256)"] = {
-            "value": round(ours / theirs, 2),
-            "unit": "ratio",
-            "goal": None,
-        }
-    return figures
+    beside_s = small - per_byte * small_peer
+    return [
+        figure("upload, CPU per byte / (write + sha256)", per_byte, "ratio", 1.5, **detail),
+        figure("upload, CPU beside the bytes", 1000 * beside_s, "ms", None),
+        *(
+            figure(
+                f"upload of {name}, all its CPU / (write + sha256)", ours / theirs, "ratio", None
+            )
+            for name, (ours, theirs) in usual.items()
+        ),
+    ]
 
 
-async def resent(server: Server, cuts: int, seed: int) -> dict[str, Any]:
+async def resent(server: Server, cuts: int, seed: int) -> Figure:
     """Cut a connection at random points, resume, and count the bytes that had to be sent twice."""
     chance = random.Random(seed)
     photo = encoded(scene(2, (160, 120)), "JPEG")
@@ -208,7 +199,14 @@ async def resent(server: Server, cuts: int, seed: int) -> dict[str, Any]:
         twice.append(reach - offset)
         at = offset
     await server.send(path, at, content[at:])
-    return {"value": max(twice), "detail": {"cuts": cuts, "mean": round(sum(twice) / cuts)}}
+    return figure(
+        "bytes sent again after a cut, most",
+        max(twice),
+        "bytes",
+        SEGMENT_SIZE,
+        cuts=cuts,
+        mean=round(sum(twice) / cuts),
+    )
 
 
 async def _send_and_cut(server: Server, path: str, at: int, content: bytes, reach: int) -> None:
@@ -231,18 +229,13 @@ async def _send_and_cut(server: Server, path: str, at: int, content: bytes, reac
     line.transport.abort()
 
 
-async def measure(seconds: float) -> dict[str, object]:
-    """Return figures by name, each with `value`, `goal`, `unit` and what it was made of.
+async def measure(seconds: float) -> list[Figure]:
+    """Upload and cut for about `seconds` of wall time; return the figures.
 
-    Takes about `seconds` of wall time, a few more to start a database and a server.
+    A few seconds more go into starting a database and a server.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         async with serving(folder) as server:
-            figures: dict[str, object] = await cpu_figures(server, seconds, folder)
-            figures["bytes sent again after a cut, most"] = {
-                **await resent(server, cuts=10, seed=1),
-                "unit": "bytes",
-                "goal": SEGMENT_SIZE,
-            }
-    return figures
+            figures = await cpu_figures(server, seconds, folder)
+            return [*figures, await resent(server, cuts=10, seed=1)]
