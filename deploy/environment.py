@@ -34,6 +34,7 @@ REQUIREMENTS = CHECKOUT / "deploy" / "requirements"
 VENV = CHECKOUT / ".venv"
 PYTHON = VENV / "bin" / "python"
 _STAMP = VENV / "fsm-service.json"
+_LEVELS = ("runtime", "dev", "bench")
 _SILENCE_S = 2.0
 _COMMAND = """#!{python}
 import sys
@@ -43,7 +44,7 @@ sys.exit(main())
 
 
 def prepare(requirements: str) -> None:
-    """Make `.venv` hold what `requirements` (runtime or dev) pins, or end with a sentence."""
+    """Make `.venv` hold what `requirements` (runtime, dev or bench) pins, or end with a sentence."""
     wanted = _fingerprint(requirements)
     with _alone():
         try:
@@ -53,8 +54,8 @@ def prepare(requirements: str) -> None:
                 _make_venv()
             _install(requirements)
             _link_packages()
-            # dev.txt holds everything that runtime.txt does, in the same versions.
-            names = ("runtime", "dev") if requirements == "dev" else ("runtime",)
+            # Each file holds everything that those before it do, in the same versions.
+            names = _LEVELS[: _LEVELS.index(requirements) + 1]
             stamps = {name: _fingerprint(name) for name in names}
             _STAMP.write_text(json.dumps(stamps, indent=1) + "\n")
         except PermissionError as error:

@@ -28,6 +28,7 @@ def project() -> dict[str, list[Requirement]]:
     return {
         "runtime.txt": [Requirement(line) for line in text["project"]["dependencies"]],
         "dev.txt": [Requirement(line) for line in text["dependency-groups"]["dev"]],
+        "bench.txt": [Requirement(line) for line in text["dependency-groups"]["bench"]],
     }
 
 
@@ -50,7 +51,11 @@ def test_what_the_product_needs_has_the_same_version_under_test() -> None:
     assert versions(REQUIREMENTS / "runtime.txt") <= versions(REQUIREMENTS / "dev.txt")
 
 
-@pytest.mark.parametrize("name", ["runtime.txt", "dev.txt"])
+def test_what_is_measured_against_others_has_the_versions_that_are_tested() -> None:
+    assert versions(REQUIREMENTS / "dev.txt") <= versions(REQUIREMENTS / "bench.txt")
+
+
+@pytest.mark.parametrize("name", ["runtime.txt", "dev.txt", "bench.txt"])
 def test_the_pins_satisfy_what_the_project_asks_for(name: str) -> None:
     pinned = {pin.name: pin for pin in pins(REQUIREMENTS / name)}
     for wanted in project()[name]:

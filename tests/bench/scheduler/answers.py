@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from scheduler.problem import DayProblem
@@ -10,6 +11,10 @@ from scheduler.problem import DayProblem
 
 class NotMadeForThis(ValueError):
     """The solver has no way to state this day's rules."""
+
+
+def _nothing() -> tuple[str, ...]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +44,5 @@ class Answer:
     first_s: float | None = None
     """When the first solution was there; None where the solver does not tell."""
     notes: tuple[str, ...] = ()
+    complaints: Callable[[], tuple[str, ...]] = _nothing
+    """Asked after the clock has stopped: what the solver's own referee says."""

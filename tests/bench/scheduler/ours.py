@@ -1,0 +1,66 @@
+"""Our own engines, asked as the product asks them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields, replace
+
+from scheduler import engine as engines
+from scheduler.checks import violations
+from scheduler.problem import DayProblem, Plan, Shift
+from tests.bench.scheduler.answers import Answer, Question
+from tests.bench.scheduler.cases import tours_of
+
+BEST = "search" if "search" in engines.ENGINES else engines.ENGINES[0]
+"""The engine that `ours` stands for."""
+
+HAS_CORES = "processes" in inspect.signature(engines.plan_day).parameters
+
+
+def solver(engine: str, **options: int) -> Callable[[Question], Answer]:
+    """Return a solver that plans with one of the product's engines."""
+
+    def solve(question: Question) -> Answer:
+        problem = as_planned(question)
+        plan = engines.plan_day(
+            problem, seconds=question.left_s, seed=question.seed, engine=engine, **options
+        )
+        return Answer(tours_of(plan), None, plan.notes, lambda: _complaints(problem, plan))
+
+    return solve
+
+
+def as_planned(question: Question) -> DayProblem:
+    """Return the problem with the longest duration of its routes, where shifts can have one."""
+    problem = question.problem
+    if question.longest_s is None or "longest_s" not in {each.name for each in fields(Shift)}:
+        return problem
+    limit = {"longest_s": question.longest_s}
+    return replace(problem, shifts=tuple(replace(each, **limit) for each in problem.shifts))
+
+
+def prepare(engine: str) -> None:
+    """Import and compile before any clock runs, as a worker does when it starts."""
+    if engine == "search":
+        from scheduler.engine import search
+
+        search.warm()
+    else:
+        from ortools.constraint_solver import pywrapcp  # noqa: F401
+
+        from scheduler.engine import routing  # noqa: F401
+
+
+def first_solution_s(question: Question, engine: str) -> float | None:
+    """Return how long a run takes that ends with its first solution; None where that is not quick."""
+    if engine != "search":
+        return None
+    asked = replace(question)
+    began = asked.passed_s
+    engines.plan_day(as_planned(asked), iterations=1, seed=asked.seed, engine=engine)
+    return asked.passed_s - began
+
+
+def _complaints(problem: DayProblem, plan: Plan) -> tuple[str, ...]:
+    return tuple(violations(problem, plan)[:10])
