@@ -3,8 +3,10 @@
 Each step is a transaction of its own, so that nothing is locked while the engine searches.
 """
 
+import asyncio
 from datetime import datetime
 from importlib.metadata import version
+from typing import Any
 from uuid import UUID
 
 import zstandard
@@ -15,9 +17,12 @@ from fsm.actors import Actor, system_actor
 from fsm.database import Database
 from fsm.jobs import Job
 from scheduler import child
-from scheduler.day import Day, build_day, outcome
+from scheduler.day import Day, build_day
+from scheduler.day_events import happened_of
+from scheduler.outcome import outcome
 from scheduler.problem import ProblemInvalid, digest, to_json
 from scheduler.queries import lock_run
+from scheduler.scope import from_stored
 from scheduler.tables import PlanRun, PlanStatus
 
 STUCK_AFTER_S = 600
@@ -41,20 +46,34 @@ async def solve_plan(database: Database, job: Job, now: datetime) -> None:
             return
         run.status = PlanStatus.SOLVING
         run.started_at = now
+        options = from_stored(run.options)
     async with database.transaction(job.tenant_id) as session:
-        day = await build_day(session, actor, starts_on=run.starts_on, ends_on=run.ends_on, now=now)
+        day = await build_day(
+            session,
+            actor,
+            starts_on=run.starts_on,
+            ends_on=run.ends_on,
+            now=now,
+            options=options,
+        )
+        happened = await happened_of(session, actor, day, run.day_event_id)
     try:
         solved = await child.solve(
-            day.problem, seconds=run.seconds, seed=run.seed, engine=run.engine
+            day.problem,
+            seconds=run.seconds if options.iterations is None else None,
+            iterations=options.iterations,
+            seed=run.seed,
+            engine=run.engine,
         )
     except (ProblemInvalid, child.SolverFailed) as error:
-        await _store(database, actor, run_id, now, day, None, error.sentence)
+        await _store(database, actor, run_id, now, day, error.sentence)
         return
     except Exception:
         # Our own bug: the job is kept for the operator, and nobody waits for a plan that will not come.
-        await _store(database, actor, run_id, now, day, None, BROKEN)
+        await _store(database, actor, run_id, now, day, BROKEN)
         raise
-    await _store(database, actor, run_id, now, day, solved, None)
+    result = await asyncio.to_thread(outcome, day, solved, happened)
+    await _store(database, actor, run_id, now, day, None, solved, result)
 
 
 async def _store(
@@ -63,22 +82,16 @@ async def _store(
     run_id: UUID,
     now: datetime,
     day: Day,
-    solved: child.Solved | None,
     failure: str | None,
+    solved: child.Solved | None = None,
+    result: dict[str, Any] | None = None,
 ) -> None:
     async with database.transaction(actor.tenant_id) as session:
         run = await lock_run(session, actor, run_id)
-        run.inputs = zstandard.compress(to_json(day.problem))
-        run.inputs_sha256 = digest(day.problem)
-        run.versions = {name: version(name) for name in ("ortools", "numpy")}
         run.finished_at = now
         run.failure = failure
-        if solved is None:
-            run.status = PlanStatus.FAILED
-        else:
-            run.status = PlanStatus.READY
-            run.result = outcome(day, solved)
-            run.log = {"plan": solved.plan.problem, "costs": solved.plan.costs.total}
+        run.status = PlanStatus.FAILED if solved is None else PlanStatus.READY
+        keep(run, day, solved, result)
         await session.flush()
         await events.record(
             session,
@@ -90,6 +103,20 @@ async def _store(
             inputs_sha256=run.inputs_sha256,
             unplanned=len(run.result["unplanned"]) if run.result else None,
         )
+
+
+def keep(
+    run: PlanRun, day: Day, solved: child.Solved | None, result: dict[str, Any] | None
+) -> None:
+    """Write into a run what was asked and what came of it."""
+    run.inputs = zstandard.compress(to_json(day.problem))
+    run.inputs_sha256 = digest(day.problem)
+    run.versions = {name: version(name) for name in ("ortools", "numpy")}
+    run.weights_version = day.weights_version
+    run.result = result
+    if solved is not None:
+        run.plan = zstandard.compress(to_json(solved.plan))
+        run.log = {"plan": solved.plan.problem, "costs": solved.plan.costs.total}
 
 
 async def list_unsolved(database: Database, tenant_id: UUID) -> list[UUID]:

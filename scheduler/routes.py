@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 import pydantic
 from litestar import Controller, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from fsm import http
@@ -16,31 +16,104 @@ from fsm.http import Body, CurrentActor, DbSession, Now, needs
 from fsm.problems import Invalid
 from fsm.work_orders.lifecycle import WrongStatus
 from fsm.work_orders.views import VisitView
-from scheduler import queries
+from scheduler import accepting, queries, settings_routes
+from scheduler.accepting import NotAPlan
 from scheduler.day import MOST_DAYS
+from scheduler.engine import ENGINES
 from scheduler.queries import PlanNotReady
+from scheduler.scope import Moves, Options, Scope, Supposed
+from scheduler.settings_routes import WeightChanges
 from scheduler.tables import PlanRun
+
+_Ids = Annotated[list[UUID], pydantic.Field(max_length=5_000)]
+
+
+class ScopeBody(Body):
+    """Which planned visits may move.
+
+    `none`: they stay, and only work without a visit is planned. `selected`: those of `visit_ids`, of
+    `technician_ids` or of `territory`. `all`: every one that has not begun and is not pinned.
+    `work_order_ids` narrows the waiting jobs; left out, all are planned (those of `territory`, where given).
+    """
+
+    moves: Moves = Moves.NONE
+    visit_ids: _Ids = []
+    technician_ids: _Ids = []
+    territory: http.Line | None = None
+    work_order_ids: _Ids | None = None
+    pulls_forward: bool = True
+
+    def scope(self) -> Scope:
+        return Scope(
+            moves=self.moves,
+            visits=_as_text(self.visit_ids),
+            technicians=_as_text(self.technician_ids),
+            territory=self.territory,
+            work_orders=None if self.work_order_ids is None else _as_text(self.work_order_ids),
+            pulls_forward=self.pulls_forward,
+        )
+
+
+class SupposedBody(Body):
+    """What a simulation supposes: people who are away, jobs that fall away, visits that take longer."""
+
+    absent_technician_ids: _Ids = []
+    without_work_order_ids: _Ids = []
+    longer_s: Annotated[
+        dict[UUID, Annotated[int, pydantic.Field(ge=0, le=86_400)]], pydantic.Field(max_length=500)
+    ] = {}
+    weights: WeightChanges | None = None
+
+    def supposed(self) -> Supposed:
+        return Supposed(
+            absent=_as_text(self.absent_technician_ids),
+            without=_as_text(self.without_work_order_ids),
+            longer_s={str(key): value for key, value in self.longer_s.items()} or None,
+            weights=None if self.weights is None else self.weights.changes() or None,
+        )
+
+
+def _as_text(ids: list[UUID]) -> frozenset[str]:
+    return frozenset(str(each) for each in ids)
 
 
 class PlanRequest(Body):
-    """Which days (in the company's zone), and how long the engine may think, in seconds."""
+    """Which days (in the company's zone), and how long the engine may think, in seconds.
 
-    starts_on: date
-    ends_on: date | None = None
+    With `suppose` it is a simulation: planned, compared and explained as any other, and never accepted.
+    `may_break_promises` prices the ends of promised windows instead of keeping them; left out, they are
+    priced where planned visits may move, since the day may already have broken one. With `iterations` the
+    clock is not looked at, and the same inputs give the same plan.
+    """
+
+    starts_on: http.Day
+    ends_on: http.Day | None = None
     seconds: Annotated[float, pydantic.Field(ge=0.5, le=120)] = 5.0
+    iterations: Annotated[int, pydantic.Field(ge=1, le=1_000_000)] | None = None
     seed: Annotated[int, pydantic.Field(ge=0, le=2**31 - 1)] = 0
-    engine: Annotated[str, pydantic.Field(pattern="^or-tools$")] = "or-tools"
+    engine: Annotated[str, pydantic.Field(pattern=f"^({'|'.join(ENGINES)})$")] = "or-tools"
+    scope: ScopeBody = ScopeBody()
+    suppose: SupposedBody = SupposedBody()
+    may_break_promises: bool | None = None
+
+    def options(self) -> Options:
+        return Options(
+            self.scope.scope(), self.suppose.supposed(), self.iterations, self.may_break_promises
+        )
 
 
 class Acceptance(Body):
-    """`work_order_ids` accepts a part; left out, the whole plan."""
+    """`groups` accepts groups of the difference by number, `work_order_ids` the groups of these jobs; left
+    out, the whole plan."""
 
-    work_order_ids: Annotated[list[UUID], pydantic.Field(max_length=5_000)] | None = None
+    work_order_ids: _Ids | None = None
+    groups: Annotated[list[int], pydantic.Field(max_length=5_000)] | None = None
 
 
 class PlanRow(msgspec.Struct, frozen=True):
     id: UUID
     status: str
+    kind: str
     starts_on: date
     ends_on: date
     requested_by: str
@@ -57,17 +130,23 @@ class PlanRow(msgspec.Struct, frozen=True):
 class PlanView(msgspec.Struct, frozen=True):
     """A plan with its routes, what it costs term by term (seconds of driving), and why work stays out.
 
-    `unplanned` carries a code, the smallest sets of rules in the way, the cheapest change that would let
-    the visit in, and the same in words (`said`, by language).
+    `unplanned` carries a code, whether it holds in any plan, the smallest sets of rules in the way, the
+    cheapest change that would let the visit in, and the same in words (`said`, by language). `difference`
+    is what changes against what was published: lines with a cause each, the groups that need each other,
+    and the sums before and after. `weights_version` is the version of prices it was made with.
     """
 
     id: UUID
     status: str
+    kind: str
     starts_on: date
     ends_on: date
     engine: str
     seconds: float
     seed: int
+    options: dict[str, Any]
+    weights_version: int
+    day_event_id: UUID | None
     requested_by: str
     requested_at: datetime
     finished_at: datetime | None
@@ -81,6 +160,7 @@ class PlanView(msgspec.Struct, frozen=True):
     costs: dict[str, int]
     notes: list[str]
     travel_source: str | None
+    difference: dict[str, Any] | None
 
     @classmethod
     def of(cls, run: PlanRun) -> "PlanView":
@@ -93,23 +173,38 @@ class PlanView(msgspec.Struct, frozen=True):
             costs=result.get("costs", {}),
             notes=result.get("notes", []),
             travel_source=result.get("travel_source"),
+            difference=result.get("difference"),
         )
 
 
 class AcceptedView(msgspec.Struct, frozen=True):
-    """The visits that came of a plan, and the jobs skipped because they had changed meanwhile."""
+    """The visits that came of a plan or were moved by it, those that were taken back, and the jobs skipped
+    because they had changed meanwhile."""
 
     id: UUID
     status: str
     visits: list[VisitView]
+    withdrawn: list[VisitView]
     skipped: list[dict[str, Any]]
 
 
 class UndoneView(msgspec.Struct, frozen=True):
+    """`withdrawn` visits had come of the plan, `restored` ones are where they were, `kept` ones have begun
+    or were changed since."""
+
     id: UUID
     status: str
     withdrawn: int
+    restored: int
     kept: int
+
+
+class ComparisonView(msgspec.Struct, frozen=True):
+    """What is otherwise in plan `id` than in plan `other_id`, line by line."""
+
+    id: UUID
+    other_id: UUID
+    lines: list[dict[str, Any]]
 
 
 class PlanPage(msgspec.Struct, frozen=True):
@@ -150,6 +245,7 @@ class PlanController(Controller):
             seconds=data.seconds,
             seed=data.seed,
             engine=data.engine,
+            options=data.options(),
         )
         return PlanView.of(run)
 
@@ -174,7 +270,7 @@ class PlanController(Controller):
         "/{plan_id:uuid}/acceptance",
         opt=needs(Permission.PLAN),
         status_code=HTTP_200_OK,
-        responses=http.refusals(PlanNotReady, WrongStatus),
+        responses=http.refusals(PlanNotReady, NotAPlan, WrongStatus),
         summary="Turn a plan into visits",
     )
     async def accept(
@@ -185,9 +281,16 @@ class PlanController(Controller):
         plan_id: FromPath[UUID],
         data: JSONBody[Acceptance],
     ) -> AcceptedView:
-        only = None if data.work_order_ids is None else frozenset(data.work_order_ids)
-        run, planned, skipped = await queries.accept(session, actor, now, plan_id, only)
-        return AcceptedView(run.id, run.status, [VisitView.of(visit) for visit in planned], skipped)
+        done = await accepting.accept(
+            session, actor, now, plan_id, only=data.work_order_ids, groups=data.groups
+        )
+        return AcceptedView(
+            done.run.id,
+            done.run.status,
+            [VisitView.of(visit) for visit in done.planned],
+            [VisitView.of(visit) for visit in done.withdrawn],
+            done.skipped,
+        )
 
     @post(
         "/{plan_id:uuid}/undoing",
@@ -199,8 +302,24 @@ class PlanController(Controller):
     async def undo(
         self, session: DbSession, actor: CurrentActor, now: Now, plan_id: FromPath[UUID]
     ) -> UndoneView:
-        run, withdrawn, kept = await queries.undo(session, actor, now, plan_id)
-        return UndoneView(run.id, run.status, withdrawn, kept)
+        done = await accepting.undo(session, actor, now, plan_id)
+        return UndoneView(done.run.id, done.run.status, done.withdrawn, done.restored, done.kept)
+
+    @get(
+        "/{plan_id:uuid}/comparison",
+        opt=needs(Permission.PLAN),
+        responses=http.refusals(PlanNotReady),
+        summary="What is otherwise than in another plan",
+    )
+    async def compare(
+        self,
+        session: DbSession,
+        actor: CurrentActor,
+        plan_id: FromPath[UUID],
+        other_id: Annotated[UUID, QueryParameter(name="with")],
+    ) -> ComparisonView:
+        lines = await queries.compare_runs(session, actor, plan_id, other_id)
+        return ComparisonView(plan_id, other_id, lines)
 
 
-ROUTES = [PlanController]
+ROUTES = [PlanController, *settings_routes.ROUTES]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from scheduler.engine.permissions import Failure, Rule
 from scheduler.problem import Cause
@@ -160,6 +162,78 @@ def shift_sentence(shift: ShiftReason, language: str) -> str:
     """Return what keeps the visit from one shift."""
     failed = ", ".join(_failure(each, language) for each in shift.failures)
     return _WORDS[language]["shift"].format(technician=shift.technician, failures=failed)
+
+
+_CHANGES: dict[str, dict[str, str]] = {
+    "en": {
+        "added": "{number}: planned for {after}",
+        "dropped": "{number}: taken out of the plan, it was at {before}",
+        "moved": "{number}: from {before} to {after}",
+        "retimed": "{number}: at {clock} instead of {was}, still {technician}",
+        "event": "because of this: {event}",
+        "event_by": "{by} takes its place, because of this: {event}",
+        "displaced": "{by} takes its place",
+        "room": "there was room for it",
+        "improvement": "nothing forces it; the plan becomes cheaper",
+        "improvement_by": "nothing forces it; the plan becomes cheaper by {saving} min of driving",
+        "at_risk": "The promised time is then missed.",
+        "spot": "{technician}, {clock}",
+        "urgent_visit": "an urgent visit",
+        "sick_call": "somebody called in sick",
+        "overrun": "work takes longer than planned",
+        "no_show": "nobody was there",
+        "cancellation": "a visit was cancelled",
+        "late_part": "a part comes late",
+        "": "an event of the day",
+    },
+    "ru": {
+        "added": "{number}: в плане, {after}",
+        "dropped": "{number}: убран из плана, был {before}",
+        "moved": "{number}: было {before}, стало {after}",
+        "retimed": "{number}: в {clock} вместо {was}, исполнитель прежний: {technician}",
+        "event": "причина: {event}",
+        "event_by": "его место занимает {by}, причина: {event}",
+        "displaced": "его место занимает {by}",
+        "room": "для него нашлось место",
+        "improvement": "к этому ничто не вынуждает, но план становится дешевле",
+        "improvement_by": "к этому ничто не вынуждает, но план становится дешевле на {saving} мин езды",
+        "at_risk": "Обещанное время при этом нарушается.",
+        "spot": "{technician}, {clock}",
+        "urgent_visit": "срочный выезд",
+        "sick_call": "исполнитель заболел",
+        "overrun": "работа идёт дольше плана",
+        "no_show": "на месте никого не было",
+        "cancellation": "выезд отменён",
+        "late_part": "деталь задерживается",
+        "": "событие дня",
+    },
+}
+
+
+def change_sentence(line: Mapping[str, Any], language: str) -> str:
+    """Return what happens to a visit, why, and whether a promise is missed; `line` as a plan tells it."""
+    words = _CHANGES[language]
+    before, after, cause = line["before"], line["after"], line["cause"]
+    what = words[line["kind"]].format(
+        number=line["number"],
+        before="" if before is None else words["spot"].format(**before),
+        after="" if after is None else words["spot"].format(**after),
+        clock="" if after is None else after["clock"],
+        was="" if before is None else before["clock"],
+        technician="" if after is None else after["technician"],
+    )
+    why = cause["why"]
+    if why == "event" and cause["by"]:
+        why = "event_by"
+    if why == "improvement" and cause["saving"] is not None and cause["saving"] > 0:
+        why = "improvement_by"
+    said = words[why].format(
+        by=cause["by"],
+        event=words[cause["event"] or ""],
+        saving=-(-(cause["saving"] or 0) // 60),
+    )
+    risk = f" {words['at_risk']}" if line["is_at_risk"] else ""
+    return f"{what}; {said}.{risk}"
 
 
 def _why(reason: Reason, language: str) -> str:

@@ -316,3 +316,14 @@ async def people(walk: Walk) -> None:
     await edit(walk, "/api/roles", role, name="Clerks")
     user = await make(walk, "/api/users", {"login": "clerk@acme", "name": "Clerk", "role": "clerk"})
     await edit(walk, "/api/users", user, name="Clerk One")
+
+
+async def planning(walk: Walk) -> None:
+    """What is decided about planning, and a plan of a running day."""
+    job, visit = await dispatch(walk)
+    address = f"/api/planning/visits/{visit['id']}/pin"
+    await walk.step("PUT", address, {"keeps": "technician"})
+    await walk.step("DELETE", address)
+    await walk.step("PUT", "/api/planning/weights", {"based_on": 0, "first_use": 600})
+    terms = {"parts": [{"part": walk.company.part.number}]}
+    await walk.step("PUT", f"/api/planning/work-orders/{job['id']}/terms", terms)

@@ -29,6 +29,7 @@ from tests.mobile_api.office_writes import (
     make,
     passports,
     people,
+    planning,
     read,
 )
 from tests.mobile_api.phones import Phone, new_phone
@@ -325,6 +326,7 @@ async def test_a_phone_sees_every_write_that_it_should(
         contracts,
         people,
         jobs,
+        planning,
         field_work,
         waivers,
         uploads,

@@ -11,7 +11,7 @@ from fsm.database import Database
 from fsm.jobs import Job as QueuedJob
 from fsm.technicians.tables import Technician
 from fsm.work_orders import orders, visits
-from scheduler import child, queries
+from scheduler import accepting, child, queries
 from scheduler.jobs import solve_plan
 from scheduler.tables import PlanRun, PlanStatus
 from tests.company import Company
@@ -33,22 +33,35 @@ async def ready_plan(
 ) -> PlanRun:
     """Store a plan that sends these technicians to the job together."""
     starts, ends = clock() + timedelta(hours=1), clock() + timedelta(hours=2)
+    keys = [f"{job.id}#{leg}" for leg in range(len(technicians))]
     routes: list[dict[str, Any]] = [
         {
             "technician_id": str(one.id),
             "stops": [
                 {
                     "kind": "visit",
-                    "work_order_id": str(job.id),
-                    "number": "W-1",
+                    "key": key,
                     "starts_at": starts.isoformat(),
                     "ends_at": ends.isoformat(),
                     "travel_s": 600,
                 }
             ],
         }
-        for one in technicians
+        for one, key in zip(technicians, keys, strict=True)
     ]
+    lines = [
+        {
+            "key": key,
+            "work_order_id": str(job.id),
+            "number": "W-1",
+            "visit_id": None,
+            "kind": "added",
+            "before": None,
+            "after": {"technician_id": str(one.id), "starts_at": starts.isoformat()},
+        }
+        for one, key in zip(technicians, keys, strict=True)
+    ]
+    groups = [{"group": 0, "visits": keys}]
     async with database.transaction(company.id) as session:
         run = PlanRun(
             id=uuid7(),
@@ -61,7 +74,12 @@ async def ready_plan(
             requested_by="test",
             requested_at=clock(),
             status=PlanStatus.READY,
-            result={"routes": routes, "unplanned": []},
+            result={
+                "routes": routes,
+                "unplanned": [],
+                "difference": {"lines": lines, "groups": groups},
+                "seen": {},
+            },
         )
         session.add(run)
         row = await orders.lock_work_order(session, company.system, job.id)
@@ -87,9 +105,9 @@ async def test_a_crew_that_is_half_planned_by_hand_gets_the_other_half(
                 )
             ],
         )
-        _, planned, skipped = await queries.accept(session, actor, clock(), run.id)
-    assert len(planned) == 1
-    assert skipped == [{"number": "W-1", "why": "has_visit"}]
+        done = await accepting.accept(session, actor, clock(), run.id)
+    assert len(done.planned) == 1
+    assert done.skipped == [{"number": "W-1", "why": "has_visit"}]
 
 
 async def test_who_has_left_since_is_skipped_and_said(
@@ -104,9 +122,9 @@ async def test_who_has_left_since_is_skipped_and_said(
         assert left is not None
         left.is_active = False
         await session.flush()
-        _, planned, skipped = await queries.accept(session, actor, clock(), run.id)
-    assert [one.technician_id for one in planned] == [company.technician.id]
-    assert skipped == [{"number": "W-1", "why": "technician_left"}]
+        done = await accepting.accept(session, actor, clock(), run.id)
+    assert [one.technician_id for one in done.planned] == [company.technician.id]
+    assert done.skipped == [{"number": "W-1", "why": "technician_left"}]
 
 
 async def test_nobody_waits_for_a_plan_that_broke(

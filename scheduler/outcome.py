@@ -1,0 +1,288 @@
+"""A solved plan in the domain's terms: instants and rows instead of seconds and ids, reasons in words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from scheduler import problem as model
+from scheduler.acceptance import NotTogether, choose, grouped
+from scheduler.child import Solved
+from scheduler.day import Day
+from scheduler.diff import Kind, Line, Spot, Touch, Why, after_of, before_of, compare
+from scheduler.reasons import Relaxation
+from scheduler.sentences import LANGUAGES, change_sentence, sentence
+
+NO_POSITION = {
+    "en": "{label} cannot be planned: its site has no position. Enter one, or look the address up.",
+    "ru": "{label} нельзя запланировать: у площадки нет координат. Укажите их или найдите по адресу.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event of the day with what it touches."""
+
+    touch: Touch
+    kind: str
+
+
+def outcome(day: Day, solved: Solved, happened: Sequence[Happened] = ()) -> dict[str, Any]:
+    """Return routes, reasons, costs, and the difference from what was published."""
+    plan = solved.plan
+    unplanned = [_without_position(work_order) for work_order in day.without_position]
+    for reason in solved.reasons:
+        if "#" in reason.visit:
+            continue  # the second leg of a crew says the same as the first
+        work_order = day.work_orders[reason.visit]
+        unplanned.append(
+            {
+                "work_order_id": str(work_order.id),
+                "number": work_order.number,
+                "code": str(reason.cause),
+                "in_any_plan": reason.in_any_plan,
+                "blocking": [[str(rule) for rule in rules] for rules in reason.blocking],
+                "relaxation": relaxation(reason.relaxation),
+                "said": {language: sentence(reason, language) for language in LANGUAGES},
+            }
+        )
+    return {
+        "routes": [_route(day, route) for route in plan.routes],
+        "unplanned": unplanned,
+        "costs": costs_as_json(plan.costs),
+        "notes": [*plan.notes, *day.notes],
+        "travel_source": day.problem.travel_source,
+        "difference": difference(day, plan, happened),
+        "seen": {
+            str(each.visit.id): [
+                str(each.visit.technician_id),
+                each.visit.planned_starts_at.isoformat(),
+                each.visit.planned_ends_at.isoformat(),
+            ]
+            for each in day.live
+        },
+    }
+
+
+def costs_as_json(costs: model.Costs) -> dict[str, int]:
+    return {name: getattr(costs, name) for name in (*model.Costs.__dataclass_fields__, "total")}
+
+
+def _route(day: Day, route: model.Route) -> dict[str, Any]:
+    stops = [
+        {
+            "kind": str(stop.kind),
+            "key": stop.visit,
+            "work_order_id": str(day.work_orders[stop.visit].id) if stop.visit else None,
+            "number": day.work_orders[stop.visit].number if stop.visit else None,
+            "visit_id": stop.visit if stop.visit in day.planned else None,
+            "arrives_at": day.instant(stop.arrive).isoformat(),
+            "starts_at": day.instant(stop.start).isoformat(),
+            "ends_at": day.instant(stop.end).isoformat(),
+            "travel_s": stop.drive_s,
+            "travel_m": stop.drive_m,
+        }
+        for stop in route.stops
+    ]
+    return {
+        "shift_id": route.shift,
+        "technician_id": route.technician,
+        "technician": day.names.get(route.technician, ""),
+        "leaves_at": day.instant(route.leave).isoformat(),
+        "back_at": day.instant(route.back).isoformat(),
+        "travel_s": route.drive_s,
+        "travel_m": route.drive_m,
+        "work_s": route.work_s,
+        "waiting_s": route.waiting_s,
+        "overtime_s": route.overtime_s,
+        "stops": stops,
+    }
+
+
+def _without_position(work_order: Any) -> dict[str, Any]:
+    return {
+        "work_order_id": str(work_order.id),
+        "number": work_order.number,
+        "code": "no_position",
+        "in_any_plan": True,
+        "blocking": [],
+        "relaxation": None,
+        "said": {
+            language: text.format(label=work_order.number) for language, text in NO_POSITION.items()
+        },
+    }
+
+
+def relaxation(found: Relaxation | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "way": str(found.way),
+        "technician": found.technician,
+        "starts_at": found.starts_at,
+        "cost": found.cost,
+        "metres": found.metres,
+        "minutes": found.minutes,
+        "rules": [str(rule) for rule in found.rules],
+        "bumped": found.bumped_label,
+    }
+
+
+# --- the difference ---------------------------------------------------------------------------------------
+
+
+def lines_of(
+    problem: model.DayProblem, plan: model.Plan, happened: Sequence[Happened] = ()
+) -> list[Line]:
+    return compare(problem, before_of(problem), after_of(plan), [each.touch for each in happened])
+
+
+def difference(day: Day, plan: model.Plan, happened: Sequence[Happened] = ()) -> dict[str, Any]:
+    """Return what the plan changes: lines with a cause each, the groups they form, and the sums."""
+    problem = day.problem
+    lines = lines_of(problem, plan, happened)
+    groups = [(group.visits, group.saving) for group in grouped(problem, plan, lines)]
+    groups += [(visits, None) for visits in _only_retimed(lines)]
+    group_of = {visit: number for number, (visits, _) in enumerate(groups) for visit in visits}
+    kinds = {each.touch.event: each.kind for each in happened}
+    teller = _Teller(problem)
+    told = []
+    for line in lines:
+        number = group_of.get(line.visit)
+        entry = teller.line(line, kinds, None if number is None else groups[number][1])
+        ids = {
+            "work_order_id": str(day.work_orders[line.visit].id),
+            "visit_id": line.visit if line.visit in day.planned else None,
+            "group": number,
+        }
+        told.append({**entry, **ids})
+    return {
+        "lines": told,
+        "groups": [
+            {
+                "group": number,
+                "visits": list(visits),
+                "numbers": [day.work_orders[visit].number for visit in visits],
+                "saving": saving,
+                "price": sum(line.price for line in lines if line.visit in visits),
+            }
+            for number, (visits, saving) in enumerate(groups)
+        ],
+        "before": _before(problem, plan, lines),
+        "after": _sums(problem, plan),
+    }
+
+
+def _only_retimed(lines: Sequence[Line]) -> list[tuple[str, ...]]:
+    """Return the visits that only begin at another time on routes where nothing else changes."""
+    upset = {
+        spot.route
+        for line in lines
+        if line.kind is not Kind.RETIMED
+        for spot in (line.before, line.after)
+        if spot is not None
+    }
+    routes: dict[tuple[str, int], list[str]] = {}
+    for line in lines:
+        if line.kind is Kind.RETIMED and line.after is not None and line.after.route not in upset:
+            routes.setdefault(line.after.route, []).append(line.visit)
+    return [tuple(visits) for visits in routes.values()]
+
+
+class _Teller:
+    """Tells lines in the words of a problem: numbers of jobs, names, local times."""
+
+    def __init__(self, problem: model.DayProblem) -> None:
+        self.midnight = datetime.fromisoformat(problem.first_midnight).astimezone(UTC)
+        self.zone = ZoneInfo(problem.zone)
+        self.form = "%H:%M" if problem.days == 1 else "%d.%m %H:%M"
+        self.names = {one.id: one.name for one in problem.technicians}
+        self.labels = {visit.id: visit.label or visit.id for visit in problem.visits}
+
+    def line(
+        self, line: Line, kinds: Mapping[str, str] | None = None, saving: int | None = None
+    ) -> dict[str, Any]:
+        cause = line.cause
+        told = {
+            "key": line.visit,
+            "number": self.labels[line.visit],
+            "kind": str(line.kind),
+            "changes": [str(each) for each in line.changes],
+            "before": self._spot(line.before),
+            "after": self._spot(line.after),
+            "cause": {
+                "why": str(cause.why),
+                "event_id": cause.event,
+                "event": (kinds or {}).get(cause.event or ""),
+                "by": None if cause.by is None else self.labels[cause.by],
+                "saving": saving if cause.why is Why.IMPROVEMENT else None,
+            },
+            "is_at_risk": line.is_at_risk,
+            "price": line.price,
+        }
+        said = {language: change_sentence(told, language) for language in LANGUAGES}
+        return {**told, "said": said}
+
+    def _spot(self, spot: Spot | None) -> dict[str, Any] | None:
+        if spot is None:
+            return None
+        at = self.midnight + timedelta(seconds=spot.start)
+        return {
+            "technician_id": spot.technician,
+            "technician": self.names.get(spot.technician, ""),
+            "starts_at": at.isoformat(),
+            "clock": at.astimezone(self.zone).strftime(self.form),
+        }
+
+
+def compared(
+    problem: model.DayProblem,
+    plan: model.Plan,
+    other_problem: model.DayProblem,
+    other: model.Plan,
+) -> list[dict[str, Any]]:
+    """Return what is otherwise in `plan` than in the other one, for the work that both problems hold."""
+    both = {visit.id for visit in problem.visits} & {visit.id for visit in other_problem.visits}
+    midnights = [datetime.fromisoformat(each.first_midnight) for each in (problem, other_problem)]
+    off_s = int((midnights[1] - midnights[0]).total_seconds())
+    off_days = (midnights[1].date() - midnights[0].date()).days
+    before = {
+        visit: replace(spot, start=spot.start + off_s, day=spot.day + off_days)
+        for visit, spot in after_of(other).items()
+        if visit in both
+    }
+    after = {visit: spot for visit, spot in after_of(plan).items() if visit in both}
+    teller = _Teller(problem)
+    return [teller.line(line) for line in compare(problem, before, after)]
+
+
+def _sums(problem: model.DayProblem, plan: model.Plan) -> dict[str, Any]:
+    promises = {visit.id: visit.promise for visit in problem.visits if visit.promise is not None}
+    starts = {stop.visit: stop.start for route in plan.routes for stop in route.stops if stop.visit}
+    late = [
+        visit
+        for visit, promise in promises.items()
+        if visit not in starts or starts[visit] > promise.closes
+    ]
+    return {
+        "planned": len(starts),
+        "unplanned": len(plan.unplanned),
+        "travel_s": sum(route.drive_s for route in plan.routes),
+        "travel_m": sum(route.drive_m for route in plan.routes),
+        "overtime_s": sum(route.overtime_s for route in plan.routes),
+        "promises": len(promises),
+        "promises_missed": len(late),
+        "costs": costs_as_json(plan.costs),
+    }
+
+
+def _before(
+    problem: model.DayProblem, plan: model.Plan, lines: Sequence[Line]
+) -> dict[str, Any] | None:
+    """Return the same sums of what was published; None where not all of it keeps a timetable any more."""
+    try:
+        kept = choose(problem, plan, lines, ())
+    except NotTogether:
+        return None
+    return None if kept.stays_broken else _sums(problem, kept.plan)
