@@ -29,6 +29,7 @@ from fsm.evidence import routes as files
 from fsm.evidence.blobs import blob_store
 from fsm.evidence.receipts import ReceiptKey
 from fsm.imports import routes as imports
+from fsm.maintenance import routes as maintenance
 from fsm.openapi_schemas import AnswerSchemas, BodySchemas
 from fsm.parts import routes as parts
 from fsm.problems import NotFound
@@ -76,6 +77,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *visits.ROUTES,
     *contracts.ROUTES,
     *checklists.ROUTES,
+    *maintenance.ROUTES,
     *scheduler.ROUTES,
     *reports.ROUTES,
     *packs.ROUTES,

@@ -26,6 +26,8 @@ from fsm.evidence.daily_roots import make_daily_roots
 from fsm.evidence.jobs import BLOB_FINGERPRINTED, BLOB_STORED, make_thumbnail
 from fsm.evidence.receipts import ReceiptKey
 from fsm.jobs import Job, decode
+from fsm.maintenance.generator import generate_all
+from fsm.maintenance.queries import PLAN_CHANGED
 from fsm.problems import Busy, Problem
 from fsm.settings import Settings
 from fsm.tenants.directory import list_tenants
@@ -80,6 +82,16 @@ async def _check_device_chains(session: Session, job: Job, tools: Tools) -> None
     await check_visit(session, job.tenant_id, UUID(job.data["entity_id"]), tools.clock())
 
 
+async def _generate_plan(tools: Tools, job: Job) -> None:
+    plan_id = UUID(job.data["entity_id"])
+    await generate_all(tools.database, job.tenant_id, tools.clock(), plan_id=plan_id)
+
+
+async def _generate_asset(tools: Tools, job: Job) -> None:
+    asset_id = UUID(job.data["entity_id"])
+    await generate_all(tools.database, job.tenant_id, tools.clock(), asset_id=asset_id)
+
+
 async def _solve(tools: Tools, job: Job) -> None:
     await solve_plan(tools.database, job, tools.clock())
 
@@ -94,6 +106,9 @@ REACTIONS: Mapping[str, Reaction] = MappingProxyType(
         "photo.declared": in_transaction(_compare_photos),
         "visit.finished": in_transaction(_check_device_chains),
         "work_order.reopened": in_transaction(_apply_held),
+        PLAN_CHANGED: _generate_plan,
+        # What is due by a counter is foreseen anew with each of its readings.
+        "meter.read": _generate_asset,
         SOLVE: _solve,
     }
 )
@@ -148,6 +163,16 @@ async def _audit_closures(tools: Tools) -> None:
                 "a closure does not stand",
                 extra={"tenant": str(tenant_id), "job_number": one.number, "why": one.findings},
             )
+
+
+async def _generate(tools: Tools) -> None:
+    async with tools.database.transaction() as session:
+        tenants = await list_tenants(session)
+    for tenant_id in tenants:
+        try:
+            await generate_all(tools.database, tenant_id, tools.clock())
+        except Exception as error:  # noqa: BLE001  # one tenant's trouble is not another's
+            _say_failed(error, tenant=str(tenant_id))
 
 
 async def _slide_windows(tools: Tools) -> None:
@@ -213,6 +238,7 @@ ROUNDS: Mapping[str, Round] = MappingProxyType(
             ),
         ),
         "slide sync windows": Round(3_600, _slide_windows),
+        "generate preventive work": Round(3_600, _generate),
     }
 )
 """name → what is done how often"""

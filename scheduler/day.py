@@ -95,6 +95,7 @@ class _Known:
     last_places: dict[UUID, Position]
     pins: dict[UUID, VisitPin]
     terms: dict[UUID, PlanningTerms]
+    in_time_from: dict[UUID, datetime]
     expected_ends: dict[UUID, datetime]
     holds: dict[UUID, list[tuple[SlotHold, Any]]]
     vans: dict[UUID, dict[str, int]]
@@ -161,6 +162,7 @@ async def _load(
         last_places=await rows.list_last_places(session, actor, now),
         pins=await rows.list_pins(session, actor, [v.id for v in visits if v.is_pinned]),
         terms=terms,
+        in_time_from=await rows.list_in_time_from(session, actor, now),
         expected_ends=await rows.list_expected_ends(session, actor, begun),
         holds=await rows.list_holds(session, actor, starts_at, ends_at, now),
         vans=vans,
@@ -553,6 +555,8 @@ class _Assembly:
                 continue
             if self.scope.territory is not None and one.site.region != self.scope.territory:
                 continue
+            if self._opens_at(work_order) >= self.length_s:
+                continue  # preventive work that would be too early on every one of these days
             if where is None:
                 self.day.without_position.append(work_order)
                 continue
@@ -571,7 +575,7 @@ class _Assembly:
 
     def _of(self, work_order: WorkOrder, site: Any, place: int, first_s: int) -> model.Visit:
         """Return a job as a visit to plan, with what it asks of its planning."""
-        opens = min(max(0, self.now_s), self.length_s - 1)
+        opens = min(self._opens_at(work_order), self.length_s - 1)
         windows: tuple[model.Interval, ...] = ((opens, self.length_s - 1),)
         terms = self.known.terms.get(work_order.id)
         if terms is not None:
@@ -595,6 +599,11 @@ class _Assembly:
             territory=site.region or None,
             label=work_order.number,
         )
+
+    def _opens_at(self, work_order: WorkOrder) -> int:
+        """Return from which second on a job may begin: now, or once it is in time."""
+        from_at = self.known.in_time_from.get(work_order.id)
+        return max(0, self.now_s, 0 if from_at is None else self.day.second(from_at))
 
     def _windows(self, terms: PlanningTerms, opens: int) -> tuple[model.Interval, ...]:
         """Return the windows that are left from `opens` on; those asked for where none is left."""

@@ -10,6 +10,8 @@ from sqlmodel import col, or_, select
 from fsm.actors import Actor
 from fsm.customers.tables import Site
 from fsm.database import Session, run
+from fsm.maintenance.covering import OccurrenceStatus
+from fsm.maintenance.tables import MaintenanceOccurrence
 from fsm.parts.tables import StockPlaceKind
 from fsm.work_orders.lifecycle import LIVE_VISITS, Status, VisitStatus
 from fsm.work_orders.tables import Visit, WorkOrder
@@ -163,6 +165,21 @@ async def list_terms(session: Session, actor: Actor) -> dict[UUID, PlanningTerms
         )
     )
     return {terms.work_order_id: terms for terms in await session.exec(statement)}
+
+
+async def list_in_time_from(session: Session, actor: Actor, now: datetime) -> dict[UUID, datetime]:
+    """Return from when on preventive work is in time, by work order; left out is what is so already."""
+    occurrence = MaintenanceOccurrence
+    statement = select(occurrence.work_order_id, occurrence.earliest_at).where(
+        occurrence.tenant_id == actor.tenant_id,
+        occurrence.status == OccurrenceStatus.ORDERED,
+        occurrence.earliest_at > now,
+    )
+    return {
+        work_order_id: earliest_at
+        for work_order_id, earliest_at in await session.exec(statement)
+        if work_order_id is not None
+    }
 
 
 async def list_expected_ends(

@@ -38,6 +38,7 @@ from fsm.demo.equipment import (
 )
 from fsm.demo.files import ZONE, company_files, history_file
 from fsm.demo.people import People
+from fsm.demo.upkeep import plan_upkeep
 from fsm.events import Occurrence
 from fsm.evidence.blobs import BlobStore
 from fsm.evidence.queries import keep_blob
@@ -45,6 +46,7 @@ from fsm.evidence.verification import inspect
 from fsm.imports.importing import import_file
 from fsm.imports.kinds import KINDS
 from fsm.imports.options import read_options
+from fsm.maintenance.generator import generate_all
 from fsm.parts import queries as parts
 from fsm.parts.tables import MovementKind, StockPlaceKind
 from fsm.technicians import queries as technicians
@@ -115,6 +117,10 @@ async def seed_company(
     await _proved_jobs(one)
     say("opening today's work")
     await _todays_work(one)
+    say("planning preventive work")
+    async with database.transaction(tenant.id) as session:
+        await plan_upkeep(session, one.actor, now, one.today)
+    await generate_all(database, tenant.id, now)
     return tenant.id
 
 

@@ -8,6 +8,7 @@ import fsm.contracts.tables
 import fsm.customers.tables
 import fsm.events
 import fsm.evidence.tables
+import fsm.maintenance.tables
 import fsm.parts.tables
 import fsm.technicians.tables
 import fsm.tenants.tables

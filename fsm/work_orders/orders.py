@@ -1,6 +1,7 @@
 """Work orders: found, listed, created under the right contract, cancelled, classed anew."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -95,6 +96,18 @@ async def list_visits(session: Session, work_order: WorkOrder) -> list[Visit]:
 # --- creating ---------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a job has that nobody reported: when it falls due, and until when it is in time.
+
+    `checklist_template_id` goes before the checklists assigned to its equipment and kind of work.
+    """
+
+    due_at: datetime
+    latest_at: datetime
+    checklist_template_id: UUID | None = None
+
+
 async def create_work_order(
     session: Session,
     actor: Actor,
@@ -113,11 +126,14 @@ async def create_work_order(
     estimate_s: int | None = None,
     crew_size: int = 1,
     follows: WorkOrder | None = None,
+    foreseen: Foreseen | None = None,
 ) -> WorkOrder:
     """Create a job: its work type's version in force, the contract that covers it, its clocks, its failure.
 
     An incident on an asset that has stopped is a failure with an outage; on one that runs degraded it is a
-    degraded outage and no failure. `follows` is the job that this one results from.
+    degraded outage and no failure. `follows` is the job that this one results from. What is `foreseen` falls
+    under the contract of the day on which it is due, and is to be done by then: it starts no clock and is no
+    failure, since nothing was reported.
     """
     if asset is not None and asset.site_id != site.id:
         raise Invalid("The asset stands at another site.", errors=[{"at": "/asset_id"}])
@@ -128,7 +144,7 @@ async def create_work_order(
         actor,
         asset_id=asset.id if asset else None,
         customer_id=site.customer_id,
-        at=reported_at,
+        at=foreseen.due_at if foreseen else reported_at,
         zone=site.zone,
         request_class=the_class,
         maintenance=MaintenanceKind(version.maintenance),
@@ -158,15 +174,17 @@ async def create_work_order(
         reported_at=reported_at,
         acknowledged_at=now,
         created_at=now,
+        restore_by=foreseen.latest_at if foreseen else None,
+        checklist_template_id=foreseen.checklist_template_id if foreseen else None,
     )
-    if cover is not None and cover.service_level_id is not None:
+    if foreseen is None and cover is not None and cover.service_level_id is not None:
         policy = await contracts.pinned_policy(session, actor, cover.service_level_id, reported_at)
         if policy is not None:
             work_order.service_level_version_id = policy.service_level_version_id
             work_order.calendar_version_id = policy.calendar_version_id
     session.add(work_order)
     await session.flush()
-    if the_class is RequestClass.INCIDENT and asset is not None:
+    if foreseen is None and the_class is RequestClass.INCIDENT and asset is not None:
         await _record_incident(session, actor, work_order, asset, impact, now)
     await clocks.start_clocks(session, actor, work_order, now)
     await clocks.stop_clocks(

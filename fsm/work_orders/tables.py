@@ -151,6 +151,7 @@ class WorkOrder(Revised, table=True):
         link("work_type_version_id", "work_type_version"),
         link("service_level_version_id", "service_level_version"),
         link("calendar_version_id", "calendar_version"),
+        link("checklist_template_id", "checklist_template"),
         link("follows_id", "work_order"),
         ForeignKeyConstraint(
             ["tenant_id", "checklist_version_id", "rules_sha256"],
@@ -228,6 +229,7 @@ class WorkOrder(Revised, table=True):
     restore_by: datetime | None = instant(nullable=True, default=None)
     service_level_version_id: UUID | None = None
     calendar_version_id: UUID | None = None
+    checklist_template_id: UUID | None = None
     checklist_version_id: UUID | None = None
     rules_sha256: str | None = Field(default=None, max_length=64)
     facts_rev: int = Field(default=0, sa_type=BigInteger)

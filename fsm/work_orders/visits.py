@@ -14,6 +14,8 @@ from fsm import events
 from fsm.actors import Actor
 from fsm.assets.tables import Asset
 from fsm.checklists.assignments import resolve_checklist
+from fsm.checklists.queries import find_template, list_versions
+from fsm.checklists.tables import ChecklistVersion
 from fsm.database import Session, revise, touch
 from fsm.problems import Invalid, NotFound
 from fsm.technicians.tables import Technician
@@ -312,7 +314,7 @@ async def pin_checklist(
         if work_order.asset_id
         else None
     )
-    version = await resolve_checklist(
+    version = await _own_checklist(session, actor, work_order) or await resolve_checklist(
         session,
         actor,
         asset_id=work_order.asset_id,
@@ -324,6 +326,17 @@ async def pin_checklist(
     work_order.rules_sha256 = version.rules_sha256
     work_order.dispatched_at = work_order.dispatched_at or now
     work_order.rev += 1
+
+
+async def _own_checklist(
+    session: Session, actor: Actor, work_order: WorkOrder
+) -> ChecklistVersion | None:
+    """Return the newest version of the checklist that the job was made with; None once it is out of use."""
+    if work_order.checklist_template_id is None:
+        return None
+    template = await find_template(session, actor, work_order.checklist_template_id)
+    versions = await list_versions(session, actor, template.id)
+    return versions[-1] if template.is_active and versions else None
 
 
 def live(visits: Sequence[Visit]) -> list[Visit]:

@@ -270,6 +270,34 @@ async def contracts(walk: Walk) -> None:
     await walk.step("DELETE", f"{path}/assets/{later['id']}")
 
 
+async def maintenance(walk: Walk) -> None:
+    company = walk.company
+    plan = {"asset_id": str(company.asset.id), "work_type": "inspection", "name": "Service"}
+    weekly = await make(
+        walk,
+        "/api/maintenance-plans",
+        {
+            **plan,
+            "code": "weekly",
+            "trigger": "calendar",
+            "rule": "FREQ=WEEKLY",
+            "starts_on": walk.clock().date().isoformat(),
+        },
+    )
+    await edit(walk, "/api/maintenance-plans", weekly, name="Weekly service")
+    await walk.work()
+    due = await read(walk, "/api/maintenance-occurrences")
+    skipping = f"/api/maintenance-occurrences/{due['items'][0]['id']}/skipping"
+    await make(walk, skipping, {"reason": "customer"})
+    by_condition = {"trigger": "condition", "within_days": 3, "starts_on": "2026-01-01"}
+    seen = await make(walk, "/api/maintenance-plans", {**plan, "code": "vibration", **by_condition})
+    await make(
+        walk,
+        f"/api/maintenance-plans/{seen['id']}/conditions",
+        {"asset_id": str(company.asset.id), "key": "bearing"},
+    )
+
+
 async def people(walk: Walk) -> None:
     company = walk.company
     skill = await make(walk, "/api/skills", {"code": "crane", "name": "Cranes"})

@@ -35,6 +35,8 @@ READ = [
     "/api/passports/<their.code>/label.svg",
     "/api/work-orders/<their.asset>",
     "/api/visits/<missing>",
+    "/api/maintenance-plans/<their.asset>",
+    "/api/maintenance-plans/<missing>/coming",
 ]
 
 EDITED = [
