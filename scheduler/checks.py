@@ -125,6 +125,9 @@ class _Referee:
         last = shift.closes + shift.overtime_limit_s
         if route.back > last:
             yield f"Shift {shift.id} is back at {route.back}; {last} is the last instant."
+        if shift.longest_s is not None and route.back - route.leave > shift.longest_s:
+            away = route.back - route.leave
+            yield f"Shift {shift.id} is away for {away} s, longer than {shift.longest_s}."
         yield from self._rests(shift, route)
         order = [stop.visit for stop in route.stops if stop.kind is StopKind.VISIT]
         if tuple(order[: len(shift.prefix)]) != shift.prefix:

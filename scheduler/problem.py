@@ -131,6 +131,8 @@ class Shift:
     closes: int
     """Back by then, or overtime begins."""
     overtime_limit_s: int = 0
+    longest_s: int | None = None
+    """Most time between leaving and being back; None: its hours alone limit it."""
     efficiency_percent: int = 100
     """Work done per hour against the standard: at 80, an hour's work takes 75 minutes."""
     rate_permille: int = 0
@@ -398,6 +400,14 @@ class Unplanned:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """So many iterations of a search at one temperature; below zero: visits put in one by one."""
+
+    iterations: int
+    temperature: float
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A timetable for every shift that has visits, and the visits that found none."""
 
@@ -412,6 +422,9 @@ class Plan:
     """What the reader should know of the search, as codes: `not_searched:balance` (priced in
     `costs`, unseen by the search), `not_searched:pickups` (vans are not refilled on the way),
     `search_found_nothing` and `too_large_to_search` (the plan is built by insertion alone)."""
+    steps: tuple[Step, ...] = ()
+    """What the search did, as its clock had it: doing it again on the same problem, with the same
+    seed, gives the same plan. Empty where the engine cannot be told."""
 
 
 # --- As bytes ------------------------------------------------------------------------------------
@@ -436,6 +449,14 @@ def _decode(kind: type, value: Any) -> Any:
         raise ValueError("a matrix is {shape: [rows, columns], int32: base64}") from error
 
 
+def _fingerprint(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        plain = np.ascontiguousarray(value, dtype="<i4")
+        return {"shape": list(value.shape), "sha256": hashlib.sha256(plain.data).hexdigest()}
+    raise TypeError(f"{type(value).__name__} has no place in a problem")
+
+
+_DIGEST_JSON = msgspec.json.Encoder(enc_hook=_fingerprint, order="deterministic")
 _JSON = msgspec.json.Encoder(enc_hook=_encode, order="deterministic")
 _PROBLEM = msgspec.json.Decoder(DayProblem, dec_hook=_decode)
 _PLAN = msgspec.json.Decoder(Plan)
@@ -463,8 +484,11 @@ def plan_from_json(data: bytes) -> Plan:
 
 
 def digest(problem: DayProblem) -> str:
-    """Return the SHA-256 of the canonical form, 64 hexadecimal digits."""
-    return hashlib.sha256(to_json(problem)).hexdigest()
+    """Return the SHA-256 of the canonical form with each matrix's SHA-256 in its place: 64 hex digits.
+
+    The form itself of a day with 10,000 places would take gigabytes.
+    """
+    return hashlib.sha256(_DIGEST_JSON.encode(problem)).hexdigest()
 
 
 def by_id(things: Sequence[Any]) -> dict[str, int]:

@@ -143,6 +143,8 @@ def _shift(problem: DayProblem, shift: Shift) -> None:
         raise ProblemInvalid("shift_outside_horizon", f"{what} lies outside the horizon.")
     if shift.overtime_limit_s < 0:
         raise ProblemInvalid("negative_overtime", f"{what} has an overtime limit below zero.")
+    if shift.longest_s is not None and shift.longest_s < 0:
+        raise ProblemInvalid("negative_duration", f"{what} may last less than 0 s.")
     if shift.rate_permille < 0:
         raise ProblemInvalid("negative_weight", f"{what} has a rate below zero.")
     if not 10 <= shift.efficiency_percent <= 1_000:

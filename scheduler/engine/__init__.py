@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from scheduler.engine.assembly import assemble, unsearched
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft, fits_an_empty_shift
-from scheduler.problem import DayProblem, Plan
+from scheduler.engine.timing import Items
+from scheduler.problem import DayProblem, Plan, Step
 
-ENGINES = ("or-tools",)
+ENGINES = ("search", "or-tools")
 
 _SECONDS = 10.0
 _SEARCH_SHARE = 0.95
@@ -26,18 +27,23 @@ def plan_day(
     seconds: float | None = None,
     iterations: int | None = None,
     seed: int = 0,
+    steps: Sequence[Step] | None = None,
     published: Plan | None = None,
     engine: str = "or-tools",
 ) -> Plan:
     """Return a plan of `problem` that keeps all its rules.
 
-    Give `seconds` of wall clock (10 unless told): guided search to the end of them. Or `iterations`:
-    a descent that ends after that many improving solutions or where none is left, without a clock,
-    so that the same input gives the same plan. `published` is the plan in force: the search starts
-    from it and changes are priced; the plan then answers `problem.with_published(published)`.
+    Give `seconds` of wall clock (10 unless told), or `iterations`, which need no clock: the same input
+    then gives the same plan. `published` is the plan in force: the search starts from it and changes
+    are priced; the plan then answers `problem.with_published(published)`.
 
-    A plan is first built by insertion; the search's is taken where it is cheaper. A day too large for
-    the first solution of OR-Tools to come in time is planned by insertion alone, and says so.
+    `search` is ruin and recreate. Its plans carry the `steps` it took: told them again, with the same
+    seed, it makes the same plan to the byte, whatever clock it had then.
+
+    `or-tools` is guided local search; `iterations` makes it a descent that ends after that many
+    improving solutions or where none is left. A plan is first built by insertion; the search's is
+    taken where it is cheaper. A day too large for the first solution of OR-Tools to come in time is
+    planned by insertion alone, and says so.
 
     A visit that fits no shift, or carries a condition this engine cannot keep, never empties the
     plan: it is left out before the search and named with its cause. Raises `ProblemInvalid` where
@@ -46,12 +52,16 @@ def plan_day(
     began = time.monotonic()
     if engine not in ENGINES:
         raise ValueError(f"There is no engine {engine!r}; there is: {', '.join(ENGINES)}.")
-    if seconds is not None and iterations is not None:
-        raise ValueError("A run is limited by seconds or by iterations, not by both.")
+    if sum(limit is not None for limit in (seconds, iterations, steps)) > 1:
+        raise ValueError(
+            "A run is limited by seconds, by iterations or by steps, not by two of them."
+        )
+    if steps is not None and engine != "search":
+        raise ValueError(f"The engine {engine!r} cannot be told its steps.")
     if (seconds is not None and seconds <= 0) or (iterations is not None and iterations < 1):
         raise ValueError("A limit is above zero.")
     deadline = None
-    if iterations is None:
+    if iterations is None and steps is None:
         deadline = began + (_SECONDS if seconds is None else seconds) * _SEARCH_SHARE
     if published is not None:
         problem = problem.with_published(published)
@@ -59,26 +69,60 @@ def plan_day(
     day = IndexedDay(problem)
     candidates, impossible = _sorted_out(day)
     built = _in_force(day, candidates)
+    if engine == "search":
+        from scheduler.engine.search import search  # brings numba
+
+        found = search(
+            day,
+            candidates,
+            start=built,
+            deadline=deadline,
+            iterations=iterations,
+            steps=steps,
+            seed=seed,
+        )
+        draft, done = _timed(day, found.orders, found.items), found.steps
+        notes = unsearched(day, engine)
+    else:
+        draft, notes = _routed(day, candidates, built, deadline, iterations, seed)
+        done = ()
+    return assemble(draft, impossible=impossible, engine=engine, seed=seed, notes=notes, steps=done)
+
+
+def _timed(day: IndexedDay, orders: list[list[int]], items: list[Items | None]) -> Draft:
+    """Return a draft of these orders, each timed as the search did or better."""
+    draft = Draft(day)
+    for number, (order, known) in enumerate(zip(orders, items, strict=True)):
+        if order:
+            draft.set_order(number, order, known)
+    return draft
+
+
+def _routed(
+    day: IndexedDay,
+    candidates: list[int],
+    built: Draft,
+    deadline: float | None,
+    iterations: int | None,
+    seed: int,
+) -> tuple[Draft, tuple[str, ...]]:
+    """Return what OR-Tools finds or insertion built, whichever is cheaper, and notes on it."""
     _fill(built, candidates, deadline)
 
     from scheduler.engine import routing  # brings OR-Tools, which takes a while to import
 
-    notes = unsearched(day)
-    draft = built
+    notes = unsearched(day, "or-tools")
     left = math.inf if deadline is None else deadline - time.monotonic()
     if routing.first_solution_s(day, candidates) > left * _FIRST_SOLUTION_SHARE:
-        notes = (*notes, "too_large_to_search")
-    else:
-        orders = routing.search(
-            day, candidates, start=built, deadline=deadline, iterations=iterations, seed=seed
-        )
-        if orders is None:
-            notes = (*notes, "search_found_nothing")
-        else:
-            found = _kept(day, orders)
-            _fill(found, candidates, deadline)
-            draft = min(found, built, key=_price)
-    return assemble(draft, impossible=impossible, engine=engine, seed=seed, notes=notes)
+        return built, (*notes, "too_large_to_search")
+    orders = routing.search(
+        day, candidates, start=built, deadline=deadline, iterations=iterations, seed=seed
+    )
+    if orders is None:
+        return built, (*notes, "search_found_nothing")
+    found = _kept(day, orders)
+    _fill(found, candidates, deadline)
+    return min(found, built, key=_price), notes
 
 
 def _price(draft: Draft) -> tuple[int, int]:

@@ -8,11 +8,17 @@ from dataclasses import fields
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft
 from scheduler.engine.timing import Timetable, as_route
-from scheduler.problem import Cause, Costs, Plan, Unplanned, digest
+from scheduler.problem import Cause, Costs, Plan, Step, Unplanned, digest
 
 
 def assemble(
-    draft: Draft, *, impossible: Iterable[int], engine: str, seed: int, notes: tuple[str, ...] = ()
+    draft: Draft,
+    *,
+    impossible: Iterable[int],
+    engine: str,
+    seed: int,
+    notes: tuple[str, ...] = (),
+    steps: tuple[Step, ...] = (),
 ) -> Plan:
     """Write the draft as a plan, priced term by term."""
     day = draft.day
@@ -32,6 +38,7 @@ def assemble(
         unplanned=tuple(sorted(unplanned, key=lambda each: day.visit_no[each.visit])),
         costs=costs_of(day, routes, [day.visit_no[each.visit] for each in unplanned]),
         notes=notes,
+        steps=steps,
     )
 
 
@@ -69,14 +76,21 @@ def costs_of(day: IndexedDay, routes: Iterable[Timetable], unplanned: Iterable[i
     return Costs(**terms)
 
 
-def unsearched(day: IndexedDay) -> tuple[str, ...]:
-    """Return notes on prices that are in the costs and that this search does not look at."""
+def unsearched(day: IndexedDay, engine: str) -> tuple[str, ...]:
+    """Return notes on what is in the costs, or would be allowed, and this engine does not look at."""
     notes = []
-    if day.weights.balance_permille and any(
-        each.target_work_s is not None for each in day.problem.technicians
+    blind = engine == "or-tools"
+    if (
+        blind
+        and day.weights.balance_permille
+        and any(each.target_work_s is not None for each in day.problem.technicians)
     ):
         notes.append("not_searched:balance")
-    if day.weights.greatest_lateness_permille and any(each is not None for each in day.due):
+    if (
+        blind
+        and day.weights.greatest_lateness_permille
+        and any(each is not None for each in day.due)
+    ):
         notes.append("not_searched:greatest_lateness")
     if day.problem.depots and any(visit.parts for visit in day.visits):
         notes.append("not_searched:pickups")

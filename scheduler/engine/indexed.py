@@ -46,6 +46,7 @@ class Terms:
     start_place: int
     end_place: int
     extras: tuple[Extra, ...]
+    longest_s: int = 1 << 40
 
     @staticmethod
     def of(shift: Shift) -> Terms:
@@ -79,6 +80,7 @@ class Terms:
             start_place=shift.start_place,
             end_place=shift.end_place,
             extras=breaks + absences,
+            longest_s=1 << 40 if shift.longest_s is None else shift.longest_s,
         )
 
 

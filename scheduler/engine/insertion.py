@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from scheduler.engine.indexed import IndexedDay, Terms
-from scheduler.engine.timing import Opened, Timetable, first_start, last_start, timetable
+from scheduler.engine.timing import (
+    Items,
+    Opened,
+    Timetable,
+    arranged,
+    first_start,
+    last_start,
+    timetable,
+)
 from scheduler.problem import Interval, Plan, StopKind
 
 
@@ -55,9 +63,18 @@ class Draft:
                 raise ValueError(f"The route of shift {route.shift} keeps no timetable.")
         return draft
 
-    def set_order(self, shift_no: int, order: Sequence[int]) -> bool:
-        """Replace a shift's route; False, and nothing changed, where time or parts do not allow it."""
-        timed = timetable(self.day, shift_no, order) if order else None
+    def set_order(self, shift_no: int, order: Sequence[int], known: Items | None = None) -> bool:
+        """Replace a shift's route; False, and nothing changed, where time or parts do not allow it.
+
+        `known` is an arrangement of it that can be kept; the route is timed so, or better.
+        """
+        timed = None
+        if order:
+            timed = (
+                timetable(self.day, shift_no, order)
+                if known is None
+                else arranged(self.day, shift_no, order, known)
+            )
         if order and timed is None:
             return False
         vans = self.left[self.day.shifts[shift_no].technician]

@@ -18,6 +18,9 @@ Opened = Mapping[int, tuple[Interval, ...]]
 
 _NOTHING_OPENED: Opened = {}
 
+_MANY_EXTRAS = 4
+"""With more of them a route has too many arrangements to look at each."""
+
 # An item of a route is a visit's number, or −1 − the number of an extra.
 Items = tuple[int, ...]
 
@@ -71,6 +74,25 @@ def timetable(
             ):
                 best = timed
     return best
+
+
+def arranged(
+    day: IndexedDay, shift_no: int, order: Sequence[int], known: Items
+) -> Timetable | None:
+    """Return the times of one arrangement of `order`, or of a cheaper one where there are few."""
+    terms = day.terms[shift_no]
+    timed = as_arranged(day, shift_no, known)
+    if len(terms.extras) > _MANY_EXTRAS or (timed is not None and not terms.extras):
+        return timed
+    other = timetable(day, shift_no, order)
+    if timed is None or (other is not None and other.cost < timed.cost):
+        return other
+    return timed
+
+
+def as_arranged(day: IndexedDay, shift_no: int, items: Items) -> Timetable | None:
+    """Return the times of items in exactly this order, no pause of it taken before leaving."""
+    return _Route(day, shift_no, day.terms[shift_no], _NOTHING_OPENED).timed(items, 0)
 
 
 def first_start(intervals: Sequence[Interval], arrive: int) -> int | None:
@@ -259,13 +281,16 @@ class _Route:
 
     def timed(self, items: Items, at_home: int) -> Timetable | None:
         """Return the cheapest times of these items in this order, None where they break a rule."""
-        earliest = self._play(items, at_home, self.terms.opens)
-        if earliest is None or not earliest.waiting_s:
-            return earliest
-        leave = self._latest_leave(earliest)
-        return self._play(items, at_home, leave) or earliest
+        earliest = self._play(items, at_home, self.terms.opens, provisional=True)
+        if earliest is None:
+            return None
+        leave = self._latest_leave(earliest) if earliest.waiting_s else earliest.leave
+        return self._play(items, at_home, leave)
 
-    def _play(self, items: Items, at_home: int, leave: int) -> Timetable | None:
+    def _play(
+        self, items: Items, at_home: int, leave: int, *, provisional: bool = False
+    ) -> Timetable | None:
+        """Time the items from a departure on; a provisional timetable may last longer than allowed."""
         day, terms = self.day, self.terms
         drive_s = day.drive_s
         times: list[tuple[int, int, int]] = []
@@ -327,6 +352,8 @@ class _Route:
             times.append((begin, begin, now))
         back = now + remaining
         if back > terms.last:
+            return None
+        if back - leave > terms.longest_s and not provisional:
             return None
         overtime = max(0, back - terms.closes)
         weights = day.weights

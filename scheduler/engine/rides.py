@@ -1,0 +1,552 @@
+"""One route of the compiled search: when everything on it happens, and what it costs.
+
+The cost is the referee's to the second; `engine.timing` says the same of the same arrangement.
+"""
+
+from __future__ import annotations
+
+from scheduler.engine.compiled import compiled
+from scheduler.engine.layout import (
+    AT,
+    BALANCE,
+    BEGIN,
+    CLASS,
+    CLOSES,
+    COST,
+    DRIVE,
+    DROP,
+    DUE,
+    EDGE,
+    END,
+    FIRST_USE,
+    FIRST_WINDOW,
+    HEAD_FROM,
+    HEAD_LENGTH,
+    HEAD_TO,
+    IF_USED,
+    KIND,
+    LABEL,
+    LABELS,
+    LAST_WINDOW,
+    LATE,
+    LATEST,
+    LEAVE,
+    LEAVES,
+    LEFT,
+    LONGEST,
+    NEEDED,
+    NEVER,
+    NODE,
+    OPENS,
+    OVERTIME,
+    OWNER,
+    PACE,
+    PLACE,
+    PRICED_AFTER,
+    PROMISE,
+    PROMISE_BROKEN,
+    PROMISE_LATE,
+    REST_EARLIEST,
+    REST_LATEST,
+    REST_LENGTH,
+    RESTS,
+    SHIFT_CLOSES,
+    SHIFT_LAST,
+    SHIFT_OPENS,
+    SLACK,
+    SLACK_AFTER,
+    START,
+    STOPS,
+    TAIL_FROM,
+    TAIL_LENGTH,
+    TAIL_TO,
+    TOLERANCE,
+    VISITS,
+    WAITING,
+    WORK,
+    WORKED,
+    Flat,
+    Ints,
+    Profile,
+    Routes,
+)
+
+
+@compiled
+def first_start(flat: Flat, node: int, arrive: int, profile: Profile) -> int:
+    """Return the first instant from `arrive` on in which work may begin; `NEVER` where there is none."""
+    if len(profile) > 2:
+        for window in range(flat.visit[node, FIRST_WINDOW], flat.visit[node, LAST_WINDOW] + 1):
+            if arrive <= flat.window[window, 1]:
+                return max(arrive, flat.window[window, 0])
+        return NEVER
+    if arrive > flat.visit[node, CLOSES]:
+        return NEVER
+    return max(arrive, flat.visit[node, OPENS])
+
+
+@compiled
+def last_start(flat: Flat, node: int, bound: int, profile: Profile) -> int:
+    """Return the last instant up to `bound` in which work may begin; `-NEVER` where there is none."""
+    if len(profile) > 2:
+        window = flat.visit[node, LAST_WINDOW]
+        while window >= flat.visit[node, FIRST_WINDOW]:
+            if flat.window[window, 0] <= bound:
+                return min(bound, flat.window[window, 1])
+            window -= 1
+        return -NEVER
+    if bound < flat.visit[node, OPENS]:
+        return -NEVER
+    return min(bound, flat.visit[node, CLOSES])
+
+
+@compiled
+def arrival(flat: Flat, rests: int, left: int, drive: int, i: int, j: int) -> int:
+    """Return when a leg begun at `left` ends, with pauses i … j−1 on it; `NEVER` where one is too late."""
+    if i == j:
+        return left + drive
+    if left > flat.rest[rests, i, j, REST_LATEST]:
+        return NEVER
+    return max(
+        left + drive + flat.rest[rests, i, j, REST_LENGTH], flat.rest[rests, i, j, REST_EARLIEST]
+    )
+
+
+@compiled
+def departure(flat: Flat, rests: int, by: int, drive: int, i: int, j: int) -> int:
+    """Return the last departure that arrives `by` then, pauses i … j−1 on the way; `-NEVER`: none does."""
+    if i == j:
+        return by - drive
+    if flat.rest[rests, i, j, REST_EARLIEST] > by:
+        return -NEVER
+    return min(
+        by - drive - flat.rest[rests, i, j, REST_LENGTH], flat.rest[rests, i, j, REST_LATEST]
+    )
+
+
+@compiled
+def late_price(flat: Flat, node: int, start: int) -> int:
+    """Return what beginning at `start` costs: the service level's lateness, and a broken promise."""
+    total = 0
+    late = start - flat.visit[node, DUE]
+    if late > 0:
+        total = min(late * flat.price[LATE] // 1000, flat.visit[node, DROP])
+    late = start - flat.visit[node, PROMISE]
+    if late > 0:
+        total += flat.price[PROMISE_BROKEN] + late * flat.price[PROMISE_LATE] // 1000
+    return total
+
+
+@compiled
+def is_priced(flat: Flat, node: int) -> bool:
+    return flat.visit[node, DUE] < NEVER or flat.visit[node, PROMISE] < NEVER
+
+
+@compiled
+def balance_price(flat: Flat, owner: int, worked: int) -> int:
+    """Return the price of a technician's work being far from the target."""
+    target = flat.target[owner]
+    if target < 0:
+        return 0
+    beyond = abs(worked - target) - target * flat.price[TOLERANCE] // 100
+    return max(0, beyond) * flat.price[BALANCE] // 1000
+
+
+@compiled
+def _labels(flat: Flat, shift: int, profile: Profile) -> int:
+    if len(profile) > 0:
+        return flat.shift[shift, LABELS]
+    return 1
+
+
+@compiled
+def time_forward(
+    flat: Flat, routes: Routes, shift: int, first: int, unchanged: int, profile: Profile
+) -> bool:
+    """Time a route from position `first` on; False where it cannot be done so.
+
+    From position `unchanged` on it stops where a departure is what it was.
+    """
+    row = routes.row
+    stops = routes.sum[shift, STOPS]
+    labels = _labels(flat, shift, profile)
+    pace, rests = flat.shift[shift, PACE], flat.shift[shift, RESTS]
+    if first == 0:
+        row[shift, LEAVES, 0] = flat.shift[shift, SHIFT_OPENS]
+        for label in range(1, labels):
+            row[shift, LEAVES + 2 * label, 0] = NEVER
+        first = 1
+    for position in range(first, stops + 2):
+        drive = flat.drive[row[shift, AT, position - 1], row[shift, AT, position]]
+        row[shift, EDGE, position] = drive
+        here = row[shift, NODE, position]
+        same, possible = True, False
+        for label in range(labels):
+            arrive = NEVER
+            for before in range(label + 1):
+                left = row[shift, LEAVES + 2 * before, position - 1]
+                if left < NEVER:
+                    arrive = min(arrive, arrival(flat, rests, left, drive, before, label))
+            if position <= stops:
+                leave = first_start(flat, here, arrive, profile)
+                if leave < NEVER:
+                    leave += flat.work[here, pace]
+            elif label < labels - 1 or arrive > flat.shift[shift, SHIFT_LAST]:
+                leave = NEVER
+            else:
+                leave = arrive
+            if leave != row[shift, LEAVES + 2 * label, position]:
+                same = False
+                row[shift, LEAVES + 2 * label, position] = leave
+            possible = possible or leave < NEVER
+        if not possible:
+            return False
+        if same and position >= unchanged:
+            break
+    return row[shift, LEAVES + 2 * (labels - 1), stops + 1] < NEVER
+
+
+@compiled
+def time_backward(
+    flat: Flat, routes: Routes, shift: int, last: int, unchanged: int, profile: Profile
+) -> None:
+    """Find the latest arrivals that keep what follows possible, from position `last` down.
+
+    From position `unchanged` down it stops where one is what it was. The route must be possible.
+    """
+    row = routes.row
+    stops = routes.sum[shift, STOPS]
+    labels = _labels(flat, shift, profile)
+    pace, rests = flat.shift[shift, PACE], flat.shift[shift, RESTS]
+    position = last
+    if position > stops:
+        for label in range(labels):
+            by = flat.shift[shift, SHIFT_LAST] if label == labels - 1 else -NEVER
+            row[shift, NEEDED + 2 * label, stops + 1] = by
+        position = stops
+    while position > 0:
+        here = row[shift, NODE, position]
+        same = True
+        for label in range(labels):
+            leave = -NEVER
+            for after in range(label, labels):
+                by = row[shift, NEEDED + 2 * after, position + 1]
+                if by > -NEVER:
+                    leave = max(
+                        leave,
+                        departure(flat, rests, by, row[shift, EDGE, position + 1], label, after),
+                    )
+            if leave > -NEVER:
+                leave = last_start(flat, here, leave - flat.work[here, pace], profile)
+            if leave != row[shift, NEEDED + 2 * label, position]:
+                same = False
+                row[shift, NEEDED + 2 * label, position] = leave
+        if same and position <= unchanged:
+            break
+        position -= 1
+
+
+@compiled
+def price_route(flat: Flat, routes: Routes, shift: int, profile: Profile) -> bool:
+    """Sum up a timed route. False where it lasts longer than it may."""
+    row, total = routes.row, routes.sum
+    stops, visits = total[shift, STOPS], len(flat.able)
+    kind, pace = flat.shift[shift, KIND], flat.shift[shift, PACE]
+    drive, prices, work, count = 0, 0, 0, 0
+    for position in range(1, stops + 2):
+        drive += row[shift, EDGE, position]
+    for position in range(1, stops + 1):
+        here = row[shift, NODE, position]
+        if here < visits:
+            prices += flat.fixed[here, kind]
+            work += flat.work[here, pace]
+            count += 1
+    kept = True
+    if len(profile) > 1:
+        timed, kept = _price_times(flat, routes, shift, profile)
+        prices += timed
+    total[shift, VISITS] = count
+    total[shift, DRIVE] = drive
+    total[shift, WORK] = work
+    total[shift, IF_USED] = drive + prices + flat.price[FIRST_USE]
+    total[shift, COST] = total[shift, IF_USED] if count else 0
+    return kept
+
+
+@compiled
+def _price_times(flat: Flat, routes: Routes, shift: int, profile: Profile) -> tuple[int, bool]:
+    """Find the timetable that ends first; return what its times cost, and whether it is short enough."""
+    row = routes.row
+    stops, visits = routes.sum[shift, STOPS], len(flat.able)
+    labels = _labels(flat, shift, profile)
+    pace, rests = flat.shift[shift, PACE], flat.shift[shift, RESTS]
+    label = labels - 1
+    back = row[shift, LEAVES + 2 * label, stops + 1]
+    for position in range(stops + 1, 0, -1):
+        arrive, chosen = NEVER, 0
+        for before in range(label + 1):
+            left = row[shift, LEAVES + 2 * before, position - 1]
+            if left < NEVER:
+                other = arrival(flat, rests, left, row[shift, EDGE, position], before, label)
+                if other < arrive:
+                    arrive, chosen = other, before
+        row[shift, LABEL, position] = label
+        begin = row[shift, LEAVES + 2 * label, position]
+        if position <= stops:
+            begin -= flat.work[row[shift, NODE, position], pace]
+        row[shift, BEGIN, position] = begin
+        row[shift, SLACK, position] = begin - arrive
+        label = chosen
+    row[shift, LABEL, 0] = 0
+    row[shift, BEGIN, 0] = flat.shift[shift, SHIFT_OPENS]
+    slack, priced = 0, 0
+    for position in range(stops + 1, -1, -1):
+        here = row[shift, NODE, position]
+        slack += row[shift, SLACK, position] if position else 0
+        if len(profile) > 2 and 0 <= here < visits and is_priced(flat, here):
+            priced += 1
+        row[shift, SLACK_AFTER, position] = slack
+        row[shift, PRICED_AFTER, position] = priced
+    cost = max(0, back - flat.shift[shift, SHIFT_CLOSES]) * flat.price[OVERTIME] // 1000
+    if len(profile) < 3:
+        return cost, True
+    latest, busy = 0, 0
+    for position in range(1, stops + 1):
+        here, begin = row[shift, NODE, position], row[shift, BEGIN, position]
+        busy += row[shift, EDGE, position]
+        busy += flat.rest[
+            rests, row[shift, LABEL, position - 1], row[shift, LABEL, position], REST_LENGTH
+        ]
+        if here < visits:
+            cost += late_price(flat, here, begin)
+            latest = max(latest, begin - flat.visit[here, DUE])
+        if position < stops:
+            busy += flat.work[here, pace]
+    routes.sum[shift, LATEST] = latest
+    leave = flat.shift[shift, SHIFT_OPENS]
+    timed = flat.price[WAITING] > 0 or flat.shift[shift, LONGEST] < NEVER
+    if timed and stops > 0:
+        waiting = row[shift, BEGIN, stops] - leave - busy
+        if waiting > 0:
+            later = _latest_leave(flat, routes, shift, profile)
+            waiting -= later - leave
+            leave = later
+        cost += waiting * flat.price[WAITING] // 1000
+        _segments(flat, routes, shift)
+    routes.sum[shift, LEAVE] = leave
+    return cost, back - leave <= flat.shift[shift, LONGEST]
+
+
+@compiled
+def _latest_leave(flat: Flat, routes: Routes, shift: int, profile: Profile) -> int:
+    """Return the latest departure that changes neither a price nor the last stop's beginning."""
+    row = routes.row
+    visits = len(flat.able)
+    pace, rests = flat.shift[shift, PACE], flat.shift[shift, RESTS]
+    position = routes.sum[shift, STOPS]
+    by = row[shift, BEGIN, position]
+    while True:
+        i, j = row[shift, LABEL, position - 1], row[shift, LABEL, position]
+        left = departure(flat, rests, by, row[shift, EDGE, position], i, j)
+        if position == 1:
+            return left
+        position -= 1
+        here, begin = row[shift, NODE, position], row[shift, BEGIN, position]
+        by = begin
+        if here < visits:
+            bound = left - flat.work[here, pace]
+            bound = min(bound, max(flat.visit[here, DUE], begin))
+            bound = min(bound, max(flat.visit[here, PROMISE], begin))
+            by = max(by, last_start(flat, here, bound, profile))
+
+
+@compiled
+def _segments(flat: Flat, routes: Routes, shift: int) -> None:
+    """Find the shortest durations of all beginnings and ends of the route, and when they may begin.
+
+    Segments join in O(1) (Vidal et al. 2013); an end leaves out the way home, on which nobody waits.
+    """
+    row = routes.row
+    stops = routes.sum[shift, STOPS]
+    pace = flat.shift[shift, PACE]
+    row[shift, HEAD_LENGTH, 0] = 0
+    row[shift, HEAD_FROM, 0] = flat.shift[shift, SHIFT_OPENS]
+    row[shift, HEAD_TO, 0] = NEVER
+    for position in range(1, stops + 1):
+        opens, closes = span(flat, row[shift, NODE, position], row[shift, BEGIN, position])
+        length = row[shift, HEAD_LENGTH, position - 1] + _leg(flat, routes, shift, position)
+        wait = max(0, opens - length - row[shift, HEAD_TO, position - 1])
+        row[shift, HEAD_LENGTH, position] = (
+            length + wait + flat.work[row[shift, NODE, position], pace]
+        )
+        row[shift, HEAD_FROM, position] = (
+            max(opens - length, row[shift, HEAD_FROM, position - 1]) - wait
+        )
+        row[shift, HEAD_TO, position] = min(closes - length, row[shift, HEAD_TO, position - 1])
+    row[shift, TAIL_LENGTH, stops + 1] = 0
+    row[shift, TAIL_FROM, stops + 1] = -NEVER
+    row[shift, TAIL_TO, stops + 1] = NEVER
+    for position in range(stops, 0, -1):
+        opens, closes = span(flat, row[shift, NODE, position], row[shift, BEGIN, position])
+        length = flat.work[row[shift, NODE, position], pace] + _leg(
+            flat, routes, shift, position + 1
+        )
+        wait = max(0, row[shift, TAIL_FROM, position + 1] - length - closes)
+        row[shift, TAIL_FROM, position] = (
+            max(row[shift, TAIL_FROM, position + 1] - length, opens) - wait
+        )
+        row[shift, TAIL_TO, position] = min(row[shift, TAIL_TO, position + 1] - length, closes)
+        row[shift, TAIL_LENGTH, position] = length + wait + row[shift, TAIL_LENGTH, position + 1]
+
+
+@compiled
+def _leg(flat: Flat, routes: Routes, shift: int, position: int) -> int:
+    row, rests = routes.row, flat.shift[shift, RESTS]
+    i, j = row[shift, LABEL, position - 1], row[shift, LABEL, position]
+    return row[shift, EDGE, position] + flat.rest[rests, i, j, REST_LENGTH]
+
+
+@compiled
+def span(flat: Flat, node: int, begin: int) -> tuple[int, int]:
+    """Return the window around a beginning, as far as no price rises in it."""
+    opens, closes = flat.visit[node, OPENS], flat.visit[node, CLOSES]
+    for window in range(flat.visit[node, FIRST_WINDOW], flat.visit[node, LAST_WINDOW] + 1):
+        if flat.window[window, 0] <= begin <= flat.window[window, 1]:
+            opens, closes = flat.window[window, 0], flat.window[window, 1]
+    closes = min(closes, max(flat.visit[node, DUE], begin))
+    return opens, min(closes, max(flat.visit[node, PROMISE], begin))
+
+
+@compiled
+def time_route(flat: Flat, routes: Routes, shift: int, profile: Profile) -> bool:
+    """Time and price a whole route; False where it breaks a rule of time."""
+    if not time_forward(flat, routes, shift, 0, NEVER, profile):
+        return False
+    time_backward(flat, routes, shift, routes.sum[shift, STOPS] + 1, -1, profile)
+    return price_route(flat, routes, shift, profile)
+
+
+@compiled
+def settle_spare(flat: Flat, routes: Routes, shift: int) -> None:
+    """Find again the first unused shift of this one's class."""
+    group = flat.shift[shift, CLASS]
+    first, beyond = flat.class_from[group], flat.class_from[group + 1]
+    if beyond - first == 1:
+        routes.spare[group] = shift
+        return
+    routes.spare[group] = -1
+    for member in range(first, beyond):
+        if routes.sum[flat.member[member], VISITS] == 0:
+            routes.spare[group] = flat.member[member]
+            return
+
+
+@compiled
+def take(flat: Flat, routes: Routes, shift: int, visit: int, sign: int) -> None:
+    """Take a visit's parts from its technician's van, and count its work; give back with sign -1."""
+    owner = flat.shift[shift, OWNER]
+    for part in range(flat.need.shape[1]):
+        routes.owner[owner, LEFT + part] -= sign * flat.need[visit, part]
+    routes.owner[owner, WORKED] += sign * flat.work[visit, flat.shift[shift, PACE]]
+
+
+@compiled
+def insert(
+    flat: Flat, routes: Routes, shift: int, position: int, visit: int, profile: Profile
+) -> bool:
+    """Put a visit after `position`; False, and nothing changed, where the route would break a rule."""
+    row = routes.row
+    stops = routes.sum[shift, STOPS]
+    labels = _labels(flat, shift, profile)
+    for at in range(stops + 1, position, -1):
+        row[shift, NODE, at + 1] = row[shift, NODE, at]
+        row[shift, AT, at + 1] = row[shift, AT, at]
+        row[shift, EDGE, at + 1] = row[shift, EDGE, at]
+    for label in range(labels):
+        for at in range(stops + 1, position, -1):
+            row[shift, LEAVES + 2 * label, at + 1] = row[shift, LEAVES + 2 * label, at]
+            row[shift, NEEDED + 2 * label, at + 1] = row[shift, NEEDED + 2 * label, at]
+    row[shift, NODE, position + 1] = visit
+    row[shift, AT, position + 1] = flat.visit[visit, PLACE]
+    routes.sum[shift, STOPS] = stops + 1
+    kept = time_forward(flat, routes, shift, position + 1, position + 2, profile)
+    if kept:
+        time_backward(flat, routes, shift, position + 1, position, profile)
+        if len(profile) > 1:
+            kept = price_route(flat, routes, shift, profile)
+        else:
+            routes.sum[shift, VISITS] += 1
+    if not kept:
+        remove_at(routes, shift, position + 1)
+        time_route(flat, routes, shift, profile)
+        return False
+    routes.shift_of[visit] = shift
+    take(flat, routes, shift, visit, 1)
+    if routes.sum[shift, VISITS] == 1:
+        settle_spare(flat, routes, shift)
+    return True
+
+
+@compiled
+def exchange(
+    flat: Flat, routes: Routes, shift: int, position: int, visit: int, profile: Profile
+) -> bool:
+    """Put a visit in another's place; False, and nothing changed, where the route would break a rule."""
+    row = routes.row
+    other = row[shift, NODE, position]
+    row[shift, NODE, position] = visit
+    row[shift, AT, position] = flat.visit[visit, PLACE]
+    if not time_route(flat, routes, shift, profile):
+        row[shift, NODE, position] = other
+        row[shift, AT, position] = flat.visit[other, PLACE]
+        time_route(flat, routes, shift, profile)
+        return False
+    routes.shift_of[other] = -1
+    take(flat, routes, shift, other, -1)
+    routes.shift_of[visit] = shift
+    take(flat, routes, shift, visit, 1)
+    return True
+
+
+@compiled
+def labels_of(flat: Flat, routes: Routes, shift: int, found: Ints) -> None:
+    """Write how many pauses lie behind on arrival at each stop of a timed route, and at its end."""
+    row = routes.row
+    stops, rests = routes.sum[shift, STOPS], flat.shift[shift, RESTS]
+    label = flat.shift[shift, LABELS] - 1
+    for position in range(stops + 1, 0, -1):
+        found[position - 1] = label
+        arrive, chosen = NEVER, 0
+        for before in range(label + 1):
+            left = row[shift, LEAVES + 2 * before, position - 1]
+            if left < NEVER:
+                other = arrival(flat, rests, left, row[shift, EDGE, position], before, label)
+                if other < arrive:
+                    arrive, chosen = other, before
+        label = chosen
+
+
+@compiled
+def remove_at(routes: Routes, shift: int, position: int) -> None:
+    """Take a stop out of the order; the route has to be timed anew."""
+    row = routes.row
+    for at in range(position, routes.sum[shift, STOPS] + 1):
+        row[shift, NODE, at] = row[shift, NODE, at + 1]
+        row[shift, AT, at] = row[shift, AT, at + 1]
+    routes.sum[shift, STOPS] -= 1
+
+
+@compiled
+def begin_route(flat: Flat, routes: Routes, shift: int, nodes: Ints, profile: Profile) -> bool:
+    """Make `nodes` a shift's stops; False where they keep no timetable."""
+    row = routes.row
+    count = len(nodes)
+    row[shift, NODE, 0] = -1
+    row[shift, AT, 0] = flat.shift[shift, START]
+    for at in range(count):
+        row[shift, NODE, at + 1] = nodes[at]
+        row[shift, AT, at + 1] = flat.visit[nodes[at], PLACE]
+    row[shift, NODE, count + 1] = -1
+    row[shift, AT, count + 1] = flat.shift[shift, END]
+    routes.sum[shift, STOPS] = count
+    return time_route(flat, routes, shift, profile)

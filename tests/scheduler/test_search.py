@@ -1,0 +1,107 @@
+"""The compiled search counts as the referee does, repeats itself when told its steps, and gets better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from scheduler.checks import cost, violations
+from scheduler.engine import plan_day
+from scheduler.engine.assembly import assemble
+from scheduler.engine.indexed import IndexedDay
+from scheduler.engine.insertion import Draft
+from scheduler.engine.layout import EVERYTHING, PLAIN, WITH_BREAKS, WITH_OVERTIME, Profile, layout
+from scheduler.engine.search import search
+from scheduler.engine.timing import as_arranged
+from scheduler.problem import DayProblem, Pin, to_json
+from tests.scheduler.busy import plain, with_breaks, with_everything, with_overtime
+
+Added = Callable[[np.random.Generator, DayProblem], DayProblem]
+
+KINDS: dict[str, tuple[Profile, tuple[Added, ...]]] = {
+    "plain": (PLAIN, ()),
+    "breaks": (WITH_BREAKS, (with_breaks,)),
+    "overtime": (WITH_OVERTIME, (with_breaks, with_overtime)),
+    "everything": (EVERYTHING, (with_breaks, with_overtime, with_everything)),
+}
+
+
+def a_busy_day(kind: str, seed: int, days: int = 1) -> DayProblem:
+    rng = np.random.default_rng(seed)
+    day = plain(rng, days=days)
+    for add in KINDS[kind][1]:
+        day = add(rng, day)
+    day.validate()
+    return day
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_search_counts_every_second_as_the_referee_does(kind: str) -> None:
+    for seed in range(12):
+        day = a_busy_day(kind, seed, days=1 + seed % 2)
+        indexed = IndexedDay(day)
+        everything = list(range(len(day.visits)))
+        assert layout(indexed, everything).profile == KINDS[kind][0]
+        found = search(
+            indexed,
+            everything,
+            start=Draft(indexed),
+            deadline=None,
+            iterations=400,
+            steps=None,
+            seed=seed,
+        )
+        draft = Draft(indexed)
+        for number, items in enumerate(found.items):
+            if items is not None:
+                draft.orders[number] = found.orders[number]
+                draft.timed[number] = as_arranged(indexed, number, items)
+                assert draft.timed[number] is not None
+        plan = assemble(draft, impossible=(), engine="search", seed=seed)
+        assert violations(day, plan) == []
+        assert found.cost == cost(day, plan).total
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_search_told_its_steps_makes_the_same_plan_to_the_byte(kind: str) -> None:
+    day = a_busy_day(kind, 1)
+    first = plan_day(day, seconds=0.5, seed=7, engine="search")
+    assert to_json(plan_day(day, steps=first.steps, seed=7, engine="search")) == to_json(first)
+
+
+def test_what_people_decided_stays_while_everything_around_it_moves() -> None:
+    day = a_busy_day("everything", 3)
+    free = plan_day(day, iterations=300, engine="search")
+    route = max(free.routes, key=lambda route: len(route.stops))
+    done = [stop for stop in route.stops if stop.visit is not None]
+    shift = next(shift for shift in day.shifts if shift.id == route.shift)
+    begun, following = done[0], done[1]
+    decided = replace(
+        day,
+        shifts=tuple(
+            replace(each, prefix=(begun.visit, following.visit)) if each is shift else each
+            for each in day.shifts
+        ),
+        pins=(
+            Pin(begun.visit, shift.technician, begun.start, begun=True),
+            Pin(done[-1].visit, shift.technician, done[-1].start),
+        ),
+    )
+    plan = plan_day(decided, iterations=2_000, seed=3, engine="search")
+    assert violations(decided, plan) == []
+    (kept,) = (each for each in plan.routes if each.shift == route.shift)
+    visits = [stop for stop in kept.stops if stop.visit is not None]
+    assert [stop.visit for stop in visits[:2]] == [begun.visit, following.visit]
+    assert done[-1].start in {stop.start for stop in visits if stop.visit == done[-1].visit}
+
+
+def test_a_search_is_cheaper_than_the_plan_it_starts_from() -> None:
+    day = a_busy_day("everything", 5)
+    few = plan_day(day, iterations=1, engine="search")
+    many = plan_day(day, iterations=4_000, engine="search", published=few)
+    priced = day.with_published(few)
+    assert violations(priced, many) == []
+    assert many.costs.total < cost(priced, few).total
