@@ -29,6 +29,16 @@ KINDS: dict[str, tuple[Profile, tuple[Added, ...]]] = {
 }
 
 
+# Each profile takes half a minute to compile; `everything` goes through all of the code.
+EACH_KIND = pytest.mark.parametrize(
+    "kind",
+    [
+        kind if kind == "everything" else pytest.param(kind, marks=pytest.mark.long)
+        for kind in KINDS
+    ],
+)
+
+
 def a_busy_day(kind: str, seed: int, days: int = 1) -> DayProblem:
     rng = np.random.default_rng(seed)
     day = plain(rng, days=days)
@@ -38,7 +48,7 @@ def a_busy_day(kind: str, seed: int, days: int = 1) -> DayProblem:
     return day
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@EACH_KIND
 def test_the_search_counts_every_second_as_the_referee_does(kind: str) -> None:
     for seed in range(12):
         day = a_busy_day(kind, seed, days=1 + seed % 2)
@@ -65,7 +75,7 @@ def test_the_search_counts_every_second_as_the_referee_does(kind: str) -> None:
         assert found.cost == cost(day, plan).total
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@EACH_KIND
 def test_a_search_told_its_steps_makes_the_same_plan_to_the_byte(kind: str) -> None:
     day = a_busy_day(kind, 1)
     first = plan_day(day, seconds=0.5, seed=7, engine="search")
