@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.bench.figures import Figure, say
 from tests.bench.scheduler import parts
-from tests.bench.scheduler.runs import CHECKOUT, Book, Outcome, Run, make
+from tests.bench.scheduler.runs import CHECKOUT, Book, Outcome, Run, make, prepare
 from tests.bench.scheduler.sets import folder_of_instances
 from tests.bench.scheduler.solvers import SOLVERS
 from tests.bench.scheduler.studies import Days, Pace, Study, about_runs
@@ -97,6 +97,7 @@ def _parts(names: Sequence[str], pace: Pace) -> list[Figure]:
 def _make_all(runs: Sequence[Run], book: Book, ends: float | None) -> list[str]:
     """Make the runs that the book does not hold; return those there was no time for."""
     skipped = []
+    prepare([run for run in runs if book.get(run) is None])
     for number, run in enumerate(runs, 1):
         if (known := book.get(run)) is None:
             if ends is not None and time.monotonic() + run.seconds + _BESIDES_S > ends:

@@ -26,19 +26,26 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, asked["cores"])
     try:
-        found = run(asked)
+        found = prepare(asked) if asked["is_preparation"] else run(asked)
     except NotMadeForThis as error:
         found = {"error": str(error)}
     Path(sys.argv[1]).write_text(json.dumps(found), encoding="utf-8")
 
 
+def prepare(asked: dict[str, Any]) -> dict[str, Any]:
+    """Have everything compiled that such a day needs, so that no run's patience is spent on it."""
+    solver = SOLVERS[asked["solver"]]
+    solver.prepare()
+    if solver.engine is not None:
+        ours.first_solution_s(_question(asked), solver.engine)
+    return {}
+
+
 def run(asked: dict[str, Any]) -> dict[str, Any]:
     """Return tours, times and memory of one run."""
-    case, solver = case_named(asked["where"]), SOLVERS[asked["solver"]]
+    solver = SOLVERS[asked["solver"]]
     solver.prepare()
-    question = Question(
-        case.problem(), case.longest_s, case.serves_all, asked["seconds"], asked["seed"]
-    )
+    question = _question(asked)
     first_s = None
     if solver.engine is not None:
         first_s = ours.first_solution_s(question, solver.engine)
@@ -55,6 +62,13 @@ def run(asked: dict[str, Any]) -> dict[str, Any]:
         "notes": list(answer.notes),
         "complaints": list(answer.complaints()),
     }
+
+
+def _question(asked: dict[str, Any]) -> Question:
+    case = case_named(asked["where"])
+    return Question(
+        case.problem(), case.longest_s, case.serves_all, asked["seconds"], asked["seed"]
+    )
 
 
 def peak_mb() -> float:

@@ -12,7 +12,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 _PATIENCE = 2.0
 """A solver is killed after this many times its limit …"""
 _GRACE_S = 60.0
-"""… and this, which also covers imports, compilation and reading the day."""
+"""… and this, which also covers imports, reading the day and making its first solution."""
+_COMPILING_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +103,38 @@ def make(run: Run) -> Outcome:
     solver = SOLVERS[run.solver]
     if not solver.is_installed:
         return Outcome(error=f"{solver.distribution} is not installed")
+    found = _asked(run, _PATIENCE * run.seconds + _GRACE_S)
+    return Outcome(error=found["error"]) if "error" in found else _judged(run, found)
+
+
+def prepare(runs: Sequence[Run]) -> None:
+    """Let our own engines be compiled for each kind of day, in processes that may take their time."""
+    first = {(run.collection, run.where.endswith("lunch"), run.solver): run for run in runs[::-1]}
+    for (collection, has_lunch, solver), run in first.items():
+        if SOLVERS[solver].engine is None:
+            continue
+        # Drawn days of all sizes are of one kind: a small one will do.
+        small = replace(run, where="6x30-seed1+lunch" if has_lunch else "6x30-seed1")
+        asked = small if collection == "dispatch" else run
+        _asked(asked, _COMPILING_S, is_preparation=True)
+
+
+def _asked(run: Run, patience_s: float, *, is_preparation: bool = False) -> dict[str, Any]:
+    """Return what a child answers within its time, or `error` and why not."""
     asked = {
         "where": run.where,
         "solver": run.solver,
         "seconds": run.seconds,
         "seed": run.seed,
-        "cores": _cores(solver.cores),
+        "cores": _cores(SOLVERS[run.solver].cores),
+        "is_preparation": is_preparation,
     }
+    # Libraries that would start threads on their own are asked not to; the core is one anyway.
+    alone = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "outcome.json"
-        # Libraries that would start threads on their own are asked not to; the core is one anyway.
-        alone = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-        command = [sys.executable, "-m", "tests.bench.scheduler.child", file]
         with subprocess.Popen(
-            command,
+            [sys.executable, "-m", "tests.bench.scheduler.child", file],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -122,24 +142,22 @@ def make(run: Run) -> Outcome:
             env={**os.environ, **alone, "PYTHONPATH": str(CHECKOUT)},
             start_new_session=True,
         ) as child:
-            patience = _PATIENCE * run.seconds + _GRACE_S
             try:
-                _, said = child.communicate(json.dumps(asked), timeout=patience)
+                _, said = child.communicate(json.dumps(asked), timeout=patience_s)
             except BaseException as stop:
                 # With everything it started: some solvers look at no clock, and have children.
                 os.killpg(child.pid, signal.SIGKILL)
                 if isinstance(stop, subprocess.TimeoutExpired):
-                    return Outcome(error=f"killed after {patience:.0f} s")
+                    return {"error": f"killed after {patience_s:.0f} s"}
                 raise
         if child.returncode != 0 or not file.exists():
             last = (said.strip() or f"exit code {child.returncode}").splitlines()[-1]
-            return Outcome(error=last[:300])
-        return _judged(run, json.loads(file.read_text(encoding="utf-8")))
+            return {"error": last[:300]}
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return found
 
 
 def _judged(run: Run, found: dict[str, Any]) -> Outcome:
-    if "error" in found:
-        return Outcome(error=found["error"])
     tours = {int(number): tour for number, tour in found["tours"].items()}
     verdict = _case(run.where).judge(tours)
     return Outcome(
