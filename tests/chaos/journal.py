@@ -6,6 +6,9 @@ Nothing here imports the product: the journal is what the server is judged by.
 import hashlib
 import json
 import os
+import random
+import time
+import uuid
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,3 +71,12 @@ def digest(rows: dict[tuple[str, str], dict[str, Any]]) -> dict[str, dict[str, A
         first = hashlib.sha256(f"{row_id}:{change['rev']}".encode()).digest()[:8]
         one[1] = (one[1] + int.from_bytes(first)) % 2**64
     return {coll: {"n": n, "sum": f"{total:016x}"} for coll, (n, total) in sums.items()}
+
+
+def uuid7() -> str:
+    """Return a UUIDv7 of the device's own making."""
+    ms = time.time_ns() // 1_000_000
+    value = (
+        ms << 80 | 0x7 << 76 | random.getrandbits(12) << 64 | 0b10 << 62 | random.getrandbits(62)
+    )
+    return str(uuid.UUID(int=value))

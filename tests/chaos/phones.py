@@ -19,7 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.device import Device, Plan
+from tests.chaos.bursts import Plan
+from tests.chaos.device import Device
 from tests.chaos.processes import die_with_parent
 from tests.chaos.wire import Cut
 
@@ -138,7 +139,7 @@ class Crew:
         """O9: every outbox empties in bounded time once nothing is in the way any more."""
         until = asyncio.get_running_loop().time() + limit_s
         while asyncio.get_running_loop().time() < until:
-            if all(one.is_empty and one.is_complete and one.token for one in self.devices):
+            if all(one.is_empty and one.held.is_complete and one.token for one in self.devices):
                 break
             await asyncio.sleep(0.05)
         stuck = [
@@ -166,7 +167,7 @@ class Crew:
         held = {
             device.name: {
                 "technician": self.technician_of[device.name],
-                "rows": [[*key, one["rev"], one["d"]] for key, one in device.rows.items()],
+                "rows": [[*key, one["rev"], one["d"]] for key, one in device.held.rows.items()],
             }
             for device in self.devices
         }

@@ -33,7 +33,8 @@ from fsm.settings import Settings, read_settings
 from fsm.worker import REACTIONS
 from mobile_api import backups, feed, sequencer
 from mobile_api.held import apply_held
-from tests.chaos.device import Device, Plan
+from tests.chaos.bursts import Plan
+from tests.chaos.device import Device
 from tests.chaos.oracles import Judge
 from tests.chaos.wire import Answer, Cut
 from tests.chaos.world import Firm, Office, found_firms
@@ -243,7 +244,7 @@ class Company(RuleBasedStateMachine):
         copy = self._device(name)
         copy.person, copy.technician_name = first.person, first.technician_name
         copy.part_id, copy.offset = first.part_id, first.offset
-        copy.technician_id = first.technician_id  # type: ignore[attr-defined]
+        copy.technician_id = first.technician_id
         first.is_cloned = copy.is_cloned = True
         self.devices.append(copy)
 
@@ -325,7 +326,7 @@ class Company(RuleBasedStateMachine):
         for _ in range(40):
             for device in self.devices:
                 await self._sync(device, "whole")
-            if all(one.is_empty and one.token and one.is_complete for one in self.devices):
+            if all(one.is_empty and one.token and one.held.is_complete for one in self.devices):
                 break
         assert [one.name for one in self.devices if not one.is_empty] == []
         await self._apply_held()
@@ -337,8 +338,8 @@ class Company(RuleBasedStateMachine):
                 if snap.is_proved:
                     await device.check_bytes(snap)
             held[device.name] = {
-                "technician": device.technician_id,  # type: ignore[attr-defined]
-                "rows": [[*key, one["rev"], one["d"]] for key, one in device.rows.items()],
+                "technician": device.technician_id,
+                "rows": [[*key, one["rev"], one["d"]] for key, one in device.held.rows.items()],
             }
         self.no_phone_has_seen_anything_wrong()
         file = self.path / "held.json"
