@@ -1,11 +1,12 @@
 """What every door for devices shares: who is asking, a bounded body, an answer that is already bytes."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Request, Response
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import QueryParameter
 from litestar.status_codes import HTTP_200_OK
 from litestar.types import Receive, Scope, Send
 
@@ -24,6 +25,15 @@ from mobile_api.pull import Pieces
 from mobile_api.push import MOST_BYTES, MOST_INFLATED, Answer, barred_by, push
 
 DeviceRevoked = tokens.DeviceRevoked
+
+EmptyAt = Annotated[
+    int | None,
+    QueryParameter(ge=0, le=2**53, description="The head at which the outbox was last empty."),
+]
+SentAt = Annotated[
+    str | None,
+    QueryParameter(max_length=60, description="When the device sends this, by its own clock."),
+]
 
 
 class DeviceOnly(Problem):

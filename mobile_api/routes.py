@@ -24,6 +24,7 @@ from mobile_api import intent_store, intents, pull, repair, sequencer, stream
 from mobile_api.device_requests import (
     DeviceOnly,
     DeviceRevoked,
+    EmptyAt,
     ReadyJson,
     answers_of,
     bounded_body,
@@ -70,11 +71,6 @@ Since = Annotated[
     str | None, QueryParameter(max_length=8_192, description="The last pull's `since`.")
 ]
 PageLimit = Annotated[int, QueryParameter(ge=1, le=pull.PAGE_CHANGES, description="Most changes.")]
-EmptyAt = Annotated[
-    int | None,
-    QueryParameter(ge=0, le=2**53, description="The head at which the outbox was last empty."),
-]
-
 
 LastEventId = Annotated[
     str | None,

@@ -19,6 +19,8 @@ from mobile_api.compat.rxdb import Checkpoint, Document, Page
 from mobile_api.device_requests import (
     DeviceOnly,
     DeviceRevoked,
+    EmptyAt,
+    SentAt,
     answers_of,
     bounded_body,
     json_answer,
@@ -37,14 +39,6 @@ Cp = Annotated[
 ]
 Limit = Annotated[
     int, QueryParameter(ge=1, le=pull.PAGE_CHANGES, description="How many documents, exactly.")
-]
-EmptyAt = Annotated[
-    int | None,
-    QueryParameter(ge=0, le=2**53, description="The head at which the outbox was last empty."),
-]
-SentAt = Annotated[
-    str | None,
-    QueryParameter(max_length=60, description="When the device sends this, by its own clock."),
 ]
 
 _DOCUMENT = Schema(type=OpenAPIType.OBJECT, required=["id"])

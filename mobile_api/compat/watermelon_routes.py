@@ -16,6 +16,7 @@ from mobile_api.compat import delivery, watermelon
 from mobile_api.device_requests import (
     DeviceOnly,
     DeviceRevoked,
+    SentAt,
     answers_of,
     bounded_body,
     json_answer,
@@ -39,10 +40,6 @@ Migration = Annotated[
 ]
 HasUnsynced = Annotated[
     bool, QueryParameter(description="Whether the app holds changes that were not pushed.")
-]
-SentAt = Annotated[
-    str | None,
-    QueryParameter(max_length=60, description="When the device sends this, by its own clock."),
 ]
 
 
