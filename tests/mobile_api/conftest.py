@@ -1,4 +1,4 @@
-"""A registered phone of the company's technician; every test of the feed ends with an audit of it."""
+"""Devices of the company's technicians; every test of the feed ends with an audit of it."""
 
 from collections.abc import AsyncIterator
 
@@ -6,8 +6,10 @@ import httpx
 import pytest
 
 from fsm.database import Database
+from fsm.settings import Settings
 from tests.company import Company
 from tests.conftest import Clock
+from tests.mobile_api.other_clients import Field, in_the_field
 from tests.mobile_api.phones import Phone, feed_differences, new_phone
 
 
@@ -15,5 +17,16 @@ from tests.mobile_api.phones import Phone, feed_differences, new_phone
 async def phone(
     client: httpx.AsyncClient, company: Company, clock: Clock, database: Database
 ) -> AsyncIterator[Phone]:
+    """A registered phone of the company's technician."""
     yield await new_phone(client, company, clock)
+    assert await feed_differences(database, company.id) == []
+
+
+@pytest.fixture
+async def there(
+    settings: Settings, database: Database, company: Company, clock: Clock
+) -> AsyncIterator[Field]:
+    """A server and a worker that clients of other people's making reach over a line which loses answers."""
+    async with in_the_field(settings, database, company, clock) as there:
+        yield there
     assert await feed_differences(database, company.id) == []

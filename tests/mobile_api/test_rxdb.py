@@ -1,6 +1,5 @@
 """RxDB, unmodified, with the published connector: what it ends up with is what a cold native pull brings."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -11,7 +10,6 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from fsm.database import Database
-from fsm.settings import Settings
 from fsm.technicians.tables import Technician
 from fsm.work_orders import visits
 from fsm.work_orders.records import Note
@@ -26,12 +24,11 @@ from tests.mobile_api.other_clients import (
     Field,
     Rows,
     cold,
-    in_the_field,
     retitle,
     stored,
     until,
 )
-from tests.mobile_api.phones import Phone, feed_differences, new_phone
+from tests.mobile_api.phones import Phone, new_phone
 
 PULL = "GET /compat/rxdb/state/pull"
 PUSH = "POST /compat/rxdb/intents/push"
@@ -41,15 +38,6 @@ PUSH = "POST /compat/rxdb/intents/push"
 def clock() -> Clock:
     """The wall's time, which the clients go by."""
     return Clock(datetime.now(UTC))
-
-
-@pytest.fixture
-async def there(
-    settings: Settings, database: Database, company: Company, clock: Clock
-) -> AsyncIterator[Field]:
-    async with in_the_field(settings, database, company, clock) as there:
-        yield there
-    assert await feed_differences(database, company.id) == []
 
 
 async def started(there: Field, name: str = "rx-1", *collections: str) -> tuple[Phone, Client]:

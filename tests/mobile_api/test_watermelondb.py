@@ -1,7 +1,6 @@
 """WatermelonDB, unmodified, with the published connector: what it ends up with is a cold native pull."""
 
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from fsm.database import Database
-from fsm.settings import Settings
 from fsm.technicians.tables import Technician
 from fsm.work_orders import visits
 from fsm.work_orders.records import Note
@@ -27,11 +25,10 @@ from tests.mobile_api.other_clients import (
     Client,
     Field,
     cold,
-    in_the_field,
     retitle,
     stored,
 )
-from tests.mobile_api.phones import Phone, feed_differences, new_phone
+from tests.mobile_api.phones import Phone, new_phone
 
 PULL = "GET /compat/watermelondb/sync"
 PUSH = "POST /compat/watermelondb/sync"
@@ -56,15 +53,6 @@ LATER: dict[str, dict[str, Any]] = {
 def clock() -> Clock:
     """The wall's time, which the clients go by."""
     return Clock(datetime.now(UTC))
-
-
-@pytest.fixture
-async def there(
-    settings: Settings, database: Database, company: Company, clock: Clock
-) -> AsyncIterator[Field]:
-    async with in_the_field(settings, database, company, clock) as there:
-        yield there
-    assert await feed_differences(database, company.id) == []
 
 
 def column(name: str, value: Any) -> dict[str, Any]:
