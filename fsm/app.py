@@ -154,6 +154,43 @@ async def say_farewell(app: Litestar) -> None:
         await app.state.feed_pump.farewell()
 
 
+def state_of(
+    settings: Settings,
+    database: Database,
+    clock: Callable[[], datetime] = http.wall_clock,
+    has_trailers: bool = False,
+) -> State:
+    """Return all that tells one running application from another: its routes are always the same."""
+    blobs = blob_store(settings)
+    return State(
+        {
+            "settings": settings,
+            "database": database,
+            "clock": clock,
+            "authenticate": tenants.authenticate,
+            "sign_in_limit": tenants.AddressLimit(30),
+            "report_limit": tenants.AddressLimit(20),
+            "scan_limit": tenants.AddressLimit(120),
+            "published_limit": tenants.AddressLimit(120),
+            "blobs": blobs,
+            "uploads": Storage(
+                database,
+                blobs,
+                ReceiptKey.from_seed(settings.receipt_key_seed),
+                settings.max_photo_bytes,
+                has_trailers,
+            ),
+            "upload_writers": Writers(),
+        }
+    )
+
+
+@asynccontextmanager
+async def _until_the_database_closes(app: Litestar) -> AsyncIterator[None]:
+    yield
+    await app.state.database.close()
+
+
 def create_app(
     settings: Settings,
     *,
@@ -166,44 +203,17 @@ def create_app(
     `has_trailers`: the HTTP server in front hands over what follows a request's body.
     """
     database = database or compose_database(settings)
-    blobs = blob_store(settings)
-
-    @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        yield
-        await database.close()
-
     app = Litestar(
         route_handlers=[health, *ROUTES],
         dependencies=dict(http.dependencies),
         guards=[http.permission_guard],
         exception_handlers={Exception: http.answer_problem},
         after_request=_secure,
-        lifespan=[lifespan],
+        lifespan=[_until_the_database_closes],
         request_max_body_size=settings.max_request_bytes,
         logging_config=None,
         plugins=[BodySchemas(), AnswerSchemas()],
-        state=State(
-            {
-                "settings": settings,
-                "database": database,
-                "clock": clock,
-                "authenticate": tenants.authenticate,
-                "sign_in_limit": tenants.AddressLimit(30),
-                "report_limit": tenants.AddressLimit(20),
-                "scan_limit": tenants.AddressLimit(120),
-                "published_limit": tenants.AddressLimit(120),
-                "blobs": blobs,
-                "uploads": Storage(
-                    database,
-                    blobs,
-                    ReceiptKey.from_seed(settings.receipt_key_seed),
-                    settings.max_photo_bytes,
-                    has_trailers,
-                ),
-                "upload_writers": Writers(),
-            }
-        ),
+        state=state_of(settings, database, clock, has_trailers),
         openapi_config=OpenAPIConfig(
             title="Field service management",
             version=VERSION,

@@ -14,11 +14,12 @@ import hypothesis
 import pytest
 from litestar import Litestar
 
-from fsm.app import compose_database, create_app
+from fsm.app import compose_database
 from fsm.database import Database
 from fsm.embedded import APPLICATION_ROLE, OWNER_ROLE, EmbeddedPostgres
 from fsm.migrations.migrate import migrate
 from fsm.settings import Settings, read_settings
+from tests.applications import application
 from tests.company import Company, found_company
 
 TEMPLATE = "fsm_template"
@@ -111,7 +112,7 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def app(settings: Settings, database: Database, clock: Clock) -> Litestar:
-    return create_app(settings, database=database, clock=clock)
+    return application(settings, database=database, clock=clock)
 
 
 @pytest.fixture

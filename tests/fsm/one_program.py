@@ -16,10 +16,11 @@ from uuid import uuid4
 import asyncpg
 import httpx
 
-from fsm.app import compose_database, create_app
+from fsm.app import compose_database
 from fsm.database import Database
 from fsm.embedded import APPLICATION_ROLE, OWNER_ROLE, EmbeddedPostgres
 from fsm.settings import read_settings
+from tests.applications import application
 from tests.company import Company, found_company
 from tests.conftest import TEMPLATE, Clock
 from tests.mobile_api.phones import Phone, new_phone
@@ -76,7 +77,7 @@ def one_program(postgres: EmbeddedPostgres, folder: Path) -> Iterator[Program]:
     with asyncio.Runner() as runner:
         runner.run(postgres.create_database(name, template=TEMPLATE))
         database = compose_database(settings)
-        app = create_app(settings, database=database, clock=clock)
+        app = application(settings, database=database, clock=clock)
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         client = httpx.AsyncClient(transport=transport, base_url="http://fsm.test")
 

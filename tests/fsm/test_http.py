@@ -20,6 +20,7 @@ from fsm.database import Database, Session, as_problem, run
 from fsm.http import CurrentActor, DbSession, Now, ReadOnly, signed_in
 from fsm.problems import Busy, Conflict, InUse, Invalid, Problem
 from fsm.settings import Settings
+from tests.applications import application
 from tests.company import Company
 from tests.conftest import Clock
 
@@ -106,7 +107,7 @@ async def test_a_failing_hook_undoes_the_whole_request(
 
     database = Database(settings, before_commit=[fail])
     try:
-        async with client_of(create_app(settings, database=database, clock=clock)) as client:
+        async with client_of(application(settings, database=database, clock=clock)) as client:
             answer = await client.post(
                 "/api/customers",
                 headers=company.headers["administrator"],
@@ -241,7 +242,7 @@ async def test_a_database_that_is_not_there_is_busy(
     nowhere = replace(settings, database_url="postgresql://fsm_app:x@127.0.0.1:1/none")
     database = Database(nowhere)
     try:
-        async with client_of(create_app(nowhere, database=database, clock=clock)) as client:
+        async with client_of(application(nowhere, database=database, clock=clock)) as client:
             for path in ("/health", "/api/customers", "/api/work-orders"):
                 answer = await client.get(path, headers=company.headers["administrator"])
                 assert (answer.status_code, answer.json()["code"]) == (503, "busy"), path

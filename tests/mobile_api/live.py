@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import httpx
 import uvicorn
 
-from fsm.app import create_app
 from fsm.commands.http_server import configure
 from fsm.database import Database
 from fsm.settings import S3Settings, Settings
+from tests.applications import application
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.evidence.s3_faults import Line, bad_line
@@ -88,7 +88,7 @@ async def serving(
         port = listening.getsockname()[1]
         url = str(line.settings.endpoint_url)
         here = replace(settings, public_url=url)
-        app = create_app(here, database=database, clock=clock, has_trailers=True)
+        app = application(here, database=database, clock=clock, has_trailers=True)
         server = uvicorn.Server(configure(app, lifespan="off"))
         running = asyncio.create_task(server.serve(sockets=[listening]))
         direct = f"http://127.0.0.1:{port}"

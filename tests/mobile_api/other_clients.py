@@ -12,10 +12,10 @@ import httpx
 import uvicorn
 from sqlmodel import select
 
-from fsm.app import create_app
 from fsm.database import Database
 from fsm.settings import Settings
 from fsm.work_orders import orders
+from tests.applications import application
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import Job
@@ -162,7 +162,7 @@ async def in_the_field(
     """Serve the application by uvicorn on loopback, in this very event loop, behind a line."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        app = create_app(
+        app = application(
             replace(settings, public_url=f"http://127.0.0.1:{port}"), database=database, clock=clock
         )
         config = uvicorn.Config(app, http="httptools", ws="none", lifespan="off", log_config=None)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 import uvicorn
 
-from fsm.app import create_app
 from fsm.database import Database
 from fsm.settings import Settings
+from tests.applications import application
 from tests.conftest import Clock
 
 _LINK_S = 20
@@ -21,7 +21,7 @@ async def serving(settings: Settings, database: Database, clock: Clock) -> Async
     """Serve the application by uvicorn in this very event loop; yield its port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        app = create_app(
+        app = application(
             replace(settings, public_url=f"http://127.0.0.1:{port}"), database=database, clock=clock
         )
         config = uvicorn.Config(

@@ -16,7 +16,6 @@ import uvicorn
 from litestar import Litestar
 
 from fsm.__main__ import main
-from fsm.app import create_app
 from fsm.database import Database
 from fsm.http import wall_clock
 from fsm.settings import Settings
@@ -25,6 +24,7 @@ from mobile_api.conformance import VECTOR_FOLDER, kit
 from mobile_api.conformance.device import Bench, Device
 from mobile_api.conformance.referee import Referee
 from mobile_api.conformance.requirement import REQUIREMENTS, Result, Verdict
+from tests.applications import application
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import Job, dispatched_job
@@ -82,7 +82,7 @@ async def served(
     settings: Settings, database: Database, company: Company, clock: Clock
 ) -> AsyncIterator[Served]:
     def serve(url: str) -> Litestar:
-        return create_app(replace(settings, public_url=url), database=database)
+        return application(replace(settings, public_url=url), database=database)
 
     job = await dispatched_job(database, company, clock)
     async with listening(serve) as url:
@@ -225,7 +225,7 @@ async def test_a_server_that_breaks_a_rule_is_caught_by_the_rules_requirement(
     for name, (path, spoiling, requirement) in SPOILERS.items():
 
         def serve(url: str, path: str = path, spoiling: dict[str, Any] = spoiling) -> Spoiled:
-            app = create_app(replace(settings, public_url=url), database=database, clock=clock)
+            app = application(replace(settings, public_url=url), database=database, clock=clock)
             return Spoiled(app, path, **spoiling)
 
         async with listening(serve) as url, httpx.AsyncClient(base_url=url, timeout=30) as client:

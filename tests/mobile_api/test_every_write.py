@@ -11,13 +11,13 @@ from litestar import Litestar
 from sqlmodel import select
 from uuid_utils.compat import uuid7
 
-from fsm.app import create_app
 from fsm.database import Database
 from fsm.imports.kinds import KINDS
 from fsm.settings import Settings
 from fsm.technicians.tables import Technician
 from fsm.work_orders.tables import Review
 from fsm.worker import REACTIONS, ROUNDS
+from tests.applications import application
 from tests.company import CHECKLIST, Company
 from tests.conftest import Clock
 from tests.mobile_api.office_writes import (
@@ -347,6 +347,6 @@ async def test_a_phone_sees_every_write_that_it_should(
 async def test_a_route_that_is_not_walked_would_be_noticed(
     settings: Settings, database: Database, clock: Clock
 ) -> None:
-    app = create_app(settings, database=database, clock=clock)
+    app = application(settings, database=database, clock=clock)
     assert "POST /api/work-orders/{}/cancellation" in writing_routes(app)
     assert not any(one.startswith("GET ") for one in writing_routes(app))

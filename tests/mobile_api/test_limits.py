@@ -5,11 +5,11 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from fsm.app import create_app
 from fsm.database import Database
 from fsm.problems import RateLimited
 from fsm.settings import Settings, read_settings
 from mobile_api.limits import Allowance
+from tests.applications import application
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import dispatched_job
@@ -41,7 +41,7 @@ def test_no_allowance_means_no_limit() -> None:
 async def limited(
     database: Database, settings: Settings, clock: Clock, **limits: int
 ) -> httpx.AsyncClient:
-    app = create_app(replace(settings, **limits), database=database, clock=clock)
+    app = application(replace(settings, **limits), database=database, clock=clock)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://fsm.test")
 
 
@@ -118,7 +118,9 @@ async def test_a_database_that_cannot_be_reached_is_busy_and_nothing_is_acknowle
     phone: Phone, settings: Settings, company: Company, clock: Clock
 ) -> None:
     gone = replace(settings, database_url="postgresql://nobody@127.0.0.1:1/none")
-    transport = httpx.ASGITransport(app=create_app(gone, clock=clock))
+    unreachable = Database(gone)
+    app = application(gone, database=unreachable, clock=clock)
+    transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://fsm.test") as client:
         for method, path in (("POST", "push"), ("GET", "pull"), ("GET", "stream")):
             answer = await client.request(

@@ -9,11 +9,12 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from fsm.app import compose_database, create_app
+from fsm.app import compose_database
 from fsm.database import Database, run
 from fsm.embedded import APPLICATION_ROLE, OWNER_ROLE, EmbeddedPostgres
 from fsm.settings import Settings
 from mobile_api import backups, feed, sequencer
+from tests.applications import application
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import Job, dispatched_job
@@ -143,7 +144,7 @@ async def test_phones_send_again_what_a_restored_backup_lacks(
     if epoch == "changed by the restore":
         async with restored.transaction(company.id) as session:
             await sequencer.begin_epoch(session, company.id)
-    app = create_app(restored_settings, database=restored, clock=clock)
+    app = application(restored_settings, database=restored, clock=clock)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://fsm.test") as client:
         phone.client = client

@@ -27,12 +27,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from fsm.app import compose_database, create_app
+from fsm.app import compose_database
 from fsm.embedded import APPLICATION_ROLE, EmbeddedPostgres
 from fsm.settings import Settings, read_settings
 from fsm.worker import REACTIONS
 from mobile_api import backups, feed, sequencer
 from mobile_api.held import apply_held
+from tests.applications import application
 from tests.chaos.bursts import Plan
 from tests.chaos.device import Device
 from tests.chaos.oracles import Judge
@@ -103,7 +104,7 @@ class Company(RuleBasedStateMachine):
     def _start(self) -> None:
         self.settings = settings_of(self.postgres, self.name, self.path)
         self.database = compose_database(self.settings)
-        app = create_app(self.settings, database=self.database, clock=self.now)
+        app = application(self.settings, database=self.database, clock=self.now)
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://fsm.test")
 

@@ -8,13 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
-from fsm.app import create_app
 from fsm.customers import geocoding, queries
 from fsm.customers.geocoding import Address, Lookup, Outcome
 from fsm.customers.tables import Site
 from fsm.database import Database
 from fsm.problems import StaleChange
 from fsm.settings import Settings
+from tests.applications import application
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.customers.nominatim import Behaviour, nominatim
@@ -43,7 +43,7 @@ def geocoded(behaviour: Behaviour, settings: Settings) -> Iterator[Settings]:
 async def geocoding_client(
     geocoded: Settings, database: Database, clock: Clock
 ) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(geocoded, database=database, clock=clock)
+    app = application(geocoded, database=database, clock=clock)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://fsm.test") as client:
         yield client
