@@ -114,6 +114,11 @@ class Company:
     def system(self) -> Actor:
         return system_actor(self.tenant.id)
 
+    def sign_in(self, role: str, now: datetime) -> None:
+        """Give the user of a role a token that serves for a month."""
+        token = tokens.issue_access(self.settings, self.actors[role], now + timedelta(days=30))
+        self.headers[role] = {"Authorization": f"Bearer {token}"}
+
 
 async def found_company(
     database: Database, settings: Settings, now: datetime, *, slug: str
@@ -163,8 +168,7 @@ async def _user(
     )
     company.users[role.code] = user
     company.actors[role.code] = actor
-    token = tokens.issue_access(company.settings, actor, now + timedelta(days=30))
-    company.headers[role.code] = {"Authorization": f"Bearer {token}"}
+    company.sign_in(role.code, now)
 
 
 async def _customer(session: Session, company: Company, now: datetime) -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import pickle
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +25,10 @@ from tests.applications import application
 from tests.company import Company, found_company
 
 TEMPLATE = "fsm_template"
+SLUGS = {"company": "acme", "stranger": "other"}
+
+MORNING = datetime(2026, 3, 23, 8, 0, tzinfo=UTC)
+"""When tests begin: Monday 09:00 in Paris."""
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile(
@@ -69,11 +75,65 @@ def postgres() -> Iterator[EmbeddedPostgres]:
         yield server
 
 
+@dataclass(frozen=True)
+class Founded:
+    """A database with companies in it that tests get copies of: founding one takes longer than most tests."""
+
+    template: str
+    companies: dict[str, bytes]
+    """The pickled `Company` by its slug."""
+
+    def company(self, slug: str, settings: Settings) -> Company:
+        """Return a company of a copy as its founder had it, its people signed in under these settings."""
+        company: Company = pickle.loads(self.companies[slug])
+        company.settings = settings
+        for role in company.actors:
+            company.sign_in(role, MORNING)
+        return company
+
+
+class Foundations:
+    """What tests find in their database at `MORNING`: nothing, a company, a stranger beside it."""
+
+    def __init__(self, postgres: EmbeddedPostgres) -> None:
+        self._postgres = postgres
+        self._ready = [Founded(TEMPLATE, {})]
+
+    async def of(self, *slugs: str) -> Founded:
+        while len(self._ready) <= len(slugs):
+            before = self._ready[-1]
+            slug = slugs[len(before.companies)]
+            name = f"{before.template}_{slug}"
+            await self._postgres.create_database(name, template=before.template)
+            settings = _settings(self._postgres, name, Path("unused"))
+            database = compose_database(settings)
+            try:
+                company = await found_company(database, settings, MORNING, slug=slug)
+            finally:
+                await database.close()
+            self._ready.append(Founded(name, {**before.companies, slug: pickle.dumps(company)}))
+        return self._ready[len(slugs)]
+
+
+@pytest.fixture(scope="session")
+def foundations(postgres: EmbeddedPostgres) -> Foundations:
+    return Foundations(postgres)
+
+
 @pytest.fixture
-async def database_name(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+async def founded(
+    request: pytest.FixtureRequest, foundations: Foundations, clock: Clock
+) -> Founded:
+    """What the test's database begins with. A test with a time of its own has its companies founded then."""
+    slugs = [SLUGS[name] for name in ("company", "stranger") if name in request.fixturenames]
+    return await foundations.of(*(slugs if clock() == MORNING else ()))
+
+
+@pytest.fixture
+async def database_name(postgres: EmbeddedPostgres, founded: Founded) -> AsyncIterator[str]:
     """A database of the test's own, thrown away after it."""
     name = f"test_{uuid4().hex[:12]}"
-    await postgres.create_database(name, template=TEMPLATE)
+    await postgres.create_database(name, template=founded.template)
     yield name
     await postgres.drop_database(name)
 
@@ -83,24 +143,27 @@ def owner_url(postgres: EmbeddedPostgres, database_name: str) -> str:
     return postgres.url(database_name, OWNER_ROLE)
 
 
-@pytest.fixture
-def settings(postgres: EmbeddedPostgres, database_name: str, tmp_path: Path) -> Settings:
+def _settings(postgres: EmbeddedPostgres, database_name: str, folder: Path) -> Settings:
     return read_settings(
         {
             "FSM_DATABASE_URL": postgres.url(database_name, APPLICATION_ROLE),
             "FSM_OWNER_DATABASE_URL": postgres.url(database_name, OWNER_ROLE),
             "FSM_SECRET": "a secret of the tests, long enough",
             "FSM_PUBLIC_URL": "http://fsm.test",
-            "FSM_BLOB_DIR": str(tmp_path / "blobs"),
+            "FSM_BLOB_DIR": str(folder / "blobs"),
             "FSM_POOL_SIZE": "5",
         }
     )
 
 
 @pytest.fixture
+def settings(postgres: EmbeddedPostgres, database_name: str, tmp_path: Path) -> Settings:
+    return _settings(postgres, database_name, tmp_path)
+
+
+@pytest.fixture
 def clock() -> Clock:
-    """Monday 2026-03-23 09:00 in Paris."""
-    return Clock(datetime(2026, 3, 23, 8, 0, tzinfo=UTC))
+    return Clock(MORNING)
 
 
 @pytest.fixture
@@ -124,17 +187,27 @@ async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def company(database: Database, settings: Settings, clock: Clock) -> Company:
+async def company(
+    founded: Founded, database: Database, settings: Settings, clock: Clock
+) -> Company:
     """A service company with a customer, a site, an asset, a contract, people and a checklist."""
-    return await found_company(database, settings, clock(), slug="acme")
+    return await _company("company", founded, database, settings, clock)
 
 
 @pytest.fixture
 async def stranger(
-    database: Database, settings: Settings, clock: Clock, company: Company
+    founded: Founded, database: Database, settings: Settings, clock: Clock, company: Company
 ) -> Company:
     """Another tenant in the same database, with rows of the same kinds."""
-    return await found_company(database, settings, clock(), slug="other")
+    return await _company("stranger", founded, database, settings, clock)
+
+
+async def _company(
+    name: str, founded: Founded, database: Database, settings: Settings, clock: Clock
+) -> Company:
+    if SLUGS[name] in founded.companies:
+        return founded.company(SLUGS[name], settings)
+    return await found_company(database, settings, clock(), slug=SLUGS[name])
 
 
 @pytest.fixture(scope="session")
