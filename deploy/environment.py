@@ -63,8 +63,14 @@ def prepare(requirements: str) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Return this environment with `FSM_TEST_DATA` set where the data lies beside the checkout."""
+    """Return this environment with `FSM_TEST_DATA` set where the data lies beside the checkout.
+
+    Where bytecode is not to be written beside the sources it is kept in `.venv`: a program that is
+    compiled anew at each start takes a second longer, and the tests start hundreds.
+    """
     found = dict(os.environ)
+    if found.pop("PYTHONDONTWRITEBYTECODE", ""):
+        found.setdefault("PYTHONPYCACHEPREFIX", str(VENV / "bytecode"))
     data = CHECKOUT.parent / "shared" / "data"
     if "FSM_TEST_DATA" not in found and data.is_dir():
         found["FSM_TEST_DATA"] = str(data)
