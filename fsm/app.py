@@ -42,7 +42,7 @@ from fsm.work_orders import request_routes as service_requests
 from fsm.work_orders import routes as work_orders
 from fsm.work_orders import visit_routes as visits
 from fsm.worker import REACTIONS
-from mobile_api import blob_routes, feed, office_routes, upload_routes
+from mobile_api import blob_routes, feed, office_routes, stream, upload_routes
 from mobile_api import routes as mobile_api
 from mobile_api.compat import (
     electric_routes,
@@ -150,8 +150,7 @@ async def _document(response: Response[Any]) -> Response[Any]:
 
 async def say_farewell(app: Litestar) -> None:
     """End what never ends by itself, the phones' streams, before the server waits for its connections."""
-    if "feed_pump" in app.state:
-        await app.state.feed_pump.farewell()
+    await stream.pump_in(app.state).farewell()
 
 
 def state_of(

@@ -131,12 +131,7 @@ def answers_of(shape: type[Any], *kinds: type[Problem]) -> dict[int, ResponseSpe
 
 
 def pump_of(request: Request[Any, Any, Any]) -> stream.Pump:
-    """Return this application's pump."""
-    state = request.app.state
-    if "feed_pump" not in state:
-        state["feed_pump"] = stream.Pump(state.database, state.clock)
-    pump: stream.Pump = state["feed_pump"]
-    return pump
+    return stream.pump_in(request.app.state)
 
 
 async def take(

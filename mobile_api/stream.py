@@ -12,12 +12,14 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
+from litestar.datastructures import State
 from litestar.types import Receive, Scope, Send
 
 from fsm.actors import Actor, public_actor
@@ -33,6 +35,7 @@ POKE_EVERY_S = 0.25
 RIGHTS_EVERY_S = 2.0
 KEEP_ALIVE_S = 20.0
 LIFETIME_S = 300.0
+FAREWELL_S = 5.0
 """After this a stream says `bye`; coming back, the device's scopes are looked up again."""
 
 _LOOK = """
@@ -92,6 +95,8 @@ class Pump:
         """Listen to scopes; the pump starts with the first listener."""
         listener = Listener(tenant_id, frozenset(scopes), await self.head_of(tenant_id))
         self.enter(listener)
+        if self.is_closing:
+            listener.moved.set()
         return listener
 
     async def head_of(self, tenant_id: UUID) -> Head:
@@ -118,15 +123,19 @@ class Pump:
             self._task = None
 
     async def farewell(self) -> None:
-        """Say `bye` on every stream: the process is about to end."""
+        """Say `bye` on every stream and wake who else waits: the process is about to end.
+
+        A phone that reads no more is left after `FAREWELL_S`.
+        """
         self.is_closing = True
-        going = [
-            one.end()
-            for of in self._listeners.values()
-            for one in of
-            if isinstance(one, EventStream)
-        ]
-        await asyncio.gather(*going, return_exceptions=True)
+        everybody = [one for of in self._listeners.values() for one in of]
+        for one in everybody:
+            if isinstance(one, Listener):
+                one.moved.set()
+        going = [one.end() for one in everybody if isinstance(one, EventStream)]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                await asyncio.gather(*going, return_exceptions=True)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -178,6 +187,14 @@ class Pump:
         for one in list(self._listeners.get(tenant_id, ())):
             if isinstance(one, EventStream) and one.device_id in barred:
                 one.end_soon()
+
+
+def pump_in(state: State) -> Pump:
+    """Return an application's pump."""
+    if "feed_pump" not in state:
+        state["feed_pump"] = Pump(state.database, state.clock)
+    pump: Pump = state["feed_pump"]
+    return pump
 
 
 class EventStream:

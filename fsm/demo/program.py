@@ -25,6 +25,8 @@ from fsm.settings import SettingsError, read_settings
 
 DATABASE = "fsm_demo"
 _READY_S = 60
+_END_S = 25
+"""What worker and server have to end: requests that are under way may go on for 20 s."""
 _OURS = ("database", "blobs", "demo.log", "people.json")
 """What a demonstration keeps in its folder."""
 
@@ -222,10 +224,8 @@ def _start(
     """Start worker and server; both end with this process, however it ends."""
     say("starting worker and server")
     log = stack.enter_context((folder / "demo.log").open("ab"))
-    processes = [
-        stack.enter_context(_child(["worker"], log.fileno())),
-        stack.enter_context(_child(["serve", "--host", host, "--port", str(port)], log.fileno())),
-    ]
+    commands = [["worker"], ["serve", "--host", host, "--port", str(port)]]
+    processes = stack.enter_context(_children(commands, log.fileno()))
     deadline = time.monotonic() + _READY_S
     while True:
         if any(process.poll() is not None for process in processes):
@@ -247,24 +247,32 @@ def _last_line(folder: Path) -> str:
 
 
 @contextmanager
-def _child(command: list[str], log: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run an `fsm` command as a child that the kernel ends with us; stop it gently at the end."""
-    process = subprocess.Popen(
+def _children(commands: list[list[str]], log: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Run `fsm` commands that the kernel ends with us; stop them gently, all at once, at the end."""
+    children: list[subprocess.Popen[bytes]] = []
+    try:
+        children.extend(_child(command, log) for command in commands)
+        yield children
+    finally:
+        for child in children:
+            child.terminate()
+        deadline = time.monotonic() + _END_S
+        for child in children:
+            try:
+                child.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+def _child(command: list[str], log: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
         [sys.executable, "-m", "fsm.demo.child", str(os.getpid()), *command],
         stdout=log,
         stderr=log,
         stdin=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C comes to us, and we stop them in order
     )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(25)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _wait(processes: list[subprocess.Popen[bytes]]) -> None:

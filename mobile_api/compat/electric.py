@@ -135,7 +135,7 @@ async def wait_for_part(
         while True:  # once more after joining: something may have come between
             part = await read_part(database, actor, now, asked)
             left_s = ends_at - loop.time()
-            if part.moved or left_s <= 0:
+            if part.moved or left_s <= 0 or pump.is_closing:
                 return part
             with suppress(TimeoutError):
                 await asyncio.wait_for(listener.moved.wait(), left_s)

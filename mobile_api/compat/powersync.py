@@ -293,7 +293,10 @@ async def stream(
                 yield line
             if not talk.is_complete or listener.scopes != talk.buckets.keys():
                 continue
-            if not await _moved(listener, ends_at):
+            has_moved = await _moved(listener, ends_at)
+            if pump.is_closing:
+                return
+            if not has_moved:
                 left_s = max(0, int(ends_at - loop.time()))
                 yield _line(token_expires_in=left_s)
                 if left_s == 0:

@@ -8,13 +8,16 @@ from typing import Any
 
 import httpx
 import pytest
+from litestar import Litestar
 
+from fsm.app import say_farewell
 from fsm.database import Database
 from fsm.settings import Settings
 from fsm.work_orders import field_work, visits
 from mobile_api import pull, sequencer
 from mobile_api.compat import electric
 from mobile_api.feed_sql import COLLECTIONS
+from mobile_api.stream import pump_in
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import Job, dispatched_job
@@ -134,6 +137,20 @@ async def test_a_live_answer_waits_for_a_change_of_its_table(
     assert said == {"headers": {"control": "up-to-date"}}
     assert not other.done()
     other.cancel()
+
+
+async def test_a_live_answer_comes_at_once_when_the_server_stops(
+    app: Litestar, phone: Phone, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(electric, "LIVE_S", 600)
+    first = await shape(phone, table="visits", offset="-1")
+    where = {"offset": first.headers["electric-offset"], "handle": first.headers["electric-handle"]}
+    live = asyncio.create_task(shape(phone, table="visits", live="true", **where))
+    while not pump_in(app.state)._listeners:
+        await asyncio.sleep(0.01)
+    await say_farewell(app)
+    async with asyncio.timeout(60):
+        assert (await live).json() == [{"headers": {"control": "up-to-date"}}]
 
 
 async def test_a_position_that_is_worth_nothing_is_told_where_to_begin_anew(

@@ -441,6 +441,21 @@ async def test_a_quiet_stream_counts_down_to_its_end(
     assert pump._task is None
 
 
+async def test_a_stream_ends_at_once_when_the_server_stops(
+    reader: Client, database: Database, clock: Clock
+) -> None:
+    pump = powersync.Pump(database, clock)
+    assert reader.talk is not None
+    lines = powersync.stream(reader.talk, pump, database, reader.secret, clock, [])
+    while "checkpoint_complete" not in json.loads(await anext(lines)):
+        pass
+    await pump.farewell()
+    with pytest.raises(StopAsyncIteration):  # not another keep-alive
+        await anext(lines)
+    late = powersync.stream(reader.talk, pump, database, reader.secret, clock, [])
+    assert "token_expires_in" not in [key async for line in late for key in json.loads(line)]
+
+
 async def test_what_is_no_request_of_the_sdk_is_refused(
     client: httpx.AsyncClient, phone: Phone, company: Company
 ) -> None:

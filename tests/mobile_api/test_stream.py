@@ -240,6 +240,28 @@ async def test_a_stream_that_comes_while_the_server_stops_is_sent_away(
             assert [(await late.next())[0] for _ in range(2)] == ["hello", "bye"]
 
 
+async def test_a_phone_that_reads_no_more_does_not_hold_up_the_end(
+    app: Litestar, database: Database, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "FAREWELL_S", 0.1)
+    stuck = asyncio.Event()
+
+    async def send(message: Any) -> None:
+        if b"event: bye" in message.get("body", b""):
+            stuck.set()
+            await asyncio.Event().wait()
+
+    pump = stream.pump_in(app.state)
+    events = stream.EventStream(pump, company.actors["technician"], [CATALOGUE], None)
+    talking = asyncio.create_task(events({}, asyncio.Event().wait, send))  # type: ignore[arg-type]
+    while not pump._listeners:
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(60):
+        await say_farewell(app)
+    assert stuck.is_set()
+    talking.cancel()
+
+
 async def test_the_pump_rests_when_nobody_listens(
     served: httpx.AsyncClient, app: Litestar, phone: Phone
 ) -> None:
