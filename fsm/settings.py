@@ -49,6 +49,7 @@ class Settings:
     feed_secret: bytes | None = None
     receipt_seed: bytes | None = None
     backup_database_url: str | None = None
+    router_url: str | None = None
 
     def __repr__(self) -> str:
         return f"Settings(public_url={self.public_url!r}, s3={self.s3!r})"
@@ -154,4 +155,5 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         feed_secret=_key(env, "FSM_FEED_KEY"),
         receipt_seed=_key(env, "FSM_RECEIPT_SEED"),
         backup_database_url=env.get("FSM_BACKUP_DATABASE_URL") or None,
+        router_url=env.get("FSM_ROUTER_URL") or None,
     )

@@ -42,6 +42,7 @@ from mobile_api.held import apply_held
 from mobile_api.uploads import STAGING_LIFE, sweep_uploads
 from scheduler.jobs import solve_plan
 from scheduler.queries import SOLVE
+from scheduler.roads import relearn
 
 log = logging.getLogger("fsm.worker")
 
@@ -93,7 +94,7 @@ async def _generate_asset(tools: Tools, job: Job) -> None:
 
 
 async def _solve(tools: Tools, job: Job) -> None:
-    await solve_plan(tools.database, job, tools.clock())
+    await solve_plan(tools.database, job, tools.clock(), router_url=tools.settings.router_url)
 
 
 REACTIONS: Mapping[str, Reaction] = MappingProxyType(
@@ -239,6 +240,10 @@ ROUNDS: Mapping[str, Round] = MappingProxyType(
         ),
         "slide sync windows": Round(3_600, _slide_windows),
         "generate preventive work": Round(3_600, _generate),
+        "learn travel times": Round(
+            86_400,
+            each_tenant(lambda session, tenant, tools: relearn(session, tenant, tools.clock())),
+        ),
     }
 )
 """name → what is done how often"""

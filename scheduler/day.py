@@ -216,6 +216,7 @@ class _Assembly:
             model.Depot(self.places.row(depot.position), depot.parts) for depot in known.depots
         ]
         matrices = await travel.travel(np.array(self.places.positions or [(0.0, 0.0)]))
+        day.notes += matrices.notes
         with_travel = replace(
             day.problem,
             travel_s=matrices.seconds,

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, LargeBinary
 from sqlmodel import Field, SQLModel
 
-from fsm.database import Row, check, document, instant, link, lookup, one_of
+from fsm.database import Row, check, document, instant, link, lookup, one_of, unique
 
 
 class PlanStatus(StrEnum):
@@ -178,3 +178,26 @@ class SlotHold(Row, table=True):
     expires_at: datetime = instant()
     ended_at: datetime | None = instant(nullable=True, default=None)
     """Booked or let go; None: it stands until it expires."""
+
+
+class TravelModel(Row, table=True):
+    """What recorded trips have taught about the roads of a territory ("" for all) in a band of hours.
+
+    `speeds` is [[road metres up to, km/h], …], the last without an end (null). It is data: learned anew each
+    night, and read by the planner. `trips` began around the position.
+    """
+
+    __tablename__ = "travel_model"
+    __table_args__ = (
+        unique("territory", "hours"),
+        check("detour", "detour >= 1"),
+        check("trips", "trips >= 0"),
+    )
+    territory: str
+    hours: str = Field(max_length=10)
+    detour: float
+    speeds: list[list[float | None]] = document(default_factory=list)
+    trips: int
+    latitude: float
+    longitude: float
+    learned_at: datetime = instant()

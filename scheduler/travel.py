@@ -57,6 +57,8 @@ class Travel:
     """Shape (n, n), whole road metres, zero diagonal."""
     source: str
     """Who answered; a plan names it."""
+    notes: tuple[str, ...] = ()
+    """What a plan has to say of it, such as that the router was late."""
 
 
 class TravelProvider(Protocol):

@@ -1,0 +1,156 @@
+"""The roads as a company's own trips have shown them: learned anew each night, read for every plan."""
+
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from sqlalchemy import delete, tuple_
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select
+from uuid_utils.compat import uuid7
+
+from fsm.database import Session, run
+from scheduler.osrm import memory_of
+from scheduler.tables import TravelModel
+from scheduler.travel import RoadModel, TravelProvider, geodesic_m
+from scheduler.trips import LearnedGeodesic, LearnedRoad, Trip, learn
+
+LEARNED_FROM: Final = timedelta(days=180)
+_LONGEST_TRIP: Final = timedelta(hours=4)
+_SAME_DAY: Final = timedelta(hours=12)
+_MOST_TRIPS: Final = 200_000
+
+
+async def relearn(session: Session, tenant_id: UUID, now: datetime) -> int:
+    """Learn a company's roads from the trips of the last half year; return how many groups there are.
+
+    Workers that do so at once write the same, one row after the other.
+    """
+    learned = learn(await list_trips(session, tenant_id, now))
+    present = [(one.territory, one.hours) for one in learned]
+    await session.exec(
+        delete(TravelModel).where(
+            col(TravelModel.tenant_id) == tenant_id,
+            tuple_(col(TravelModel.territory), col(TravelModel.hours)).not_in(present),
+        )
+    )
+    for one in sorted(learned, key=lambda each: (each.territory, each.hours)):
+        values = {
+            "detour": one.road.detour,
+            "speeds": [[None if np.isinf(m) else m, km_h] for m, km_h in one.road.bands],
+            "trips": one.trips,
+            "latitude": one.latitude,
+            "longitude": one.longitude,
+            "learned_at": now,
+        }
+        key = {"tenant_id": tenant_id, "territory": one.territory, "hours": one.hours}
+        await session.exec(
+            insert(TravelModel)
+            .values(id=uuid7(), **key, **values)
+            .on_conflict_do_update(index_elements=list(key), set_=values)
+        )
+    return len(learned)
+
+
+async def list_trips(session: Session, tenant_id: UUID, now: datetime) -> list[Trip]:
+    """Return the recorded trips whose beginning is known, each in its site's region and local hour.
+
+    A trip begins where the technician finished last on that day, else at home. When it did so the phone's
+    taps tell, else the travel time that was written down.
+    """
+    rows = await run(
+        session,
+        """
+        with trip as (
+          select v.id, v.technician_id, w.site_id, w.zone,
+            coalesce(v.travel_started_at, lower(noted.during)) as left_at,
+            case when v.travel_started_at is null then upper(noted.during)
+                 else v.arrived_at end as arrived_at
+          from visit v
+          join work_order w on w.tenant_id = v.tenant_id and w.id = v.work_order_id
+          left join lateral (
+            select t.during from time_entry t
+            where t.tenant_id = v.tenant_id and t.work_order_id = v.work_order_id
+              and t.visit_id = v.id and t.kind = 'travel'
+              and not exists (
+                select from time_entry c where c.tenant_id = t.tenant_id
+                  and c.work_order_id = t.work_order_id and c.corrects_id = t.id)
+            order by lower(t.during) limit 1) noted on true
+          where v.tenant_id = :tenant and v.planned_starts_at >= :since and v.arrived_at is not null)
+        select s.region, trip.zone, trip.left_at, trip.arrived_at, s.latitude, s.longitude,
+          coalesce(before.latitude, p.home_latitude) as from_latitude,
+          coalesce(before.longitude, p.home_longitude) as from_longitude
+        from trip
+        join site s on s.tenant_id = :tenant and s.id = trip.site_id
+        join technician p on p.tenant_id = :tenant and p.id = trip.technician_id
+        left join lateral (
+          select bs.latitude, bs.longitude
+          from visit b
+          join work_order bw on bw.tenant_id = b.tenant_id and bw.id = b.work_order_id
+          join site bs on bs.tenant_id = bw.tenant_id and bs.id = bw.site_id
+          where b.tenant_id = :tenant and b.technician_id = trip.technician_id and b.id <> trip.id
+            and b.finished_at <= trip.left_at
+            and b.finished_at > trip.left_at - cast(:same_day as interval)
+          order by b.finished_at desc limit 1) before on true
+        where trip.arrived_at > trip.left_at
+          and trip.arrived_at - trip.left_at < cast(:longest as interval)
+          and s.latitude is not null and s.longitude is not null
+          and coalesce(before.latitude, p.home_latitude) is not null
+          and coalesce(before.longitude, p.home_longitude) is not null
+        order by trip.left_at desc limit :most
+        """,
+        tenant=tenant_id,
+        since=now - LEARNED_FROM,
+        same_day=_SAME_DAY,
+        longest=_LONGEST_TRIP,
+        most=_MOST_TRIPS,
+    )
+    found = rows.all()
+    begins = np.array([(one.from_latitude, one.from_longitude) for one in found]).reshape(-1, 2)
+    ends = np.array([(one.latitude, one.longitude) for one in found]).reshape(-1, 2)
+    return [
+        Trip(
+            territory=one.region,
+            hour=one.left_at.astimezone(ZoneInfo(one.zone)).hour,
+            straight_m=float(geodesic_m(begins[place : place + 1], ends[place : place + 1])[0, 0]),
+            seconds=(one.arrived_at - one.left_at).total_seconds(),
+            latitude=one.from_latitude,
+            longitude=one.from_longitude,
+        )
+        for place, one in enumerate(found)
+    ]
+
+
+async def list_learned(session: Session, tenant_id: UUID) -> list[LearnedRoad]:
+    statement = (
+        select(TravelModel)
+        .where(TravelModel.tenant_id == tenant_id)
+        .order_by(col(TravelModel.territory), col(TravelModel.hours))
+    )
+    return [
+        LearnedRoad(
+            territory=row.territory,
+            hours=row.hours,
+            road=RoadModel(
+                detour=row.detour,
+                bands=tuple(
+                    (float("inf") if metres is None else metres, km_h or 0.0)
+                    for metres, km_h in row.speeds
+                ),
+            ),
+            trips=row.trips,
+            latitude=row.latitude,
+            longitude=row.longitude,
+        )
+        for row in await session.exec(statement)
+    ]
+
+
+async def roads_of(
+    session: Session, tenant_id: UUID, router_url: str | None = None
+) -> TravelProvider:
+    """Return what answers for a company's travel: the router where there is one, before its learned roads."""
+    learned = LearnedGeodesic(await list_learned(session, tenant_id))
+    return learned if router_url is None else memory_of(router_url).before(learned)
