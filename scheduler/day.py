@@ -147,14 +147,15 @@ async def _load(
     options: Options,
 ) -> _Known:
     only = options.scope.work_orders
-    planned = await rows.list_planned(session, actor, starts_at, ends_at)
+    among = None if options.scope.among is None else {UUID(each) for each in options.scope.among}
+    planned = await rows.list_planned(session, actor, starts_at, ends_at, among)
     terms = await rows.list_terms(session, actor)
     visits = [each.visit for several in planned.values() for each in several]
     begun = [visit.id for visit in visits if visit.status in rows.BEGUN]
     needs_parts = any(each.parts for each in terms.values())
     vans, depots = await rows.list_stock(session, actor) if needs_parts else ({}, [])
     return _Known(
-        working=await list_working(session, actor, days),
+        working=await list_working(session, actor, days, technician_ids=among),
         planned=planned,
         waiting=await rows.list_waiting(
             session, actor, None if only is None else {UUID(each) for each in only}

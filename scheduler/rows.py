@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import cos, radians
 from uuid import UUID
 
 from sqlmodel import col, or_, select
@@ -90,7 +91,11 @@ async def list_waiting(
 
 
 async def list_planned(
-    session: Session, actor: Actor, starts_at: datetime, ends_at: datetime
+    session: Session,
+    actor: Actor,
+    starts_at: datetime,
+    ends_at: datetime,
+    technician_ids: Collection[UUID] | None = None,
 ) -> dict[UUID, list[Planned]]:
     """Return the live visits of the horizon, and all that have begun, by technician in order of time."""
     statement = (
@@ -113,6 +118,8 @@ async def list_planned(
         )
         .order_by(col(Visit.planned_starts_at), col(Visit.id))
     )
+    if technician_ids is not None:
+        statement = statement.where(col(Visit.technician_id).in_(technician_ids))
     found: dict[UUID, list[Planned]] = {}
     for visit, work_order, site in await session.exec(statement):
         found.setdefault(visit.technician_id, []).append(Planned(visit, work_order, site))
@@ -262,3 +269,32 @@ async def list_stock(
         elif row.latitude is not None and row.longitude is not None:
             depots.setdefault((row.latitude, row.longitude), []).append(row.number)
     return vans, [Depot(position, tuple(sorted(set(has)))) for position, has in depots.items()]
+
+
+async def list_waiting_near(
+    session: Session, actor: Actor, where: Position, *, most: int = 30
+) -> list[UUID]:
+    """Return the jobs without a visit that are nearest to a place, at most within about 40 km."""
+    rows = await run(
+        session,
+        """
+        select w.id from work_order w
+        join site s on s.tenant_id = w.tenant_id and s.id = w.site_id
+        where w.tenant_id = :tenant
+          and (w.status = 'open' or (w.status = 'in_progress' and w.wants_more_work))
+          and w.crew_size = 1
+          and s.latitude between :lat - 0.36 and :lat + 0.36
+          and s.longitude between :lon - 0.36 / :narrow and :lon + 0.36 / :narrow
+          and not exists (
+            select from visit v where v.tenant_id = w.tenant_id and v.work_order_id = w.id
+              and v.status in ('planned', 'dispatched', 'travelling', 'on_site', 'paused'))
+        order by w.priority, (s.latitude - :lat) ^ 2 + ((s.longitude - :lon) * :narrow) ^ 2, w.id
+        limit :most
+        """,
+        tenant=actor.tenant_id,
+        lat=where[0],
+        lon=where[1],
+        narrow=max(0.1, cos(radians(where[0]))),
+        most=most,
+    )
+    return [row.id for row in rows]

@@ -27,6 +27,8 @@ class Scope:
     visits: frozenset[str] = frozenset()
     technicians: frozenset[str] = frozenset()
     territory: str | None = None
+    among: frozenset[str] | None = None
+    """Technicians whose shifts are in the problem; None: all."""
     pulls_forward: bool = True
     """Whether a planned visit may begin earlier than it was planned; inside a promise it always may."""
     work_orders: frozenset[str] | None = None

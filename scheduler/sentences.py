@@ -9,6 +9,7 @@ from typing import Any
 from scheduler.engine.permissions import Failure, Rule
 from scheduler.problem import Cause
 from scheduler.reasons import Reason, Relaxation, ShiftReason, Way
+from scheduler.slots import Offer, Slot
 
 LANGUAGES = ("en", "ru")
 
@@ -234,6 +235,72 @@ def change_sentence(line: Mapping[str, Any], language: str) -> str:
     )
     risk = f" {words['at_risk']}" if line["is_at_risk"] else ""
     return f"{what}; {said}.{risk}"
+
+
+_SLOTS: dict[str, dict[str, str]] = {
+    "en": {
+        "first": "Cheapest: {technician}",
+        "other": "{technician} costs {more} min of driving more than the cheapest",
+        "drive": "{minutes} min more on the road",
+        "no_drive": "nothing more on the road",
+        "overtime": "{minutes} min of overtime",
+        "late": "begins {minutes} min after the service level asks",
+        "risk": "the promise to {numbers} would be missed",
+        "moved": "moves {numbers}",
+        "nobody": "moves nobody",
+        "free": "that day has time to spare",
+        "scarce": "time on that day is scarce, worth {minutes} min of driving",
+        "offer": "Kept with a chance of {percent} %; {load}.",
+    },
+    "ru": {
+        "first": "Дешевле всего: {technician}",
+        "other": "{technician}: на {more} мин езды дороже самого дешёвого",
+        "drive": "в дороге на {minutes} мин больше",
+        "no_drive": "в дороге не дольше",
+        "overtime": "переработка {minutes} мин",
+        "late": "начало на {minutes} мин позже срока по договору",
+        "risk": "нарушается обещание по {numbers}",
+        "moved": "сдвигаются {numbers}",
+        "nobody": "никто не сдвигается",
+        "free": "в этот день есть свободное время",
+        "scarce": "времени в этот день мало, оно стоит {minutes} мин езды",
+        "offer": "Будет соблюдено с вероятностью {percent} %; {load}.",
+    },
+}
+
+
+def slot_sentence(technician: str, slot: Slot, rank: int, first: Slot, language: str) -> str:
+    """Return why a slot has its rank: what it costs against the first, and what it does to the day."""
+    words = _SLOTS[language]
+    said = [
+        words["first"].format(technician=technician)
+        if rank == 1
+        else words["other"].format(technician=technician, more=_minutes(slot.cost - first.cost)),
+        words["drive"].format(minutes=_minutes(slot.travel_s))
+        if slot.travel_s > 0
+        else words["no_drive"],
+    ]
+    if slot.overtime_s > 0:
+        said.append(words["overtime"].format(minutes=_minutes(slot.overtime_s)))
+    if slot.late_s:
+        said.append(words["late"].format(minutes=_minutes(slot.late_s)))
+    if slot.at_risk:
+        said.append(words["risk"].format(numbers=", ".join(slot.at_risk)))
+    numbers = ", ".join(each.label for each in slot.moved)
+    said.append(words["moved"].format(numbers=numbers) if numbers else words["nobody"])
+    return "; ".join(said) + "."
+
+
+def offer_sentence(offer: Offer, language: str) -> str:
+    """Return what a window is worth: the chance of keeping it, and what its time is worth to others."""
+    words = _SLOTS[language]
+    minutes = _minutes(offer.capacity)
+    load = words["scarce"].format(minutes=minutes) if minutes > 1 else words["free"]
+    return words["offer"].format(percent=round(offer.probability * 100), load=load)
+
+
+def _minutes(seconds: int) -> int:
+    return -(-seconds // 60)
 
 
 def _why(reason: Reason, language: str) -> str:

@@ -3,7 +3,7 @@
 A shift belongs to the day on which it starts, in its technician's zone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -104,13 +104,24 @@ async def list_shifts(
     )
 
 
-async def list_working(session: Session, actor: Actor, days: DayRange) -> list[WorkingShift]:
-    """Return the shifts of active technicians on the days, in order of technician's number and start."""
+async def list_working(
+    session: Session,
+    actor: Actor,
+    days: DayRange,
+    *,
+    technician_ids: Collection[UUID] | None = None,
+) -> list[WorkingShift]:
+    """Return the shifts of active technicians on the days, in order of technician's number and start.
+
+    `technician_ids`: of these alone; None: of all.
+    """
     statement = (
         _shifts_around(actor, days, None)
         .where(col(Technician.is_active))
         .order_by(col(Technician.number), col(Shift.during))
     )
+    if technician_ids is not None:
+        statement = statement.where(col(Shift.technician_id).in_(technician_ids))
     rows = [
         (shift, shift_day(shift, technician), technician)
         for shift, technician in await session.exec(statement)

@@ -355,3 +355,35 @@ async def planning(walk: Walk) -> None:
     await walk.step("PUT", "/api/planning/weights", {"based_on": 0, "first_use": 600})
     terms = {"parts": [{"part": walk.company.part.number}]}
     await walk.step("PUT", f"/api/planning/work-orders/{job['id']}/terms", terms)
+
+
+async def running_day(walk: Walk) -> None:
+    """What upsets a day, and a caller who is offered time."""
+    now = walk.clock()
+    mine = str(walk.company.technician.id)
+
+    async def job() -> str:
+        about = {"asset_id": str(walk.company.asset.id), "title": "Door"}
+        made = await make(walk, "/api/work-orders", {"work_type": "repair", **about})
+        return str(made["id"])
+
+    async def hold() -> str:
+        at = (now + timedelta(days=1, hours=6)).isoformat()
+        window = {"window_starts_at": at, "window_ends_at": at}
+        who = {"work_order_id": await job(), "technician_id": mine, "starts_at": at}
+        return str((await make(walk, "/api/planning/holds", {**who, **window}))["id"])
+
+    plan = await make(walk, "/api/day/urgent-visits", {"work_order_id": await job()})
+    await make(walk, f"/api/plans/{plan['plan']['id']}/acceptance", {})
+    await make(walk, f"/api/plans/{plan['plan']['id']}/undoing", {})
+    _, visit = await dispatch(walk)
+    gone = {"visit_id": visit["id"], "reason": "not needed"}
+    await make(walk, "/api/day/cancellations", gone, "visits")
+    _, visit = await dispatch(walk)
+    await make(walk, "/api/day/no-shows", {"visit_id": visit["id"]}, "visits")
+    late = {"work_order_id": await job(), "earliest_at": (now + timedelta(days=1)).isoformat()}
+    await make(walk, "/api/day/late-parts", late)
+    await walk.step("DELETE", f"/api/planning/holds/{await hold()}")
+    await make(walk, f"/api/planning/holds/{await hold()}/booking", {})
+    clara = await make(walk, "/api/technicians", {"number": "T-8", "name": "C", "zone": "UTC"})
+    await make(walk, "/api/day/sick-calls", {"technician_id": clara["id"]})

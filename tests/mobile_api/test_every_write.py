@@ -32,6 +32,7 @@ from tests.mobile_api.office_writes import (
     people,
     planning,
     read,
+    running_day,
 )
 from tests.mobile_api.phones import Phone, new_phone
 from tests.mobile_api.photos import BYTES, TUS, snap, upload_metadata
@@ -140,6 +141,9 @@ async def field_work(walk: Walk) -> None:
     await tap("visit.delay", minutes=5)
     await tap("visit.arrive", "visits", "work_orders")
     await tap("visit.start", "visits")
+    until = walk.clock() + timedelta(hours=3)
+    longer = {"visit_id": visit["id"], "ends_at": until.isoformat()}
+    await make(walk, "/api/day/overruns", longer)
     await tap("visit.pause", "visits", reason="parts")
     await tap("visit.resume", "visits")
     await tap("answer.set", "visits", item="safe", value=True)
@@ -329,6 +333,7 @@ async def test_a_phone_sees_every_write_that_it_should(
         people,
         jobs,
         planning,
+        running_day,
         field_work,
         waivers,
         uploads,

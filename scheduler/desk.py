@@ -1,0 +1,377 @@
+"""The dispatcher's desk on a running day: each event noted and answered with a repaired plan at once.
+
+A repair looks only at the people it can concern: whoever the event is about, and those whom the board shows
+as nearest. The rest of the day is not read.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlmodel import select
+
+from fsm.actors import Actor
+from fsm.customers.tables import Site
+from fsm.database import Session
+from fsm.problems import Invalid
+from fsm.technicians.queries import find_technician
+from fsm.technicians.tables import AbsenceKind
+from fsm.technicians.working_time import add_absence
+from fsm.tenants.queries import find_own_tenant
+from fsm.work_orders import orders, visits
+from fsm.work_orders.lifecycle import VisitStatus, WrongStatus
+from fsm.work_orders.tables import Visit, WorkOrder
+from scheduler import decisions, rows
+from scheduler.board import Asked
+from scheduler.boards import Kept, board_of
+from scheduler.checks import violations
+from scheduler.child import Solved
+from scheduler.day import Day, build_day
+from scheduler.day_events import happened, note
+from scheduler.jobs import keep
+from scheduler.outcome import Happened, outcome
+from scheduler.problem import DayProblem
+from scheduler.reasons import explain
+from scheduler.repair import ENGINE, repair
+from scheduler.rows import Planned, Position, position_of
+from scheduler.scope import Moves, Options, Scope, to_stored
+from scheduler.tables import DayEvent, DayEventKind, PlanKind, PlanRun, PlanStatus
+
+_CLOSEST = 8
+"""Whom a visit is looked at with: those whom it costs least …"""
+_NEAREST = 4
+"""… and those who are near but busy, who may hand something on."""
+_MOST_TECHNICIANS = 30
+_REASONS_S = 1.0
+_MOST_DAYS = 7
+
+
+@dataclass(slots=True)
+class Answer:
+    """An event of the day with the plan that answers it."""
+
+    event: DayEvent
+    run: PlanRun
+
+
+async def today(session: Session, actor: Actor, now: datetime) -> date:
+    """Return the company's day."""
+    tenant = await find_own_tenant(session, actor.tenant_id)
+    return now.astimezone(ZoneInfo(tenant.zone)).date()
+
+
+async def urgent_visit(
+    session: Session, actor: Actor, now: datetime, work_order_id: UUID, days: int
+) -> Answer:
+    """Find a place for a job that cannot wait: in a gap, instead of a cheaper visit, or by handing one on."""
+    work_order = await orders.find_work_order(session, actor, work_order_id)
+    on = await today(session, actor, now)
+    kept = await board_of(session, actor, now, on, days)
+    asked = asked_of(work_order, await where_of(session, work_order), kept, now, days)
+    event = await note(session, actor, now, DayEventKind.URGENT_VISIT, work_order_id=work_order_id)
+    return await _answer(
+        session, actor, now, event, on, days, _concerned(kept, [asked]), {work_order_id}
+    )
+
+
+async def sick_call(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    technician_id: UUID,
+    starts_at: datetime,
+    ends_at: datetime | None,
+) -> Answer:
+    """Take a technician out of the day; what they had is given to others as far as that pays."""
+    technician = await find_technician(session, actor, technician_id)
+    on = await today(session, actor, now)
+    kept = await board_of(session, actor, now, on, 1)
+    theirs = await _not_begun(session, actor, now, technician_id, kept, 1)
+    asked = [_of_planned(each, kept, now, 1) for each in theirs]
+    await add_absence(
+        session,
+        actor,
+        now,
+        technician_id=technician.id,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        kind=AbsenceKind.SICK,
+    )
+    event = await note(
+        session,
+        actor,
+        now,
+        DayEventKind.SICK_CALL,
+        technician_id=technician_id,
+        starts_at=starts_at.isoformat(),
+        ends_at=ends_at.isoformat() if ends_at else None,
+    )
+    people = {str(technician_id), *_concerned(kept, asked)}
+    return await _answer(session, actor, now, event, on, 1, people, ())
+
+
+async def overrun(
+    session: Session, actor: Actor, now: datetime, visit_id: UUID, ends_at: datetime
+) -> Answer:
+    """Note that work in hand takes longer; what follows is timed anew, promises at risk with a cure."""
+    visit = await visits.find_visit(session, actor, visit_id)
+    if visit.status not in (VisitStatus.ON_SITE, VisitStatus.PAUSED):
+        raise WrongStatus(
+            f"This visit is {visit.status}: only work that has begun can take longer. "
+            "Move the visit instead.",
+            status=visit.status,
+        )
+    if not now <= ends_at <= now + timedelta(hours=24):
+        raise Invalid(
+            "Work in hand ends within the next 24 hours.",
+            errors=[{"at": "/ends_at", "detail": "not within the next 24 hours"}],
+        )
+    on = await today(session, actor, now)
+    kept = await board_of(session, actor, now, on, 1)
+    theirs = await _not_begun(session, actor, now, visit.technician_id, kept, 1)
+    event = await note(
+        session,
+        actor,
+        now,
+        DayEventKind.OVERRUN,
+        visit_id=visit_id,
+        technician_id=visit.technician_id,
+        ends_at=ends_at.astimezone(UTC).isoformat(),
+    )
+    people = {
+        str(visit.technician_id),
+        *_concerned(kept, [_of_planned(each, kept, now, 1) for each in theirs]),
+    }
+    return await _answer(session, actor, now, event, on, 1, people, ())
+
+
+async def no_show(session: Session, actor: Actor, now: datetime, visit_id: UUID) -> Answer:
+    """Close an attempt at which nobody was there; the time is offered to work that waits nearby."""
+    visit = await visits.find_visit(session, actor, visit_id)
+    if visit.status in (VisitStatus.ON_SITE, VisitStatus.PAUSED):
+        raise WrongStatus(
+            "The technician has begun this visit: they give it up on their phone.",
+            status=visit.status,
+        )
+    if VisitStatus(visit.status) not in {*visits.NOT_BEGUN, VisitStatus.ABORTED}:
+        raise WrongStatus(
+            f"This visit is {visit.status}: nobody is expected there any more.",
+            status=visit.status,
+        )
+    return await _freed(session, actor, now, DayEventKind.NO_SHOW, visit, reason="no_show")
+
+
+async def cancel_visit(
+    session: Session, actor: Actor, now: datetime, visit_id: UUID, reason: str
+) -> Answer:
+    """Take back a visit that is not wanted; its time is offered to work that waits nearby."""
+    visit = await visits.find_visit(session, actor, visit_id)
+    if VisitStatus(visit.status) not in visits.NOT_BEGUN:
+        raise WrongStatus(
+            f"This visit is {visit.status}: only one that has not begun can be taken back.",
+            status=visit.status,
+        )
+    return await _freed(session, actor, now, DayEventKind.CANCELLATION, visit, reason=reason)
+
+
+async def _freed(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    kind: DayEventKind,
+    visit: Visit,
+    *,
+    reason: str,
+) -> Answer:
+    """Take back a visit and plan what waits nearby into its technician's day."""
+    on = await today(session, actor, now)
+    if VisitStatus(visit.status) in visits.NOT_BEGUN:
+        await visits.withdraw(session, actor, now, visit.id, reason=reason)
+    work_order = await orders.find_work_order(session, actor, visit.work_order_id)
+    event = await note(
+        session,
+        actor,
+        now,
+        kind,
+        visit_id=visit.id,
+        technician_id=visit.technician_id,
+        work_order_id=visit.work_order_id,
+        reason=reason,
+    )
+    near: Iterable[UUID] = ()
+    if (where := await _position(session, work_order)) is not None:
+        near = await rows.list_waiting_near(session, actor, where)
+    return await _answer(
+        session,
+        actor,
+        now,
+        event,
+        on,
+        1,
+        {str(visit.technician_id)},
+        {each for each in near if each != work_order.id},
+    )
+
+
+async def late_part(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    work_order_id: UUID,
+    earliest_at: datetime,
+    part: str | None,
+) -> Answer:
+    """Note that a job cannot begin before a part is there; its visit moves behind that instant."""
+    work_order = await orders.find_work_order(session, actor, work_order_id)
+    on = await today(session, actor, now)
+    tenant = await find_own_tenant(session, actor.tenant_id)
+    days = (earliest_at.astimezone(ZoneInfo(tenant.zone)).date() - on).days + 2
+    if not 2 <= days <= _MOST_DAYS:
+        raise Invalid(
+            f"A part that is late comes within {_MOST_DAYS - 2} days; plan the job anew otherwise.",
+            errors=[{"at": "/earliest_at", "detail": "out of range"}],
+        )
+    kept = await board_of(session, actor, now, on, days)
+    asked = asked_of(work_order, await where_of(session, work_order), kept, earliest_at, days)
+    holders = {
+        str(visit.technician_id)
+        for visit in visits.live(await orders.list_visits(session, work_order))
+    }
+    await decisions.postpone(session, actor, now, work_order_id, earliest_at)
+    event = await note(
+        session,
+        actor,
+        now,
+        DayEventKind.LATE_PART,
+        work_order_id=work_order_id,
+        part=part,
+        earliest_at=earliest_at.isoformat(),
+    )
+    people = {*holders, *_concerned(kept, [asked])}
+    return await _answer(session, actor, now, event, on, days, people, {work_order_id})
+
+
+# --- whom it concerns -------------------------------------------------------------------------------------
+
+
+async def _position(session: Session, work_order: WorkOrder) -> Position | None:
+    statement = select(Site).where(
+        Site.tenant_id == work_order.tenant_id, Site.id == work_order.site_id
+    )
+    return position_of((await session.exec(statement)).one())
+
+
+async def where_of(session: Session, work_order: WorkOrder) -> Position:
+    """Return where a job is done; one whose site has no position cannot be planned."""
+    where = await _position(session, work_order)
+    if where is None:
+        raise Invalid(
+            f"{work_order.number} cannot be planned: its site has no position. "
+            "Enter one, or look the address up.",
+            work_order_id=str(work_order.id),
+        )
+    return where
+
+
+def asked_of(
+    work_order: WorkOrder, where: Position, kept: Kept, from_at: datetime, days: int
+) -> Asked:
+    opens = max(0, int((from_at - kept.starts_at).total_seconds()))
+    return Asked(
+        where=where,
+        work_s=work_order.estimate_s,
+        windows=((opens, max(opens, days * 86_400)),),
+        skills=tuple(sorted((str(one["skill"]), int(one["level"])) for one in work_order.skills)),
+    )
+
+
+def _of_planned(each: Planned, kept: Kept, now: datetime, days: int) -> Asked:
+    where = position_of(each.site)
+    assert where is not None
+    return asked_of(each.work_order, where, kept, now, days)
+
+
+async def _not_begun(
+    session: Session, actor: Actor, now: datetime, technician_id: UUID, kept: Kept, days: int
+) -> list[Planned]:
+    """Return a technician's visits from now on that have not begun and have a place on the map."""
+    ends_at = kept.starts_at + timedelta(days=days)
+    planned = await rows.list_planned(session, actor, now, ends_at, [technician_id])
+    return [
+        each
+        for each in planned.get(technician_id, [])
+        if each.visit.status not in rows.BEGUN and position_of(each.site) is not None
+    ]
+
+
+def _concerned(kept: Kept, asked: Collection[Asked]) -> set[str]:
+    """Return the technicians whom visits can concern: fewer for each where there are many visits."""
+    share = max(2, _MOST_TECHNICIANS // max(1, len(asked)))
+    found: set[str] = set()
+    for one in asked:
+        cheap = kept.board.closest(one, min(_CLOSEST, share))
+        found |= {technician for technician, _ in cheap}
+        found |= set(kept.board.nearest(one, min(_NEAREST, share)))
+    return found
+
+
+# --- the answer -------------------------------------------------------------------------------------------
+
+
+async def _answer(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    event: DayEvent,
+    on: date,
+    days: int,
+    people: Collection[str],
+    work_orders: Collection[UUID],
+) -> Answer:
+    options = Options(
+        scope=Scope(
+            moves=Moves.ALL,
+            among=frozenset(people),
+            pulls_forward=False,
+            work_orders=frozenset(str(each) for each in work_orders),
+        )
+    )
+    last_on = on + timedelta(days=days - 1)
+    day = await build_day(session, actor, starts_on=on, ends_on=last_on, now=now, options=options)
+    told = happened(day, event)
+    solved, result = await asyncio.to_thread(_mend, day, told)
+    run = PlanRun(
+        tenant_id=actor.tenant_id,
+        kind=PlanKind.REPAIR,
+        status=PlanStatus.READY,
+        starts_on=on,
+        ends_on=last_on,
+        engine=ENGINE,
+        seconds=0,
+        options=to_stored(options),
+        day_event_id=event.id,
+        requested_by=actor.name,
+        requested_at=now,
+        started_at=now,
+        finished_at=now,
+    )
+    keep(run, day, solved, result)
+    session.add(run)
+    await session.flush()
+    return Answer(event, run)
+
+
+def _mend(day: Day, told: Happened) -> tuple[Solved, dict[str, object]]:
+    solved = mended(day.problem)
+    return solved, outcome(day, solved, [told])
+
+
+def mended(problem: DayProblem) -> Solved:
+    """Return the repaired plan with its reasons. The referee looks at it as at every other."""
+    plan = repair(problem)
+    if broken := violations(problem, plan):
+        raise AssertionError("The repaired plan breaks a rule: " + " ".join(broken))
+    return Solved(plan, tuple(explain(problem, plan, seconds=_REASONS_S)))

@@ -1,0 +1,112 @@
+"""What the API tells of plans."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from fsm.work_orders.views import VisitView
+from scheduler.tables import PlanRun
+
+
+class PlanRow(msgspec.Struct, frozen=True):
+    id: UUID
+    status: str
+    kind: str
+    starts_on: date
+    ends_on: date
+    requested_by: str
+    requested_at: datetime
+    finished_at: datetime | None
+    accepted_at: datetime | None
+    failure: str | None
+
+    @classmethod
+    def of(cls, run: PlanRun) -> "PlanRow":
+        return cls(**{name: getattr(run, name) for name in cls.__struct_fields__})
+
+
+class PlanView(msgspec.Struct, frozen=True):
+    """A plan with its routes, what it costs term by term (seconds of driving), and why work stays out.
+
+    `unplanned` carries a code, whether it holds in any plan, the smallest sets of rules in the way, the
+    cheapest change that would let the visit in, and the same in words (`said`, by language). `difference`
+    is what changes against what was published: lines with a cause each, the groups that need each other,
+    and the sums before and after. `weights_version` is the version of prices it was made with.
+    """
+
+    id: UUID
+    status: str
+    kind: str
+    starts_on: date
+    ends_on: date
+    engine: str
+    seconds: float
+    seed: int
+    options: dict[str, Any]
+    weights_version: int
+    day_event_id: UUID | None
+    requested_by: str
+    requested_at: datetime
+    finished_at: datetime | None
+    accepted_at: datetime | None
+    accepted_by: str | None
+    failure: str | None
+    inputs_sha256: str | None
+    versions: dict[str, str]
+    routes: list[dict[str, Any]]
+    unplanned: list[dict[str, Any]]
+    costs: dict[str, int]
+    notes: list[str]
+    travel_source: str | None
+    difference: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, run: PlanRun) -> "PlanView":
+        result = run.result or {}
+        own = {name: getattr(run, name) for name in cls.__struct_fields__ if hasattr(run, name)}
+        return cls(
+            **own,
+            routes=result.get("routes", []),
+            unplanned=result.get("unplanned", []),
+            costs=result.get("costs", {}),
+            notes=result.get("notes", []),
+            travel_source=result.get("travel_source"),
+            difference=result.get("difference"),
+        )
+
+
+class AcceptedView(msgspec.Struct, frozen=True):
+    """The visits that came of a plan or were moved by it, those that were taken back, and the jobs skipped
+    because they had changed meanwhile."""
+
+    id: UUID
+    status: str
+    visits: list[VisitView]
+    withdrawn: list[VisitView]
+    skipped: list[dict[str, Any]]
+
+
+class UndoneView(msgspec.Struct, frozen=True):
+    """`withdrawn` visits had come of the plan, `restored` ones are where they were, `kept` ones have begun
+    or were changed since."""
+
+    id: UUID
+    status: str
+    withdrawn: int
+    restored: int
+    kept: int
+
+
+class ComparisonView(msgspec.Struct, frozen=True):
+    """What is otherwise in plan `id` than in plan `other_id`, line by line."""
+
+    id: UUID
+    other_id: UUID
+    lines: list[dict[str, Any]]
+
+
+class PlanPage(msgspec.Struct, frozen=True):
+    items: list[PlanRow]
+    next: str | None

@@ -1,0 +1,219 @@
+"""Mending a plan that something upset, without a search: what stands stays, what lost its place gets another.
+
+A visit without a place goes where it costs least: into a gap, into the place of a cheaper visit, or into
+that of one that another route takes over. A visit that would now miss its promise is tried elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from scheduler.candidates import Fleet
+from scheduler.engine.assembly import assemble
+from scheduler.engine.indexed import IndexedDay
+from scheduler.engine.insertion import Draft, Place, fits_an_empty_shift
+from scheduler.problem import DayProblem, Plan
+
+ENGINE = "repair"
+
+_SHIFTS_TRIED = 8
+"""Of the cheapest shifts, in how many a visit may take another's place."""
+
+
+def repair(problem: DayProblem) -> Plan:
+    """Return a plan near the published one that keeps all rules. Raises `ProblemInvalid`."""
+    problem.validate()
+    return _Repair(IndexedDay(problem)).plan()
+
+
+def standing(problem: DayProblem) -> Draft:
+    """Return the published plan as far as its routes still keep a timetable. Raises `ProblemInvalid`."""
+    problem.validate()
+    repair = _Repair(IndexedDay(problem))
+    repair.stand()
+    return repair.draft
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A way of placing a visit: orders of the shifts it changes, and what that costs."""
+
+    cost: int
+    orders: dict[int, list[int]]
+    dropped: int | None = None
+
+
+class _Repair:
+    def __init__(self, day: IndexedDay) -> None:
+        self.day = day
+        self.draft = Draft(day)
+        self.possible = [
+            number not in day.unsupported and fits_an_empty_shift(day, number)
+            for number in range(len(day.visits))
+        ]
+
+    def plan(self) -> Plan:
+        self.stand()
+        planned = self.draft.planned()
+        out = [
+            number
+            for number, possible in enumerate(self.possible)
+            if possible and number not in planned
+        ]
+        day = self.day
+        for number in sorted(out, key=lambda each: (not day.is_kept(each), -day.drop[each], each)):
+            self._place(number)
+        self._cure()
+        impossible = [
+            number
+            for number, possible in enumerate(self.possible)
+            if not possible and number not in day.unsupported
+        ]
+        return assemble(self.draft, impossible=impossible, engine=ENGINE, seed=0)
+
+    # --- what stands ---
+
+    def stand(self) -> None:
+        """Put every published visit where it is, as far as its route still keeps a timetable."""
+        day = self.day
+        prefixes = [[day.visit_no[each] for each in shift.prefix] for shift in day.shifts]
+        fixed = {visit for prefix in prefixes for visit in prefix}
+        # A beginning is kept whole or the shift stays empty.
+        whole = [all(self.possible[visit] for visit in prefix) for prefix in prefixes]
+        orders = [
+            list(prefix) if kept else [] for prefix, kept in zip(prefixes, whole, strict=True)
+        ]
+        shift_of = {(shift.technician, shift.day): n for n, shift in enumerate(day.shifts)}
+        for each in sorted(day.problem.published, key=lambda one: (one.start, one.visit)):
+            visit, shift = day.visit_no[each.visit], shift_of.get((each.technician, each.day))
+            if shift is None or visit in fixed or not self.possible[visit]:
+                continue
+            if whole[shift] and day.able[shift, visit]:
+                orders[shift].append(visit)
+        for number, order in enumerate(orders):
+            self._settle(number, order, len(prefixes[number]))
+
+    def _settle(self, number: int, order: list[int], fixed: int) -> None:
+        """Keep as much of a route as can be kept; what is cheapest to leave out goes first."""
+        day = self.day
+        while order and not self.draft.set_order(number, order):
+            loose = [visit for visit in order[fixed:] if not day.is_kept(visit)] or order[fixed:]
+            if not loose:
+                return
+            order.remove(self._gives_way(number, order, loose))
+
+    def _gives_way(self, number: int, order: list[int], loose: list[int]) -> int:
+        """Return the visit without which the route works, else the one that is cheapest to leave out."""
+        day = self.day
+        ranked = sorted(loose, key=lambda visit: (day.drop[visit], visit))
+        for visit in ranked:
+            rest = [each for each in order if each != visit]
+            if not rest or self.draft.set_order(number, rest):
+                self.draft.set_order(number, [])
+                return visit
+        return ranked[0]
+
+    # --- what lost its place ---
+
+    def _place(self, visit: int) -> None:
+        """Put a visit where that costs least, unless leaving it out costs less."""
+        best = self._best(visit)
+        if best is not None and (best.cost < self.day.drop[visit] or self.day.is_kept(visit)):
+            self._take(best)
+
+    def _take(self, step: _Step) -> None:
+        # Emptied first: a van's parts go with the visit that is handed on.
+        for number in step.orders:
+            self.draft.set_order(number, self.draft.orders[number][:0])
+        for number, order in step.orders.items():
+            done = self.draft.set_order(number, order)
+            assert done, "a step was timed before it is taken"
+
+    def _best(self, visit: int) -> _Step | None:
+        fleet = Fleet(self.draft)
+        steps = [self._plain(place, visit) for place in fleet.ranked(visit, 1)]
+        known = None if not steps else steps[0].cost
+        for step in self._instead(visit, fleet, known):
+            if known is None or step.cost < known:
+                known = step.cost
+                steps.append(step)
+        return min(steps, key=lambda step: step.cost, default=None)
+
+    def _plain(self, place: Place, visit: int) -> _Step:
+        order = list(self.draft.orders[place.shift_no])
+        order.insert(place.position, visit)
+        return _Step(place.delta, {place.shift_no: order})
+
+    def _instead(self, visit: int, fleet: Fleet, known: int | None) -> Iterable[_Step]:
+        """Yield the ways that take the place of another visit, which is handed on or left out."""
+        day = self.day
+        wanted = fleet.wanted(visit)
+        direct = wanted.fixed + wanted.there_s[[t.start_place for t in day.terms]]
+        able = [number for number in range(len(day.shifts)) if day.able[number, visit]]
+        for number in sorted(able, key=lambda each: int(direct[each]))[:_SHIFTS_TRIED]:
+            order = self.draft.orders[number]
+            for gone in order[len(day.shifts[number].prefix) :]:
+                if day.is_kept(gone):
+                    continue
+                rest = [each for each in order if each != gone]
+                places = list(self.draft.places(number, visit, order=rest))
+                if not places:
+                    continue
+                place = min(places, key=lambda each: each.timed.cost)
+                cost = place.timed.cost - self.draft.cost_of(number)
+                if known is not None and cost >= known:
+                    continue
+                mine = list(rest)
+                mine.insert(place.position, visit)
+                yield from self._handed_on(number, mine, gone, cost, fleet, visit)
+
+    def _handed_on(
+        self, number: int, mine: list[int], gone: int, cost: int, fleet: Fleet, visit: int
+    ) -> Iterable[_Step]:
+        day = self.day
+        others = day.able[:, gone].copy()
+        others[number] = False
+        found = fleet.best(gone, fleet.gaps(fleet.wanted(gone), others))
+        if not self._carries(number, mine):
+            return
+        if found is not None and found[0] < day.drop[gone]:
+            place = found[1]
+            theirs = list(self.draft.orders[place.shift_no])
+            theirs.insert(place.position, gone)
+            yield _Step(cost + found[0], {number: mine, place.shift_no: theirs})
+        elif day.drop[gone] < day.drop[visit]:
+            yield _Step(cost + day.drop[gone], {number: mine}, dropped=gone)
+
+    def _carries(self, number: int, order: list[int]) -> bool:
+        """Whether the van holds the parts of a route in place of its present one."""
+        kept = list(self.draft.orders[number])
+        done = self.draft.set_order(number, order)
+        self.draft.set_order(number, kept)
+        return done
+
+    # --- promises ---
+
+    def _cure(self) -> None:
+        """Try each visit that would miss its promise elsewhere; it moves where that costs less."""
+        day = self.day
+        at_risk = [
+            (number, item)
+            for number, timed in enumerate(self.draft.timed)
+            if timed is not None
+            for item, (_, start, _) in zip(timed.items, timed.times, strict=True)
+            if item >= 0 and day.promise_cost(item, start) and not day.is_kept(item)
+        ]
+        for number, visit in at_risk:
+            before = list(self.draft.orders[number])
+            if visit not in before:
+                continue
+            cost = self.draft.cost_of(number)
+            if not self.draft.set_order(number, [each for each in before if each != visit]):
+                continue
+            saved = cost - self.draft.cost_of(number)
+            best = self._best(visit)
+            if best is not None and best.cost < saved:
+                self._take(best)
+            else:
+                self.draft.set_order(number, before)
