@@ -126,21 +126,25 @@ class DispatchDay:
     def seconds(self) -> npt.NDArray[np.int32]:
         """Return travel times, shape (places, places)."""
         if isinstance(self.travel, Planar):
-            return (self._metres() / self.travel.metres_per_second + 1e-9).astype(np.int32)
+            return self._planar(self.travel.detour / self.travel.metres_per_second)
         return np.array(self.travel, dtype=np.int32)
 
+    def metres(self) -> npt.NDArray[np.int32]:
+        """Return distances, shape (places, places); of a matrix of times alone, those."""
+        return (
+            self._planar(self.travel.detour) if isinstance(self.travel, Planar) else self.seconds()
+        )
+
     def problem(self) -> DayProblem:
-        seconds = self.seconds()
-        planar = isinstance(self.travel, Planar)
         skills = {skill for each in self.technicians for skill in each.skills}
         skills |= {skill for each in self.visits for skill in each.skills}
         return DayProblem(
             first_midnight=FIRST_MIDNIGHT,
             zone="UTC",
             days=days_for(max((each.closes for each in self.technicians), default=0)),
-            travel_s=seconds,
+            travel_s=self.seconds(),
             # Metres beside seconds, as in production: they cost nothing here but memory.
-            travel_m=self._metres().astype(np.int32) if planar else seconds,
+            travel_m=self.metres(),
             technicians=tuple(Technician(str(number)) for number in range(len(self.technicians))),
             shifts=tuple(
                 Shift(
@@ -234,18 +238,19 @@ class DispatchDay:
             complaints.say(f"Technician {number} has lunch at {left_at}, after {latest}.")
         return max(left_at + leg, earliest) + duration
 
-    def _metres(self) -> npt.NDArray[np.float64]:
+    def _planar(self, factor: float) -> npt.NDArray[np.int32]:
+        """Return straight lines times `factor`, cut off; a row at a time, since large days need gigabytes."""
         at = np.array(self.places, dtype=np.float64)
-        apart = np.subtract.outer(at[:, 0], at[:, 0])
-        np.hypot(apart, np.subtract.outer(at[:, 1], at[:, 1]), out=apart)
-        apart *= self.travel.detour if isinstance(self.travel, Planar) else 1.0
-        return apart
+        found = np.empty((len(at), len(at)), dtype=np.int32)
+        for row, one in zip(found, at, strict=True):
+            row[:] = factor * np.hypot(*(at - one).T) + 1e-9
+        return found
 
     def _seconds(self, one: int, other: int) -> int:
         if not isinstance(self.travel, Planar):
             return int(self.travel[one, other])
-        apart = math.dist(self.places[one], self.places[other]) * self.travel.detour
-        return math.floor(apart / self.travel.metres_per_second + 1e-9)
+        apart = math.dist(self.places[one], self.places[other])
+        return math.floor(self.travel.detour / self.travel.metres_per_second * apart + 1e-9)
 
 
 @dataclass(frozen=True, slots=True)
