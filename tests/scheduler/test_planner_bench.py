@@ -11,19 +11,20 @@ from tests.bench.scheduler.runs import Book, Outcome, Run, make
 from tests.bench.scheduler.sets import Instance
 from tests.bench.scheduler.studies import Days, about_runs, dispatch_study, gap_study
 
-TINY = Run("dispatch", "3x12-seed1", "3x12-seed1", "ours", 0.5)
+# With OR-Tools, which needs no compiling: ruin and recreate has its own tests.
+OURS = "ours or-tools"
+TINY = Run("dispatch", "3x12-seed1", "3x12-seed1", OURS, 0.5)
+COMMAND = ["--generated", "3x12", "--seconds", "0.5", "--solvers", OURS, "--parts", ""]
 
 
 def test_a_tiny_day_is_planned_judged_and_reported(capsys: pytest.CaptureFixture[str]) -> None:
-    bench.main(["--generated", "3x12", "--seconds", "0.5", "--solvers", "ours", "--parts", ""])
+    bench.main(COMMAND)
     report = json.loads(capsys.readouterr().out)
     (run,) = report["runs"]
     assert (run["error"], run["broken"]) == (None, [])
     assert run["cost"] > 0
     assert 0 < run["weighted_served"] <= 1
-    names = [each["name"] for each in report["figures"]]
-    assert "dispatch 3x12, 0.5 s: weighted served" in names
-    assert any(name.startswith("G9 ") for name in names)
+    assert any(each["name"].startswith("G9 ") for each in report["figures"])
 
 
 def test_a_run_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,18 +39,17 @@ def test_outcomes_are_kept_for_the_next_sitting(tmp_path: Path) -> None:
     Book(file).put(TINY, outcome)
     again = Book(file)
     assert again.get(TINY) == outcome
-    assert again.get(Run("dispatch", "3x12-seed1", "3x12-seed1", "ours", 0.6)) is None
+    assert again.get(Run("dispatch", "3x12-seed1", "3x12-seed1", OURS, 0.6)) is None
 
 
 def test_what_is_known_is_not_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "book.jsonl"
-    command = ["--generated", "3x12", "--seconds", "0.5", "--solvers", "ours", "--parts", ""]
     done = Outcome(cost=7.0, served=1.0, wall_s=0.5, cpu_s=0.5, first_s=0.1, peak_mb=9.0)
     Book(file).put(TINY, done)
     monkeypatch.setattr(bench, "make", lambda run: pytest.fail(f"{run.label} runs again"))
-    bench.main([*command, "--results", str(file)])
+    bench.main([*COMMAND, "--results", str(file)])
     (run,) = json.loads(capsys.readouterr().out)["runs"]
     assert run["cost"] == 7.0
 
@@ -90,7 +90,7 @@ def test_a_ratio_is_of_days_that_both_planned() -> None:
 
 
 def test_one_late_run_misses_the_deadline_goal() -> None:
-    fine, late = TINY, Run("dispatch", "3x12-seed2", "3x12-seed2", "ours", 0.5, 2)
+    fine, late = TINY, Run("dispatch", "3x12-seed2", "3x12-seed2", OURS, 0.5, 2)
     outcomes = {fine: Outcome(cost=1.0, wall_s=0.5, cpu_s=0.5)}
     assert next(about_runs([fine, late], outcomes.get))["met"] is True
     outcomes[late] = Outcome(cost=1.0, wall_s=0.9, cpu_s=0.5)
