@@ -42,7 +42,7 @@ from fsm.work_orders import request_routes as service_requests
 from fsm.work_orders import routes as work_orders
 from fsm.work_orders import visit_routes as visits
 from fsm.worker import REACTIONS
-from mobile_api import blob_routes, feed, office_routes, stream, upload_routes
+from mobile_api import blob_routes, feed, office_routes, short_pull, stream, upload_routes
 from mobile_api import routes as mobile_api
 from mobile_api.compat import (
     electric_routes,
@@ -190,6 +190,15 @@ async def _until_the_database_closes(app: Litestar) -> AsyncIterator[None]:
     await app.state.database.close()
 
 
+class Product(Litestar):
+    """The framework's application, with the phones' most frequent request answered ahead of it."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and await short_pull.answers(self.state, scope, receive, send):
+            return
+        await super().__call__(scope, receive, send)
+
+
 def create_app(
     settings: Settings,
     *,
@@ -202,7 +211,7 @@ def create_app(
     `has_trailers`: the HTTP server in front hands over what follows a request's body.
     """
     database = database or compose_database(settings)
-    app = Litestar(
+    app = Product(
         route_handlers=[health, *ROUTES],
         dependencies=dict(http.dependencies),
         guards=[http.permission_guard],

@@ -422,13 +422,13 @@ class Database:
                 raise
             await connection.execute("commit")
 
-    async def call(self, sql: str, /, *values: object) -> Any | None:
-        """Return the first row of a function that binds itself to its tenant: one round trip in all.
+    async def call(self, sql: str, /, *values: object) -> list[Any]:
+        """Return the rows of a function that binds itself to its tenant: one round trip in all.
 
         Without that binding it finds nothing, since no transaction around it has one.
         """
         async with self._readers.connection() as connection:
-            return await connection.fetchrow(sql, *values)
+            return cast(list[Any], await connection.fetch(sql, *values))
 
     async def _open_reader(self) -> Any:
         connection = await asyncpg.connect(self._dsn, timeout=10, server_settings=SERVER_SETTINGS)

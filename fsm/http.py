@@ -22,6 +22,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.handlers.base import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
+from litestar.types import Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from fsm import problems
@@ -400,6 +401,13 @@ def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Respons
         media_type=PROBLEM_JSON,
         headers=headers,
     )
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, error: Exception) -> None:
+    """Answer a request that the framework has not seen with a problem, as the framework would."""
+    request = Request[Any, Any, Any](scope, receive, send)
+    response = answer_problem(request, error).to_asgi_response(app=None, request=request)
+    await response(scope, receive, send)
 
 
 class ProblemView(msgspec.Struct, frozen=True):

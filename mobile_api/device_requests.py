@@ -1,6 +1,9 @@
 """What every door for devices shares: who is asking, a bounded body, an answer that is already bytes."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -21,7 +24,7 @@ from mobile_api import stream
 from mobile_api.durability import Durability
 from mobile_api.encodings import BatchTooLarge, deflate, deflate_pieces, inflate
 from mobile_api.intents import Batch
-from mobile_api.pull import Pieces
+from mobile_api.pull import Pieces, Together, together
 from mobile_api.push import MOST_BYTES, MOST_INFLATED, Answer, barred_by, push
 
 DeviceRevoked = tokens.DeviceRevoked
@@ -87,6 +90,12 @@ async def bounded_body(request: Request[Any, Any, Any]) -> bytes:
     return inflate(b"".join(chunks), request.headers.get("content-encoding", ""), MOST_INFLATED)
 
 
+def accept_encoding_of(request: Request[Any, Any, Any]) -> str | None:
+    """Return which encodings a client takes, however many lines it says that in."""
+    said = request.headers.getall("accept-encoding", [])
+    return ", ".join(said) or None
+
+
 def json_answer(request: Request[Any, Any, Any], content: bytes) -> Response[bytes]:
     """Answer JSON that is already bytes, in the encoding that the client likes best."""
     body, encoding = deflate(content, request.headers.get("accept-encoding"))
@@ -96,6 +105,7 @@ def json_answer(request: Request[Any, Any, Any], content: bytes) -> Response[byt
     return Response(body, media_type="application/json", headers=headers, status_code=HTTP_200_OK)
 
 
+_NO_MORE: Mapping[str, str] = MappingProxyType({})
 _COPIED = 65_536
 """Bytes of an answer up to which a copy costs less than writing its pieces one by one."""
 
@@ -103,19 +113,17 @@ _COPIED = 65_536
 class ReadyJson:
     """The same for the hottest reads: an ASGI application that sends large pieces without copying them."""
 
-    def __init__(self, request: Request[Any, Any, Any], pieces: Pieces) -> None:
-        accept = ", ".join(
-            value.decode("latin-1")
-            for name, value in request.scope["headers"]
-            if name == b"accept-encoding"
-        )
-        self._pieces, encoding = deflate_pieces(pieces, accept or None)
+    def __init__(
+        self, pieces: Pieces, accept_encoding: str | None, headers: Mapping[str, str] = _NO_MORE
+    ) -> None:
+        self._pieces, encoding = deflate_pieces(pieces, accept_encoding)
         self.headers = {"Content-Type": "application/json", "Vary": "Accept-Encoding"}
         if encoding is not None:
             self.headers["Content-Encoding"] = encoding
+        self.headers |= headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(name.lower().encode(), text.encode()) for name, text in self.headers.items()]
+        headers = list(map(_as_sent, self.headers.items()))
         size = sum(map(len, self._pieces))
         headers.append((b"content-length", b"%d" % size))
         await send({"type": "http.response.start", "status": HTTP_200_OK, "headers": headers})
@@ -125,6 +133,11 @@ class ReadyJson:
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
 
+@lru_cache(64)
+def _as_sent(header: tuple[str, str]) -> tuple[bytes, bytes]:
+    return header[0].lower().encode(), header[1].encode()
+
+
 def answers_of(shape: type[Any], *kinds: type[Problem]) -> dict[int, ResponseSpec]:
     shown = ResponseSpec(data_container=shape, generate_examples=False)
     return {200: shown, **http.refusals(*kinds)}
@@ -132,6 +145,14 @@ def answers_of(shape: type[Any], *kinds: type[Problem]) -> dict[int, ResponseSpe
 
 def pump_of(request: Request[Any, Any, Any]) -> stream.Pump:
     return stream.pump_in(request.app.state)
+
+
+def together_of(state: Any) -> Together:
+    """Return where the small pulls of this application join."""
+    if "pulls_together" not in state:
+        state["pulls_together"] = together(state.database)
+    known: Together = state["pulls_together"]
+    return known
 
 
 async def take(

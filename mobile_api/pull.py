@@ -1,6 +1,6 @@
 """What a device reads: pages of changes in the feed's order, built by concatenating stored bodies."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -13,17 +13,21 @@ from sqlmodel import select
 from fsm.actors import Actor
 from fsm.crash_points import crash_point
 from fsm.database import Database, Session, run
+from fsm.gathering import Gathering
 from fsm.problems import Forbidden, Problem
 from fsm.technicians.tables import Technician
 from fsm.tenants import tokens
 from mobile_api import feed, sequencer
 from mobile_api.affected import CATALOGUE
 from mobile_api.feed_tokens import BadFeedToken, Position, read_token, write_token
-from mobile_api.pull_sql import PULL
+from mobile_api.pull_sql import Ask, read_pages
 from mobile_api.sequencer import Head
 
 PAGE_CHANGES = 1_000
 PAGE_BYTES = 1_048_576
+FEW_CHANGES, FEW_BYTES = 100, 65_536
+"""The largest page that is read together with those of others; a device with more is read for alone."""
+MOST_TOGETHER = 32
 OLDEST_SCHEMA = 1
 """Apps that speak an older schema are refused on pull; they can still send."""
 
@@ -93,6 +97,19 @@ async def granted_scopes(session: Session, actor: Actor) -> list[str]:
     return [CATALOGUE, feed.technician_scope(technician_id)]
 
 
+Together = Gathering[UUID, Ask, Any]
+"""The small pulls of this process, those of one tenant together."""
+
+
+def together(database: Database) -> Together:
+    """Return where pulls join; a page of theirs is small, so that nobody waits for another's long one."""
+
+    async def read(tenant_id: UUID, asks: Sequence[Ask]) -> Sequence[Any]:
+        return await read_pages(database, tenant_id, asks, changes=FEW_CHANGES, size=FEW_BYTES)
+
+    return Gathering(read, most=MOST_TOGETHER)
+
+
 async def answer(
     database: Database,
     key: bytes,
@@ -104,12 +121,14 @@ async def answer(
     limit: int,
     outbox_empty_at: int | None,
     coll: str | None = None,
+    others: Together | None = None,
 ) -> Pieces:
     """Return one page as pieces of JSON; `token_hash` is of a token that nobody has looked up yet.
 
-    An up-to-date feed is read in one statement, which looks at the device's rights again. Only when it is
-    not (rows to stamp, a window of yesterday, news of the outbox) are these seen to first. With `coll` the
-    pages, and the tokens in them, are of one collection alone.
+    An up-to-date feed is read in one statement, which looks at the device's rights again; with `others` it
+    is asked for them too. Only when the feed is not up to date (rows to stamp, a window of yesterday, news
+    of the outbox) are these seen to first. With `coll` the pages, and the tokens in them, are of one
+    collection alone.
     """
     position = None if since is None else read_token(key, since)
     if position is not None and (position.tenant, position.device, position.coll) != (
@@ -120,20 +139,20 @@ async def answer(
         raise BadFeedToken(
             "This 'since' was given to another device, or for other collections. Pull without it."
         )
-    found = await _look(database, actor, token_hash, position, limit, coll)
+    asked = _Asked(database, actor, token_hash, limit, coll, others)
+    found = await asked.look(position)
     # Before anything is stamped: that could bring the head of a feed that was set back past the token.
     await _check_epoch(database, actor, position, found)
     if _needs_preparing(found, now, outbox_empty_at):
         await prepare(database, actor, now, outbox_empty_at)
-        found = await _look(database, actor, token_hash, position, limit, coll)
+        found = await asked.look(position)
+        await _check_epoch(database, actor, position, found)
     if position is not None and position.schema != found["schema_version"]:
         # The app was updated and reads other bodies: everything anew, under the scopes' old names.
         position = msgspec.structs.replace(position, read=dict.fromkeys(position.read, 0), first={})
-        found = await _look(database, actor, token_hash, position, limit, coll)
-    await _check_epoch(database, actor, position, found)
-    head = Head(found["epoch"], found["head"], found["purged"])
-    scopes = [CATALOGUE, feed.technician_scope(found["technician_id"])]
-    return _page(key, actor, now, head, scopes, position, since, coll, found)
+        found = await asked.look(position)
+        await _check_epoch(database, actor, position, found)
+    return _page(key, actor, now, position, since, coll, found)
 
 
 async def _check_epoch(
@@ -142,9 +161,12 @@ async def _check_epoch(
     """Refuse a position that the feed cannot go on from; one ahead of the feed begins a new epoch."""
     if position is None or found["head"] is None:
         return
+    read = position.read.values()
+    first, last = min(read, default=0), max(read, default=0)
+    if position.epoch == found["epoch"] and found["purged"] <= first <= last <= found["head"]:
+        return
     head = Head(found["epoch"], found["head"], found["purged"])
-    scopes = [CATALOGUE, feed.technician_scope(found["technician_id"])]
-    problem = _unusable(position, head, scopes)
+    problem = _unusable(position, head, _scopes_of(found))
     if problem is None:
         return
     if problem.facts["ahead"]:
@@ -154,42 +176,58 @@ async def _check_epoch(
     raise problem
 
 
-async def _look(
-    database: Database,
-    actor: Actor,
-    token_hash: bytes | None,
-    position: Position | None,
-    limit: int,
-    coll: str | None,
-) -> Any:
-    """Return what the pull's statement finds, or refuse a device that may not read."""
-    read = position.read if position else {}
-    first = position.first if position else {}
-    found = await database.call(
-        PULL,
-        actor.tenant_id,
-        actor.device_id,
-        token_hash,
-        list(read),
-        list(read.values()),
-        [first.get(scope, 0) for scope in read],
-        limit,
-        PAGE_BYTES,
-        coll,
-    )
-    if found is None:
-        raise tokens.unknown_device()
-    if not found["may_read"]:
-        raise tokens.DeviceRevoked.of(device_of(actor))
-    if not found["may_sync"]:
-        raise Forbidden(
-            "This needs the permission 'sync', which your role no longer has. Ask your office.",
-            needs="sync",
+def _scopes_of(found: Any) -> list[str]:
+    return [CATALOGUE, feed.technician_scope(found["technician_id"])]
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """A device's request for a page."""
+
+    database: Database
+    actor: Actor
+    token_hash: bytes | None
+    limit: int
+    coll: str | None
+    others: Together | None
+
+    async def look(self, position: Position | None) -> Any:
+        """Return what the pull's statement finds, or refuse a device that may not read."""
+        found = await self._find(position)
+        if found is None:
+            raise tokens.unknown_device()
+        if not found["may_read"]:
+            raise tokens.DeviceRevoked.of(device_of(self.actor))
+        if not found["may_sync"]:
+            raise Forbidden(
+                "This needs the permission 'sync', which your role no longer has. Ask your office.",
+                needs="sync",
+            )
+        if found["technician_id"] is None:
+            raise _not_a_technician()
+        _check_schema(found["schema_version"])
+        return found
+
+    async def _find(self, position: Position | None) -> Any | None:
+        ask = Ask(device_of(self.actor), self.token_hash, position)
+        tenant_id = self.actor.tenant_id
+        if self.others is not None and self._is_small(position):
+            found = await self.others.ask(tenant_id, ask)
+            if found is None or found["complete"]:
+                return found
+        (found,) = await read_pages(
+            self.database, tenant_id, [ask], changes=self.limit, size=PAGE_BYTES, coll=self.coll
         )
-    if found["technician_id"] is None:
-        raise _not_a_technician()
-    _check_schema(found["schema_version"])
-    return found
+        return found
+
+    def _is_small(self, position: Position | None) -> bool:
+        """Whether little may be expected: the device has read everything there was before."""
+        return (
+            position is not None
+            and not position.first
+            and all(position.read.values())
+            and self.limit >= FEW_CHANGES
+            and self.coll is None
+        )
 
 
 def _needs_preparing(found: Any, now: datetime, outbox_empty_at: int | None) -> bool:
@@ -349,14 +387,13 @@ def _page(
     key: bytes,
     actor: Actor,
     now: datetime,
-    head: Head,
-    scopes: list[str],
     position: Position | None,
     since: str | None,
     coll: str | None,
     found: Any,
 ) -> Pieces:
     """Put the answer together around the changes, which are JSON already."""
+    head, scopes = found["head"], _scopes_of(found)
     was = position.read if position else {}
     first = dict(position.first) if position else {}
     complete = found["complete"]
@@ -364,9 +401,9 @@ def _page(
     for n, scope in enumerate(scopes):
         start = was.get(scope, 0)
         if start == 0:
-            first[scope] = head.head
+            first[scope] = head
         if complete or n < found["last_scope"]:
-            read[scope] = head.head
+            read[scope] = head
         elif n == found["last_scope"]:
             read[scope] = found["last_seq"]
         else:
@@ -374,7 +411,7 @@ def _page(
         if read[scope] >= first.get(scope, 0):
             first.pop(scope, None)
     token = Position(
-        epoch=head.epoch,
+        epoch=found["epoch"],
         tenant=actor.tenant_id,
         device=device_of(actor),
         read=read,
@@ -383,9 +420,9 @@ def _page(
         coll=coll,
     )
     envelope = PullHead(
-        epoch=head.epoch,
+        epoch=found["epoch"],
         since=since if since is not None and token == position else write_token(key, token),
-        head=head.head,
+        head=head,
         complete=complete,
         server_time=iso(now),
         scopes=scopes,

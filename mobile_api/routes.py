@@ -26,6 +26,7 @@ from mobile_api.device_requests import (
     DeviceRevoked,
     EmptyAt,
     ReadyJson,
+    accept_encoding_of,
     answers_of,
     bounded_body,
     json_answer,
@@ -33,6 +34,7 @@ from mobile_api.device_requests import (
     pump_of,
     sender_of,
     take,
+    together_of,
 )
 from mobile_api.encodings import (
     BatchTooLarge,
@@ -157,8 +159,9 @@ class SyncController(Controller):
             since=since,
             limit=limit,
             outbox_empty_at=outbox_empty_at,
+            others=together_of(state),
         )
-        return ReadyJson(request, content)
+        return ReadyJson(content, accept_encoding_of(request))
 
     @post(
         "/push",

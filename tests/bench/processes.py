@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,15 +118,18 @@ def cpu_of(clock: Callable[[], float], work: Callable[[], object], times: int) -
 
 
 async def cpu_of_requests(
-    program: Program, path: str, headers: Mapping[str, str], times: int, clients: int = 16
+    program: Program, asks: Sequence[tuple[str, Mapping[str, str]]], times: int
 ) -> float:
-    """Return the CPU seconds of a program for one GET, of `times` that `clients` connections send at once."""
-    lines = [f"GET {path} HTTP/1.1", "Host: bench", *(f"{k}: {v}" for k, v in headers.items())]
-    request = ("\r\n".join(lines) + "\r\n\r\n").encode()
+    """Return the CPU seconds of a program for one GET, of `times`; each (path, headers) has a connection.
+
+    They ask at once, each again as soon as it is answered.
+    """
     left = times
 
-    async def client() -> None:
+    async def client(path: str, headers: Mapping[str, str]) -> None:
         nonlocal left
+        lines = [f"GET {path} HTTP/1.1", "Host: bench", *(f"{k}: {v}" for k, v in headers.items())]
+        request = ("\r\n".join(lines) + "\r\n\r\n").encode()
         reader, writer = await asyncio.open_connection("127.0.0.1", program.port)
         while left > 0:
             left -= 1
@@ -140,5 +143,5 @@ async def cpu_of_requests(
         writer.close()
 
     began = program.cpu_s()
-    await asyncio.gather(*(client() for _ in range(clients)))
+    await asyncio.gather(*(client(path, headers) for path, headers in asks))
     return (program.cpu_s() - began) / times

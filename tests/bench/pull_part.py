@@ -42,7 +42,9 @@ SITES = 120
 PARTS = 300
 BATCH = 1_000
 CHANGED = 5
-"""Jobs that the office changes between two pulls: what a poke is about."""
+"""Jobs of each phone that the office changes between two pulls: what a poke is about."""
+PHONES = 16
+"""Phones of one company that ask at once, each for its own technician's changes."""
 
 _RAW = """
 select coll, id::text, rev, op, why, body, seq from sync_row
@@ -137,19 +139,25 @@ async def _measure(server: EmbeddedPostgres, seconds: float) -> list[Figure]:
     company = await found_company(database, settings, now, slug="bench")
     connection = await asyncpg.connect(server.url("bench", OWNER_ROLE))
     filler = Filler(connection, company, now, seed=1)
-    (phone,) = await filler.phones(1)
+    phones = await filler.phones(PHONES)
     places = await filler.places(SITES)
     await filler.parts(PARTS)
-    jobs = await filler.jobs(JOBS, places, [phone.technician_id], days=(-6, 13))
+    changed = []
+    for number, phone in enumerate(phones):
+        count = CHANGED if number else JOBS
+        jobs = await filler.jobs(
+            count, places, [phone.technician_id], days=(-6, 13), named=f"J{number}"
+        )
+        changed += jobs[:CHANGED]
     await connection.execute("analyze")
     await connection.close()
     with product(server, "bench") as ours, bare_framework() as bare:
-        Reader(ours, phone, "identity").cold()
-        await retitle(database, company, jobs[:CHANGED], "Changed before")
-        figures = await asyncio.to_thread(_cold, server, ours, company, phone, seconds / 2)
-        since = Reader(ours, phone, "identity").cold()[0]
-        await retitle(database, company, jobs[:CHANGED], "Changed after")
-        figures += await _delta(server, ours, bare, phone, since, seconds / 2)
+        Reader(ours, phones[0], "identity").cold()
+        await retitle(database, company, changed[:CHANGED], "Changed before")
+        figures = await asyncio.to_thread(_cold, server, ours, company, phones[0], seconds / 2)
+        read = {phone: Reader(ours, phone, "identity").cold()[0] for phone in phones}
+        await retitle(database, company, changed, "Changed after")
+        figures += await _delta(server, ours, bare, read, seconds / 2)
     await database.close()
     return figures
 
@@ -198,27 +206,38 @@ async def _delta(
     server: EmbeddedPostgres,
     ours: Program,
     bare: Program,
-    phone: Phone,
-    since: str,
+    read: dict[Phone, str],
     seconds: float,
 ) -> list[Figure]:
-    delta = json.loads(Reader(ours, phone, "identity").again(since))
-    latest = delta["since"]
-    times: dict[str, list[float]] = {"delta": [], "idle": [], "bare": [], "postgres": []}
+    """Compare with a bare framework under as many connections: of all phones at once, and of one alone."""
 
-    async def spend(name: str, program: Program, path: str) -> None:
-        headers = phone.headers if program is ours else {}
-        times[name].append(await cpu_of_requests(program, path, headers, BATCH))
+    def pulls(since: dict[Phone, str]) -> list[tuple[str, dict[str, str]]]:
+        return [(f"/sync/v1/pull?since={token}", phone.headers) for phone, token in since.items()]
+
+    changes, latest = set(), {}
+    for phone, since in read.items():
+        page = json.loads(Reader(ours, phone, "identity").again(since))
+        changes.add(len(page["changes"]))
+        latest[phone] = page["since"]
+    delta, idle = pulls(read), pulls(latest)
+    nothing: list[tuple[str, dict[str, str]]] = [("/bare", {})]
+    times: dict[str, list[float]] = {}
+
+    async def spend(name: str, program: Program, asks: list[tuple[str, dict[str, str]]]) -> None:
+        times.setdefault(name, []).append(await cpu_of_requests(program, asks, BATCH))
 
     began = ours.cpu_s()
     while ours.cpu_s() - began < seconds or len(times["bare"]) < 5:
-        await spend("bare", bare, "/bare")
-        await spend("idle", ours, f"/sync/v1/pull?since={latest}")
+        await spend("bare", bare, nothing * PHONES)
+        await spend("idle", ours, idle)
         before = postgres_cpu_s(server)
-        await spend("delta", ours, f"/sync/v1/pull?since={since}")
-        times["postgres"].append((postgres_cpu_s(server) - before) / BATCH)
+        await spend("delta", ours, delta)
+        times.setdefault("postgres", []).append((postgres_cpu_s(server) - before) / BATCH)
+        await spend("bare_alone", bare, nothing)
+        await spend("delta_alone", ours, delta[:1])
     detail = {
-        "changes": len(delta["changes"]),
+        "phones": PHONES,
+        "changes": sorted(changes),
         **{f"{name}_us": round(statistics.median(of) * 1e6, 1) for name, of in times.items()},
         "rounds": len(times["bare"]),
     }
@@ -226,11 +245,15 @@ async def _delta(
         figure(
             f"{name}, server CPU / bare framework request",
             statistics.median(
-                ours_s / bare_s for ours_s, bare_s in zip(of, times["bare"], strict=True)
+                ours_s / bare_s for ours_s, bare_s in zip(times[of], times[bare_of], strict=True)
             ),
             "ratio",
             2.5,
             **detail,
         )
-        for name, of in (("delta pull", times["delta"]), ("pull of nothing new", times["idle"]))
+        for name, of, bare_of in (
+            ("delta pull", "delta", "bare"),
+            ("pull of nothing new", "idle", "bare"),
+            ("delta pull of one phone that is alone", "delta_alone", "bare_alone"),
+        )
     ]
