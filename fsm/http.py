@@ -17,7 +17,12 @@ from litestar import Request, Response
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
-from litestar.exceptions import HTTPException, SerializationException, ValidationException
+from litestar.exceptions import (
+    HTTPException,
+    InternalServerException,
+    SerializationException,
+    ValidationException,
+)
 from litestar.handlers import HTTPRouteHandler
 from litestar.handlers.base import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
@@ -356,6 +361,9 @@ def problem_of(error: Exception) -> Problem:
         return problems.Malformed(f"The body is not text in UTF-8: see byte {error.start}.")
     if isinstance(error, msgspec.DecodeError | RecursionError):
         return problems.Malformed(f"The body is not valid JSON in UTF-8: {error}.")
+    if isinstance(error, InternalServerException) and error.detail == _CUT:
+        # Nobody is there to read this, and nothing of ours broke.
+        return problems.Malformed("The connection ended before the body did. Send it again.")
     if isinstance(error, HTTPException):
         kind = _BY_STATUS.get(error.status_code)
         if kind is problems.Malformed and isinstance(error.__context__, SerializationException):
@@ -372,6 +380,9 @@ def problem_of(error: Exception) -> Problem:
         f"Nothing was changed. Tell the operator this reference: {reference}.", reference=reference
     )
 
+
+_CUT = "client disconnected prematurely"
+"""The framework's words for a client that went away while its body was being read."""
 
 _PLAIN = {
     404: "There is nothing at this address.",

@@ -39,6 +39,7 @@ from mobile_api import quarantine
 from mobile_api.device_chains import check_visit
 from mobile_api.feed import slide_in_steps
 from mobile_api.held import apply_held
+from mobile_api.orphans import discard_orphans
 from mobile_api.uploads import STAGING_LIFE, sweep_uploads
 from scheduler.jobs import solve_plan
 from scheduler.queries import SOLVE
@@ -189,6 +190,13 @@ async def _slide_windows(tools: Tools) -> None:
 
 async def _discard_orphans(tools: Tools) -> None:
     await tools.store.sweep(tools.clock() - STAGING_LIFE)
+    async with tools.database.transaction() as session:
+        tenants = await list_tenants(session)
+    for tenant_id in tenants:
+        try:
+            await discard_orphans(tools.database, tools.store, tenant_id, tools.clock())
+        except Exception as error:  # noqa: BLE001  # one tenant's trouble is not another's
+            _say_failed(error, tenant=str(tenant_id))
 
 
 ROUNDS: Mapping[str, Round] = MappingProxyType(

@@ -10,11 +10,19 @@ offset returned by `append` survives a power cut before the caller can commit it
 
 import asyncio
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -214,6 +222,10 @@ class BlobStore(Protocol):
         """Remove a blob's bytes (retention); its hash stays in the rows. Absent is fine."""
         ...
 
+    def list_blobs(self, tenant_id: UUID, untouched_since: datetime) -> AsyncIterator[list[str]]:
+        """Yield the names of a tenant's blobs last written before that instant, some at a time."""
+        ...
+
     async def sweep(self, untouched_since: datetime) -> int:
         """Discard all tenants' uploads last written before that instant; return how many.
 
@@ -233,6 +245,16 @@ def blob_store(settings: Settings) -> BlobStore:
     from fsm.evidence.local_store import LocalBlobStore
 
     return LocalBlobStore(settings.blob_dir)
+
+
+async def in_lists(found: Iterator[str], most: int = 1_000) -> AsyncIterator[list[str]]:
+    """Yield what an iterator finds that blocks, without holding up the event loop."""
+
+    def take() -> list[str]:
+        return list(islice(found, most))
+
+    while some := await in_thread(take):
+        yield some
 
 
 async def read_all(store: BlobStore, tenant_id: UUID, sha256: str, most: int) -> bytes:

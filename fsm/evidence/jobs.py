@@ -1,5 +1,7 @@
 """Background work on stored bytes: small pictures and fingerprints."""
 
+from hashlib import sha256
+
 from fsm import jobs
 from fsm.actors import system_actor
 from fsm.database import Session, run
@@ -47,6 +49,7 @@ async def make_thumbnail(session: Session, job: Job, store: BlobStore) -> None:
     except (CannotDecode, TooManyPixels, NoSuchBlob) as refusal:
         blob.info = {**blob.info, "no_thumbnail": refusal.code}
         return
+    await queries.hold_digest(session, actor, sha256(small.jpeg).digest())
     stored = await store.put_small(job.tenant_id, small.jpeg)
     # Two pictures may shrink to one thumbnail, and a tiny JPEG may be another's thumbnail. Its row
     # is for retention alone: it has no holder and sets off no job.

@@ -11,9 +11,10 @@ import hashlib
 import os
 import shutil
 from collections.abc import AsyncIterable, AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from io import BufferedReader, FileIO
+from itertools import chain
 from pathlib import Path
 from typing import Self
 from uuid import UUID
@@ -30,7 +31,9 @@ from fsm.evidence.blobs import (
     StorageFull,
     StoredBlob,
     UploadBusy,
+    in_lists,
     in_thread,
+    is_sha256,
     object_path,
     take_in,
     wrong_bytes,
@@ -137,6 +140,10 @@ class LocalBlobStore:
 
     async def delete(self, tenant_id: UUID, sha256: str) -> None:
         await in_thread(_unlink, self._object(tenant_id, sha256))
+
+    def list_blobs(self, tenant_id: UUID, untouched_since: datetime) -> AsyncIterator[list[str]]:
+        objects = self._root / str(tenant_id) / "objects"
+        return in_lists(_written_before(objects, untouched_since.timestamp()))
 
     async def sweep(self, untouched_since: datetime) -> int:
         return await in_thread(_sweep, self._root, untouched_since.timestamp())
@@ -371,9 +378,17 @@ def _read_piece(path: Path, start: int, length: int) -> bytes:
         return os.pread(file.fileno(), length, start)
 
 
+def _written_before(objects: Path, before: float) -> Iterator[str]:
+    for path in objects.glob("*/*/*"):
+        with suppress(FileNotFoundError):  # deleted meanwhile
+            if is_sha256(path.name) and path.stat().st_mtime < before:
+                yield path.name
+
+
 def _sweep(root: Path, before: float) -> int:
     swept = 0
-    for path in root.glob("*/staging/*"):
+    # Beside what is staged: the halves of objects that a crash kept from getting their name.
+    for path in chain(root.glob("*/staging/*"), root.glob("*/objects/*/*/*.tmp")):
         try:
             if path.stat().st_mtime < before:
                 path.unlink()

@@ -1,5 +1,6 @@
 """Files of the office: manuals and drawings, stored before anything refers to them."""
 
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -60,6 +61,7 @@ class FileController(Controller):
             raise Invalid("There is no file in the request: send its bytes as the body.")
         inspection = inspect(content[:HEAD_SIZE], allowed=DOCUMENT_TYPES)
         blobs: BlobStore = request.app.state.blobs
+        await queries.hold_digest(session, actor, sha256(content).digest())
         stored = await blobs.put_small(actor.tenant_id, content)
         blob = await queries.keep_blob(session, actor, now, stored, inspection)
         return FileView(stored.sha256, blob.size, blob.mime)

@@ -36,6 +36,7 @@ from fsm.evidence.blobs import (
     StorageFull,
     StorageUnavailable,
     StoredBlob,
+    in_lists,
     in_thread,
     object_path,
     take_in,
@@ -211,6 +212,10 @@ class S3BlobStore:
 
     async def delete(self, tenant_id: UUID, sha256: str) -> None:
         await in_thread(self._remove, [_object_key(tenant_id, sha256)])
+
+    def list_blobs(self, tenant_id: UUID, untouched_since: datetime) -> AsyncIterator[list[str]]:
+        found = self._listed(f"{tenant_id}/objects/")
+        return in_lists(key.rpartition("/")[2] for key, _, at in found if at < untouched_since)
 
     async def sweep(self, untouched_since: datetime) -> int:
         return await in_thread(self._sweep, untouched_since.astimezone(UTC))

@@ -152,8 +152,11 @@ async def take_report(
             request_id=_report_id(form),
             add_to_id=await _named_report(session, actor, settings, machine, form),
         )
-        if kept is not None:
+        if form.photo is not None and kept is not None:
             await requests.attach(session, actor, now, reported.request, *kept)
+            if not await store.exists(tenant_id, form.photo.sha256):
+                # The same bytes lay there unnamed and were taken away just before they got their name.
+                await keep_photo(store, tenant_id, form.photo)
     return Taken(
         status_token=reported.status_token,
         is_addition=reported.request.merged_into_id is not None,

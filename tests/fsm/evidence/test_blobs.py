@@ -273,6 +273,19 @@ async def test_sweeping_takes_forgotten_uploads_and_leaves_blobs_and_living_ones
     assert await store.exists(tenant, stored.sha256)
 
 
+async def test_blobs_are_listed_by_the_day_they_were_written(
+    store: BlobStore, tenant: UUID, upload: UUID
+) -> None:
+    kept = {(await store.put_small(tenant, content)).sha256 for content in (b"one", b"two")}
+    await store.put_small(uuid4(), b"of others")
+    await store.append(tenant, upload, 0, body(b"on its way"))
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    listed = [names async for names in store.list_blobs(tenant, tomorrow)]
+    assert {name for names in listed for name in names} == kept
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    assert [names async for names in store.list_blobs(tenant, yesterday)] == []
+
+
 async def test_a_cancelled_request_leaves_an_upload_that_can_go_on(
     store: BlobStore, tenant: UUID, upload: UUID
 ) -> None:
