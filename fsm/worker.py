@@ -30,6 +30,7 @@ from fsm.maintenance.generator import generate_all
 from fsm.maintenance.queries import PLAN_CHANGED
 from fsm.problems import Busy, Problem
 from fsm.settings import Settings
+from fsm.technicians.positions import forget_positions
 from fsm.tenants.directory import list_tenants
 from fsm.tenants.queries import forget_old_guesses
 from fsm.tenants.tables import NOBODY
@@ -248,6 +249,12 @@ ROUNDS: Mapping[str, Round] = MappingProxyType(
         ),
         "slide sync windows": Round(3_600, _slide_windows),
         "generate preventive work": Round(3_600, _generate),
+        "forget positions": Round(
+            3_600,
+            each_tenant(
+                lambda session, tenant, tools: forget_positions(session, tenant, tools.clock())
+            ),
+        ),
         "learn travel times": Round(
             86_400,
             each_tenant(lambda session, tenant, tools: relearn(session, tenant, tools.clock())),

@@ -35,6 +35,7 @@ from fsm.http import (
     needs,
 )
 from fsm.technicians import queries
+from fsm.technicians.position_routes import ROUTES as POSITION_ROUTES
 from fsm.technicians.queries import HeldSkill
 from fsm.technicians.tables import Rate, RateKind, Skill, Technician
 from fsm.technicians.working_time_routes import WORKING_TIME_ROUTES
@@ -437,4 +438,10 @@ class RateController(Controller):
         await queries.delete_rate(session, actor, now, rate_id)
 
 
-ROUTES = [SkillController, TechnicianController, RateController, *WORKING_TIME_ROUTES]
+ROUTES = [
+    SkillController,
+    TechnicianController,
+    RateController,
+    *WORKING_TIME_ROUTES,
+    *POSITION_ROUTES,
+]

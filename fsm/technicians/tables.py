@@ -12,6 +12,7 @@ from fsm.database import (
     Revised,
     Row,
     check,
+    instant,
     link,
     lookup,
     money,
@@ -44,7 +45,10 @@ class Skill(Revised, table=True):
 
 
 class Technician(Revised, table=True):
-    """A person who goes to sites. `user_id` lets them sign in; home in degrees WGS 84."""
+    """A person who goes to sites. `user_id` lets them sign in; home in degrees WGS 84.
+
+    `position_consent_at` is since when they agree that positions are kept during shifts; null: they do not.
+    """
 
     __table_args__ = (
         link("user_id", "user"),
@@ -63,6 +67,26 @@ class Technician(Revised, table=True):
     home_longitude: float | None = None
     is_contractor: bool = False
     is_active: bool = True
+    position_consent_at: datetime | None = instant(nullable=True, default=None)
+
+
+class TechnicianPosition(SQLModel, table=True):
+    """Where a technician was during a shift, with consent; deleted after some days (see `positions`)."""
+
+    __tablename__ = "technician_position"
+    __table_args__ = (
+        link("technician_id", "technician"),
+        check("latitude", "latitude between -90 and 90"),
+        check("longitude", "longitude between -180 and 180"),
+        check("accuracy", "accuracy_m >= 0"),
+    )
+    tenant_id: UUID = Field(primary_key=True)
+    technician_id: UUID = Field(primary_key=True)
+    fixed_at: datetime = instant(primary_key=True)
+    latitude: float
+    longitude: float
+    accuracy_m: float | None = None
+    received_at: datetime = instant()
 
 
 class TechnicianSkill(SQLModel, table=True):

@@ -13,6 +13,7 @@ from fsm.assets.passport_code import BadPassportCode, normalise_code
 from fsm.database import Database
 from fsm.http import Now
 from fsm.problems import NotFound, Problem
+from fsm.web.arrivals import with_arrival
 from fsm.web.progress import Progress, progress
 from fsm.web.public_pages import (
     AnyRequest,
@@ -66,8 +67,11 @@ class StatusBody(msgspec.Struct, frozen=True):
     checked_at: datetime
 
 
-async def _find_story(request: AnyRequest, token: str, now: datetime) -> Story:
-    """Return the story behind a link; `NotFound` for a link of nobody's, `LinkExpired` after its time."""
+async def _find_story(request: AnyRequest, token: str, now: datetime) -> tuple[Story, Progress]:
+    """Return the story behind a link, and how far it has come.
+
+    `NotFound` for a link of nobody's, `LinkExpired` after its time.
+    """
     database: Database = request.app.state.database
     secret = requests.read_status_token(token)
     if secret is None:
@@ -77,11 +81,12 @@ async def _find_story(request: AnyRequest, token: str, now: datetime) -> Story:
         if reported is None:
             raise NotFound("There is no such link.")
         story = await read_story_without_actor(session, reported)
+        made = await with_arrival(session, story, progress(story), now)
     if story.is_over(now):
         raise LinkExpired(
             "Status links expire. Scan the label on the equipment to report a problem."
         )
-    return story
+    return story, made
 
 
 def _view(story: Story, made: Progress, token: str, now: datetime) -> StatusView:
@@ -115,8 +120,8 @@ class StatusController(Controller):
         summary="How far a report has come: a page, or JSON",
     )
     async def show(self, request: AnyRequest, now: Now, token: FromPath[str]) -> Response[Any]:
-        story = await _find_story(request, token, now)
-        view = _view(story, progress(story), token, now)
+        story, made = await _find_story(request, token, now)
+        view = _view(story, made, token, now)
         if not wants_json(request):
             return page(request, "status", view)
         window = None if view.window is None else WindowBody(*view.window)
@@ -148,7 +153,7 @@ class StatusController(Controller):
         kind: FromPath[str],
         photo: FromPath[str],
     ) -> Response[bytes]:
-        story = await _find_story(request, token, now)
+        story, _ = await _find_story(request, token, now)
         if kind not in (ThanksKind.REPORT, ThanksKind.ADDITION):
             raise NotFound("There is nothing at this address.")
         problem = FormProblem(photo) if photo in set(FormProblem) else None

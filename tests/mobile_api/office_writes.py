@@ -342,6 +342,9 @@ async def people(walk: Walk) -> None:
     await walk.step("DELETE", f"/api/rates/{later['id']}")
     role = await make(walk, "/api/roles", {"code": "clerk", "name": "Clerk", "permissions": []})
     await edit(walk, "/api/roles", role, name="Clerks")
+    here = {"fixed_at": walk.clock().isoformat(), "latitude": 48.85, "longitude": 2.35}
+    await walk.step("PUT", "/api/me/position-consent", {"granted": True}, role="technician")
+    await make(walk, "/api/me/positions", {"positions": [here]}, role="technician")
     user = await make(walk, "/api/users", {"login": "clerk@acme", "name": "Clerk", "role": "clerk"})
     await edit(walk, "/api/users", user, name="Clerk One")
 

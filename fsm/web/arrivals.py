@@ -1,0 +1,43 @@
+"""When a technician will be there: from where they are, where they let us know, else by the plan."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from sqlmodel import select
+
+from fsm.actors import public_actor
+from fsm.customers.tables import Site
+from fsm.database import Session
+from fsm.technicians.positions import last_position
+from fsm.web.progress import Progress
+from fsm.web.views import StepName
+from fsm.work_orders.request_story import Story
+from scheduler.roads import list_learned
+from scheduler.trips import LearnedGeodesic
+
+
+async def with_arrival(session: Session, story: Story, made: Progress, now: datetime) -> Progress:
+    """Return how far a report has come with a better estimate of the arrival, where a position gives one.
+
+    The position itself is never shown: a customer learns when, not where.
+    """
+    job = story.work_order
+    if made.current is not StepName.ON_THE_WAY or made.technician_id is None or job is None:
+        return made
+    actor = public_actor(job.tenant_id)
+    here = await last_position(session, actor, made.technician_id, now)
+    if here is None:
+        return made
+    statement = select(Site.latitude, Site.longitude).where(
+        Site.tenant_id == job.tenant_id, Site.id == job.site_id
+    )
+    latitude, longitude = (await session.exec(statement)).one()
+    if latitude is None or longitude is None:
+        return made
+    roads = LearnedGeodesic(await list_learned(session, job.tenant_id))
+    places = np.array([(here.latitude, here.longitude), (latitude, longitude)])
+    hour = now.astimezone(ZoneInfo(story.zone)).hour
+    drive = timedelta(seconds=int(roads.estimate(places, hour).seconds[0, 1]))
+    return replace(made, arrival_at=max(now, here.fixed_at + drive))
