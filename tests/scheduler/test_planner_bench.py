@@ -85,8 +85,26 @@ def test_a_ratio_is_of_days_that_both_planned() -> None:
     outcomes[late] = Outcome(error="killed after 61 s")
     ratio, served = study.figures(outcomes.get)
     assert (ratio["value"], ratio["met"]) == (0.8, True)
-    assert ratio["detail"]["without_plan"] == {"3x12-seed2": "peer: killed after 61 s"}
+    assert ratio["detail"]["without_the_peers_plan"] == {"3x12-seed2": "killed after 61 s"}
     assert served["detail"]["by_solver"] == {"ours": 90.0, "vroom": 90.0}
+
+
+def test_where_ours_fails_the_ratio_is_no_success() -> None:
+    study = dispatch_study("3x12", 0.5, goal="G0", seeds=2, peers={"vroom": 0.9})
+    outcomes = {run: Outcome(cost=80.0 if run.solver == "ours" else 100.0) for run in study.runs}
+    outcomes[study.runs[0]] = Outcome(error="MemoryError")
+    ratio, failed = study.figures(outcomes.get)
+    assert (ratio["value"], ratio["met"]) == (0.8, False)
+    assert (failed["value"], failed["met"]) == (1, False)
+    assert failed["detail"] == {"3x12-seed1": "MemoryError"}
+
+
+def test_a_day_nobody_has_a_value_for_is_still_compared() -> None:
+    chosen = [Instance("set", "new", Path("new"))]
+    study = gap_study("any", Days(None), chosen, 1, goal=None, solvers=("ours", "pyvrp"))
+    ours, pyvrp = study.runs
+    (ratio,) = study.figures({ours: Outcome(cost=99.0), pyvrp: Outcome(cost=100.0)}.get)
+    assert (ratio["name"], ratio["value"]) == ("any: objective / pyvrp", 0.99)
 
 
 def test_one_late_run_misses_the_deadline_goal() -> None:

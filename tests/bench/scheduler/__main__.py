@@ -90,7 +90,10 @@ def _parts(names: Sequence[str], pace: Pace) -> list[Figure]:
     figures: list[Figure] = []
     for name in names:
         say(f"measuring {name}")
-        figures += parts.measure(name, is_short=pace is Pace.QUICK)
+        found = parts.measure(name, is_short=pace is Pace.QUICK)
+        for each in found:
+            say(_line(each))
+        figures += found
     return figures
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -49,13 +49,17 @@ class Days:
             self.by_collection.setdefault(each.collection, []).append(each)
 
     def of(self, collection: str) -> list[Instance]:
-        """Return the days of a collection that have a best known value."""
-        values = self.known.get(collection, {})
-        return [each for each in self.by_collection.get(collection, []) if each.name in values]
+        return self.by_collection.get(collection, [])
 
-    def value(self, run: Run) -> float | None:
-        entry = self.known.get(run.collection, {}).get(run.name)
-        return None if entry is None else float(entry["value"])
+    def value(self, run: Run, of: str = "value") -> float | None:
+        """Return what the best known plan of a run's day costs, None where nobody has said."""
+        own = self.known.get(run.collection, {})
+        # A folder from elsewhere may sort its days into other collections.
+        for entries in (own, *self.known.values()):
+            if run.name in entries:
+                value = entries[run.name].get(of)
+                return None if value is None else float(value)
+        return None
 
 
 def spread(things: Sequence[Instance], count: int) -> list[Instance]:
@@ -90,15 +94,19 @@ def gap_study(
     )
 
     def figures(get: Get) -> list[Figure]:
-        made = []
+        made: list[Figure] = []
         for solver in solvers:
             made += _mean_gap(
                 f"{name}: {solver}",
                 [run for run in runs if run.solver == solver],
                 get,
-                lambda run: days.known[run.collection][run.name].get(value_of),
+                lambda run: days.value(run, value_of),
                 goal if solver == "ours" else None,
             )
+        own = [run for run in runs if run.solver == "ours"]
+        for peer in solvers[1:]:
+            pairs = [(run, replace(run, solver=peer)) for run in own]
+            made += _ratio(f"{name}: objective / {peer}", pairs, get, None)
         return made
 
     return Study(name, runs, figures)
@@ -115,12 +123,12 @@ def _mean_gap(
     without: dict[str, str] = {}
     for run in runs:
         outcome, best = get(run), best_of(run)
-        if outcome is None or best is None:
+        if outcome is None:
             continue
-        if outcome.is_plan and outcome.cost is not None:
-            gaps.setdefault(run.name, []).append(100 * (outcome.cost / best - 1))
-        else:
+        if not outcome.is_plan or outcome.cost is None:
             without[run.name] = outcome.why_not
+        elif best is not None:
+            gaps.setdefault(run.name, []).append(100 * (outcome.cost / best - 1))
     if gaps:
         mean = statistics.fmean(statistics.fmean(each) for each in gaps.values())
         by_day = {day: round(statistics.fmean(each), 2) for day, each in gaps.items()}
@@ -174,84 +182,66 @@ def dispatch_study(
         for solver, limit in longer.items()
     ]
 
+    def pairs(peer: str, limit: float) -> list[tuple[Run, Run]]:
+        return [
+            (run(seed, "ours", seconds), run(seed, peer, limit)) for seed in range(1, seeds + 1)
+        ]
+
     def figures(get: Get) -> list[Figure]:
         tag = f"{goal} dispatch {size}, {seconds:g} s".strip()
-        made = [
-            _ratio(
-                f"{tag}: objective / {peer}",
-                seeds,
-                get,
-                lambda seed: run(seed, "ours", seconds),
-                lambda seed, peer=peer: run(seed, peer, seconds),
-                wanted,
-            )
-            for peer, wanted in peers.items()
-        ]
-        made += [
-            _ratio(
-                f"{tag}: objective / {peer} at {limit:g} s",
-                seeds,
-                get,
-                lambda seed: run(seed, "ours", seconds),
-                lambda seed, peer=peer, limit=limit: run(seed, peer, limit),
-                1.0,
-            )
-            for peer, limit in longer.items()
-        ]
-        made.append(
-            _served(
-                f"{tag}: weighted served",
-                [each for each in runs if each.seconds == seconds],
-                get,
-                served,
-            )
-        )
-        return [each for each in made if each is not None]
+        made: list[Figure] = []
+        for peer, wanted in peers.items():
+            made += _ratio(f"{tag}: objective / {peer}", pairs(peer, seconds), get, wanted)
+        for peer, limit in longer.items():
+            name = f"{tag}: objective / {peer} at {limit:g} s"
+            made += _ratio(name, pairs(peer, limit), get, 1.0)
+        usual = [each for each in runs if each.seconds == seconds]
+        made += _served(f"{tag}: weighted served", usual, get, served)
+        return made
 
     return Study(f"dispatch {size}, {seconds:g} s", tuple(runs), figures)
 
 
 def _ratio(
-    name: str,
-    seeds: int,
-    get: Get,
-    ours: Callable[[int], Run],
-    theirs: Callable[[int], Run],
-    goal: float | None,
-) -> Figure | None:
-    """Return the mean over seeds of our objective over a peer's, None where they never met."""
-    ratios: dict[str, float] = {}
-    without: dict[str, str] = {}
-    for seed in range(1, seeds + 1):
-        own, other = get(ours(seed)), get(theirs(seed))
+    name: str, pairs: Iterable[tuple[Run, Run]], get: Get, goal: float | None
+) -> Iterator[Figure]:
+    """Yield the mean of our objective over a peer's, of days that both planned; and where ours failed."""
+    ratios: dict[str, list[float]] = {}
+    ours_failed: dict[str, str] = {}
+    peer_failed: dict[str, str] = {}
+    for ours, theirs in pairs:
+        own, other = get(ours), get(theirs)
         if own is None or other is None:
             continue
         if not own.is_plan:
-            without[ours(seed).name] = f"ours: {own.why_not}"
+            ours_failed[ours.name] = own.why_not
         elif not other.is_plan:
-            without[theirs(seed).name] = f"peer: {other.why_not}"
-        elif own.cost is not None and other.cost is not None:
-            ratios[ours(seed).name] = round(own.cost / other.cost, 3)
-    if not ratios:
-        return None
-    made = figure(
-        name, statistics.fmean(ratios.values()), "ratio", goal, ratios=ratios, without_plan=without
-    )
-    if goal is not None and any(each.startswith("ours") for each in without.values()):
-        made["met"] = False
-    return made
+            peer_failed[theirs.name] = other.why_not
+        elif own.cost is not None and other.cost:
+            ratios.setdefault(ours.name, []).append(own.cost / other.cost)
+    if ratios:
+        by_day = {day: round(statistics.fmean(each), 3) for day, each in ratios.items()}
+        mean = statistics.fmean(by_day.values())
+        made = figure(name, mean, "ratio", goal, ratios=by_day, without_the_peers_plan=peer_failed)
+        if goal is not None and ours_failed:
+            made["met"] = False
+        yield made
+    if ours_failed:
+        wanted = None if goal is None else 0
+        yield figure(
+            f"{name}, days without our plan", len(ours_failed), "days", wanted, **ours_failed
+        )
 
 
-def _served(name: str, runs: Sequence[Run], get: Get, goal: float | None) -> Figure | None:
+def _served(name: str, runs: Sequence[Run], get: Get, goal: float | None) -> Iterator[Figure]:
     shares: dict[str, list[float]] = {}
     for run in runs:
         outcome = get(run)
         if outcome is not None and outcome.is_plan and outcome.served is not None:
             shares.setdefault(run.solver, []).append(100 * outcome.served)
     means = {solver: round(statistics.fmean(each), 2) for solver, each in shares.items()}
-    if "ours" not in means:
-        return None
-    return figure(name, means["ours"], "%", goal, better="higher", by_solver=means)
+    if "ours" in means:
+        yield figure(name, means["ours"], "%", goal, better="higher", by_solver=means)
 
 
 # --- what a run is like -----------------------------------------------------------------------------
