@@ -9,7 +9,7 @@ from litestar import Litestar, Response, Router, get
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.status_codes import HTTP_404_NOT_FOUND
 from litestar.types import ControllerRouterHandler
@@ -233,7 +233,7 @@ def create_app(
                 after_request=_document,
             ),
             operation_id_creator=openapi.operation_id,
-            render_plugins=[JsonRenderPlugin(), YamlRenderPlugin()],
+            render_plugins=[JsonRenderPlugin(), openapi.Yaml()],
             components=Components(
                 security_schemes={
                     "bearer": SecurityScheme(

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from litestar import Request
 from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.plugins import YamlRenderPlugin
 from litestar.openapi.spec import (
     OpenAPIMediaType,
     OpenAPIResponse,
@@ -88,6 +90,17 @@ def complete(handler: HTTPRouteHandler) -> None:
     if handler.opt.get("open_to") != "anyone":
         handler.security = [{"bearer": []}]
     handler.operation_class = partial(_operation, handler.operation_class)  # type: ignore[assignment]
+
+
+class Yaml(YamlRenderPlugin):
+    """The document as YAML. Writing it takes seconds, and anybody may ask: it is written once."""
+
+    _written: bytes | None = None
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        if self._written is None:
+            self._written = super().render(request, openapi_schema)
+        return self._written
 
 
 def _merged(always: ResponseSpec, own: ResponseSpec) -> ResponseSpec:
