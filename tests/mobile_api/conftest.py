@@ -12,9 +12,9 @@ from fsm.technicians.tables import Technician
 from fsm.tenants.tables import User
 from tests.company import Company
 from tests.conftest import Clock
+from tests.mobile_api import photos
 from tests.mobile_api.other_clients import Field, in_the_field
 from tests.mobile_api.phones import Phone, feed_differences, new_phone
-from tests.mobile_api.photos import hire
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ async def colleague(
     phone: Phone, client: httpx.AsyncClient, company: Company, clock: Clock, database: Database
 ) -> Phone:
     """The phone of the company's other technician."""
-    headers = await hire(database, company, clock)
+    headers = await photos.hire(database, company, clock)
     async with database.transaction(company.id) as session:
         user = (await session.exec(select(User).where(User.name == "Second"))).one()
         session.add(
@@ -54,3 +54,12 @@ async def colleague(
     )
     body = registered.json()
     return Phone(client, {"Authorization": f"Bearer {body['token']}"}, body["device_id"], clock)
+
+
+@pytest.fixture
+async def camera(
+    client: httpx.AsyncClient, database: Database, company: Company, clock: Clock
+) -> photos.Camera:
+    phone = photos.Phone(client, await photos.register_phone(database, company, clock))
+    job = await photos.add_job(database, company, clock)
+    return photos.Camera(phone, database, company, clock, *job)

@@ -244,3 +244,33 @@ async def blob_row(database: Database, company: Company, photo: Snap) -> Blob | 
 async def receipt_row(database: Database, company: Company, photo: Snap) -> Receipt | None:
     async with database.transaction(company.id) as session:
         return await session.get(Receipt, (company.id, photo.photo_id))
+
+
+# --- all of it together -----------------------------------------------------------------------------------
+
+
+@dataclass
+class Camera:
+    """A technician's phone at a job that waits for photos, and what the server makes of them."""
+
+    phone: Phone
+    database: Database
+    company: Company
+    clock: Clock
+    work_order: WorkOrder
+    visit: Visit
+
+    async def declare(self, photo: Snap, **more: Any) -> Photo:
+        return await declare(self.database, self.company, self.clock, self.visit, photo, **more)
+
+    async def row(self, photo: Snap) -> Photo:
+        return await photo_row(self.database, self.company, photo)
+
+    async def state(self, photo: Snap) -> PhotoState:
+        return await photo_state(self.database, self.company, photo)
+
+    async def blob(self, photo: Snap) -> Blob | None:
+        return await blob_row(self.database, self.company, photo)
+
+    async def receipt(self, photo: Snap) -> Receipt | None:
+        return await receipt_row(self.database, self.company, photo)

@@ -2,13 +2,10 @@
 
 import io
 import zipfile
+from dataclasses import replace
 from typing import Any
 
-import httpx
-import pytest
-
 from fsm.checklists import templates
-from fsm.database import Database
 from fsm.evidence.blobs import blob_store
 from fsm.evidence.jobs import make_thumbnail
 from fsm.jobs import Job
@@ -16,9 +13,7 @@ from fsm.settings import Settings
 from fsm.work_orders.closing import verdict
 from fsm.work_orders.closing_facts import PhotoState
 from fsm.work_orders.facts import load_facts
-from fsm.work_orders.tables import Visit, WorkOrder
-from tests.company import Company
-from tests.conftest import Clock
+from fsm.work_orders.tables import WorkOrder
 from tests.fsm.evidence.pictures import (
     EXIF,
     animated,
@@ -35,14 +30,9 @@ from tests.fsm.evidence.pictures import (
     webm,
 )
 from tests.mobile_api.photos import (
-    Phone,
+    Camera,
     Snap,
     add_job,
-    blob_row,
-    declare,
-    photo_state,
-    receipt_row,
-    register_phone,
 )
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(1)</script></svg>'
@@ -121,46 +111,31 @@ REFUSED: dict[str, tuple[bytes, str, int, str, str | None]] = {
 }
 
 
-@pytest.fixture
-async def phone(
-    client: httpx.AsyncClient, database: Database, company: Company, clock: Clock
-) -> Phone:
-    return Phone(client, await register_phone(database, company, clock))
-
-
-@pytest.fixture
-async def job(database: Database, company: Company, clock: Clock) -> tuple[WorkOrder, Visit]:
-    return await add_job(database, company, clock)
-
-
 async def test_what_a_phone_took_is_evidence_whatever_it_can_be_opened_with(
-    phone: Phone,
-    database: Database,
-    company: Company,
-    clock: Clock,
-    settings: Settings,
-    job: tuple[WorkOrder, Visit],
+    camera: Camera, settings: Settings
 ) -> None:
     for name, (content, mime, doubt, no_picture) in KEPT.items():
         photo = Snap(content)
-        await declare(database, company, clock, job[1], photo, mime=mime)
-        sent = await phone.deliver(photo)
+        await camera.declare(photo, mime=mime)
+        sent = await camera.phone.deliver(photo)
         assert sent.status_code == 204, (name, sent.text)
-        assert await photo_state(database, company, photo) == PhotoState.VERIFIED, name
-        assert await receipt_row(database, company, photo) is not None
+        assert await camera.state(photo) == PhotoState.VERIFIED, name
+        assert await camera.receipt(photo) is not None
         for _ in range(2):
-            async with database.transaction(company.id) as session:
-                work = Job(company.id, {"sha256": photo.sha256})
+            async with camera.database.transaction(camera.company.id) as session:
+                work = Job(camera.company.id, {"sha256": photo.sha256})
                 await make_thumbnail(session, work, blob_store(settings))
-        blob = await blob_row(database, company, photo)
+        blob = await camera.blob(photo)
         assert blob is not None
         assert blob.info.get("doubt") == doubt, name
         if no_picture is not None:
             assert blob.info.get("no_thumbnail") == no_picture, name
 
-        read = await phone.client.get(f"/blobs/{photo.sha256}", headers=phone.headers)
+        read = await camera.phone.client.get(f"/blobs/{photo.sha256}", headers=camera.phone.headers)
         assert read.content == content, name
-        small = await phone.client.get(f"/blobs/{photo.sha256}/thumbnail", headers=phone.headers)
+        small = await camera.phone.client.get(
+            f"/blobs/{photo.sha256}/thumbnail", headers=camera.phone.headers
+        )
         assert small.status_code == (404 if blob.thumbnail_sha256 is None else 200), name
         for answer in (read, small)[: 1 if small.status_code == 404 else 2]:
             assert answer.headers["Content-Type"] == (blob.mime if answer is read else "image/jpeg")
@@ -172,50 +147,40 @@ async def test_what_a_phone_took_is_evidence_whatever_it_can_be_opened_with(
     moving = {
         name
         for name, (content, *_) in KEPT.items()
-        if (blob := await blob_row(database, company, Snap(content)))
-        and blob.info.get("is_animated")
+        if (blob := await camera.blob(Snap(content))) and blob.info.get("is_animated")
     }
     assert moving == {"animated gif", "animated webp", "apng"}
 
 
 async def test_what_is_no_photo_is_refused_by_what_it_is_and_leaves_nothing(
-    phone: Phone,
-    database: Database,
-    company: Company,
-    clock: Clock,
-    settings: Settings,
-    job: tuple[WorkOrder, Visit],
+    camera: Camera, settings: Settings
 ) -> None:
     for name, (content, mime, status, code, found) in REFUSED.items():
         photo = Snap(content)
-        await declare(database, company, clock, job[1], photo, mime=mime)
-        refused = await phone.deliver(photo)
+        await camera.declare(photo, mime=mime)
+        refused = await camera.phone.deliver(photo)
         told: dict[str, Any] = refused.json()
         assert (refused.status_code, told["code"], told["found"]) == (status, code, found), name
-        assert await photo_state(database, company, photo) == PhotoState.CORRUPT, name
-        assert await blob_row(database, company, photo) is None, name
-        assert await receipt_row(database, company, photo) is None, name
+        assert await camera.state(photo) == PhotoState.CORRUPT, name
+        assert await camera.blob(photo) is None, name
+        assert await camera.receipt(photo) is None, name
     files = [path for path in settings.blob_dir.rglob("*") if path.is_file()]
     assert files == []
 
 
 async def test_a_heic_that_was_called_a_jpeg_counts_once_it_is_declared_as_what_it_is(
-    phone: Phone,
-    database: Database,
-    company: Company,
-    clock: Clock,
-    job: tuple[WorkOrder, Visit],
+    camera: Camera,
 ) -> None:
     wrong, right = Snap(heic(4032, 3024)), Snap(heic(4032, 3024))
-    await declare(database, company, clock, job[1], wrong, mime="image/jpeg")
-    assert (await phone.deliver(wrong)).json()["found"] == "image/heic"
-    await declare(database, company, clock, job[1], right, mime="image/heic")
-    assert (await phone.deliver(right)).status_code == 204
-    assert await photo_state(database, company, right) == PhotoState.VERIFIED
+    await camera.declare(wrong, mime="image/jpeg")
+    assert (await camera.phone.deliver(wrong)).json()["found"] == "image/heic"
+    await camera.declare(right, mime="image/heic")
+    assert (await camera.phone.deliver(right)).status_code == 204
+    assert await camera.state(right) == PhotoState.VERIFIED
 
 
-async def test_no_bytes_at_all_are_no_photo(phone: Phone, company: Company) -> None:
-    refused = await phone.create(Snap(b""))
+async def test_no_bytes_at_all_are_no_photo(camera: Camera) -> None:
+    refused = await camera.phone.create(Snap(b""))
     assert (refused.status_code, refused.json()["code"]) == (415, "unknown-media")
 
 
@@ -239,17 +204,16 @@ FILMS: dict[str, tuple[bytes, str, list[str]]] = {
 }
 
 
-async def test_a_video_may_be_as_long_and_large_as_its_item_says(
-    phone: Phone, database: Database, company: Company, clock: Clock
-) -> None:
+async def test_a_video_may_be_as_long_and_large_as_its_item_says(camera: Camera) -> None:
     template = templates.load(FILM)
     for name, (content, mime, against) in FILMS.items():
-        job, visit = await add_job(database, company, clock)
+        job, visit = await add_job(camera.database, camera.company, camera.clock)
+        filming = replace(camera, work_order=job, visit=visit)
         film = Snap(content)
-        await declare(database, company, clock, visit, film, item="film", mime=mime)
-        assert (await phone.deliver(film)).status_code == 204
-        async with database.transaction(company.id) as session:
-            order = await session.get(WorkOrder, (company.id, job.id))
+        await filming.declare(film, item="film", mime=mime)
+        assert (await filming.phone.deliver(film)).status_code == 204
+        async with camera.database.transaction(camera.company.id) as session:
+            order = await session.get(WorkOrder, (camera.company.id, job.id))
             assert order is not None
             found = verdict(template, await load_facts(session, order, template))
         assert [one.rule for one in found.unmet] == against, name

@@ -8,7 +8,6 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from fsm.database import Database
 from fsm.events import Occurrence
 from fsm.evidence.local_store import LocalBlobStore
 from fsm.settings import Settings
@@ -17,52 +16,30 @@ from fsm.work_orders.closing_facts import PhotoState
 from fsm.work_orders.lifecycle import Status
 from fsm.work_orders.orders import lock_work_order
 from fsm.work_orders.tables import Visit, WorkOrder
-from tests.company import Company
-from tests.conftest import Clock
 from tests.fsm.evidence.pictures import encoded, heic, png_claiming, scene
 from tests.mobile_api.photos import (
+    Camera,
     Phone,
     Snap,
-    add_job,
-    blob_row,
-    declare,
     hire,
-    photo_row,
-    photo_state,
-    receipt_row,
-    register_phone,
     snap,
 )
 
 
-@pytest.fixture
-async def phone(
-    client: httpx.AsyncClient, database: Database, company: Company, clock: Clock
-) -> Phone:
-    return Phone(client, await register_phone(database, company, clock))
-
-
-@pytest.fixture
-async def job(database: Database, company: Company, clock: Clock) -> tuple[WorkOrder, Visit]:
-    return await add_job(database, company, clock)
-
-
-async def job_status(database: Database, company: Company, job: WorkOrder) -> Status:
-    async with database.transaction(company.id) as session:
-        row = await session.get(WorkOrder, (company.id, job.id))
+async def job_status(camera: Camera) -> Status:
+    async with camera.database.transaction(camera.company.id) as session:
+        row = await session.get(WorkOrder, (camera.company.id, camera.work_order.id))
     assert row is not None
     return Status(row.status)
 
 
-async def finish_without_bytes(
-    database: Database, company: Company, clock: Clock, visit: Visit
-) -> None:
+async def finish_without_bytes(camera: Camera) -> None:
     """Answer what the checklist asks and finish, as the phone does while photos still wait."""
-    now = clock()
-    async with database.transaction(company.id) as session:
-        actor = company.actors["technician"]
-        own_job = await lock_work_order(session, actor, visit.work_order_id)
-        own = await session.get(Visit, (company.id, visit.id))
+    now = camera.clock()
+    async with camera.database.transaction(camera.company.id) as session:
+        actor = camera.company.actors["technician"]
+        own_job = await lock_work_order(session, actor, camera.work_order.id)
+        own = await session.get(Visit, (camera.company.id, camera.visit.id))
         assert own is not None
         report = field_work.Report(session, actor, now, Occurrence(now, now, now), own_job, own)
         await field_work.answer(report, "safe", True)
@@ -70,118 +47,80 @@ async def finish_without_bytes(
         await field_work.finish(report)
 
 
-async def test_the_job_completes_with_the_last_byte_of_its_photo(
-    phone: Phone,
-    database: Database,
-    company: Company,
-    clock: Clock,
-    job: tuple[WorkOrder, Visit],
-) -> None:
-    work_order, visit = job
+async def test_the_job_completes_with_the_last_byte_of_its_photo(camera: Camera) -> None:
     photo = snap()
-    await declare(database, company, clock, visit, photo)
-    await finish_without_bytes(database, company, clock, visit)
-    assert await job_status(database, company, work_order) == Status.WORK_DONE
+    await camera.declare(photo)
+    await finish_without_bytes(camera)
+    assert await job_status(camera) == Status.WORK_DONE
 
-    path = await phone.start(photo)
-    assert await photo_state(database, company, photo) == PhotoState.DECLARED
-    await phone.send(path, 0, photo.content[:-1])
-    assert await photo_state(database, company, photo) == PhotoState.UPLOADING
-    assert await job_status(database, company, work_order) == Status.WORK_DONE
-    await phone.send(path, len(photo.content) - 1, photo.content[-1:])
-    row = await photo_row(database, company, photo)
+    path = await camera.phone.start(photo)
+    assert await camera.state(photo) == PhotoState.DECLARED
+    await camera.phone.send(path, 0, photo.content[:-1])
+    assert await camera.state(photo) == PhotoState.UPLOADING
+    assert await job_status(camera) == Status.WORK_DONE
+    await camera.phone.send(path, len(photo.content) - 1, photo.content[-1:])
+    row = await camera.row(photo)
     assert (row.state, row.verified_sha256) == (PhotoState.VERIFIED, photo.digest)
-    assert await job_status(database, company, work_order) == Status.COMPLETED
+    assert await job_status(camera) == Status.COMPLETED
 
 
-async def test_bytes_may_come_before_their_declaration(
-    phone: Phone,
-    database: Database,
-    company: Company,
-    clock: Clock,
-    job: tuple[WorkOrder, Visit],
-) -> None:
-    work_order, visit = job
+async def test_bytes_may_come_before_their_declaration(camera: Camera) -> None:
     photo = snap()
-    await phone.deliver(photo)
-    await declare(database, company, clock, visit, photo)
-    assert await photo_state(database, company, photo) == PhotoState.VERIFIED
-    await finish_without_bytes(database, company, clock, visit)
-    assert await job_status(database, company, work_order) == Status.COMPLETED
+    await camera.phone.deliver(photo)
+    await camera.declare(photo)
+    assert await camera.state(photo) == PhotoState.VERIFIED
+    await finish_without_bytes(camera)
+    assert await job_status(camera) == Status.COMPLETED
 
 
-async def test_a_photo_declared_twice_needs_its_bytes_once(
-    phone: Phone,
-    database: Database,
-    company: Company,
-    clock: Clock,
-    job: tuple[WorkOrder, Visit],
-) -> None:
+async def test_a_photo_declared_twice_needs_its_bytes_once(camera: Camera) -> None:
     photo = snap()
     again = Snap(photo.content)
-    await declare(database, company, clock, job[1], photo)
-    await declare(database, company, clock, job[1], again)
-    await phone.deliver(photo)
+    await camera.declare(photo)
+    await camera.declare(again)
+    await camera.phone.deliver(photo)
     for one in (photo, again):
-        assert await photo_state(database, company, one) == PhotoState.VERIFIED
+        assert await camera.state(one) == PhotoState.VERIFIED
     # Each has a receipt of its own, or the phone could not let go of its copy.
-    assert await receipt_row(database, company, again) is None
-    created = await phone.create(again)
+    assert await camera.receipt(again) is None
+    created = await camera.phone.create(again)
     assert created.headers["Upload-Offset"] == str(len(photo.content))
-    assert await receipt_row(database, company, again) is not None
+    assert await camera.receipt(again) is not None
 
 
-async def test_wrong_bytes_show_on_the_photo_until_the_right_ones_come(
-    phone: Phone,
-    database: Database,
-    company: Company,
-    clock: Clock,
-    job: tuple[WorkOrder, Visit],
-) -> None:
+async def test_wrong_bytes_show_on_the_photo_until_the_right_ones_come(camera: Camera) -> None:
     photo = snap()
-    await declare(database, company, clock, job[1], photo)
-    path = await phone.start(photo)
-    assert (await phone.send(path, 0, photo.content[::-1])).status_code == 422
-    assert await photo_state(database, company, photo) == PhotoState.CORRUPT
-    assert (await phone.send(path, 0, photo.content)).status_code == 204
-    assert await photo_state(database, company, photo) == PhotoState.VERIFIED
+    await camera.declare(photo)
+    path = await camera.phone.start(photo)
+    assert (await camera.phone.send(path, 0, photo.content[::-1])).status_code == 422
+    assert await camera.state(photo) == PhotoState.CORRUPT
+    assert (await camera.phone.send(path, 0, photo.content)).status_code == 204
+    assert await camera.state(photo) == PhotoState.VERIFIED
 
 
-async def test_an_upload_that_is_ended_leaves_the_photo_declared(
-    phone: Phone,
-    database: Database,
-    company: Company,
-    clock: Clock,
-    job: tuple[WorkOrder, Visit],
-) -> None:
+async def test_an_upload_that_is_ended_leaves_the_photo_declared(camera: Camera) -> None:
     photo = snap()
-    await declare(database, company, clock, job[1], photo)
-    path = await phone.start(photo)
-    await phone.send(path, 0, photo.content[:9])
-    await phone.end(path)
-    assert await photo_state(database, company, photo) == PhotoState.DECLARED
+    await camera.declare(photo)
+    path = await camera.phone.start(photo)
+    await camera.phone.send(path, 0, photo.content[:9])
+    await camera.phone.end(path)
+    assert await camera.state(photo) == PhotoState.DECLARED
 
 
-async def test_a_photo_is_of_the_kind_and_size_it_was_declared_with(
-    phone: Phone,
-    database: Database,
-    company: Company,
-    clock: Clock,
-    job: tuple[WorkOrder, Visit],
-) -> None:
+async def test_a_photo_is_of_the_kind_and_size_it_was_declared_with(camera: Camera) -> None:
     png = Snap(encoded(scene(3, (64, 48)), "PNG"))
-    await declare(database, company, clock, job[1], png, mime="image/jpeg")
-    refused = await phone.deliver(png)
+    await camera.declare(png, mime="image/jpeg")
+    refused = await camera.phone.deliver(png)
     assert (refused.status_code, refused.json()["code"]) == (422, "media-mismatch")
     assert refused.json()["found"] == "image/png"
-    assert await photo_state(database, company, png) == PhotoState.CORRUPT
-    assert await blob_row(database, company, png) is None
+    assert await camera.state(png) == PhotoState.CORRUPT
+    assert await camera.blob(png) is None
 
     short = snap(4)
-    await declare(database, company, clock, job[1], short, size=7)
-    refused = await phone.create(short)
+    await camera.declare(short, size=7)
+    refused = await camera.phone.create(short)
     assert (refused.status_code, refused.json()["code"]) == (422, "invalid-value")
-    deferred = await phone.create(
+    deferred = await camera.phone.create(
         short,
         content=short.content,
         **{"Upload-Length": None, "Upload-Defer-Length": "1"},
@@ -189,7 +128,7 @@ async def test_a_photo_is_of_the_kind_and_size_it_was_declared_with(
     assert deferred.status_code == 201  # its length is not known yet
     path = httpx.URL(deferred.headers["Location"]).path
     size = str(len(short.content))
-    told = await phone.send(path, len(short.content), b"", **{"Upload-Length": size})
+    told = await camera.phone.send(path, len(short.content), b"", **{"Upload-Length": size})
     assert (told.status_code, told.json()["code"]) == (422, "wrong-bytes")
 
 
@@ -218,50 +157,40 @@ async def again(content: bytes) -> AsyncIterator[bytes]:
 
 
 async def test_a_refusal_of_the_same_bytes_under_a_wrong_name_does_not_take_them_away(
-    phone: Phone,
-    app: Litestar,
-    settings: Settings,
-    database: Database,
-    company: Company,
-    clock: Clock,
-    job: tuple[WorkOrder, Visit],
+    camera: Camera, app: Litestar, settings: Settings
 ) -> None:
     store = Meddled(settings.blob_dir)
     app.state.uploads = replace(app.state.uploads, blobs=store)
     right, wrong = snap(), Snap(snap().content)
-    await declare(database, company, clock, job[1], right)
-    await declare(database, company, clock, job[1], wrong, mime="image/png")
+    await camera.declare(right)
+    await camera.declare(wrong, mime="image/png")
 
     async def refuse_elsewhere() -> None:
-        assert (await phone.deliver(wrong)).json()["code"] == "media-mismatch"
-        assert not await store.exists(company.id, right.sha256)
+        assert (await camera.phone.deliver(wrong)).json()["code"] == "media-mismatch"
+        assert not await store.exists(camera.company.id, right.sha256)
 
-    path = await phone.start(right)
+    path = await camera.phone.start(right)
     store.refuse_elsewhere = refuse_elsewhere
-    assert (await phone.send(path, 0, right.content)).status_code == 204
-    assert await photo_state(database, company, right) == PhotoState.VERIFIED
-    read = await phone.client.get(f"/blobs/{right.sha256}", headers=phone.headers)
+    assert (await camera.phone.send(path, 0, right.content)).status_code == 204
+    assert await camera.state(right) == PhotoState.VERIFIED
+    read = await camera.phone.client.get(f"/blobs/{right.sha256}", headers=camera.phone.headers)
     assert read.content == right.content
 
 
 async def test_known_bytes_do_not_prove_a_declaration_that_is_not_about_them(
-    phone: Phone,
-    database: Database,
-    company: Company,
-    clock: Clock,
-    job: tuple[WorkOrder, Visit],
+    camera: Camera,
 ) -> None:
     photo = snap()
-    await phone.deliver(photo)
+    await camera.phone.deliver(photo)
     as_video, as_small = Snap(photo.content), Snap(photo.content)
-    await declare(database, company, clock, job[1], as_video, mime="video/mp4")
-    await declare(database, company, clock, job[1], as_small, size=7)
+    await camera.declare(as_video, mime="video/mp4")
+    await camera.declare(as_small, size=7)
     for one in (as_video, as_small):
-        assert await photo_state(database, company, one) == PhotoState.DECLARED
+        assert await camera.state(one) == PhotoState.DECLARED
     # Nor do they when they come again for another photo.
-    await phone.create(Snap(photo.content))
+    await camera.phone.create(Snap(photo.content))
     for one in (as_video, as_small):
-        assert await photo_state(database, company, one) == PhotoState.CORRUPT
+        assert await camera.state(one) == PhotoState.CORRUPT
 
 
 @pytest.mark.parametrize(
@@ -273,36 +202,24 @@ async def test_known_bytes_do_not_prove_a_declaration_that_is_not_about_them(
     ],
 )
 async def test_a_picture_that_cannot_be_opened_is_still_the_evidence_it_is(
-    phone: Phone,
-    database: Database,
-    company: Company,
-    clock: Clock,
-    job: tuple[WorkOrder, Visit],
-    content: bytes,
-    mime: str,
-    doubt: str | None,
+    camera: Camera, content: bytes, mime: str, doubt: str | None
 ) -> None:
     photo = Snap(content)
-    await declare(database, company, clock, job[1], photo, mime=mime)
-    assert (await phone.deliver(photo)).status_code == 204
-    assert await photo_state(database, company, photo) == PhotoState.VERIFIED
-    blob = await blob_row(database, company, photo)
+    await camera.declare(photo, mime=mime)
+    assert (await camera.phone.deliver(photo)).status_code == 204
+    assert await camera.state(photo) == PhotoState.VERIFIED
+    blob = await camera.blob(photo)
     assert blob is not None
     assert (blob.mime, blob.info.get("doubt")) == (mime, doubt)
 
 
 async def test_somebody_elses_photo_is_not_ours_to_send(
-    phone: Phone,
-    client: httpx.AsyncClient,
-    database: Database,
-    company: Company,
-    clock: Clock,
-    job: tuple[WorkOrder, Visit],
+    camera: Camera, client: httpx.AsyncClient
 ) -> None:
     photo = snap()
-    await declare(database, company, clock, job[1], photo)
-    colleague = Phone(client, await hire(database, company, clock))
+    await camera.declare(photo)
+    colleague = Phone(client, await hire(camera.database, camera.company, camera.clock))
     refused = await colleague.create(photo)
     assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
     other_bytes = Snap(snap(2).content, photo.photo_id)
-    assert (await phone.create(other_bytes)).status_code == 409
+    assert (await camera.phone.create(other_bytes)).status_code == 409
