@@ -227,17 +227,18 @@ def _start(
     commands = [["worker"], ["serve", "--host", host, "--port", str(port)]]
     processes = stack.enter_context(_children(commands, log.fileno()))
     deadline = time.monotonic() + _READY_S
-    while True:
-        if any(process.poll() is not None for process in processes):
-            raise CannotShow(f"Worker or server ended at once: {_last_line(folder)}")
-        try:
-            if httpx.get(f"http://{host}:{port}/health", timeout=2).status_code == 200:
-                return processes
-        except httpx.TransportError:
-            pass
-        if time.monotonic() > deadline:
-            raise CannotShow(f"The server did not answer: {_last_line(folder)}")
-        time.sleep(0.1)
+    with httpx.Client(timeout=2) as client:
+        while True:
+            if any(process.poll() is not None for process in processes):
+                raise CannotShow(f"Worker or server ended at once: {_last_line(folder)}")
+            try:
+                if client.get(f"http://{host}:{port}/health").status_code == 200:
+                    return processes
+            except httpx.TransportError:
+                pass
+            if time.monotonic() > deadline:
+                raise CannotShow(f"The server did not answer: {_last_line(folder)}")
+            time.sleep(0.1)
 
 
 def _last_line(folder: Path) -> str:

@@ -67,6 +67,17 @@ async def reassign(job: Job, technician: Technician) -> Job:
     return replace(job, visit_id=moved.id)
 
 
+Crew = tuple[Job, Job]
+"""One job as each of two technicians has it."""
+
+
+@pytest.fixture
+async def crew(database: Database, company: Company, clock: Clock) -> Crew:
+    """Two technicians dispatched to the same job at the same time."""
+    first = await dispatched_job(database, company, clock)
+    return first, await beside(first, await colleague(database, company))
+
+
 async def kinds_of_review(database: Database, company: Company) -> list[str]:
     async with database.transaction(company.id) as session:
         return sorted(await session.exec(select(Review.kind)))
@@ -81,10 +92,9 @@ async def how_often(database: Database, company: Company, kind: str) -> int:
 
 
 async def test_a_crews_job_is_done_once_and_judged_when_the_last_of_them_finishes(
-    database: Database, company: Company, clock: Clock
+    crew: Crew, database: Database, company: Company, clock: Clock
 ) -> None:
-    first = await dispatched_job(database, company, clock)
-    second = await beside(first, await colleague(database, company))
+    first, second = crew
     await first.do(field_work.start)
     await second.do(field_work.start)
     await first.bytes_arrive()
@@ -102,11 +112,8 @@ async def test_a_crews_job_is_done_once_and_judged_when_the_last_of_them_finishe
     assert await how_often(database, company, "work_order.completed") == 1
 
 
-async def test_two_of_a_crew_wait_for_the_same_part(
-    database: Database, company: Company, clock: Clock
-) -> None:
-    first = await dispatched_job(database, company, clock)
-    second = await beside(first, await colleague(database, company))
+async def test_two_of_a_crew_wait_for_the_same_part(crew: Crew, clock: Clock) -> None:
+    first, second = crew
     await first.do(field_work.start)
     await second.do(field_work.start)
     await first.do(field_work.pause, "parts")
@@ -120,10 +127,9 @@ async def test_two_of_a_crew_wait_for_the_same_part(
 
 
 async def test_a_follow_up_asked_for_by_one_of_a_crew_is_not_answered_by_the_other(
-    database: Database, company: Company, clock: Clock
+    crew: Crew, clock: Clock
 ) -> None:
-    first = await dispatched_job(database, company, clock)
-    second = await beside(first, await colleague(database, company))
+    first, second = crew
     await first.do(field_work.start)
     await second.do(field_work.start)
     clock.forward(minutes=10)
@@ -142,10 +148,9 @@ async def test_a_follow_up_asked_for_by_one_of_a_crew_is_not_answered_by_the_oth
 
 
 async def test_withdrawing_the_colleague_who_never_came_completes_what_is_done(
-    database: Database, company: Company, clock: Clock
+    crew: Crew, database: Database, company: Company, clock: Clock
 ) -> None:
-    first = await dispatched_job(database, company, clock)
-    second = await beside(first, await colleague(database, company))
+    first, second = crew
     await first.do(field_work.start)
     await first.answer_all()
     await first.bytes_arrive()
@@ -166,11 +171,8 @@ async def test_withdrawing_the_colleague_who_never_came_completes_what_is_done(
     assert failure.restored_at == finished_at
 
 
-async def test_a_colleague_who_gives_up_leaves_the_job_done(
-    database: Database, company: Company, clock: Clock
-) -> None:
-    first = await dispatched_job(database, company, clock)
-    second = await beside(first, await colleague(database, company))
+async def test_a_colleague_who_gives_up_leaves_the_job_done(crew: Crew, clock: Clock) -> None:
+    first, second = crew
     await first.do(field_work.start)
     await first.answer_all()
     await first.declare()
@@ -256,10 +258,9 @@ async def told_of(job: Job, step: object, at: datetime) -> None:
 
 
 async def test_the_response_is_the_first_arrival_whichever_phone_told_of_it_first(
-    database: Database, company: Company, clock: Clock
+    crew: Crew, database: Database, company: Company, clock: Clock
 ) -> None:
-    first = await dispatched_job(database, company, clock)
-    second = await beside(first, await colleague(database, company))
+    first, second = crew
     clock.now = datetime(2026, 3, 23, 15, 0, tzinfo=UTC)
     await told_of(first, field_work.arrive, datetime(2026, 3, 23, 14, 0, tzinfo=UTC))
     await told_of(second, field_work.arrive, datetime(2026, 3, 23, 10, 0, tzinfo=UTC))
