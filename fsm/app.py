@@ -54,6 +54,7 @@ from mobile_api.uploads import Storage
 from mobile_api.writers import Writers
 from reports import routes as reports
 from reports.packs import routes as packs
+from scheduler import route_sheet_routes as route_sheets
 from scheduler import routes as scheduler
 
 VERSION = "0.1.0"
@@ -79,6 +80,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *checklists.ROUTES,
     *maintenance.ROUTES,
     *scheduler.ROUTES,
+    *route_sheets.ROUTES,
     *reports.ROUTES,
     *packs.ROUTES,
     *mobile_api.ROUTES,

@@ -359,7 +359,8 @@ class Database:
 
     `before_commit` hooks are registered by the composition roots and run last, in order, inside the
     transaction. They may touch nothing that needs another hook. `reactions` names the events that the
-    worker reacts to: recording one enqueues its job.
+    worker reacts to: recording one enqueues its job. Sessions know where the installation's router is, so
+    that whoever plans in one reckons with the same roads.
     """
 
     def __init__(
@@ -372,6 +373,7 @@ class Database:
         self.before_commit = tuple(before_commit)
         self.reactions = reactions
         self._dsn = settings.database_url
+        self._router_url = settings.router_url
         self._readers = ReaderPool(self._open_reader, settings.pool_size)
         self.engine: AsyncEngine = create_async_engine(
             settings.database_url.replace("postgresql://", "postgresql+asyncpg://", 1),
@@ -391,6 +393,7 @@ class Database:
         """
         async with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
             session.info["reactions"] = self.reactions
+            session.info["router_url"] = self._router_url
             if tenant_id is not None:
                 await enter(session, tenant_id)
             yield session

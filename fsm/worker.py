@@ -96,7 +96,7 @@ async def _generate_asset(tools: Tools, job: Job) -> None:
 
 
 async def _solve(tools: Tools, job: Job) -> None:
-    await solve_plan(tools.database, job, tools.clock(), router_url=tools.settings.router_url)
+    await solve_plan(tools.database, job, tools.clock())
 
 
 REACTIONS: Mapping[str, Reaction] = MappingProxyType(

@@ -26,10 +26,11 @@ from fsm.work_orders.lifecycle import VisitStatus
 from fsm.work_orders.tables import WorkOrder
 from scheduler import problem as model
 from scheduler import rows
+from scheduler.roads import roads_of
 from scheduler.rows import Planned, Position, Waiting, position_of
 from scheduler.scope import Options
 from scheduler.tables import Keeps, PlanningTerms, SlotHold, VisitPin
-from scheduler.travel import Geodesic, TravelProvider
+from scheduler.travel import TravelProvider
 from scheduler.underway import Underway, continued, workable
 from scheduler.weights import find_weights, read_weights
 
@@ -133,7 +134,8 @@ async def build_day(
     day = Day(nothing, starts_at, {}, weights_version=in_force.version)
     day.live = [each for several in known.planned.values() for each in several]
     skills = {skill.code for skill in await list_skills(session, actor)}
-    await _Assembly(day, known, options, now, length_s).assemble(travel or Geodesic(), skills)
+    travel = travel or await roads_of(session, actor.tenant_id)
+    await _Assembly(day, known, options, now, length_s).assemble(travel, skills)
     return day
 
 

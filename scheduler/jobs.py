@@ -22,7 +22,6 @@ from scheduler.day_events import happened_of
 from scheduler.outcome import outcome
 from scheduler.problem import ProblemInvalid, digest, to_json
 from scheduler.queries import lock_run
-from scheduler.roads import roads_of
 from scheduler.scope import from_stored
 from scheduler.tables import PlanRun, PlanStatus
 
@@ -32,9 +31,7 @@ STUCK_AFTER_S = 600
 BROKEN = "The planner broke on this problem. The operator finds the reason in the worker's log."
 
 
-async def solve_plan(
-    database: Database, job: Job, now: datetime, *, router_url: str | None = None
-) -> None:
+async def solve_plan(database: Database, job: Job, now: datetime) -> None:
     """Solve a requested run; running it twice solves it once."""
     actor = system_actor(job.tenant_id, "planner")
     run_id = UUID(job.data["run_id"])
@@ -58,7 +55,6 @@ async def solve_plan(
             ends_on=run.ends_on,
             now=now,
             options=options,
-            travel=await roads_of(session, actor.tenant_id, router_url),
         )
         happened = await happened_of(session, actor, day, run.day_event_id)
     try:

@@ -148,9 +148,8 @@ async def list_learned(session: Session, tenant_id: UUID) -> list[LearnedRoad]:
     ]
 
 
-async def roads_of(
-    session: Session, tenant_id: UUID, router_url: str | None = None
-) -> TravelProvider:
+async def roads_of(session: Session, tenant_id: UUID) -> TravelProvider:
     """Return what answers for a company's travel: the router where there is one, before its learned roads."""
     learned = LearnedGeodesic(await list_learned(session, tenant_id))
+    router_url: str | None = session.info.get("router_url")
     return learned if router_url is None else memory_of(router_url).before(learned)

@@ -14,7 +14,7 @@ from fsm import events
 from fsm.actors import Actor
 from fsm.assets.tables import Asset
 from fsm.checklists.assignments import resolve_checklist
-from fsm.checklists.queries import find_template, list_versions
+from fsm.checklists.queries import find_template, find_version, list_versions
 from fsm.checklists.tables import ChecklistVersion
 from fsm.database import Session, revise, touch
 from fsm.problems import Invalid, NotFound
@@ -309,12 +309,26 @@ async def pin_checklist(
     """Pin the checklist version that a locked job is judged by, once."""
     if work_order.checklist_version_id is not None:
         return
+    version = await checklist_of(session, actor, work_order)
+    work_order.checklist_version_id = version.id
+    work_order.rules_sha256 = version.rules_sha256
+    work_order.dispatched_at = work_order.dispatched_at or now
+    work_order.rev += 1
+
+
+async def checklist_of(session: Session, actor: Actor, work_order: WorkOrder) -> ChecklistVersion:
+    """Return the version that a job is judged by; before its dispatch, the one that it would be now."""
+    if work_order.checklist_version_id is not None:
+        return await find_version(session, actor, work_order.checklist_version_id)
+    own = await _own_checklist(session, actor, work_order)
+    if own is not None:
+        return own
     asset = (
         await session.get(Asset, (actor.tenant_id, work_order.asset_id))
         if work_order.asset_id
         else None
     )
-    version = await _own_checklist(session, actor, work_order) or await resolve_checklist(
+    return await resolve_checklist(
         session,
         actor,
         asset_id=work_order.asset_id,
@@ -322,10 +336,6 @@ async def pin_checklist(
         site_id=work_order.site_id,
         work_type_id=work_order.work_type_id,
     )
-    work_order.checklist_version_id = version.id
-    work_order.rules_sha256 = version.rules_sha256
-    work_order.dispatched_at = work_order.dispatched_at or now
-    work_order.rev += 1
 
 
 async def _own_checklist(

@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import numpy.typing as npt
 import pytest
 from sqlmodel import select
 
+from fsm.app import compose_database
 from fsm.customers.tables import Site
 from fsm.database import Database
 from fsm.jobs import Job
+from fsm.settings import Settings
 from fsm.technicians.tables import Technician
 from scheduler import osrm
 from scheduler.jobs import solve_plan
@@ -219,7 +222,12 @@ async def test_a_single_place_is_no_question() -> None:
 
 
 async def test_a_plan_says_whether_the_router_answered(
-    router: str, client: httpx.AsyncClient, database: Database, company: Company, clock: Clock
+    router: str,
+    client: httpx.AsyncClient,
+    database: Database,
+    settings: Settings,
+    company: Company,
+    clock: Clock,
 ) -> None:
     async with database.transaction(company.id) as session:
         site = (await session.exec(select(Site).where(Site.tenant_id == company.id))).one()
@@ -236,7 +244,9 @@ async def test_a_plan_says_whether_the_router_answered(
             json={"starts_on": clock().date().isoformat(), "seconds": 0.5},
         )
         run_id = asked.json()["id"]
-        await solve_plan(database, Job(company.id, {"run_id": run_id}), clock(), router_url=address)
+        routed = compose_database(replace(settings, router_url=address))
+        await solve_plan(routed, Job(company.id, {"run_id": run_id}), clock())
+        await routed.close()
         async with database.transaction(company.id) as session:
             run = (await session.exec(select(PlanRun).where(PlanRun.id == run_id))).one()
         assert run.result is not None, run.failure
