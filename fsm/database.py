@@ -7,7 +7,6 @@ Tables are declared with the small helpers here (`link`, `unique`, `lookup`, …
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from functools import cache
 from socket import gaierror
 from typing import Any, Final, TypeVar, cast
 from uuid import UUID
@@ -27,7 +26,6 @@ from sqlalchemy import (
     Numeric,
     Table,
     UniqueConstraint,
-    inspect,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
@@ -39,17 +37,40 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from uuid_utils.compat import uuid7
 
 from fsm.actors import Actor
+from fsm.appending import insertion
 from fsm.crash_points import crash_point
 from fsm.problems import Busy, Conflict, InUse, Invalid, Problem, StaleChange
 from fsm.reader_pool import ReaderPool
 from fsm.settings import Settings
 
-Session = AsyncSession
-"""What every query is given first."""
+
+class Session(AsyncSession):
+    """What every query is given first.
+
+    Rows that are only ever added can be given to `append`: the next flush, or the commit, writes all of them
+    with one statement. A savepoint that is undone takes none of them back; see `forget_appended`.
+    """
+
+    def append(self, row: SQLModel) -> None:
+        self.info.setdefault("appended", []).append(row)
+
+    def forget_appended(self) -> None:
+        """Let go of what no flush has written yet."""
+        self.info.pop("appended", None)
+
+    async def flush(self, objects: Sequence[Any] | None = None) -> None:
+        await super().flush(objects)
+        if rows := self.info.pop("appended", None):
+            statement, values = insertion(rows)
+            await fetch(self, statement, *values)
+
+    async def commit(self) -> None:
+        await self.flush()
+        await super().commit()
+
 
 BeforeCommit = Callable[[Session], Awaitable[None]]
 Found = TypeVar("Found")
-Kind = TypeVar("Kind", bound=SQLModel)
 
 APPLICATION_ROLE = "fsm_app"
 """The role that routes and jobs run as: neither owner nor superuser, so row-level security binds it."""
@@ -97,32 +118,6 @@ class Revised(Row):
     """A row that people edit. `rev` rises with every edit; a stale `rev` is refused (`StaleChange`)."""
 
     rev: int = Field(default=1, sa_type=BigInteger)
-
-
-def new_row(kind: type[Kind], /, **values: Any) -> Kind:
-    """Return a new row as `kind(**values)` does, fourteen times as fast: as rows come from the database.
-
-    For rows that a push makes by the hundred. Table constructors check nothing either, but for names; here
-    a wrong one is a `TypeError` too.
-    """
-    if unknown := values.keys() - kind.model_fields.keys():
-        raise TypeError(f"{kind.__name__} has no {min(unknown)}")
-    row: Kind = inspect(kind).class_manager.new_instance()
-    row.__dict__.update(values)
-    for name, make in _defaults(kind):
-        if name not in values:
-            row.__dict__[name] = make()
-    return row
-
-
-@cache
-def _defaults(kind: type[SQLModel]) -> list[tuple[str, Callable[[], Any]]]:
-    """Return what makes each default: pydantic looks at a factory's signature whenever it is asked."""
-    return [
-        (name, cast(Callable[[], Any], field.default_factory or field.get_default))
-        for name, field in kind.model_fields.items()
-        if not field.is_required()
-    ]
 
 
 def link(column: str, target: str, *more: str, **options: Any) -> ForeignKeyConstraint:
@@ -192,6 +187,13 @@ def quantity(**options: Any) -> Any:
 
 # --- what a broken constraint means -----------------------------------------------------------------------
 
+DRIVER_ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""What `fetch` and readers raise of the database."""
+
 _refusals: dict[str, tuple[type[Problem], str]] = {}
 
 
@@ -220,8 +222,8 @@ def as_problem(error: BaseException) -> Problem | None:
         # asyncpg's own words for a connection that went away while it was being used or prepared
         return Busy("The database cannot be reached just now. Nothing was changed.")
     cause: Any
-    if isinstance(error, asyncpg.PostgresError):
-        cause = error  # of the fast reads, which have no SQLAlchemy in between
+    if isinstance(error, DRIVER_ERRORS):
+        cause = error  # of the hot paths, which have no SQLAlchemy in between
     elif isinstance(error, DBAPIError):
         cause = getattr(error.orig, "__cause__", None) or error.orig
     else:
@@ -448,10 +450,25 @@ async def run(session: Session, sql: str, /, **values: Any) -> CursorResult[Any]
     return await (await session.connection()).execute(text(sql), values)
 
 
+async def fetch(session: Session, sql: str, /, *values: object) -> list[Any]:
+    """Run one SQL statement with `$1` values in the session's transaction, for the hot paths.
+
+    Rows are asyncpg's, and so are errors (`DRIVER_ERRORS`): SQLAlchemy is not in between. What is pending in
+    the session is not flushed before.
+    """
+    return cast(list[Any], await (await raw_connection(session)).fetch(sql, *values))
+
+
 async def raw_connection(session: Session) -> Any:
-    """Return the asyncpg connection under the session's transaction: for COPY, jobs and the fast lists."""
+    """Return the asyncpg connection under the session's transaction: for COPY, jobs and the hot paths."""
+    transaction = session.sync_session.get_transaction()
+    known = session.info.get("raw_connection")
+    if known is not None and known[0] is transaction:
+        return known[1]
     connection = await session.connection()
     raw = await connection.get_raw_connection()
+    transaction = session.sync_session.get_transaction()
+    session.info["raw_connection"] = transaction, raw.driver_connection
     return raw.driver_connection
 
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, cast
 from uuid import UUID
 
@@ -20,12 +22,14 @@ from uuid_utils.compat import uuid7
 
 from fsm import jobs
 from fsm.actors import Actor
+from fsm.canonical import canonical_form as form_of
 from fsm.canonical import doubles
 from fsm.database import (
     Row,
     Session,
     check,
     document,
+    fetch,
     instant,
     link,
     lookup,
@@ -126,11 +130,11 @@ async def record(
     value that has no RFC 8785 form is `Invalid`: it could never be sealed.
     """
     try:
-        rfc8785.dumps(data)
+        json = form_of(data).decode()
     except rfc8785.CanonicalizationError as error:
         raise Invalid(f"This cannot be kept in the history: {error}.") from None
     when = occurred or Occurrence(now, now, now)
-    event = _event(actor, kind, entity, entity_id, when, now, data)
+    event = _event(actor, kind, entity, entity_id, when, now, data, json)
     gathered: list[dict[str, Any]] | None = session.info.get("gathered_events")
     if gathered is None:
         await _write(session, [event])
@@ -147,8 +151,9 @@ def _event(
     when: Occurrence,
     now: datetime,
     data: dict[str, Any],
+    json: str,
 ) -> dict[str, Any]:
-    """Return a new event's columns."""
+    """Return a new event's columns; `json` is its data as text."""
     return {
         "tenant_id": actor.tenant_id,
         "id": uuid7(),
@@ -164,6 +169,7 @@ def _event(
         "occurred_hi_at": when.hi_at,
         "received_at": now,
         "data": data,
+        "json": json,
     }
 
 
@@ -215,46 +221,40 @@ async def _write(session: Session, new: list[dict[str, Any]]) -> None:
     await jobs.enqueue_many(session, new[0]["tenant_id"], wanted)
 
 
+_INSERT = """
+with written as (
+  insert into event (tenant_id, id, kind, entity, entity_id, actor_kind, actor_name, user_id,
+    device_id, occurred_at, occurred_lo_at, occurred_hi_at, received_at, data)
+  select $1, one.id, one.kind, one.entity, one.entity_id, $2, $3, $4, $5, one.at, one.lo_at,
+    one.hi_at, $6, cast(one.data as jsonb)
+  from unnest(cast($7 as uuid[]), cast($8 as text[]), cast($9 as text[]), cast($10 as uuid[]),
+    cast($11 as timestamptz[]), cast($12 as timestamptz[]), cast($13 as timestamptz[]),
+    cast($14 as text[]))
+    as one (id, kind, entity, entity_id, at, lo_at, hi_at, data))
+insert into event_unsealed (tenant_id, event_id)
+select $1, one.id from unnest(cast($7 as uuid[])) as one (id)
+"""
+
+
 async def _insert(session: Session, new: list[dict[str, Any]]) -> None:
-    """Write events of one tenant as waiting for their numbers, however many, with one statement."""
+    """Write events of one tenant as waiting for their numbers: one statement for all that one actor did."""
+    for who, some in groupby(new, itemgetter(*_WHO)):
+        of_one = list(some)
+        arrays = ([one[name] for one in of_one] for name in _WHAT)
+        await fetch(session, _INSERT, *who, *arrays)
 
-    def every(name: str) -> list[Any]:
-        return [one[name] for one in new]
 
-    await run(
-        session,
-        """
-        with written as (
-          insert into event (tenant_id, id, kind, entity, entity_id, actor_kind, actor_name, user_id,
-            device_id, occurred_at, occurred_lo_at, occurred_hi_at, received_at, data)
-          select :tenant, one.id, one.kind, one.entity, one.entity_id, one.actor_kind, one.actor_name,
-            one.user_id, one.device_id, one.at, one.lo_at, one.hi_at, one.received_at,
-            cast(one.data as jsonb)
-          from unnest(cast(:ids as uuid[]), cast(:kinds as text[]), cast(:entities as text[]),
-            cast(:entity_ids as uuid[]), cast(:actor_kinds as text[]), cast(:actor_names as text[]),
-            cast(:user_ids as uuid[]), cast(:device_ids as uuid[]), cast(:times as timestamptz[]),
-            cast(:lo_times as timestamptz[]), cast(:hi_times as timestamptz[]),
-            cast(:receipts as timestamptz[]), cast(:data as text[]))
-            as one (id, kind, entity, entity_id, actor_kind, actor_name, user_id, device_id, at,
-              lo_at, hi_at, received_at, data))
-        insert into event_unsealed (tenant_id, event_id)
-        select :tenant, one.id from unnest(cast(:ids as uuid[])) as one (id)
-        """,
-        tenant=new[0]["tenant_id"],
-        ids=every("id"),
-        kinds=every("kind"),
-        entities=every("entity"),
-        entity_ids=every("entity_id"),
-        actor_kinds=every("actor_kind"),
-        actor_names=every("actor_name"),
-        user_ids=every("user_id"),
-        device_ids=every("device_id"),
-        times=every("occurred_at"),
-        lo_times=every("occurred_lo_at"),
-        hi_times=every("occurred_hi_at"),
-        receipts=every("received_at"),
-        data=[msgspec.json.encode(one["data"]).decode() for one in new],
-    )
+_WHO = ("tenant_id", "actor_kind", "actor_name", "user_id", "device_id", "received_at")
+_WHAT = (
+    "id",
+    "kind",
+    "entity",
+    "entity_id",
+    "occurred_at",
+    "occurred_lo_at",
+    "occurred_hi_at",
+    "json",
+)
 
 
 async def record_many(
@@ -274,7 +274,10 @@ async def record_many(
         await _insert(
             session,
             [
-                _event(actor, kind, entity, entity_id, Occurrence(at, at, at), now, data)
+                _event(
+                    *(actor, kind, entity, entity_id, Occurrence(at, at, at), now, data),
+                    msgspec.json.encode(data).decode(),
+                )
                 for entity_id, at, data in happened
             ],
         )

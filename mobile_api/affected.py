@@ -6,6 +6,7 @@ a rolled-back savepoint may have emptied those.
 """
 
 from collections.abc import Iterable
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import inspect
@@ -23,7 +24,7 @@ from fsm.assets.tables import (
 from fsm.catalogue.tables import Reason, WorkType, WorkTypeVersion
 from fsm.checklists.tables import ChecklistTemplate, ChecklistVersion
 from fsm.customers.tables import Contact, Customer, Site
-from fsm.database import Session
+from fsm.database import Session, fetch
 from fsm.parts.tables import Part
 from fsm.technicians.tables import Technician
 from fsm.work_orders.records import Note, PartUsed, Photo, Signature, TimeEntry
@@ -119,10 +120,7 @@ held (coll, id) as (
 )
 """
 
-_AFFECTED = "".join(
-    (
-        _HELD,
-        """
+_SCOPES = """
 select 'tech:' || v.technician_id from job j
   cross join lateral (
     select technician_id from visit v
@@ -135,6 +133,18 @@ select r.scope from held h
     select scope from sync_row r
     where r.tenant_id = $1 and r.coll = h.coll and r.id = h.id
       and r.op = 'put' and r.scope like 'tech:%' offset 0) r
+"""
+
+_AFFECTED = "".join((_HELD, _SCOPES))
+
+_LOCK_AFFECTED = "".join(
+    (
+        _HELD,
+        ", affected (scope) as (select unnest(cast($4 as text[])) union",
+        _SCOPES,
+        """)
+select scope, window_on from sync_scope
+where tenant_id = $1 and scope in (select scope from affected) order by scope for update
 """,
     )
 )
@@ -189,10 +199,19 @@ async def affected_scopes(session: Session, tenant_id: UUID, touched: Touched) -
     """Return the technicians' scopes that hold any of these rows, or may have to, in a new snapshot."""
     if not touched:
         return set()
-    kinds, ids = zip(*sorted(touched), strict=True)
-    connection = await session.connection()
-    rows = await connection.exec_driver_sql(_AFFECTED, (tenant_id, list(kinds), list(ids)))
-    return set(rows.scalars())
+    rows = await fetch(session, _AFFECTED, tenant_id, *_by_column(touched))
+    return {scope for (scope,) in rows}
+
+
+async def lock_affected(
+    session: Session, tenant_id: UUID, touched: Touched, marked: Iterable[str]
+) -> dict[str, date | None]:
+    """Hold those scopes and the marked ones, as far as there are such, until the commit, in sorted order.
+
+    Returns the day of each one's window.
+    """
+    rows = await fetch(session, _LOCK_AFFECTED, tenant_id, *_by_column(touched), sorted(marked))
+    return dict(rows)
 
 
 async def hold_changed(session: Session, tenant_id: UUID, touched: Touched) -> None:
@@ -202,12 +221,14 @@ async def hold_changed(session: Session, tenant_id: UUID, touched: Touched) -> N
     it too (`hold_new`), so that one of us waits for the other and sees what it did.
     """
     if touched:
-        kinds, ids = zip(*sorted(touched), strict=True)
-        connection = await session.connection()
-        await connection.exec_driver_sql(_HOLD_CHANGED, (tenant_id, list(kinds), list(ids)))
+        await fetch(session, _HOLD_CHANGED, tenant_id, *_by_column(touched))
 
 
 async def hold_new(session: Session, tenant_id: UUID, scopes: list[str]) -> None:
     """Hold, with others, the shared objects that came into scopes; what was read of them is read again."""
-    connection = await session.connection()
-    await connection.exec_driver_sql(_HOLD_NEW, (tenant_id, scopes))
+    await fetch(session, _HOLD_NEW, tenant_id, scopes)
+
+
+def _by_column(touched: Touched) -> tuple[list[str], list[UUID]]:
+    ordered = sorted(touched)
+    return [kind for kind, _ in ordered], [row_id for _, row_id in ordered]

@@ -1,6 +1,6 @@
 """Stored intents take effect: in the device's order, each after those it names, none holding up another."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,6 @@ from fsm.crash_points import crash_point
 from fsm.database import Session, remember, run
 from fsm.http import problem_of
 from fsm.problems import Busy, Problem
-from fsm.technicians.tables import Technician
 from fsm.tenants.tables import Device, User
 from fsm.work_orders.closing_sentences import ChecklistIncomplete
 from fsm.work_orders.tables import Review
@@ -22,7 +21,6 @@ from mobile_api.device_time import Uptime
 from mobile_api.hand import Hand
 from mobile_api.handlers import NotYourVisit, UnknownVisit
 from mobile_api.intent_store import DeviceClock, Waiting
-from mobile_api.intents import Envelope
 from mobile_api.pull import iso
 from mobile_api.tables import OutcomeStatus
 
@@ -30,25 +28,21 @@ AT_ONCE = 50
 """How many are applied behind savepoints in one transaction."""
 _MOST_WAITING = 10_000
 
+_AS_STORED: tuple[OutcomeStatus, dict[str, Any]] = (OutcomeStatus.APPLIED, {})
+
 Settled = dict[UUID, dict[str, Any]]
 """What became of intents, by id."""
 
 
-async def hand_of(
+def hand_of(
     session: Session, actor: Actor, now: datetime, clock: DeviceClock, uptime: Uptime
 ) -> Hand:
     """Return the hand of a device, whose row is held, in a transaction that is to apply its intents."""
-    technician_id = None
-    if actor.user_id is not None:
-        statement = select(Technician.id).where(
-            Technician.tenant_id == actor.tenant_id, Technician.user_id == actor.user_id
-        )
-        technician_id = (await session.exec(statement)).one_or_none()
     return Hand(
         session=session,
         actor=actor,
         now=now,
-        technician_id=technician_id,
+        technician_id=clock.technician_id if actor.user_id else None,
         offset=clock.offset,
         registered_at=clock.registered_at,
         uptime=uptime,
@@ -72,7 +66,7 @@ async def hand_of_device(session: Session, tenant_id: UUID, device_id: UUID, now
         permissions=frozenset({Permission.SYNC}),
     )
     clock = await intent_store.lock_device(session, actor)
-    return await hand_of(session, actor, now, clock, Uptime())
+    return hand_of(session, actor, now, clock, Uptime())
 
 
 async def apply_open(
@@ -81,22 +75,22 @@ async def apply_open(
     tried: set[UUID],
     *,
     careful: bool,
-    read: Mapping[UUID, Envelope] | None = None,
+    fresh: Sequence[Waiting] = (),
 ) -> Settled:
     """Apply what waits and may be applied, in the device's order; return the outcomes by id.
 
     `careful` means behind savepoints and at most `AT_ONCE`; `tried` grows by the ids looked at. `mine` are
-    those that somebody waits for an answer about; the others' phones learn it from the feed.
+    those that somebody waits for an answer about; the others' phones learn it from the feed. `fresh` are
+    those that this transaction has stored as applied already: only what turns out otherwise is written.
     """
     session, actor = hand.session, hand.actor
     remember(session)
     events.gather(session)
-    waiting = [
-        one
-        for one in await intent_store.list_waiting(session, actor, _MOST_WAITING, read)
-        if one.id not in tried
-    ]
-    needed = {other for one in waiting for other in one.envelope.after}
+    older = await intent_store.list_waiting(session, actor, _MOST_WAITING)
+    waiting = [one for one in (*older, *fresh) if one.id not in tried]
+    waiting.sort(key=lambda one: (one.envelope.seq, one.id))
+    stored = dict.fromkeys((one.id for one in fresh), _AS_STORED)
+    needed = {other for one in waiting for other in one.envelope.after} - stored.keys()
     settled = await intent_store.list_settled(session, actor, sorted(needed))
     results: list[tuple[UUID, OutcomeStatus, dict[str, Any]]] = []
 
@@ -130,7 +124,9 @@ async def apply_open(
             break
         await take(first, {"code": "circle"})
         waiting = [one for one in waiting if one is not first]
-    await intent_store.settle(session, actor, results)
+    otherwise = [one for one in results if stored.get(one[0]) != one[1:]]
+    otherwise += [(one.id, OutcomeStatus.WAITING, {}) for one in waiting if one.id in stored]
+    await intent_store.settle(session, actor, otherwise)
     crash_point("after apply")
     if hand.technician_id is not None and any(
         status != OutcomeStatus.APPLIED or "settled_at" in outcome for _, status, outcome in results
@@ -168,6 +164,7 @@ async def apply_one(
     if not careful:
         return _applied(await _take_effect(hand, one))
     session = hand.session
+    await session.flush()
     touched = list(session.info.get("touched", ()))
     gathered = events.gather(session)
     before = len(gathered)
@@ -180,6 +177,7 @@ async def apply_one(
         # One intent's bug must not hold up the queue.
         # What the savepoint undid is forgotten: objects of it hold values that never were.
         session.expunge_all()
+        session.forget_appended()
         hand.held.clear()
         remember(session)
         del gathered[before:]

@@ -15,10 +15,16 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlmodel import col, select
 
-from fsm.database import Database, Session, run, touched, touched_all
-from fsm.technicians.tables import Technician
+from fsm.database import Database, Session, fetch, run, touched, touched_all
 from mobile_api import feed_sql, sequencer
-from mobile_api.affected import CATALOGUE, affected_scopes, hold_changed, hold_new, identify
+from mobile_api.affected import (
+    CATALOGUE,
+    affected_scopes,
+    hold_changed,
+    hold_new,
+    identify,
+    lock_affected,
+)
 from mobile_api.tables import SyncScope
 
 DAYS_BACK = 7
@@ -86,8 +92,8 @@ async def refresh(session: Session) -> None:
         return
     tenant_id: UUID = session.info["tenant_id"]
     wanted = marked | ({CATALOGUE} if catalogue else set())
-    locked: dict[str, date | None] = {}
     await hold_changed(session, tenant_id, rows)
+    locked = await lock_affected(session, tenant_id, rows, wanted)
     while more := (wanted | await affected_scopes(session, tenant_id, rows)) - locked.keys():
         locked |= await lock_scopes(session, tenant_id, more)
     await _write(session, tenant_id, locked)
@@ -239,10 +245,13 @@ async def _windows(
 async def _zones(
     session: Session, tenant_id: UUID, technicians: list[UUID]
 ) -> dict[UUID, ZoneInfo]:
-    statement = select(Technician.id, Technician.zone).where(
-        Technician.tenant_id == tenant_id, col(Technician.id).in_(technicians)
+    found = await fetch(
+        session,
+        "select id, zone from technician where tenant_id = $1 and id = any(cast($2 as uuid[]))",
+        tenant_id,
+        technicians,
     )
-    return {technician_id: ZoneInfo(zone) for technician_id, zone in await session.exec(statement)}
+    return {technician_id: ZoneInfo(zone) for technician_id, zone in found}
 
 
 # --- the window -------------------------------------------------------------------------------------------

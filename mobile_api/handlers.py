@@ -113,7 +113,7 @@ async def hold_all(hand: Hand, envelopes: Iterable[Envelope]) -> None:
             continue  # it is refused when its turn comes
     if named - hand.held.keys():
         hand.held |= await visits.lock_visits(hand.session, hand.actor, named)
-    if len(photos) > 1:
+    if photos:
         await field_work.foresee_photos(hand.session, hand.actor, photos)
 
 

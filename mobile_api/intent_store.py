@@ -1,5 +1,6 @@
 """Intents in the database: stored raw before anything is made of them, with what became of each."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -7,11 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ARRAY, Uuid, all_, case, literal
 from sqlmodel import col, select
 
 from fsm.actors import Actor
-from fsm.database import Session, run
+from fsm.database import Session, fetch, run
 from fsm.problems import NotFound, Problem
 from fsm.tenants.tables import Device
 from mobile_api import device_time
@@ -44,11 +44,15 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class DeviceClock:
-    """A device's row, held until the commit: pushes of one device take turns."""
+    """A device's row, held until the commit: pushes of one device take turns.
+
+    `technician_id` is who its user is in the field, None where they are nobody there.
+    """
 
     registered_at: datetime
     last_seq: int
     samples: list[int]
+    technician_id: UUID | None
 
     @property
     def offset(self) -> timedelta:
@@ -65,14 +69,18 @@ async def lock_device(session: Session, actor: Actor) -> DeviceClock:
     return await lock_device_of(session, actor.tenant_id, actor.device_id)
 
 
+_LOCK_DEVICE = """
+select d.registered_at, s.last_seq, s.offset_samples, t.id as technician_id
+from sync_device s
+join device d on d.tenant_id = $1 and d.id = s.device_id
+left join technician t on t.tenant_id = $1 and t.user_id = d.user_id
+where s.tenant_id = $1 and s.device_id = $2 for update of s
+"""
+
+
 async def lock_device_of(session: Session, tenant_id: UUID, device_id: UUID) -> DeviceClock:
-    statement = (
-        "select d.registered_at, s.last_seq, s.offset_samples from sync_device s"
-        " join device d on d.tenant_id = s.tenant_id and d.id = s.device_id"
-        " where s.tenant_id = :t and s.device_id = :d for update of s"
-    )
-    row = (await run(session, statement, t=tenant_id, d=device_id)).one_or_none()
-    if row is None:
+    found = await fetch(session, _LOCK_DEVICE, tenant_id, device_id)
+    if not found:
         await run(
             session,
             "insert into sync_device (tenant_id, device_id, last_seq, clock_offset_ms,"
@@ -80,11 +88,8 @@ async def lock_device_of(session: Session, tenant_id: UUID, device_id: UUID) -> 
             t=tenant_id,
             d=device_id,
         )
-        row = (await run(session, statement, t=tenant_id, d=device_id)).one()
-    samples = row.offset_samples
-    if isinstance(samples, str):
-        samples = msgspec.json.decode(samples)
-    return DeviceClock(row.registered_at, row.last_seq, samples)
+        found = await fetch(session, _LOCK_DEVICE, tenant_id, device_id)
+    return DeviceClock(*found[0])
 
 
 async def note_clock(
@@ -93,14 +98,14 @@ async def note_clock(
     """Take a sample of the device's clock (server minus device) into account."""
     noted = replace(clock, samples=device_time.with_sample(clock.samples, sample))
     if noted.samples != clock.samples:
-        await run(
+        await fetch(
             session,
-            "update sync_device set offset_samples = cast(:samples as jsonb), clock_offset_ms = :ms"
-            " where tenant_id = :t and device_id = :d",
-            samples=msgspec.json.encode(noted.samples).decode(),
-            ms=noted.offset // timedelta(milliseconds=1),
-            t=actor.tenant_id,
-            d=actor.device_id,
+            "update sync_device set offset_samples = cast(cast($3 as text) as jsonb),"
+            " clock_offset_ms = $4 where tenant_id = $1 and device_id = $2",
+            actor.tenant_id,
+            actor.device_id,
+            msgspec.json.encode(noted.samples).decode(),
+            noted.offset // timedelta(milliseconds=1),
         )
     return noted
 
@@ -117,6 +122,20 @@ async def note_stored(session: Session, actor: Actor, clock: DeviceClock, upto: 
     return replace(clock, last_seq=upto)
 
 
+_STORE = """
+insert into intent (tenant_id, id, device_id, device_seq, type, body, body_sha256,
+  received_at, occurred_at, status, outcome)
+select $1, i.id, $2, i.seq, i.type, cast(i.body as jsonb), i.sha256, $3, i.occurred_at,
+  i.status, cast(i.outcome as jsonb)
+from unnest(cast($4 as uuid[]), cast($5 as bigint[]), cast($6 as text[]), cast($7 as text[]),
+  cast($8 as bytea[]), cast($9 as timestamptz[]), cast($10 as text[]), cast($11 as text[]))
+  as i (id, seq, type, body, sha256, occurred_at, status, outcome)
+order by i.id
+on conflict (tenant_id, id) do nothing
+returning id
+"""
+
+
 async def store(
     session: Session,
     actor: Actor,
@@ -129,34 +148,26 @@ async def store(
     """
     if not rows:
         return set()
-    result = await run(
+    found = await fetch(
         session,
-        """
-        insert into intent (tenant_id, id, device_id, device_seq, type, body, body_sha256,
-          received_at, occurred_at, status, outcome)
-        select :t, i.id, :d, i.seq, i.type, cast(i.body as jsonb), i.sha256, :now, i.occurred_at,
-          i.status, cast(i.outcome as jsonb)
-        from unnest(cast(:ids as uuid[]), cast(:seqs as bigint[]), cast(:types as text[]),
-          cast(:bodies as text[]), cast(:hashes as bytea[]), cast(:occurred as timestamptz[]),
-          cast(:statuses as text[]), cast(:outcomes as text[]))
-          as i (id, seq, type, body, sha256, occurred_at, status, outcome)
-        order by i.id
-        on conflict (tenant_id, id) do nothing
-        returning id
-        """,
-        t=actor.tenant_id,
-        d=actor.device_id,
-        now=now,
-        ids=[row_id for row_id, *_ in rows],
-        seqs=[sent.seq for _, sent, *_ in rows],
-        types=[sent.type for _, sent, *_ in rows],
-        bodies=[sent.body for _, sent, *_ in rows],
-        hashes=[sent.sha256 for _, sent, *_ in rows],
-        occurred=[sent.envelope.occurred_at if sent.envelope else None for _, sent, *_ in rows],
-        statuses=[str(status) for *_, status, _ in rows],
-        outcomes=[msgspec.json.encode(outcome).decode() for *_, outcome in rows],
+        _STORE,
+        actor.tenant_id,
+        actor.device_id,
+        now,
+        [row_id for row_id, *_ in rows],
+        [sent.seq for _, sent, *_ in rows],
+        [sent.type for _, sent, *_ in rows],
+        [sent.body for _, sent, *_ in rows],
+        [sent.sha256 for _, sent, *_ in rows],
+        [sent.envelope.occurred_at if sent.envelope else None for _, sent, *_ in rows],
+        [str(status) for *_, status, _ in rows],
+        [_as_json(outcome) for *_, outcome in rows],
     )
-    return set(result.scalars())
+    return {row_id for (row_id,) in found}
+
+
+def _as_json(outcome: dict[str, Any]) -> str:
+    return msgspec.json.encode(outcome).decode() if outcome else "{}"
 
 
 async def list_known(session: Session, actor: Actor, ids: Sequence[UUID]) -> dict[UUID, Known]:
@@ -170,45 +181,37 @@ async def list_known(session: Session, actor: Actor, ids: Sequence[UUID]) -> dic
     }
 
 
-async def find_reused(session: Session, actor: Actor, seqs: Sequence[int]) -> set[int]:
-    """Return which of these numbers the device has given to more than one intent."""
-    if not seqs:
+_REUSED = """
+select distinct device_seq from intent
+where tenant_id = $1 and device_id = $2 and device_seq = any(cast($3 as bigint[]))
+  and id <> all(cast($4 as uuid[]))
+"""
+
+
+async def find_reused(session: Session, actor: Actor, new: Mapping[UUID, int]) -> set[int]:
+    """Return which numbers of new intents (id → number) the device has given to more than one intent."""
+    if not new:
         return set()
-    result = await run(
-        session,
-        "select device_seq from intent where tenant_id = :t and device_id = :d"
-        " and device_seq = any(cast(:seqs as bigint[])) group by device_seq having count(*) > 1",
-        t=actor.tenant_id,
-        d=actor.device_id,
-        seqs=list(seqs),
-    )
-    return set(result.scalars())
+    ids, seqs = zip(*new.items(), strict=True)
+    found = await fetch(session, _REUSED, actor.tenant_id, actor.device_id, seqs, ids)
+    twice = {seq for seq, times in Counter(seqs).items() if times > 1}
+    return twice.union(seq for (seq,) in found)
 
 
-async def list_waiting(
-    session: Session, actor: Actor, limit: int, read: Mapping[UUID, Envelope] | None = None
-) -> list[Waiting]:
-    """Return the device's intents that are to be applied, in the device's order.
+_WAITING = """
+select id, body, received_at from intent
+where tenant_id = $1 and device_id = $2 and status = 'waiting'
+order by device_seq, id limit $3
+"""
 
-    `read` are those that the caller has understood already.
-    """
-    known = read or {}
-    # What is understood already needs no body read back and decoded.
-    is_new = col(Intent.id) != all_(literal(list(known), ARRAY(Uuid)))
-    body = case((is_new, col(Intent.body)), else_=None)
-    statement = (
-        select(Intent.id, body, Intent.received_at)
-        .where(
-            Intent.tenant_id == actor.tenant_id,
-            Intent.device_id == actor.device_id,
-            Intent.status == OutcomeStatus.WAITING,
-        )
-        .order_by(col(Intent.device_seq), col(Intent.id))
-        .limit(limit)
-    )
+
+async def list_waiting(session: Session, actor: Actor, limit: int) -> list[Waiting]:
+    """Return the device's intents that are stored and wait to be applied, in the device's order."""
     return [
-        Waiting(row_id, known.get(row_id) or Envelope.model_validate(body), received_at)
-        for row_id, body, received_at in await session.exec(statement)
+        Waiting(row_id, Envelope.model_validate(body), received_at)
+        for row_id, body, received_at in await fetch(
+            session, _WAITING, actor.tenant_id, actor.device_id, limit
+        )
     ]
 
 
@@ -216,12 +219,14 @@ async def list_settled(session: Session, actor: Actor, ids: Sequence[UUID]) -> s
     """Return which of these intents are stored and no longer waiting."""
     if not ids:
         return set()
-    statement = select(Intent.id).where(
-        Intent.tenant_id == actor.tenant_id,
-        col(Intent.id).in_(ids),
-        Intent.status != OutcomeStatus.WAITING,
+    found = await fetch(
+        session,
+        "select id from intent where tenant_id = $1 and id = any(cast($2 as uuid[]))"
+        " and status <> 'waiting'",
+        actor.tenant_id,
+        ids,
     )
-    return set(await session.exec(statement))
+    return {row_id for (row_id,) in found}
 
 
 async def settle(
@@ -232,16 +237,36 @@ async def settle(
     """Write what became of intents."""
     if not results:
         return
-    await run(
+    await fetch(
         session,
         "update intent i set status = r.status, outcome = cast(r.outcome as jsonb)"
-        " from unnest(cast(:ids as uuid[]), cast(:statuses as text[]), cast(:outcomes as text[]))"
-        " as r (id, status, outcome) where i.tenant_id = :t and i.id = r.id",
-        t=actor.tenant_id,
-        ids=[row_id for row_id, *_ in results],
-        statuses=[str(status) for _, status, _ in results],
-        outcomes=[msgspec.json.encode(outcome).decode() for *_, outcome in results],
+        " from unnest(cast($2 as uuid[]), cast($3 as text[]), cast($4 as text[]))"
+        " as r (id, status, outcome) where i.tenant_id = $1 and i.id = r.id",
+        actor.tenant_id,
+        [row_id for row_id, *_ in results],
+        [str(status) for _, status, _ in results],
+        [_as_json(outcome) for *_, outcome in results],
     )
+
+
+_GAPS = """
+with gaps as (
+  select h.top, array(
+    select s from generate_series(cast($3 as bigint), h.top) s
+    where s <> all(cast($5 as bigint[])) and not exists (
+      select 1 from intent i where i.tenant_id = $1 and i.device_id = $2 and i.device_seq = s)
+    order by s limit $6) as missing
+  from (
+    select least(coalesce(max(device_seq), 0), cast($4 as bigint)) as top
+    from intent where tenant_id = $1 and device_id = $2) h
+),
+whole as (select coalesce(missing[1] - 1, top) as upto, missing from gaps),
+noted as (
+  update sync_device set last_seq = upto from whole
+  where tenant_id = $1 and device_id = $2 and last_seq < upto
+)
+select missing from whole
+"""
 
 
 async def find_gaps(
@@ -251,30 +276,17 @@ async def find_gaps(
 
     `arrived` are numbers of this push: an intent that an older installation had sent is stored under that.
     """
-    result = await run(
+    found = await fetch(
         session,
-        """
-        select h.top, array(
-          select s from generate_series(cast(:first as bigint), h.top) s
-          where not exists (
-            select 1 from intent i
-            where i.tenant_id = :t and i.device_id = :d and i.device_seq = s)
-          order by s limit :most) as missing
-        from (
-          select least(coalesce(max(device_seq), 0), cast(:furthest as bigint)) as top
-          from intent where tenant_id = :t and device_id = :d) h
-        """,
-        t=actor.tenant_id,
-        d=actor.device_id,
-        first=clock.last_seq + 1,
-        furthest=clock.last_seq + _LOOK_AHEAD,
-        most=MOST_WANTED,
+        _GAPS,
+        actor.tenant_id,
+        actor.device_id,
+        clock.last_seq + 1,
+        clock.last_seq + _LOOK_AHEAD,
+        list(arrived),
+        MOST_WANTED,
     )
-    found = result.one()
-    missing = [seq for seq in found.missing if seq not in arrived]
-    whole = missing[0] - 1 if missing else found.top
-    if whole > clock.last_seq:
-        await note_stored(session, actor, clock, whole)
+    missing: list[int] = found[0]["missing"]
     return missing
 
 

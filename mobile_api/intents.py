@@ -17,6 +17,7 @@ import msgspec
 import pydantic
 import rfc8785
 
+from fsm.canonical import canonical_form
 from fsm.http import Latitude, Line, Longitude, Quantity, Text
 from fsm.problems import Problem
 from fsm.work_orders.records import TimeKind
@@ -363,32 +364,6 @@ def decode(content: bytes) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise MalformedBatch(f"The body is not JSON in UTF-8: {error}.") from None
-
-
-def canonical_form(value: Any) -> bytes:
-    """Return the RFC 8785 form of a JSON value, or raise what `rfc8785.dumps` raises.
-
-    Most of what phones send is plain: sorted JSON without blanks is its canonical form, and quicker made.
-    """
-    if _is_plain(value):
-        return msgspec.json.encode(value, order="sorted")
-    return rfc8785.dumps(value)
-
-
-def _is_plain(value: Any) -> bool:
-    """Return whether a value has no fraction, no large number, and no character but printable ASCII."""
-    match value:
-        case str():
-            return value.isascii() and value.isprintable()
-        case bool() | None:
-            return True
-        case int():
-            return -(2**53) < value < 2**53
-        case dict():
-            return all(_is_plain(key) and _is_plain(one) for key, one in value.items())
-        case list():
-            return all(map(_is_plain, value))
-    return False
 
 
 def read_intent(value: Any) -> Sent:

@@ -17,12 +17,13 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 
 from fsm.actors import Actor, Permission
-from fsm.database import Database, Session
+from fsm.database import DRIVER_ERRORS, Database, Session
 from fsm.http import problem_of
 from fsm.problems import Busy, Forbidden, Problem
 from fsm.tenants.tokens import DeviceRevoked
 from mobile_api import intent_store, pull, sequencer
 from mobile_api.applying import Settled, apply_open, hand_of
+from mobile_api.intent_store import Waiting
 from mobile_api.intents import Batch
 from mobile_api.receiving import Receipt, outcome_of, receive
 from mobile_api.tables import OutcomeStatus
@@ -63,15 +64,17 @@ async def _at_once(
     database: Database, actor: Actor, now: datetime, batch: Batch, barred: Problem | None
 ) -> Answer:
     async with database.transaction(actor.tenant_id) as session:
-        receipt = await receive(session, actor, now, batch, barred)
+        receipt = await receive(session, actor, now, batch, barred, OutcomeStatus.APPLIED)
         settled: Settled = {}
         if barred is None:
-            hand = await hand_of(session, actor, now, receipt.clock, receipt.uptime)
+            hand = hand_of(session, actor, now, receipt.clock, receipt.uptime)
             hand.reused = receipt.reused
-            read = {sent.id: sent.envelope for sent in batch.intents if sent.envelope}
-            mine = set(receipt.open)
-            new = {one: read[one] for one in receipt.fresh if one in read}
-            settled = await apply_open(hand, mine, set(), careful=False, read=new)
+            fresh = [
+                Waiting(row_id, sent.envelope, now)
+                for row_id, place in receipt.open.items()
+                if row_id in receipt.fresh and (sent := batch.intents[place]).envelope
+            ]
+            settled = await apply_open(hand, set(receipt.open), set(), careful=False, fresh=fresh)
             if batch.outbox_empty_at is not None:
                 await pull.note_empty(session, actor, batch.outbox_empty_at)
         return await _answer(session, actor, batch, receipt, settled)
@@ -92,7 +95,7 @@ async def _one_by_one(
         seen = set(tried)
         async with database.transaction(actor.tenant_id) as session:
             clock = await intent_store.lock_device(session, actor)
-            hand = await hand_of(session, actor, now, clock, receipt.uptime)
+            hand = hand_of(session, actor, now, clock, receipt.uptime)
             hand.reused = receipt.reused
             done = await apply_open(hand, set(receipt.open), seen, careful=True)
         return done, seen
@@ -118,7 +121,7 @@ async def _repeatedly(work: Callable[[], Awaitable[Result]]) -> Result:
     for attempt in range(_TRIES):
         try:
             return await work()
-        except (SQLAlchemyError, OSError, Busy) as error:
+        except (SQLAlchemyError, *DRIVER_ERRORS, OSError, Busy) as error:
             problem = problem_of(error)
             if not isinstance(problem, Busy):
                 raise

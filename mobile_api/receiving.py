@@ -42,11 +42,18 @@ class Receipt:
 
 
 async def receive(
-    session: Session, actor: Actor, now: datetime, batch: Batch, barred: Problem | None
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    batch: Batch,
+    barred: Problem | None,
+    expected: OutcomeStatus = OutcomeStatus.WAITING,
 ) -> Receipt:
     """Store what is new, recognise what is not, and learn about the device's clock.
 
-    With `barred` everything new is quarantined, and a person is told.
+    With `barred` everything new is quarantined, and a person is told. What can be applied is stored as
+    `expected`: a caller that applies it in this same transaction says `applied`, and writes only of those
+    that turn out otherwise.
     """
     clock = await _read_clock(session, actor, now, batch)
     envelopes = [sent.envelope for sent in batch.intents if sent.envelope]
@@ -59,12 +66,18 @@ async def receive(
             (OutcomeStatus.WAITING, {}) if problem is None else intent_store.quarantine(problem)
         )
         rows.append((sent.id, sent, status, outcome))
-    new = receipt.fresh = await intent_store.store(session, actor, now, rows)
+    as_expected = [
+        (row_id, sent, expected if status == OutcomeStatus.WAITING else status, outcome)
+        for row_id, sent, status, outcome in rows
+    ]
+    new = receipt.fresh = await intent_store.store(session, actor, now, as_expected)
     crash_point("after raw insert")
     if barred is not None and new:
         _show_quarantined(session, actor, now, barred, new)
     receipt.reused = await intent_store.find_reused(
-        session, actor, [sent.seq for row_id, sent, *_ in rows if row_id in new and sent.seq]
+        session,
+        actor,
+        {row_id: sent.seq for row_id, sent, *_ in rows if row_id in new and sent.seq},
     )
     if receipt.reused:
         await _show_clone(session, actor, now, receipt.reused)

@@ -6,12 +6,13 @@ becomes visible below a number that somebody has already read past, and no write
 """
 
 from datetime import datetime, timedelta
+from typing import cast
 from uuid import UUID
 
 import msgspec
 from uuid_utils.compat import uuid7
 
-from fsm.database import Session, run
+from fsm.database import Session, fetch, run
 from mobile_api.sequencer_sql import COUNT, MISCOUNTED, STAMP
 
 BATCH = 5_000
@@ -43,9 +44,9 @@ async def has_unstamped(session: Session, tenant_id: UUID) -> bool:
 
 async def read_head(session: Session, tenant_id: UUID) -> Head:
     """Return where the feed stands; a tenant's first device begins its epoch."""
-    statement = "select epoch, head, purged from sync_head where tenant_id = :t"
-    row = (await run(session, statement, t=tenant_id)).one_or_none()
-    if row is None:
+    statement = "select epoch, head, purged from sync_head where tenant_id = $1"
+    found = await fetch(session, statement, tenant_id)
+    if not found:
         await run(
             session,
             "insert into sync_head (tenant_id, head, epoch, purged) values (:t, 0, :epoch, 0)"
@@ -53,8 +54,8 @@ async def read_head(session: Session, tenant_id: UUID) -> Head:
             t=tenant_id,
             epoch=uuid7(),
         )
-        row = (await run(session, statement, t=tenant_id)).one()
-    return Head(epoch=row.epoch, head=row.head, purged=row.purged)
+        found = await fetch(session, statement, tenant_id)
+    return Head(*found[0])
 
 
 async def stamp(session: Session, tenant_id: UUID, now: datetime) -> int:
@@ -146,11 +147,10 @@ async def begin_epoch(
 
 async def known_since(session: Session, tenant_id: UUID, base_seq: int) -> datetime | None:
     """Return an instant after which a device acted that knew `base_seq`; None when nothing tells."""
-    result = await run(
+    ((found,),) = await fetch(
         session,
-        "select max(stamped_at) from sync_stamp where tenant_id = :t and head <= :base",
-        t=tenant_id,
-        base=base_seq,
+        "select max(stamped_at) from sync_stamp where tenant_id = $1 and head <= $2",
+        tenant_id,
+        base_seq,
     )
-    found: datetime | None = result.scalar()
-    return found
+    return cast(datetime | None, found)

@@ -5,7 +5,7 @@ import errno
 import asyncpg
 from sqlalchemy.exc import DBAPIError
 
-from fsm.database import as_problem
+from fsm.database import DRIVER_ERRORS, as_problem
 from fsm.embedded.refusal import EmbeddedPostgresError
 from fsm.logs import blotted
 from fsm.problems import Problem
@@ -30,7 +30,10 @@ def sentence_for(error: BaseException) -> str | None:
         return said
     if isinstance(error, OSError):
         return _of_system(error)
-    if isinstance(error, DBAPIError) and (problem := as_problem(error)) is not None:
+    if (
+        isinstance(error, (DBAPIError, *DRIVER_ERRORS))
+        and (problem := as_problem(error)) is not None
+    ):
         return blotted(problem.detail)
     return None
 

@@ -26,7 +26,7 @@ from fsm.contracts.opening_hours import calendar_from_json
 from fsm.contracts.service_levels import service_level_from_json
 from fsm.contracts.tables import Contract, ContractAsset, ServiceLevel
 from fsm.customers.tables import Customer
-from fsm.database import Session, once, revise
+from fsm.database import Session, fetch, once, revise
 from fsm.problems import Conflict, Forbidden, Invalid, NotFound
 
 _A_DAY = timedelta(days=1)
@@ -526,10 +526,21 @@ async def payer_of(
     """Return who pays for one kind of cost under a contract, or without one, and what says so."""
     if contract_id is None:
         return Payer.CUSTOMER, PayerRule.NO_CONTRACT
-    contract = await once(
-        session, ("contract", contract_id), lambda: find_contract(session, actor, contract_id)
-    )
-    return coverage.payer_under(contract.kind, contract.payers, kind)
+
+    async def load() -> tuple[str, dict[str, str]]:
+        found = await fetch(session, _PAYERS, actor.tenant_id, contract_id, actor.customer_id)
+        if not found:
+            raise NotFound(f"No contract {contract_id}.")
+        return tuple(found[0])
+
+    contract_kind, payers = await once(session, ("contract", contract_id), load)
+    return coverage.payer_under(contract_kind, payers, kind)
+
+
+_PAYERS = """
+select kind, payers from contract
+where tenant_id = $1 and id = $2 and (cast($3 as uuid) is null or customer_id = $3)
+"""
 
 
 async def pinned_policy(

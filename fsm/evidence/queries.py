@@ -16,7 +16,7 @@ from sqlmodel import col, select
 
 from fsm import jobs
 from fsm.actors import Actor
-from fsm.database import Session, run
+from fsm.database import Session, fetch, run
 from fsm.evidence import receipts
 from fsm.evidence.blobs import StoredBlob
 from fsm.evidence.signing_keys import publish
@@ -48,25 +48,21 @@ async def foresee(session: Session, actor: Actor, digests: Iterable[bytes]) -> N
         int.from_bytes(hash_of(actor.tenant_id.bytes + one).digest()[:8], "big", signed=True)
         for one in wanted
     ]
-    await run(
+    await fetch(
         session,
-        "select pg_advisory_xact_lock(k) from unnest(cast(:keys as bigint[])) k order by k",
-        keys=keys,
+        "select pg_advisory_xact_lock(k) from unnest(cast($1 as bigint[])) k order by k",
+        keys,
     )
-    statement = (
-        select(Blob.sha256, Blob.size, Blob.mime)
-        .join(
-            BlobHolder,
-            (col(BlobHolder.tenant_id) == Blob.tenant_id) & (col(BlobHolder.sha256) == Blob.sha256),
-        )
-        .where(
-            Blob.tenant_id == actor.tenant_id,
-            col(Blob.sha256).in_(wanted),
-            BlobHolder.user_id == actor.user_id,
-        )
-    )
-    found = {sha256: (size, mime) for sha256, size, mime in await session.exec(statement)}
+    held = await fetch(session, _HELD, actor.tenant_id, wanted, actor.user_id)
+    found = {sha256: (size, mime) for sha256, size, mime in held}
     session.info["foreseen_digests"] = {one: found.get(one) for one in wanted}
+
+
+_HELD = """
+select b.sha256, b.size, b.mime from blob b
+join blob_holder h on h.tenant_id = $1 and h.sha256 = b.sha256 and h.user_id = $3
+where b.tenant_id = $1 and b.sha256 = any(cast($2 as bytea[]))
+"""
 
 
 def is_foreseen(session: Session, sha256: bytes) -> bool:

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from fsm import events
 from fsm.actors import Actor
-from fsm.database import Session
+from fsm.database import Session, fetch
 from fsm.parts.tables import PartPrice
 from fsm.problems import Invalid, NotFound
 from fsm.tenants.queries import find_own_tenant
@@ -34,8 +34,16 @@ async def find_cost(
     session: Session, actor: Actor, part_id: UUID, on: date, currency: str
 ) -> Decimal | None:
     """Return what one unit costs us on a day in a currency; None when no price is known for it."""
-    price = await find_price(session, actor, part_id, on, currency)
-    return None if price is None else price.cost
+    found = await fetch(
+        session,
+        "select cost from part_price where tenant_id = $1 and part_id = $2 and currency = $3"
+        " and during @> cast($4 as date)",
+        actor.tenant_id,
+        part_id,
+        currency,
+        on,
+    )
+    return found[0]["cost"] if found else None
 
 
 async def list_prices(

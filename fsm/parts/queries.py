@@ -3,7 +3,7 @@
 Prices are in `price_list`; what is where, which is the sum of movements, is in `stock`.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -15,11 +15,12 @@ from sqlmodel import col, or_, select
 
 from fsm import events
 from fsm.actors import Actor
-from fsm.database import Session, new_row, once, revise, touch, utc
+from fsm.appending import new_row
+from fsm.database import Session, fetch, once, revise, touch, utc
 from fsm.parts.price_list import find_cost
 from fsm.parts.tables import Movement, MovementKind, Part, StockPlace, StockPlaceKind
 from fsm.problems import Invalid, NotFound
-from fsm.tenants.queries import find_own_tenant
+from fsm.tenants.queries import find_zone_and_currency
 
 # --- parts ------------------------------------------------------------------------------------------------
 
@@ -132,14 +133,17 @@ async def find_stock_place(session: Session, actor: Actor, place_id: UUID) -> St
     return place
 
 
-async def find_van(session: Session, actor: Actor, technician_id: UUID) -> StockPlace | None:
+async def find_van(session: Session, actor: Actor, technician_id: UUID) -> UUID | None:
     """Return the stock place that is a technician's van; None when they drive without stock."""
-    statement = select(StockPlace).where(
-        StockPlace.tenant_id == actor.tenant_id, StockPlace.technician_id == technician_id
-    )
 
-    async def load() -> StockPlace | None:
-        return (await session.exec(statement)).one_or_none()
+    async def load() -> UUID | None:
+        found = await fetch(
+            session,
+            "select id from stock_place where tenant_id = $1 and technician_id = $2",
+            actor.tenant_id,
+            technician_id,
+        )
+        return found[0]["id"] if found else None
 
     return await once(session, ("van", technician_id), load)
 
@@ -357,12 +361,12 @@ async def add_movement(
         ("movement", part_id, *places),
         lambda: _check_known(session, actor, part_id, *places),
     )
-    tenant = await once(session, ("tenant",), lambda: find_own_tenant(session, actor.tenant_id))
+    own = await once(session, ("tenant",), lambda: find_zone_and_currency(session, actor.tenant_id))
     at = now if moved_at is None else utc(moved_at)
-    money = currency or tenant.currency
+    money = currency or own.currency
     cost = unit_cost
     if cost is None:
-        on = at.astimezone(ZoneInfo(tenant.zone)).date()
+        on = at.astimezone(ZoneInfo(own.zone)).date()
         cost = await once(
             session,
             ("cost", part_id, on, money),
@@ -384,7 +388,7 @@ async def add_movement(
         source=source,
         source_id=source_id,
     )
-    session.add(movement)
+    session.append(movement)
     await events.record(
         session,
         actor,
@@ -406,6 +410,12 @@ async def add_movement(
     return movement
 
 
+_KNOWN = """
+select array(select id from part where tenant_id = $1 and id = $2)
+  || array(select id from stock_place where tenant_id = $1 and id = any(cast($3 as uuid[])))
+"""
+
+
 async def _check_known(
     session: Session,
     actor: Actor,
@@ -414,14 +424,13 @@ async def _check_known(
     to_place_id: UUID | None,
 ) -> None:
     """Refuse unknown ids as values of the movement, naming the field."""
-    await _known("/part_id", find_part(session, actor, part_id))
-    for at, place_id in (("/from_place_id", from_place_id), ("/to_place_id", to_place_id)):
-        if place_id is not None:
-            await _known(at, find_stock_place(session, actor, place_id))
-
-
-async def _known(at: str, finding: Awaitable[object]) -> None:
-    try:
-        await finding
-    except NotFound as error:
-        raise Invalid(error.detail, errors=[{"at": at, "detail": error.detail}]) from None
+    places = [one for one in (from_place_id, to_place_id) if one is not None]
+    ((known,),) = await fetch(session, _KNOWN, actor.tenant_id, part_id, places)
+    for at, one, sentence in (
+        ("/part_id", part_id, "No part"),
+        ("/from_place_id", from_place_id, "No stock place"),
+        ("/to_place_id", to_place_id, "No stock place"),
+    ):
+        if one is not None and one not in known:
+            detail = f"{sentence} {one}."
+            raise Invalid(detail, errors=[{"at": at, "detail": detail}])

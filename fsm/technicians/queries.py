@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -18,7 +18,7 @@ from sqlmodel import col, or_, select
 from fsm import events
 from fsm.actors import Actor
 from fsm.catalogue.tables import WorkTypeVersion
-from fsm.database import Session, once, revise, touch
+from fsm.database import Session, fetch, once, revise, touch
 from fsm.problems import InUse, Invalid, NotFound
 from fsm.technicians.tables import Rate, RateKind, Skill, Technician, TechnicianSkill
 from fsm.tenants.queries import find_own_tenant
@@ -353,24 +353,29 @@ async def set_skills(
 # --- rates ------------------------------------------------------------------------------------------------
 
 
+class HourlyRate(NamedTuple):
+    """What an hour costs."""
+
+    amount: Decimal
+    currency: str
+
+
+_RATE = """
+select amount, currency from rate
+where tenant_id = $1 and kind = $2 and during @> cast($3 as date)
+  and (technician_id is null or technician_id = $4)
+order by technician_id nulls last limit 1
+"""
+
+
 async def find_rate(
     session: Session, actor: Actor, technician_id: UUID | None, kind: RateKind, on: date
-) -> Rate | None:
+) -> HourlyRate | None:
     """Return the rate of a day: the technician's own, else the company's; None when there is neither."""
-    statement = (
-        select(Rate)
-        .where(
-            Rate.tenant_id == actor.tenant_id,
-            Rate.kind == kind,
-            col(Rate.during).op("@>")(literal(on, Date)),
-            or_(col(Rate.technician_id).is_(None), col(Rate.technician_id) == technician_id),
-        )
-        .order_by(col(Rate.technician_id).nulls_last())
-        .limit(1)
-    )
 
-    async def load() -> Rate | None:
-        return (await session.exec(statement)).one_or_none()
+    async def load() -> HourlyRate | None:
+        found = await fetch(session, _RATE, actor.tenant_id, kind, on, technician_id)
+        return HourlyRate(*found[0]) if found else None
 
     return await once(session, ("rate", technician_id, kind, on), load)
 

@@ -1,7 +1,7 @@
 """Everything about tenants, users, roles and devices that touches the database."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete, update
@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from fsm import events
 from fsm.actors import Actor, Permission, system_actor
-from fsm.database import Session, enter, revise
+from fsm.database import Session, enter, fetch, revise
 from fsm.problems import Invalid, NotFound, RateLimited
 from fsm.tenants import directory, passwords, tokens
 from fsm.tenants.roles import FIRST_ROLES
@@ -69,6 +69,19 @@ async def find_own_tenant(session: Session, tenant_id: UUID) -> Tenant:
     if tenant is None:
         raise NotFound("There is no such company.")
     return tenant
+
+
+class ZoneAndCurrency(NamedTuple):
+    zone: str
+    currency: str
+
+
+async def find_zone_and_currency(session: Session, tenant_id: UUID) -> ZoneAndCurrency:
+    """Return by which clock and in which money a company counts."""
+    found = await fetch(session, "select zone, currency from tenant where id = $1", tenant_id)
+    if not found:
+        raise NotFound("There is no such company.")
+    return ZoneAndCurrency(*found[0])
 
 
 # --- roles ------------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 from sqlmodel import col, select
 
 from fsm.actors import Actor
+from fsm.appending import new_row
 from fsm.contracts import queries as contracts
-from fsm.database import Session, new_row
+from fsm.database import Session
 from fsm.parts.tables import Movement
 from fsm.technicians import queries as technicians
 from fsm.technicians.tables import RateKind
@@ -140,7 +141,7 @@ async def _post(
     **line: Any,
 ) -> None:
     payer, rule = await contracts.payer_of(session, actor, work_order.contract_id, kind)
-    session.add(
+    session.append(
         new_row(
             CostLine,
             tenant_id=actor.tenant_id,

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import ARRAY, Uuid, any_, literal
 from sqlmodel import col, select
 
 from fsm import events
@@ -74,9 +75,10 @@ async def lock_work_orders(
 ) -> dict[UUID, WorkOrder]:
     """Return work orders by id, held in one order; those that are not the actor's are left out."""
     await session.flush()
+    # An array: the statement is prepared once, however many there are.
     statement = (
         select(WorkOrder)
-        .where(*_own(actor), col(WorkOrder.id).in_(ids))
+        .where(*_own(actor), col(WorkOrder.id) == any_(literal(list(ids), ARRAY(Uuid))))
         .order_by(col(WorkOrder.id))
         .with_for_update()
         .execution_options(populate_existing=True)

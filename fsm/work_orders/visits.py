@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import ARRAY, Uuid, any_, literal
 from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
@@ -16,7 +17,7 @@ from fsm.assets.tables import Asset
 from fsm.checklists.assignments import resolve_checklist
 from fsm.checklists.queries import find_template, find_version, list_versions
 from fsm.checklists.tables import ChecklistVersion
-from fsm.database import Session, revise, touch
+from fsm.database import Session, fetch, revise, touch
 from fsm.problems import Invalid, NotFound
 from fsm.technicians.tables import Technician
 from fsm.work_orders.lifecycle import (
@@ -86,11 +87,12 @@ async def lock_visits(
     session: Session, actor: Actor, ids: Collection[UUID]
 ) -> dict[UUID, tuple[WorkOrder, Visit]]:
     """Return visits with their jobs by the visit's id, all held, the jobs first; unknown ids are left out."""
-    statement = select(Visit.work_order_id).where(*own_visits(actor), col(Visit.id).in_(ids))
-    jobs = await lock_work_orders(session, actor, set(await session.exec(statement)))
+    named = "select work_order_id from visit where tenant_id = $1 and id = any(cast($2 as uuid[]))"
+    found = await fetch(session, named, actor.tenant_id, list(ids))
+    jobs = await lock_work_orders(session, actor, {job_id for (job_id,) in found})
     held = await session.exec(
         select(Visit)
-        .where(*own_visits(actor), col(Visit.id).in_(ids))
+        .where(*own_visits(actor), col(Visit.id) == any_(literal(list(ids), ARRAY(Uuid))))
         .order_by(col(Visit.id))
         .with_for_update()
         .execution_options(populate_existing=True)

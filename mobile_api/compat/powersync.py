@@ -27,7 +27,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from fsm.actors import Actor, Permission
-from fsm.database import Database, raw_connection, run
+from fsm.database import DRIVER_ERRORS, Database, raw_connection, run
 from fsm.problems import Busy, Malformed, Problem
 from fsm.tenants import tokens
 from fsm.tenants.tokens import Secret
@@ -286,7 +286,7 @@ async def stream(
                     listener = await pump.join(secret.tenant_id, list(talk.buckets))
                 actor = await find_reader(database, secret)
                 lines = await take_turn(talk, database, actor, clock())
-            except (Problem, SQLAlchemyError, OSError) as error:
+            except (Problem, SQLAlchemyError, *DRIVER_ERRORS, OSError) as error:
                 log.info("a stream ends: %s", error)
                 return
             for line in lines:

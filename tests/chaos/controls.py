@@ -251,7 +251,7 @@ def ack_before_commit() -> None:
         session = await context.__aenter__()
         try:
             receipt = await receive(session, actor, now, batch, barred)
-            hand = await hand_of(session, actor, now, receipt.clock, receipt.uptime)
+            hand = hand_of(session, actor, now, receipt.clock, receipt.uptime)
             settled = await apply_open(hand, set(receipt.open), set(), careful=False)
             answer = await push._answer(session, actor, batch, receipt, settled)
         except BaseException as error:

@@ -27,6 +27,15 @@ ORDERS = 20
 LOCKED_S = 0.06
 """A step that takes longer waits for the other transaction."""
 
+STEPS = (
+    "hold_changed",
+    "lock_affected",
+    "affected_scopes",
+    "lock_scopes",
+    "_write",
+    "hold_new",
+)
+
 Change = Callable[[Session], Awaitable[None]]
 
 
@@ -77,7 +86,7 @@ class Turns:
 async def stepwise(monkeypatch: pytest.MonkeyPatch, turns: Turns) -> AsyncIterator[None]:
     """Have every step of a refresh, and the commit after it, wait for its turn."""
     with monkeypatch.context() as patch:
-        for name in ("hold_changed", "affected_scopes", "lock_scopes", "_write", "hold_new"):
+        for name in STEPS:
             patch.setattr(feed, name, _stopping(getattr(feed, name), turns))
         commit = Session.commit
 
@@ -227,27 +236,29 @@ async def test_the_feed_is_right_after_every_order(
 def _unlocked(monkeypatch: pytest.MonkeyPatch) -> None:
     run = feed.run
 
+    async def lock_nothing(*_: Any) -> dict[str, Any]:
+        """Those that are affected are left to the look after it, and to `run_unlocked`."""
+        return {}
+
     async def run_unlocked(session: Session, sql: str, /, **values: Any) -> Any:
         if "from sync_scope" in sql:
             sql = sql.replace(" for update", "")
         return await run(session, sql, **values)
 
     monkeypatch.setattr(feed, "run", run_unlocked)
+    monkeypatch.setattr(feed, "lock_affected", lock_nothing)
     _without_holding_objects(monkeypatch)
 
 
 def _without_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    look = feed.affected_scopes
-
-    async def look_once(session: Session, tenant_id: Any, rows: Any) -> set[str]:
-        if "looked" not in session.info:
-            session.info["looked"] = await look(session, tenant_id, rows)
-        return session.info["looked"]
+    async def look_no_more(*_: Any) -> set[str]:
+        """As if what was held at first had to be all."""
+        return set()
 
     async def hold_nothing(*_: Any) -> None:
         """What is changed was held before looking: that stands in for the second look here."""
 
-    monkeypatch.setattr(feed, "affected_scopes", look_once)
+    monkeypatch.setattr(feed, "affected_scopes", look_no_more)
     monkeypatch.setattr(feed, "hold_changed", hold_nothing)
 
 

@@ -11,9 +11,10 @@ from uuid_utils.compat import uuid7
 
 from fsm import events
 from fsm.actors import Actor
+from fsm.appending import new_row
 from fsm.assets import failures
 from fsm.contracts.service_levels import StopsAt
-from fsm.database import Session, new_row, touch
+from fsm.database import Session, touch
 from fsm.events import Occurrence
 from fsm.parts import queries as parts
 from fsm.parts.tables import MovementKind
@@ -27,7 +28,7 @@ from fsm.work_orders.tables import WorkOrder
 
 async def answer(report: Report, item: str, value: Any) -> None:
     """Answer a checklist item; the answer before stays as history."""
-    report.session.add(
+    report.session.append(
         new_row(
             records.Answer,
             id=uuid7(),
@@ -61,7 +62,7 @@ async def decline_signature(report: Report, *, item: str, reason: str) -> None:
 
 
 async def _signature(report: Report, item: str, **values: Any) -> None:
-    report.session.add(
+    report.session.append(
         new_row(
             records.Signature,
             id=uuid7(),
@@ -80,7 +81,7 @@ async def _signature(report: Report, item: str, **values: Any) -> None:
 
 
 async def add_note(report: Report, text: str) -> None:
-    report.session.add(
+    report.session.append(
         new_row(
             records.Note,
             id=uuid7(),
@@ -126,7 +127,7 @@ async def add_time(
         needs_review=needs_review,
         recorded_at=report.now,
     )
-    report.session.add(entry)
+    report.session.append(entry)
     await costs.post_time(report.session, report.actor, report.work_order, entry, report.now)
     await report.event(
         "time.corrected" if corrects else "time.added",
@@ -178,7 +179,7 @@ async def use_part(
         report.now,
         part_id=part_id,
         kind=MovementKind.USE,
-        from_place_id=van.id if van else None,
+        from_place_id=van,
         to_place_id=None,
         quantity=quantity,
         moved_at=report.occurred.at,
@@ -195,7 +196,7 @@ async def use_part(
         quantity=quantity,
         used_at=report.occurred.at,
     )
-    report.session.add(used)
+    report.session.append(used)
     await costs.post_part(
         report.session, report.actor, report.work_order, used, movement, report.now
     )

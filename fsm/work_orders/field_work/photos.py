@@ -11,7 +11,8 @@ from sqlmodel import col, select
 
 from fsm import events
 from fsm.actors import Actor
-from fsm.database import Session, new_row, touch
+from fsm.appending import new_row
+from fsm.database import Session, fetch, touch
 from fsm.evidence import queries as evidence
 from fsm.problems import Invalid, NotFound
 from fsm.work_orders import completion, photo_flags, records
@@ -32,22 +33,25 @@ async def foresee_photos(
     ids = Counter(photo_id for photo_id, _ in photos)
     digests = Counter(sha256 for _, sha256 in photos)
     once = {photo_id for photo_id, times in ids.items() if times == 1}
-    statement = select(records.Photo.id).where(
-        records.Photo.tenant_id == actor.tenant_id, col(records.Photo.id).in_(once)
-    )
-    known: set[UUID] = set(await session.exec(statement))
-    session.info["new_photos"] = once - known
     alone = [sha256 for sha256, times in digests.items() if times == 1]
     await evidence.foresee(session, actor, alone)
-    shown: dict[bytes, dict[UUID, UUID]] = {sha256: {} for sha256 in alone}
-    others = (
-        select(records.Photo.sha256, records.Photo.visit_id, records.Photo.id)
-        .where(records.Photo.tenant_id == actor.tenant_id, col(records.Photo.sha256).in_(alone))
-        .order_by(col(records.Photo.id))
-    )
-    for sha256, visit_id, photo_id in await session.exec(others):
-        shown[sha256].setdefault(visit_id, photo_id)
+    new, shown = set(once), {sha256: dict[UUID, UUID]() for sha256 in alone}
+    for photo_id, visit_id, sha256 in await fetch(
+        session, _ALIKE, actor.tenant_id, list(once), alone
+    ):
+        new.discard(photo_id)
+        if sha256 in shown:
+            shown[sha256].setdefault(visit_id, photo_id)
+    session.info["new_photos"] = new
     session.info["shown_digests"] = shown
+
+
+_ALIKE = """
+select id, visit_id, sha256 from photo where tenant_id = $1 and id = any(cast($2 as uuid[]))
+union
+select id, visit_id, sha256 from photo where tenant_id = $1 and sha256 = any(cast($3 as bytea[]))
+order by id
+"""
 
 
 async def declare_photo(
@@ -92,14 +96,19 @@ async def declare_photo(
         device_id=report.actor.device_id,
         user_id=report.actor.user_id,
     )
-    report.session.add(photo)
-    if not evidence.is_foreseen(report.session, sha256):
-        await report.session.flush()
-    is_held = await evidence.holds(report.session, report.actor, sha256, size=size, mime=mime)
+    session, actor = report.session, report.actor
+    is_foreseen = evidence.is_foreseen(session, sha256)
+    if not is_foreseen:
+        session.add(photo)
+        await session.flush()
+    is_held = await evidence.holds(session, actor, sha256, size=size, mime=mime)
     # The hash is held now: of two visits that name the same bytes at once, the second sees the first.
     photo.flags = await _reuse(report, sha256)
     if is_held:
-        await mark_verified(report.session, report.actor, photo, report.visit, report.now)
+        session.add(photo)
+        await mark_verified(session, actor, photo, report.visit, report.now)
+    elif is_foreseen:
+        session.append(photo)
     await report.counted()
     await report.event(
         "photo.declared", photo_id=str(photo_id), item=item, slot=slot, sha256=sha256.hex()

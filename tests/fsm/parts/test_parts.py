@@ -156,8 +156,7 @@ async def test_a_van_belongs_to_one_technician_and_a_warehouse_to_none(
         assert answer.status_code == status, (body, answer.text)
     async with database.transaction(company.id) as session:
         van = await queries.find_van(session, company.system, company.technician.id)
-        assert van is not None
-        assert van.id == company.van.id
+        assert van == company.van.id
         assert await queries.find_van(session, company.system, uuid4()) is None
     vans = await client.get("/api/stock-places", headers=headers, params={"kind": "van"})
     assert [item["code"] for item in vans.json()["items"]] == ["van-1"]
