@@ -11,18 +11,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from scheduler.engine import plan_day
+from scheduler.candidates import Fleet
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft
 from tests.bench.figures import Figure, figure
+from tests.bench.scheduler import ours
 from tests.bench.scheduler.dispatch import DispatchDay
 from tests.bench.scheduler.generator import dispatch_day
-from tests.bench.scheduler.ours import BEST
 
 Inserter = Callable[[int], int | None]
 """From a visit's number to what its cheapest place adds to the travel; None: there is none."""
 
 _GOAL_MS = 5.0
+_MEANT_FOR_IT = "every place at once"
 
 
 def measure(*, is_short: bool) -> list[Figure]:
@@ -31,15 +32,16 @@ def measure(*, is_short: bool) -> list[Figure]:
     )
     whole = DispatchDay.of(dispatch_day(technicians, visits + urgent, seed=1)).problem()
     planned = replace(whole, visits=whole.visits[:visits])
-    plan = plan_day(planned, seconds=seconds, engine=BEST)
-    draft = Draft.of(IndexedDay(whole), plan)
+    draft = Draft.of(IndexedDay(whole), ours.plan(planned, seconds))
     positions = sum(len(order) + 1 for order in draft.orders)
     scan = plain_scan(draft)
     figures = []
     for name, insert in inserters(draft).items():
-        ours_ms, scan_ms, unlike = [], [], 0
+        ours_ms, cpu_ms, scan_ms, unlike = [], [], [], 0
         for visit in range(visits, visits + urgent):
+            spent = time.thread_time()
             mine, own = _timed(insert, visit)
+            cpu_ms.append((time.thread_time() - spent) * 1_000)
             peer, other = _timed(scan, visit)
             ours_ms.append(mine)
             scan_ms.append(peer)
@@ -50,10 +52,11 @@ def measure(*, is_short: bool) -> list[Figure]:
             "positions": positions,
             "visits": urgent,
             "median_ms": round(float(np.median(ours_ms)), 3),
+            "p99_of_the_core_ms": round(float(np.percentile(cpu_ms, 99)), 3),
             "plain_scan_p99_ms": round(scan_p99, 3),
             "answers_unlike_the_scan": unlike,
         }
-        goal = None if is_short else _GOAL_MS
+        goal = _GOAL_MS if name == _MEANT_FOR_IT and not is_short else None
         figures.append(figure(f"G8 urgent visit, p99: {name}", p99, "ms", goal, **detail))
         ratio = p99 / scan_p99
         figures.append(figure(f"G8 urgent visit, p99: {name} / plain scan", ratio, "ratio", None))
@@ -62,12 +65,19 @@ def measure(*, is_short: bool) -> list[Figure]:
 
 def inserters(draft: Draft) -> dict[str, Inserter]:
     """Return the ways the product has of placing one visit, made ready for this plan."""
+    fleet = Fleet(draft)
+    able = draft.day.able
 
-    def timed_places(visit: int) -> int | None:
+    def at_once(visit: int) -> int | None:
+        gaps = fleet.gaps(fleet.wanted(visit), able[:, visit])
+        found = fleet.best(visit, gaps)
+        return None if found is None else found[0]
+
+    def one_by_one(visit: int) -> int | None:
         place = draft.best_place(visit)
         return None if place is None else place.delta
 
-    return {"every place timed": timed_places}
+    return {"every place at once": at_once, "every place timed": one_by_one}
 
 
 def plain_scan(draft: Draft) -> Inserter:

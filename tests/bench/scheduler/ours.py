@@ -53,6 +53,14 @@ def prepare(engine: str) -> None:
         from scheduler.engine import routing  # noqa: F401
 
 
+def plan(problem: DayProblem, seconds: float) -> Plan:
+    """Return a plan to measure something else on, made by a search that is compiled before it begins."""
+    prepare(BEST)
+    if BEST == "search":
+        engines.plan_day(problem, iterations=1, engine=BEST)
+    return engines.plan_day(problem, seconds=seconds, engine=BEST)
+
+
 def first_solution_s(question: Question, engine: str) -> float | None:
     """Return how long a run takes that ends with its first solution; None where that is not quick.
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 
-from scheduler.engine import plan_day
 from scheduler.reasons import explain
 from tests.bench.figures import Figure, figure
+from tests.bench.scheduler import ours
 from tests.bench.scheduler.dispatch import DispatchDay
 from tests.bench.scheduler.generator import dispatch_day
-from tests.bench.scheduler.ours import BEST
 
 _GOAL_MS = 20.0
 _VISITS = 40
@@ -22,7 +21,7 @@ def measure(*, is_short: bool) -> list[Figure]:
 
 def _measured(technicians: int, visits: int, seconds: float) -> Figure | None:
     problem = DispatchDay.of(dispatch_day(technicians, visits, seed=1)).problem()
-    plan = plan_day(problem, seconds=seconds, engine=BEST)
+    plan = ours.plan(problem, seconds)
     asked = [each.visit for each in plan.unplanned][:_VISITS]
     if not asked:
         return None
