@@ -174,20 +174,25 @@ class Fleet:
         opened: tuple[Interval, ...] | None = None,
         terms: Callable[[int], Terms] | None = None,
         has_parts: bool = True,
+        most: int | None = None,
     ) -> tuple[int, Place] | None:
         """Return (cost, place) of the cheapest exact place, None where no gap keeps a timetable.
 
         `extra` is a lower bound, by gap, of what `price` adds to a place. With `has_parts` a van must carry
-        what the visit needs.
+        what the visit needs. `most` gaps are timed: the best of those is then the cheapest found.
         """
         best: tuple[int, Place] | None = None
         carries: dict[int, bool] = {}
+        timed = 0
         for gap, least in self.in_order(gaps, extra):
             if best is not None and least >= best[0]:
+                break
+            if most is not None and timed >= most:
                 break
             number = int(self.shift[gap])
             if has_parts and not carries.setdefault(number, self.draft.has_parts(number, visit_no)):
                 continue
+            timed += 1
             place = self.timed(
                 gap, visit_no, opened=opened, terms=None if terms is None else terms(number)
             )

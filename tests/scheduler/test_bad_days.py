@@ -1,0 +1,80 @@
+"""A bad problem gets a precise refusal, or a plan in which every visit left out has a reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from scheduler.checks import violations
+from scheduler.engine import plan_day
+from scheduler.problem import Cause, DayProblem, Pin, ProblemInvalid, Visit
+from scheduler.reasons import explain
+from scheduler.repair import repair
+from scheduler.sentences import LANGUAGES, sentence
+from scheduler.travel import geodesic_travel
+from tests.scheduler.days import HOUR, a_day, a_shift, a_visit
+
+
+@pytest.mark.parametrize(
+    ("day", "code"),
+    [
+        (a_day((a_visit("a", 1, windows=((10 * HOUR, 9 * HOUR),)),)), "reversed_window"),
+        (a_day((a_visit("a", 1, duration_s=-60),)), "negative_duration"),
+        (a_day((a_visit("a", 1, skills=(("magic", 1),)),)), "unknown_skill"),
+        (
+            a_day((a_visit("a", 1),), pins=(Pin("a", "ann"), Pin("a", start=9 * HOUR))),
+            "duplicate_pin",
+        ),
+        (a_day((a_visit("a", 1), a_visit("a", 2))), "duplicate_id"),
+        (a_day((a_visit("a", 99),)), "unknown_place"),
+    ],
+)
+def test_what_contradicts_itself_is_refused_by_name(day: DayProblem, code: str) -> None:
+    for plan in (repair, lambda problem: plan_day(problem, iterations=1, engine="or-tools")):
+        with pytest.raises(ProblemInvalid) as refused:
+            plan(day)
+        assert refused.value.code == code
+        assert refused.value.sentence.endswith(".")
+
+
+def test_a_day_without_technicians_is_a_plan_with_a_reason_each() -> None:
+    day = replace(a_day((a_visit("a", 1), a_visit("b", 2))), shifts=(), technicians=())
+    plan = repair(day)
+    assert violations(day, plan) == []
+    assert [each.cause for each in plan.unplanned] == [Cause.IMPOSSIBLE] * 2
+    for reason in explain(day, plan):
+        assert "there is no shift" in sentence(reason, "en")
+        assert "нет ни одной смены" in sentence(reason, "ru")
+
+
+def test_a_place_in_the_gulf_of_guinea_is_left_out_alone() -> None:
+    """A site at 0,0 is a slip; it never empties the plan."""
+    berlin = [(52.52, 13.40), (52.53, 13.41)]
+    travel = geodesic_travel(np.array([*berlin, (0.0, 0.0)]))
+    day = a_day((a_visit("real", 1), a_visit("slip", 2, label="W-7")))
+    day = replace(day, travel_s=travel.seconds, travel_m=travel.metres)
+    plan = repair(day)
+    assert [(each.visit, each.cause) for each in plan.unplanned] == [("slip", Cause.IMPOSSIBLE)]
+    (reason,) = explain(day, plan)
+    assert sentence(reason, "en").startswith("W-7 fits into no plan")
+    assert "it cannot be reached in time" in sentence(reason, "en")
+
+
+def test_twenty_thousand_visits_are_a_plan_in_which_each_is_accounted_for() -> None:
+    """Two people and 20,000 visits: what does not fit is named, in brief where there is no more time."""
+    visits = tuple(
+        Visit(f"v{n}", n % 5, HOUR, ((8 * HOUR, 17 * HOUR),), priority=1 + n % 5, label=f"W-{n}")
+        for n in range(20_000)
+    )
+    day = a_day(visits, (a_shift(), a_shift("bob")))
+    plan = plan_day(day, seconds=0.5, engine="or-tools")
+    reasons = explain(day, plan, seconds=0)
+    assert len(reasons) == len(plan.unplanned) > 19_000
+    assert all(reason.is_brief for reason in reasons)
+    (whole,) = explain(day, plan, visits={plan.unplanned[-1].visit})
+    assert not whole.is_brief
+    for reason in (reasons[0], reasons[-1], whole):
+        for language in LANGUAGES:
+            assert reason.label in sentence(reason, language)
