@@ -8,10 +8,10 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from fsm.app import create_app
 from fsm.database import Database, run
 from fsm.settings import Settings
 from mobile_api import pull
+from tests.applications import application
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import dispatched_job, new_job
@@ -141,7 +141,7 @@ async def test_both_ways_count_the_same_requests(
 ) -> None:
     """Every second one goes the other way, and neither has an allowance of its own."""
     await phone.pull()
-    app = create_app(replace(settings, device_requests=4), database=database, clock=clock)
+    app = application(replace(settings, device_requests=4), database=database, clock=clock)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://fsm.test") as client:
         phone.client = client
