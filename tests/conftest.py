@@ -37,6 +37,15 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("any-machine")
 
 
+LONG = ("tests/chaos/", "tests/journeys/", "tests/scheduler/")
+"""Folders whose tests take seconds each."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long tests: what two processes share out at the end is then short."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
 class Clock:
     """The server's time as a test wants it; it stands still until moved."""
 
