@@ -74,7 +74,7 @@ def test_a_goal_is_not_met_by_failing_on_the_hard_day() -> None:
 
 
 def test_a_ratio_is_of_days_that_both_planned() -> None:
-    study = dispatch_study("3x12", 0.5, goal="G0", seeds=2, peers={"vroom": 0.9})
+    study = dispatch_study("3x12", 0.5, goal="G0", seeds=(1, 2), peers={"vroom": 0.9})
     costs = {("ours", 1): 80.0, ("vroom", 1): 100.0, ("ours", 2): 90.0}
     outcomes = {
         run: Outcome(cost=costs[run.solver, run.seed], served=0.9)
@@ -90,7 +90,7 @@ def test_a_ratio_is_of_days_that_both_planned() -> None:
 
 
 def test_where_ours_fails_the_ratio_is_no_success() -> None:
-    study = dispatch_study("3x12", 0.5, goal="G0", seeds=2, peers={"vroom": 0.9})
+    study = dispatch_study("3x12", 0.5, goal="G0", seeds=(1, 2), peers={"vroom": 0.9})
     outcomes = {run: Outcome(cost=80.0 if run.solver == "ours" else 100.0) for run in study.runs}
     outcomes[study.runs[0]] = Outcome(error="MemoryError")
     ratio, failed = study.figures(outcomes.get)

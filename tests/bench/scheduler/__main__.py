@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     pace = Pace.FULL if options.full else Pace.QUICK if options.quick else Pace.USUAL
     folder = None if options.generated else folder_of_instances(options.instances)
-    days = Days(folder)
+    days = Days(folder, options.seed)
     wanted = studies(pace, days, seconds=options.seconds, generated=options.generated)
     solvers = options.solvers.split(",") if options.solvers else list(SOLVERS)
     for name in solvers:
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.parts == "all"
         else [each for each in options.parts.split(",") if each]
     )
-    figures = _parts(own, pace)
+    figures = _parts(own, is_short=pace is Pace.QUICK or options.generated is not None)
     skipped = _make_all(runs, book, ends)
     report = _report(wanted, runs, book, days, figures, skipped)
     report["subset"] = f"{options.generated or pace}: " + "; ".join(each.name for each in wanted)
@@ -81,16 +81,18 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--parts", default="all", help=f"which of {', '.join(parts.PARTS)}; '' for none"
     )
-    parser.add_argument("--seed", type=int, default=1, help="of what the parts draw (1)")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="the first of those drawn and planned with (1)"
+    )
     parser.add_argument("--list", action="store_true", help="say what would run")
     return parser.parse_args(arguments)
 
 
-def _parts(names: Sequence[str], pace: Pace) -> list[Figure]:
+def _parts(names: Sequence[str], *, is_short: bool) -> list[Figure]:
     figures: list[Figure] = []
     for name in names:
         say(f"measuring {name}")
-        found = parts.measure(name, is_short=pace is Pace.QUICK)
+        found = parts.measure(name, is_short=is_short)
         for each in found:
             say(_line(each))
         figures += found
@@ -141,7 +143,7 @@ def _report(
     made += [*about_runs(runs, get), *figures]
     return {
         "bench": "scheduler",
-        "seed": 1,
+        "seed": days.first_seed,
         "cores": 1,
         "figures": made,
         "skipped": skipped,

@@ -16,6 +16,9 @@ from tests.bench.scheduler.cases import tours_of
 BEST = "search" if "search" in engines.ENGINES else engines.ENGINES[0]
 """The engine that `ours` stands for."""
 
+OTHERS = tuple(each for each in engines.ENGINES if each not in (BEST, "auto"))
+"""`auto` is one of these by the day, so it is none of its own."""
+
 HAS_CORES = "processes" in inspect.signature(engines.plan_day).parameters
 
 

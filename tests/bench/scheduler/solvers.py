@@ -7,7 +7,6 @@ import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scheduler import engine as engines
 from tests.bench.scheduler import ortools_peer, ours, pyvrp_peer, territories, vroom_peer
 from tests.bench.scheduler.answers import Answer, Question
 
@@ -48,9 +47,7 @@ _ROUTING = "ortools.constraint_solver.pywrapcp"
 SOLVERS = {
     "ours": Solver(ours.solver(ours.BEST), None, engine=ours.BEST),
     **{
-        f"ours {engine}": Solver(ours.solver(engine), None, engine=engine)
-        for engine in engines.ENGINES
-        if engine != ours.BEST
+        f"ours {engine}": Solver(ours.solver(engine), None, engine=engine) for engine in ours.OTHERS
     },
     "vroom": Solver(vroom_peer.solve, "pyvroom", "vroom"),
     "vroom territories": Solver(_in_territories(vroom_peer.solve), "pyvroom", "vroom"),

@@ -41,12 +41,16 @@ class Study:
 class Days:
     """The days found in a folder, smallest first in each collection, with their best known values."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, first_seed: int = 1) -> None:
+        self.first_seed = first_seed
         found = [] if folder is None else list(instances(folder))
         self.known = {} if folder is None else best_known(folder)
         self.by_collection: dict[str, list[Instance]] = {}
         for each in sorted(found, key=lambda each: (each.path.stat().st_size, each.name)):
             self.by_collection.setdefault(each.collection, []).append(each)
+
+    def seeds(self, count: int) -> range:
+        return range(self.first_seed, self.first_seed + count)
 
     def of(self, collection: str) -> list[Instance]:
         return self.by_collection.get(collection, [])
@@ -89,7 +93,7 @@ def gap_study(
     runs = tuple(
         Run(each.collection, each.name, str(each.path), solver, seconds, seed)
         for each in chosen
-        for seed in range(1, seeds + 1)
+        for seed in days.seeds(seeds)
         for solver in solvers
     )
 
@@ -149,7 +153,7 @@ def dispatch_study(
     size: str,
     seconds: float,
     *,
-    seeds: int,
+    seeds: Sequence[int],
     peers: dict[str, float | None],
     goal: str = "",
     solvers: dict[str, int] | None = None,
@@ -163,7 +167,7 @@ def dispatch_study(
     that many seconds, on `longer_seeds` days, against ours with the usual ones; `served` is a goal for the
     weighted share.
     """
-    counts = dict.fromkeys(("ours", *peers), seeds) | (solvers or {})
+    counts = dict.fromkeys(("ours", *peers), len(seeds)) | (solvers or {})
     longer = longer or {}
 
     def run(seed: int, solver: str, limit: float) -> Run:
@@ -172,20 +176,18 @@ def dispatch_study(
 
     runs = [
         run(seed, solver, seconds)
-        for seed in range(1, seeds + 1)
+        for number, seed in enumerate(seeds)
         for solver, count in counts.items()
-        if seed <= count
+        if number < count
     ]
     runs += [
         run(seed, solver, limit)
-        for seed in range(1, longer_seeds + 1)
+        for seed in seeds[:longer_seeds]
         for solver, limit in longer.items()
     ]
 
     def pairs(peer: str, limit: float) -> list[tuple[Run, Run]]:
-        return [
-            (run(seed, "ours", seconds), run(seed, peer, limit)) for seed in range(1, seeds + 1)
-        ]
+        return [(run(seed, "ours", seconds), run(seed, peer, limit)) for seed in seeds]
 
     def figures(get: Get) -> list[Figure]:
         tag = f"{goal} dispatch {size}, {seconds:g} s".strip()

@@ -29,14 +29,14 @@ def studies(pace: Pace, days: Days, *, seconds: float | None, generated: str | N
     if generated is not None:
         own = [name for name in SOLVERS if name.startswith("ours ") and name not in _COSTLY]
         others = dict.fromkeys((*EVERYBODY, *own))
-        return [dispatch_study(generated, seconds or 10, seeds=1, peers=others)]
+        return [dispatch_study(generated, seconds or 10, seeds=days.seeds(1), peers=others)]
     if pace is Pace.QUICK:
         return list(_quick(days, seconds or 5))
     return list(_usual(days) if pace is Pace.USUAL else _full(days))
 
 
 def _quick(days: Days, seconds: float) -> Iterator[Study]:
-    yield dispatch_study("50x400", seconds, seeds=1, peers=dict.fromkeys(PEERS))
+    yield dispatch_study("50x400", seconds, seeds=days.seeds(1), peers=dict.fromkeys(PEERS))
     for collection in sorted(days.by_collection):
         if collection == "dispatch":
             continue
@@ -52,28 +52,30 @@ def _quick(days: Days, seconds: float) -> Iterator[Study]:
 
 
 def _usual(days: Days) -> Iterator[Study]:
-    yield _g1(default_seeds=1, longer=("vroom",), longer_seeds=1)
-    yield _g2(seeds=1, peers={"pyvrp": 0.63, "vroom territories": 0.85})
-    yield _g3_with_lunch()
-    yield _g3(seeds=1)
+    yield _g1(days, default_seeds=1, longer=("vroom",), longer_seeds=1)
+    yield _g2(days, seeds=1, peers={"pyvrp": 0.63, "vroom territories": 0.85})
+    yield _g3_with_lunch(days)
+    yield _g3(days, seeds=1)
     yield from _g4(days, short=4, long=1, largest=1)
     yield _gaps("G5", days, "sdvrptw", 60, 1.0, 1)
     yield _g6(days, 3)
     yield _care(days, 1)
     yield _gaps("", days, "solomon", 10, None, 1)
     if "ours on two cores" in SOLVERS:
-        yield _g11()
+        yield _g11(days)
 
 
 def _full(days: Days) -> Iterator[Study]:
     everything = 10_000
     yield _g1(
+        days,
         default_seeds=SEEDS,
         longer=EVERYBODY,
         longer_seeds=SEEDS,
         more=("vroom territories", "pyvrp territories"),
     )
     yield _g2(
+        days,
         seeds=SEEDS,
         peers={
             "pyvrp": 0.63,
@@ -83,15 +85,15 @@ def _full(days: Days) -> Iterator[Study]:
             "or-tools tuned": None,
         },
     )
-    yield _g3_with_lunch()
-    yield _g3(seeds=SEEDS)
+    yield _g3_with_lunch(days)
+    yield _g3(days, seeds=SEEDS)
     yield from _g4(days, short=everything, long=everything, largest=everything, seeds=SEEDS)
     yield _gaps("G5", days, "sdvrptw", 60, 1.0, everything, seeds=SEEDS)
     yield _g6(days, everything, seeds=SEEDS)
     yield _care(days, everything, seeds=SEEDS)
     yield _gaps("", days, "solomon", 10, None, everything, seeds=SEEDS)
     if "ours on two cores" in SOLVERS:
-        yield _g11()
+        yield _g11(days)
     peers = ("ours", *PEERS, "or-tools default")
     for collection, seconds in (("solomon", 10.0), ("gehring-homberger", 60.0), ("sdvrptw", 60.0)):
         yield gap_study(
@@ -115,14 +117,19 @@ def _full(days: Days) -> Iterator[Study]:
 
 
 def _g1(
-    *, default_seeds: int, longer: tuple[str, ...], longer_seeds: int, more: tuple[str, ...] = ()
+    days: Days,
+    *,
+    default_seeds: int,
+    longer: tuple[str, ...],
+    longer_seeds: int,
+    more: tuple[str, ...] = (),
 ) -> Study:
     goals = {"vroom": 0.85, "pyvrp": 0.75, "or-tools tuned": 0.62, "or-tools default": None}
     return dispatch_study(
         "50x400",
         10,
         goal="G1",
-        seeds=SEEDS,
+        seeds=days.seeds(SEEDS),
         peers=goals | dict.fromkeys(more),
         solvers={"or-tools default": default_seeds},
         longer=dict.fromkeys(longer, 60.0),
@@ -130,17 +137,21 @@ def _g1(
     )
 
 
-def _g2(*, seeds: int, peers: dict[str, float | None]) -> Study:
-    return dispatch_study("200x2000", 60, goal="G2", seeds=seeds, peers=peers, served=93.0)
+def _g2(days: Days, *, seeds: int, peers: dict[str, float | None]) -> Study:
+    return dispatch_study(
+        "200x2000", 60, goal="G2", seeds=days.seeds(seeds), peers=peers, served=93.0
+    )
 
 
-def _g3(*, seeds: int) -> Study:
-    return dispatch_study(_LARGEST, 60, goal="G3", seeds=seeds, peers={"vroom territories": 0.82})
+def _g3(days: Days, *, seeds: int) -> Study:
+    return dispatch_study(
+        _LARGEST, 60, goal="G3", seeds=days.seeds(seeds), peers={"vroom territories": 0.82}
+    )
 
 
-def _g3_with_lunch() -> Study:
-    name = f"{_LARGEST}-seed1-lunch"
-    run = Run("dispatch", name, f"{_LARGEST}-seed1+lunch", "ours", 60)
+def _g3_with_lunch(days: Days) -> Study:
+    drawn = f"{_LARGEST}-seed{days.first_seed}"
+    run = Run("dispatch", f"{drawn}-lunch", f"{drawn}+lunch", "ours", 60, days.first_seed)
 
     def figures(get: Get) -> list[Figure]:
         outcome = get(run)
@@ -208,11 +219,12 @@ def _care(days: Days, count: int, seeds: int = 1) -> Study:
     return gap_study("G7 home care, 60 s", days, found, 60, goal=3.0, seeds=seeds)
 
 
-def _g11() -> Study:
+def _g11(days: Days) -> Study:
     """Two cores against one with 1.7 times the time: no worse means they are worth 1.7."""
-    name, seconds = "200x2000-seed1", 30.0
-    two = Run("dispatch", name, name, "ours on two cores", seconds)
-    one = Run("dispatch", name, name, "ours", 1.7 * seconds)
+    seed, seconds = days.first_seed, 30.0
+    name = f"200x2000-seed{seed}"
+    two = Run("dispatch", name, name, "ours on two cores", seconds, seed)
+    one = Run("dispatch", name, name, "ours", 1.7 * seconds, seed)
 
     def figures(get: Get) -> list[Figure]:
         both, alone = get(two), get(one)
