@@ -56,6 +56,7 @@ from reports import routes as reports
 from reports.packs import routes as packs
 from scheduler import route_sheet_routes as route_sheets
 from scheduler import routes as scheduler
+from scheduler.rosters import routes as rosters
 
 VERSION = "0.1.0"
 
@@ -81,6 +82,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *maintenance.ROUTES,
     *scheduler.ROUTES,
     *route_sheets.ROUTES,
+    *rosters.ROUTES,
     *reports.ROUTES,
     *packs.ROUTES,
     *mobile_api.ROUTES,

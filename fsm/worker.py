@@ -45,6 +45,8 @@ from mobile_api.uploads import STAGING_LIFE, sweep_uploads
 from scheduler.jobs import solve_plan
 from scheduler.queries import SOLVE
 from scheduler.roads import relearn
+from scheduler.rosters import queries as rosters
+from scheduler.rosters.jobs import solve_roster
 
 log = logging.getLogger("fsm.worker")
 
@@ -99,6 +101,10 @@ async def _solve(tools: Tools, job: Job) -> None:
     await solve_plan(tools.database, job, tools.clock())
 
 
+async def _solve_roster(tools: Tools, job: Job) -> None:
+    await solve_roster(tools.database, job, tools.clock())
+
+
 REACTIONS: Mapping[str, Reaction] = MappingProxyType(
     {
         BLOB_STORED: in_transaction(
@@ -113,6 +119,7 @@ REACTIONS: Mapping[str, Reaction] = MappingProxyType(
         # What is due by a counter is foreseen anew with each of its readings.
         "meter.read": _generate_asset,
         SOLVE: _solve,
+        rosters.SOLVE: _solve_roster,
     }
 )
 """event or job name → what the worker does"""

@@ -15,6 +15,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -29,6 +30,8 @@ _GRACE_S = 15.0
 """Start, transport and the solver's own lateness, before the child is taken for hung."""
 _CLOCKLESS_S = 300.0
 _PR_SET_PDEATHSIG = 1
+
+Answered = TypeVar("Answered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +95,34 @@ async def solve(
     options = _Options(seconds, iterations, seed, engine, os.getpid(), time.monotonic())
     limit = _CLOCKLESS_S if iterations is not None else (seconds or _SECONDS)
     request = msgspec.json.encode(options) + b"\n" + to_json(problem)
+    said = await ask("scheduler.child", request, limit + grace_s, _Answer)
+    if said.refusal is not None:
+        raise ProblemInvalid(*said.refusal)
+    if said.solved is None:
+        raise SolverFailed("broken_plan", "The plan breaks a rule: " + " ".join(said.broken))
+    return said.solved
+
+
+async def ask(module: str, request: bytes, limit: float, kind: type[Answered]) -> Answered:
+    """Run a module of ours as a process with `request` on its standard input; return what it answers.
+
+    It is killed after `limit` seconds, and at once where the caller is cancelled. Raises `SolverFailed`.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "scheduler.child",
+        module,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=_environment(),
     )
     try:
-        async with asyncio.timeout(limit + grace_s):
+        async with asyncio.timeout(limit):
             answer, complaints = await process.communicate(request)
     except TimeoutError:
         raise SolverFailed(
-            "timed_out", f"The solver gave no answer {limit + grace_s:.0f} s after it was asked."
+            "timed_out", f"The solver gave no answer {limit:.0f} s after it was asked."
         ) from None
     finally:
         if process.returncode is None:
@@ -114,21 +130,14 @@ async def solve(
                 process.kill()
             # Reads what is left in the pipes too, so that nothing of them outlives the call.
             await process.communicate()
-    return _read(answer, complaints, process.returncode)
-
-
-def _read(answer: bytes, complaints: bytes, code: int | None) -> Solved:
     try:
-        said = msgspec.json.decode(answer, type=_Answer)
+        return msgspec.json.decode(answer, type=kind)
     except msgspec.DecodeError:
         lines = complaints.decode("utf-8", "replace").strip().splitlines()
         last = lines[-1] if lines else "it said nothing"
-        raise SolverFailed("crashed", f"The solver ended with {code}: {last}") from None
-    if said.refusal is not None:
-        raise ProblemInvalid(*said.refusal)
-    if said.solved is None:
-        raise SolverFailed("broken_plan", "The plan breaks a rule: " + " ".join(said.broken))
-    return said.solved
+        raise SolverFailed(
+            "crashed", f"The solver ended with {process.returncode}: {last}"
+        ) from None
 
 
 def _environment() -> dict[str, str]:
@@ -139,14 +148,23 @@ def _environment() -> dict[str, str]:
 
 
 def main() -> None:
-    """Answer one request. What libraries print goes to standard error; the answer has its own door."""
+    """Answer one request."""
+    door, first, rest = open_door()
+    options = msgspec.json.decode(first, type=_Options)
+    die_with(options.parent)
+    with os.fdopen(door, "wb") as out:
+        out.write(msgspec.json.encode(_answer(options, rest)))
+
+
+def open_door() -> tuple[int, bytes, bytes]:
+    """Return where the answer goes, the request's first line and its rest.
+
+    What libraries print goes to standard error; the answer has its own door.
+    """
     door = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     first, _, rest = sys.stdin.buffer.read().partition(b"\n")
-    options = msgspec.json.decode(first, type=_Options)
-    _die_with(options.parent)
-    with os.fdopen(door, "wb") as out:
-        out.write(msgspec.json.encode(_answer(options, rest)))
+    return door, first, rest
 
 
 def _answer(options: _Options, data: bytes) -> _Answer:
@@ -172,11 +190,15 @@ def _left(options: _Options) -> float | None:
     """Return what is left of the limit since it was asked for; None where there is no clock."""
     if options.iterations is not None:
         return None
-    limit = _SECONDS if options.seconds is None else options.seconds
-    return max(_LEAST_S, options.asked_at + limit - time.monotonic())
+    return left_of(options.asked_at, _SECONDS if options.seconds is None else options.seconds)
 
 
-def _die_with(parent: int) -> None:
+def left_of(asked_at: float, limit: float) -> float:
+    """Return what is left of a limit that began in the parent, on the clock that both share."""
+    return max(_LEAST_S, asked_at + limit - time.monotonic())
+
+
+def die_with(parent: int) -> None:
     """Ask the kernel to end this process when its parent's does; elsewhere than on Linux it is left."""
     if not sys.platform.startswith("linux"):
         return

@@ -390,3 +390,31 @@ async def running_day(walk: Walk) -> None:
     await make(walk, f"/api/planning/holds/{await hold()}/booking", {})
     clara = await make(walk, "/api/technicians", {"number": "T-8", "name": "C", "zone": "UTC"})
     await make(walk, "/api/day/sick-calls", {"technician_id": clara["id"]})
+
+
+async def rosters(walk: Walk) -> None:
+    """Patterns, rules, terms, wishes and demand; a roster solved, changed, published and withdrawn."""
+    boris = str(walk.company.technician.id)
+    hours = {"starts_min": 420, "ends_min": 930}
+    early = await make(walk, "/api/roster-patterns", {"code": "early", "name": "Early", **hours})
+    early = await edit(walk, "/api/roster-patterns", early, name="Early hours")
+    await make(walk, "/api/roster-rules", {"effective_on": "2026-04-01"})
+    await walk.step("PUT", f"/api/technicians/{boris}/roster-terms", {"week_s": 144_000})
+    wish = {"technician_id": boris, "on": "2026-04-08", "kind": "off"}
+    wish = await make(walk, "/api/roster-wishes", wish)
+    await walk.step("DELETE", f"/api/roster-wishes/{wish['id']}")
+    days = {"first_on": "2026-04-06", "last_on": "2026-04-19"}
+    line = {"on": "2026-04-06", "hour": 9, "skill": "lift", "level": 1, "people": "1"}
+    await walk.step("PUT", "/api/roster-demand", {**days, "lines": [line]})
+    wanted = {"starts_on": "2026-04-06", "weeks": 2, "rounds": 1}
+    roster = await make(walk, "/api/rosters", wanted)
+    await walk.work()
+    path = f"/api/rosters/{roster['id']}"
+    roster = await read(walk, path)
+    await walk.step(
+        "PUT",
+        f"{path}/technicians/{boris}/days/2026-04-07",
+        {"rev": roster["rev"], "pattern_id": None},
+    )
+    await make(walk, f"{path}/publication", {})
+    await make(walk, f"{path}/withdrawal", {})

@@ -32,6 +32,7 @@ from tests.mobile_api.office_writes import (
     people,
     planning,
     read,
+    rosters,
     running_day,
 )
 from tests.mobile_api.phones import Phone, new_phone
@@ -331,6 +332,7 @@ async def test_a_phone_sees_every_write_that_it_should(
         contracts,
         maintenance,
         people,
+        rosters,
         jobs,
         planning,
         running_day,
