@@ -1,5 +1,6 @@
 """The roads as a company's own trips have shown them: learned anew each night, read for every plan."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -12,6 +13,7 @@ from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
 from fsm.database import Session, run
+from fsm.technicians.positions import KEPT
 from scheduler.osrm import memory_of
 from scheduler.tables import TravelModel
 from scheduler.travel import RoadModel, TravelProvider, geodesic_m
@@ -21,6 +23,10 @@ LEARNED_FROM: Final = timedelta(days=180)
 _LONGEST_TRIP: Final = timedelta(hours=4)
 _SAME_DAY: Final = timedelta(hours=12)
 _MOST_TRIPS: Final = 200_000
+_FEWEST_FIXES: Final = 5
+_LONGEST_GAP: Final = timedelta(minutes=3)
+_ACCURATE_M: Final = 50.0
+"""What a trace must have to tell how long the road was."""
 
 
 async def relearn(session: Session, tenant_id: UUID, now: datetime) -> int:
@@ -58,7 +64,7 @@ async def list_trips(session: Session, tenant_id: UUID, now: datetime) -> list[T
     """Return the recorded trips whose beginning is known, each in its site's region and local hour.
 
     A trip begins where the technician finished last on that day, else at home. When it did so the phone's
-    taps tell, else the travel time that was written down.
+    taps tell, else the travel time that was written down; how long the road was, the technician's positions.
     """
     rows = await run(
         session,
@@ -79,7 +85,7 @@ async def list_trips(session: Session, tenant_id: UUID, now: datetime) -> list[T
                   and c.work_order_id = t.work_order_id and c.corrects_id = t.id)
             order by lower(t.during) limit 1) noted on true
           where v.tenant_id = :tenant and v.planned_starts_at >= :since and v.arrived_at is not null)
-        select s.region, trip.zone, trip.left_at, trip.arrived_at, s.latitude, s.longitude,
+        select trip.id, s.region, trip.zone, trip.left_at, trip.arrived_at, s.latitude, s.longitude,
           coalesce(before.latitude, p.home_latitude) as from_latitude,
           coalesce(before.longitude, p.home_longitude) as from_longitude
         from trip
@@ -108,19 +114,61 @@ async def list_trips(session: Session, tenant_id: UUID, now: datetime) -> list[T
         most=_MOST_TRIPS,
     )
     found = rows.all()
+    traces = await _list_traces(session, tenant_id, now)
     begins = np.array([(one.from_latitude, one.from_longitude) for one in found]).reshape(-1, 2)
     ends = np.array([(one.latitude, one.longitude) for one in found]).reshape(-1, 2)
     return [
         Trip(
             territory=one.region,
             hour=one.left_at.astimezone(ZoneInfo(one.zone)).hour,
-            straight_m=float(geodesic_m(begins[place : place + 1], ends[place : place + 1])[0, 0]),
+            straight_m=_length_m(begins[place], ends[place]),
             seconds=(one.arrived_at - one.left_at).total_seconds(),
             latitude=one.from_latitude,
             longitude=one.from_longitude,
+            road_m=_length_m(begins[place], *traces[one.id], ends[place])
+            if len(traces.get(one.id, ())) >= _FEWEST_FIXES
+            else None,
         )
         for place, one in enumerate(found)
     ]
+
+
+def _length_m(*places: Sequence[float]) -> float:
+    """Return the length of a line through places in degrees, in metres."""
+    points = np.array(places)
+    return float(np.trace(geodesic_m(points[:-1], points[1:])))
+
+
+async def _list_traces(
+    session: Session, tenant_id: UUID, now: datetime
+) -> dict[UUID, list[tuple[float, float]]]:
+    """Return where technicians were on their way to visits, as far as they let us know; one gap spoils it."""
+    rows = await run(
+        session,
+        """
+        select v.id, p.latitude, p.longitude,
+          p.fixed_at - coalesce(lag(p.fixed_at) over its, v.travel_started_at) > :gap
+            or coalesce(lead(p.fixed_at) over its, v.arrived_at) - p.fixed_at > :gap as is_spoilt
+        from visit v
+        join technician_position p on p.tenant_id = v.tenant_id and p.technician_id = v.technician_id
+          and p.fixed_at between v.travel_started_at and v.arrived_at
+        where v.tenant_id = :tenant and v.arrived_at >= :since
+          and coalesce(p.accuracy_m, 0) <= :accuracy
+        window its as (partition by v.id order by p.fixed_at)
+        order by v.id, p.fixed_at
+        """,
+        tenant=tenant_id,
+        since=now - KEPT,
+        gap=_LONGEST_GAP,
+        accuracy=_ACCURATE_M,
+    )
+    traces: dict[UUID, list[tuple[float, float]]] = {}
+    spoilt = set()
+    for row in rows:
+        traces.setdefault(row.id, []).append((row.latitude, row.longitude))
+        if row.is_spoilt:
+            spoilt.add(row.id)
+    return {visit: trace for visit, trace in traces.items() if visit not in spoilt}
 
 
 async def list_learned(session: Session, tenant_id: UUID) -> list[LearnedRoad]:

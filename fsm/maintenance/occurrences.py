@@ -168,6 +168,8 @@ def _keep_month_ends(parts: dict[str, str], starts_on: date) -> None:
     if frequency not in ("MONTHLY", "YEARLY") or "BYDAY" in parts:
         return
     if "BYMONTHDAY" not in parts:
+        if starts_on.day <= _LAST_SAFE_DAY:
+            return
         if frequency == "YEARLY" and "BYMONTH" not in parts:
             if (starts_on.month, starts_on.day) != (2, 29):
                 return

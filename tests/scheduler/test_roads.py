@@ -9,6 +9,7 @@ from sqlmodel import select
 
 from fsm.customers.tables import Site
 from fsm.database import Database
+from fsm.technicians.tables import Technician, TechnicianPosition
 from fsm.work_orders.tables import Visit
 from scheduler.roads import list_learned, list_trips, relearn, roads_of
 from scheduler.tables import TravelModel
@@ -70,3 +71,50 @@ async def test_visits_teach_a_company_its_roads_and_no_other(
     async with database.transaction(stranger.id) as session:
         assert await list_trips(session, stranger.id, now) == []
         assert (await (await roads_of(session, stranger.id)).travel(places)).source == "geodesic"
+
+
+async def test_positions_on_the_way_tell_how_long_the_road_was(
+    database: Database, company: Company, clock: Clock
+) -> None:
+    """Three trips over the same corner: one traced whole, one with a gap, one with three fixes."""
+    job = await new_job(database, company, clock)
+    corner = (company.site.latitude, HOME[1])
+    arrived_at = clock() - timedelta(hours=1)
+    async with database.transaction(company.id) as session:
+        boris = (await session.exec(select(Technician).where(Technician.number == "T-1"))).one()
+        boris.position_consent_at = clock() - timedelta(days=30)
+        for number, minutes in enumerate(
+            ([1, 3, 5, 7, 9, 11], [1, 2, 3, 4, 5, 9, 11], [3, 6, 9]), start=1
+        ):
+            left_at = arrived_at - timedelta(days=number, minutes=12)
+            session.add(
+                Visit(
+                    tenant_id=company.id,
+                    work_order_id=job.id,
+                    technician_id=company.technician.id,
+                    status="aborted",
+                    planned_starts_at=left_at,
+                    planned_ends_at=left_at + timedelta(hours=1),
+                    travel_started_at=left_at,
+                    arrived_at=left_at + timedelta(minutes=12),
+                    created_at=left_at,
+                )
+            )
+            for minute in minutes:
+                session.add(
+                    TechnicianPosition(
+                        tenant_id=company.id,
+                        technician_id=company.technician.id,
+                        fixed_at=left_at + timedelta(minutes=minute),
+                        latitude=corner[0],
+                        longitude=corner[1],
+                        received_at=left_at,
+                    )
+                )
+    async with database.transaction(company.id) as session:
+        trips = await list_trips(session, company.id, clock())
+    site = (company.site.latitude, company.site.longitude)
+    places = np.array([HOME, corner, site])
+    over_the_corner = geodesic_m(places, places)[0, 1] + geodesic_m(places, places)[1, 2]
+    assert [trip.road_m for trip in trips] == [pytest.approx(over_the_corner), None, None]
+    assert trips[0].straight_m < over_the_corner

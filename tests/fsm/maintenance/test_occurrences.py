@@ -210,6 +210,21 @@ def test_the_next_day_is_the_first_of_those_listed_after(rule: str, after: date)
     assert next_day(kept, starts_on, after) == (later[0] if later else None)
 
 
+@given(rule=RULES, starts_on=st.dates(date(2024, 1, 1), date(2026, 11, 30)))
+def test_the_kept_form_of_a_rule_is_its_own(rule: str, starts_on: date) -> None:
+    kept = read_rule(rule, starts_on)
+    assert read_rule(kept, starts_on) == kept
+
+
+def test_a_rule_that_leaves_the_day_to_its_start_goes_on_doing_so() -> None:
+    kept = read_rule("FREQ=MONTHLY;INTERVAL=3", date(2026, 1, 15))
+    assert kept == "FREQ=MONTHLY;INTERVAL=3"
+    assert list_days(kept, date(2026, 1, 20), date(2026, 1, 1), date(2026, 4, 30)) == (
+        date(2026, 1, 20),
+        date(2026, 4, 20),
+    )
+
+
 def test_a_step_from_a_completion_keeps_to_the_end_of_months() -> None:
     assert date(2026, 8, 31) + step_of(read_step("FREQ=MONTHLY;INTERVAL=6")) == date(2027, 2, 28)
     assert date(2024, 2, 29) + step_of(read_step("FREQ=YEARLY")) == date(2025, 2, 28)
