@@ -24,7 +24,7 @@ from fsm.database import Database, Session, revise, touch
 from fsm.maintenance.covering import OccurrenceStatus
 from fsm.maintenance.decisions import Decision, decide
 from fsm.maintenance.due import TriggerKind
-from fsm.maintenance.queries import check_office, is_begun, lock_plan, record
+from fsm.maintenance.queries import check_office, find_plan, is_begun, record
 from fsm.maintenance.states import Placed, list_planned_assets, load
 from fsm.maintenance.tables import MaintenanceOccurrence, MaintenancePlan
 from fsm.problems import Invalid
@@ -133,10 +133,11 @@ async def call_for(
     on through the same steps as what falls due by time.
     """
     check_office(actor)
-    plan = await lock_plan(session, actor, plan_id)
+    plan = await find_plan(session, actor, plan_id)
     if plan.trigger != TriggerKind.CONDITION or not plan.is_active:
         raise Invalid("This plan is not called for by a condition, or is out of use.")
-    found = await load(session, actor, now, [asset_id])
+    # All plans of the asset are held, in the order in which every generator holds them.
+    found = await load(session, actor, now, [asset_id], lock=True)
     if not found or not _applies(plan, found[0].asset):
         raise Invalid("The plan does not apply to this asset.", errors=[{"at": "/asset_id"}])
     placed = found[0]

@@ -6,7 +6,7 @@ from math import inf
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.travel import RoadModel, geodesic_travel
@@ -116,6 +116,7 @@ def test_learned_times_come_nearer_to_the_truth_than_the_assumptions() -> None:
     assert ours / 300 < 0.1
 
 
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(st.sampled_from(ALL_LENGTHS), st.floats(0.1, 10), st.floats(1, 5)),
