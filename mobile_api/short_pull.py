@@ -43,7 +43,8 @@ async def answers(state: Any, scope: HTTPScope, receive: Receive, send: Send) ->
         return False
     try:
         allowed = allowances_of(state)
-        allowed.address.take(scope["client"][0] if scope["client"] else "")
+        client = scope.get("client")
+        allowed.address.take(client[0] if client else "")
         allowed.device.take(asked.secret.token)
         content = await pull.answer(
             state.database,
