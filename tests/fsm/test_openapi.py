@@ -138,7 +138,12 @@ def test_a_body_that_is_taken_is_described(app: Litestar, document: Document) ->
     assert without == BODILESS
 
 
-BODILESS = {"POST /api/planning/holds/{hold_id}/booking", "POST /api/plans/{plan_id}/undoing"}
+BODILESS = {
+    "POST /api/planning/holds/{hold_id}/booking",
+    "POST /api/plans/{plan_id}/undoing",
+    "POST /api/rosters/{roster_id}/publication",
+    "POST /api/rosters/{roster_id}/withdrawal",
+}
 """Changes that need nothing said."""
 
 
