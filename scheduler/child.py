@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import sys
@@ -30,6 +31,10 @@ _GRACE_S = 15.0
 """Start, transport and the solver's own lateness, before the child is taken for hung."""
 _CLOCKLESS_S = 300.0
 _PR_SET_PDEATHSIG = 1
+_WARM = "warm"
+_LEAST_URGENT = 19
+
+log = logging.getLogger("scheduler.child")
 
 Answered = TypeVar("Answered")
 
@@ -140,6 +145,34 @@ async def ask(module: str, request: bytes, limit: float, kind: type[Answered]) -
         ) from None
 
 
+async def warm() -> None:
+    """Have the search compiled for the children to come, in a process of its own that yields to others.
+
+    Returns when that is done, at once where it was before; a caller that is cancelled ends it.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "scheduler.child",
+        _WARM,
+        str(os.getpid()),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env=_environment(),
+    )
+    try:
+        _, complaints = await process.communicate()
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    if process.returncode:
+        lines = complaints.decode("utf-8", "replace").strip().splitlines()
+        log.warning("the search could not be compiled", extra={"why": (lines or [""])[-1]})
+
+
 def _environment() -> dict[str, str]:
     """Let the child find this package where it was found here, installed or not."""
     here = str(Path(__file__).resolve().parents[1])
@@ -148,7 +181,15 @@ def _environment() -> dict[str, str]:
 
 
 def main() -> None:
-    """Answer one request."""
+    """Answer one request, or compile what later ones need."""
+    if sys.argv[1:2] == [_WARM]:
+        die_with(int(sys.argv[2]))
+        os.nice(_LEAST_URGENT)
+        from scheduler.engine import search
+
+        if not search.is_warm():
+            search.warm()
+        return
     door, first, rest = open_door()
     options = msgspec.json.decode(first, type=_Options)
     die_with(options.parent)

@@ -98,6 +98,7 @@ def _worker(arguments: argparse.Namespace) -> int:
     from fsm.evidence.blobs import blob_store
     from fsm.migrations.migrate import check_revision
     from fsm.worker import Tools, run_worker
+    from scheduler import child
 
     settings = read_settings()
     configure_logs(settings.log_level)
@@ -111,7 +112,10 @@ def _worker(arguments: argparse.Namespace) -> int:
         try:
             print("Working – Ctrl-C stops.", file=sys.stderr, flush=True)
             tools = Tools(settings, database, blob_store(settings), lambda: datetime.now(UTC))
+            warming = asyncio.create_task(child.warm())
             await run_worker(tools, stop)
+            warming.cancel()
+            await asyncio.gather(warming, return_exceptions=True)
         finally:
             await database.close()
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 
 from scheduler.engine.assembly import assemble, unsearched
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft, fits_an_empty_shift
-from scheduler.engine.timing import Items
+from scheduler.engine.timing import Items, Opened, within
 from scheduler.problem import DayProblem, Plan, Step
 
-ENGINES = ("search", "or-tools")
+ENGINES = ("search", "or-tools", "auto")
+
+_SMALL_DAY = 60
+"""Days with fewer visits are planned by OR-Tools unless told otherwise."""
 
 _SECONDS = 10.0
 _SEARCH_SHARE = 0.95
@@ -40,6 +44,8 @@ def plan_day(
     `search` is ruin and recreate. Its plans carry the `steps` it took: told them again, with the same
     seed, it makes the same plan to the byte, whatever clock it had then.
 
+    `auto` is `engine_for` the problem; the plan says which it was.
+
     `or-tools` is guided local search; `iterations` makes it a descent that ends after that many
     improving solutions or where none is left. A plan is first built by insertion; the search's is
     taken where it is cheaper. A day too large for the first solution of OR-Tools to come in time is
@@ -52,6 +58,8 @@ def plan_day(
     began = time.monotonic()
     if engine not in ENGINES:
         raise ValueError(f"There is no engine {engine!r}; there is: {', '.join(ENGINES)}.")
+    if engine == "auto":
+        engine = "search" if steps is not None else engine_for(problem)
     if sum(limit is not None for limit in (seconds, iterations, steps)) > 1:
         raise ValueError(
             "A run is limited by seconds, by iterations or by steps, not by two of them."
@@ -66,7 +74,7 @@ def plan_day(
     if published is not None:
         problem = problem.with_published(published)
     problem.validate()
-    day = IndexedDay(problem)
+    day = IndexedDay(problem, keeps_links=engine == "search")
     candidates, impossible = _sorted_out(day)
     built = _in_force(day, candidates)
     if engine == "search":
@@ -81,7 +89,8 @@ def plan_day(
             steps=steps,
             seed=seed,
         )
-        draft, done = _timed(day, found.orders, found.items), found.steps
+        held = {v: within(day.starts[v], bounds) for v, bounds in found.bounds.items()}
+        draft, done = _timed(day, found.orders, found.items, held), found.steps
         notes = unsearched(day, engine)
     else:
         draft, notes = _routed(day, candidates, built, deadline, iterations, seed)
@@ -89,9 +98,26 @@ def plan_day(
     return assemble(draft, impossible=impossible, engine=engine, seed=seed, notes=notes, steps=done)
 
 
-def _timed(day: IndexedDay, orders: list[list[int]], items: list[Items | None]) -> Draft:
+def engine_for(problem: DayProblem) -> str:
+    """Return the engine to plan a day with where nobody chose.
+
+    OR-Tools where the search is not compiled on this machine, since its first use would take minutes,
+    and for small days without crews and links, which it cannot keep; else the search.
+    """
+    if find_spec("numba") is None:
+        return "or-tools"
+    from scheduler.engine.search import is_warm
+
+    linked = bool(problem.crews or problem.links)
+    small = len(problem.visits) < _SMALL_DAY
+    return "search" if is_warm() and (linked or not small) else "or-tools"
+
+
+def _timed(
+    day: IndexedDay, orders: list[list[int]], items: list[Items | None], held: Opened
+) -> Draft:
     """Return a draft of these orders, each timed as the search did or better."""
-    draft = Draft(day)
+    draft = Draft(day, held)
     for number, (order, known) in enumerate(zip(orders, items, strict=True)):
         if order:
             draft.set_order(number, order, known)
@@ -141,7 +167,26 @@ def _sorted_out(day: IndexedDay) -> tuple[list[int], list[int]]:
         if number in day.unsupported:
             continue
         (candidates if fits_an_empty_shift(day, number) else impossible).append(number)
-    return candidates, impossible
+    return _with_partners(day, candidates, impossible)
+
+
+def _with_partners(
+    day: IndexedDay, candidates: list[int], impossible: list[int]
+) -> tuple[list[int], list[int]]:
+    """Take the partners of impossible visits with them, where it is all or none."""
+    ties = [(crew.first, crew.second) for crew in day.problem.crews]
+    ties += [(link.first, link.second) for link in day.problem.links if link.all_or_none]
+    never = set(impossible)
+    while True:
+        drawn = {
+            day.visit_no[other]
+            for pair in ties
+            for one, other in (pair, pair[::-1])
+            if day.visit_no[one] in never and day.visit_no[other] not in never
+        } - day.unsupported.keys()
+        if not drawn:
+            return [each for each in candidates if each not in never], sorted(never)
+        never |= drawn
 
 
 def _in_force(day: IndexedDay, candidates: Iterable[int]) -> Draft:

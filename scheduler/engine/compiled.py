@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import config, njit
+from numba.core import types
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -20,16 +22,31 @@ _HERE = Path(__file__).resolve().parent
 
 
 def _sources() -> str:
-    """Return a digest of these modules: numba sees a change of a function, not of those it calls."""
+    """Return a digest of the compiled modules: numba sees a change of a function, not of those it calls."""
     found = hashlib.sha256()
     for path in sorted(_HERE.glob("*.py")):
-        found.update(path.read_bytes())
+        code = path.read_bytes()
+        if b"@compiled" in code or path.stem in ("columns", "compiled"):
+            found.update(code)
     return found.hexdigest()[:16]
 
 
-_CACHE = Path(os.environ.get("NUMBA_CACHE_DIR") or _HERE / "__pycache__")
-# Where nothing can be written there numba looks for another place itself.
-setattr(config, "CACHE_DIR", str(_CACHE / f"search-{_sources()}"))  # noqa: B010  # known at run time only
+def _cache() -> Path:
+    """Return the first folder that can be written to; one for this process alone where none can."""
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    homes = [_HERE / "__pycache__", Path.home() / ".cache" / "fsm"]
+    for folder in [Path(given)] if given else homes:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    return Path(tempfile.mkdtemp(prefix="fsm-search-"))
+
+
+CACHE = _cache() / f"search-{_sources()}"
+setattr(config, "CACHE_DIR", str(CACHE))  # noqa: B010  # the module makes up its names
 
 
 def compiled(function: F) -> F:
@@ -39,4 +56,14 @@ def compiled(function: F) -> F:
     took two thirds of the time.
     """
     options: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
-    return cast(F, njit(**options)(function))
+    dispatcher = njit(**options)(function)
+    widened: Any = types.unliteral
+    resolve: Any = dispatcher.get_call_template
+
+    def resolved(args: Sequence[Any], kws: Mapping[str, Any]) -> Any:
+        """Take a constant as a number like others: a version of the code for each takes long to compile."""
+        wide = {name: widened(each) for name, each in kws.items()}
+        return resolve(tuple(widened(each) for each in args), wide)
+
+    dispatcher.get_call_template = resolved
+    return cast(F, dispatcher)

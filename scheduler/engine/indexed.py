@@ -87,7 +87,7 @@ class Terms:
 class IndexedDay:
     """What the engine asks of a problem again and again. Read-only once built."""
 
-    def __init__(self, problem: DayProblem) -> None:
+    def __init__(self, problem: DayProblem, *, keeps_links: bool = True) -> None:
         self.problem = problem
         self.shifts = problem.shifts
         self.visits = problem.visits
@@ -100,6 +100,7 @@ class IndexedDay:
         self.names = {each.id: each.name for each in problem.technicians if each.name}
         self.terms = [Terms.of(shift) for shift in problem.shifts]
         self.decisions = Decisions.of(problem)
+        self.start_places = np.array([shift.start_place for shift in problem.shifts], dtype=np.intp)
         self.place = [visit.place for visit in problem.visits]
         self.drop = [problem.drop_cost(visit) for visit in problem.visits]
         self.starts = [self.starts_of(visit) for visit in problem.visits]
@@ -110,7 +111,10 @@ class IndexedDay:
             else None
             for visit in problem.visits
         ]
-        self.unsupported = _unsupported(problem)
+        conditions = _conditions(problem)
+        self.linked = conditions.keys()
+        self.unsupported = {} if keeps_links else conditions
+        """Visits with conditions that the engine cannot keep."""
         self._permit()
 
     def starts_of(self, visit: Visit, *, ignore_pin: bool = False) -> tuple[Interval, ...]:
@@ -240,8 +244,8 @@ _FIXED_TERMS = [
 ]
 
 
-def _unsupported(problem: DayProblem) -> dict[int, tuple[str, ...]]:
-    """Return the visits with conditions that only a search made for them keeps."""
+def _conditions(problem: DayProblem) -> dict[int, tuple[str, ...]]:
+    """Return the visits that depend on others, and how."""
     numbers = by_id(problem.visits)
     found: dict[int, set[str]] = {}
     for crew in problem.crews:

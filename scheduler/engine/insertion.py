@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from scheduler.engine.indexed import IndexedDay, Terms
 from scheduler.engine.timing import (
     Items,
@@ -42,8 +44,10 @@ class _Bounds:
 class Draft:
     """A plan being put together: one order of visits per shift, and what vans have left."""
 
-    def __init__(self, day: IndexedDay) -> None:
+    def __init__(self, day: IndexedDay, held: Opened | None = None) -> None:
         self.day = day
+        self.held = dict(held or {})
+        """When visits that depend on others may begin in this plan."""
         self.orders: list[list[int]] = [[] for _ in day.shifts]
         self.timed: list[Timetable | None] = [None for _ in day.shifts]
         self.left = {name: dict(stock) for name, stock in day.decisions.stock.items()}
@@ -52,7 +56,13 @@ class Draft:
     @staticmethod
     def of(day: IndexedDay, plan: Plan) -> Draft:
         """Return the draft of a plan's orders. Raises `ValueError` where one cannot be timed."""
-        draft = Draft(day)
+        starts = {
+            day.visit_no[stop.visit]: ((stop.start, stop.start),)
+            for route in plan.routes
+            for stop in route.stops
+            if stop.visit is not None
+        }
+        draft = Draft(day, {number: starts[number] for number in day.linked & starts.keys()})
         for route in plan.routes:
             order = [
                 day.visit_no[stop.visit]
@@ -69,12 +79,10 @@ class Draft:
         `known` is an arrangement of it that can be kept; the route is timed so, or better.
         """
         timed = None
-        if order:
-            timed = (
-                timetable(self.day, shift_no, order)
-                if known is None
-                else arranged(self.day, shift_no, order, known)
-            )
+        if order and known is None:
+            timed = timetable(self.day, shift_no, order, opened=self.held)
+        elif order and known is not None:
+            timed = arranged(self.day, shift_no, order, known, opened=self.held)
         if order and timed is None:
             return False
         vans = self.left[self.day.shifts[shift_no].technician]
@@ -160,9 +168,9 @@ class Draft:
         if order is None:
             order, now = self.orders[shift_no], self.timed[shift_no]
         else:
-            now = timetable(day, shift_no, order, terms=terms) if order else None
+            now = timetable(day, shift_no, order, terms=terms, opened=self.held) if order else None
         now_cost, waiting = (0, 0) if now is None else (now.cost, now.waiting_s)
-        changes: Opened = {} if opened is None else {visit_no: opened}
+        changes: Opened = self.held if opened is None else {**self.held, visit_no: opened}
         bounds = None
         if terms is None and order is self.orders[shift_no]:
             bounds = self._bounds_of(shift_no)
@@ -197,6 +205,9 @@ class Draft:
         order.insert(place.position, visit_no)
         return self.set_order(place.shift_no, order)
 
+    def _starts(self, visit_no: int) -> tuple[Interval, ...]:
+        return self.held.get(visit_no, self.day.starts[visit_no])
+
     def _parts(self, order: Sequence[int]) -> dict[str, int]:
         used: dict[str, int] = {}
         for visit_no in order:
@@ -217,14 +228,15 @@ class Draft:
         free_from, place = [terms.opens], terms.start_place
         for visit_no in order:
             arrive = free_from[-1] + day.drive_s[place, day.place[visit_no]]
-            start = first_start(day.starts[visit_no], arrive)
+            start = first_start(self._starts(visit_no), arrive)
             assert start is not None, "a route that is timed with pauses is timed without"
             free_from.append(start + day.work_s(shift_no, visit_no))
             place = day.place[visit_no]
         needed_by, place = [terms.last], terms.end_place
         for visit_no in reversed(order):
             leave_by = needed_by[-1] - day.drive_s[day.place[visit_no], place]
-            latest = last_start(day.starts[visit_no], leave_by - day.work_s(shift_no, visit_no))
+            bound = leave_by - day.work_s(shift_no, visit_no)
+            latest = last_start(self._starts(visit_no), bound)
             assert latest is not None, "a route that is timed with pauses is timed without"
             needed_by.append(latest)
             place = day.place[visit_no]
@@ -235,7 +247,11 @@ class Draft:
 
 def fits_an_empty_shift(day: IndexedDay, visit_no: int) -> bool:
     """Whether some able shift could do this visit if it did nothing else but what is fixed in it."""
-    return any(fits_alone(day, number, visit_no) for number in range(len(day.shifts)))
+    able = np.flatnonzero(day.able[:, visit_no])
+    # The nearest first: it mostly can, and timing a route takes long.
+    drives = day.problem.travel_s[day.start_places[able], day.place[visit_no]]
+    nearest = able[np.argsort(drives, kind="stable")]
+    return any(fits_alone(day, int(number), visit_no) for number in nearest)
 
 
 def fits_alone(day: IndexedDay, shift_no: int, visit_no: int) -> bool:

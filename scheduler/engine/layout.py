@@ -1,140 +1,83 @@
-"""A day as flat arrays: what the compiled search reads, and the routes it works on.
-
-*Nodes* are numbered visits first, then pinned stops (absences that have a place). A route is a row: the
-node and the place of each position, between the sentinels of its start and its end.
-
-A pause (a break, or an absence without a place) is no node: it is taken on some leg. The pauses of a
-shift have one order; a *label* is how many of them lie behind. Taking pauses i … j−1 on a leg means
-arriving at max(left + drive + their lengths, `earliest`) if left ≤ `latest`; see `_rests`.
-"""
+"""A day as flat arrays, for the compiled search; see `columns` for what stands where."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from scheduler.engine.columns import (
+    BALANCE,
+    CEILING,
+    CLASS,
+    CLOSES,
+    DAY,
+    DROP,
+    DUE,
+    END,
+    EVERYTHING,
+    FIRST_LINK,
+    FIRST_USE,
+    FIRST_WINDOW,
+    FIXED_STOPS,
+    FLOOR,
+    GREATEST,
+    KEYS,
+    KIND,
+    LABELS,
+    LAST_WINDOW,
+    LATE,
+    LEFT,
+    LINK_COLUMNS,
+    LINKS,
+    LONGEST,
+    NEIGHBOURS,
+    NEVER,
+    NODE,
+    ONE_PERSON,
+    OPENS,
+    OVERTIME,
+    OWNER,
+    PACE,
+    PLACE,
+    PLAIN,
+    PRICE_COUNT,
+    PRICE_OF_DROP,
+    PROMISE,
+    PROMISE_BROKEN,
+    PROMISE_LATE,
+    REST_EARLIEST,
+    REST_LATEST,
+    RESTS,
+    ROWS,
+    SHIFT_CLOSES,
+    SHIFT_COLUMNS,
+    SHIFT_LAST,
+    SHIFT_OPENS,
+    START,
+    SUM_COLUMNS,
+    TOLERANCE,
+    TWO_PEOPLE,
+    VISIT_COLUMNS,
+    WAITING,
+    WITH_BREAKS,
+    Bytes,
+    Flat,
+    Ints,
+    Profile,
+    Routes,
+    Shorts,
+)
 from scheduler.engine.indexed import Extra, IndexedDay, Terms
 from scheduler.engine.timing import timetable
 
-Ints = npt.NDArray[np.int64]
-Shorts = npt.NDArray[np.int32]
-Bytes = npt.NDArray[np.uint8]
-
-NEVER = 1 << 50
-"""Later than any instant; its negative is earlier."""
-
-# Columns of `Flat.visit`.
-PLACE, OPENS, CLOSES, FIRST_WINDOW, LAST_WINDOW, DROP, PRICE_OF_DROP, DUE, PROMISE, LENGTH = range(
-    10
-)
-KEYS = 10
-"""The first of the columns that say in which order removed visits are put back."""
-KEY_COUNT = 7
-VISIT_COLUMNS = KEYS + KEY_COUNT
-
-# Columns of `Flat.shift`.
-START, END, SHIFT_OPENS, SHIFT_CLOSES, SHIFT_LAST, KIND, PACE, OWNER, CLASS, FIXED_STOPS = range(10)
-RESTS, LABELS, LONGEST = range(10, 13)
-SHIFT_COLUMNS = 13
-
-# Columns of `Flat.rest`.
-REST_LENGTH, REST_EARLIEST, REST_LATEST = range(3)
-
-# Places in `Flat.price`.
-WAITING, OVERTIME, FIRST_USE, LATE, GREATEST, PROMISE_BROKEN, PROMISE_LATE = range(7)
-BALANCE, TOLERANCE = range(7, 9)
-PRICE_COUNT = 9
-
-# Columns of `Routes.sum`.
-STOPS, VISITS, COST, DRIVE, WORK, IF_USED, LATEST, LEAVE = range(8)
-SUM_COLUMNS = 8
-
-# Rows of a route in `Routes.row`: its nodes, their places, the drive to each from the one before; then
-# its timetable, kept where prices depend on it; then, for each label in turn, the earliest departure and
-# the latest arrival that keeps the rest possible.
-NODE, AT, EDGE = range(3)
-BEGIN, LABEL, SLACK, SLACK_AFTER, PRICED_AFTER = range(3, 8)
-HEAD_LENGTH, HEAD_FROM, HEAD_TO, TAIL_LENGTH, TAIL_FROM, TAIL_TO = range(8, 14)
-LEAVES, NEEDED = range(14, 16)
-ROWS = 14
-"""And two more for each label."""
-
-# Columns of `Routes.owner`: parts are from `LEFT` on.
-WORKED, CHANGED_AT, LEFT = range(3)
-
-# Columns that `places` uses of a search's notes on shifts.
-SEEN, FOUND = 4, 5
-
-NEIGHBOURS = 40
 NEAREST_SHIFTS = 12
 _KEPT = 1_000
 """How many times the dearest visit it costs to drop one that people have decided on."""
 _FIRST_CAPACITY = 24
-
-Profile = tuple[int, ...]
-"""What kinds of terms a day has, by the *length* of the tuple, which compiled code knows when it is
-compiled: plain, breaks, overtime too, everything."""
-
-PLAIN: Profile = ()
-WITH_BREAKS: Profile = (0,)
-WITH_OVERTIME: Profile = (0, 0)
-EVERYTHING: Profile = (0, 0, 0)
-
-
-class Flat(NamedTuple):
-    """The day; read-only."""
-
-    drive: Shorts
-    """(places, places), row to column."""
-    drive_to: Shorts
-    """The same, column to row: a row is what leads *to* a place."""
-    visit: Ints
-    """(nodes, `VISIT_COLUMNS`)"""
-    window: Ints
-    """(windows, 2), those of one node together and ascending."""
-    shift: Ints
-    """(shifts, `SHIFT_COLUMNS`)"""
-    able: Bytes
-    """(visits, kinds of shift)"""
-    fixed: Ints
-    """(visits, kinds of shift): prices that depend on the person alone."""
-    work: Ints
-    """(nodes, paces)"""
-    rest: Ints
-    """(kinds of rest, labels, labels, 3)"""
-    need: Ints
-    """(visits, parts)"""
-    near: Shorts
-    """(visits, `NEIGHBOURS`): other visits by travel, -1 where there are no more."""
-    near_class: Shorts
-    """(visits, …): classes of shifts that are able, by travel, -1 where there are no more."""
-    class_from: Shorts
-    """(classes + 1): where the members of a class begin in `member`."""
-    member: Shorts
-    """Shifts by class; those of one class are alike in everything."""
-    price: Ints
-    target: Ints
-    """(technicians): work wanted, -1 where none is."""
-
-
-class Routes(NamedTuple):
-    """A plan being changed. One row per shift."""
-
-    row: Ints
-    """(shifts, rows, capacity): see `ROWS`."""
-    sum: Ints
-    """(shifts, `SUM_COLUMNS`)"""
-    shift_of: Shorts
-    """(visits): the route a visit is in, -1 where in none."""
-    owner: Ints
-    """(technicians, `LEFT` + parts): work given to each, and what is left in the van."""
-    spare: Shorts
-    """(classes): the shift to try where one of this class is to be begun, -1 where all are in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +110,16 @@ class Layout:
         return Routes(
             row=row,
             sum=np.zeros((shifts, SUM_COLUMNS), np.int64),
-            shift_of=np.full(visits, -1, np.int32),
+            shift_of=np.full(visits, -1, np.int64),
             owner=owner,
-            spare=np.full(classes, -1, np.int32),
+            span=self._spans(),
+            spare=np.full(classes, -1, np.int64),
         )
+
+    def _spans(self) -> Ints:
+        spans = np.zeros((len(self.flat.visit), 3), np.int64)
+        spans[:, FLOOR], spans[:, CEILING] = -NEVER, NEVER
+        return spans
 
     def nodes(self, shift_no: int, items: Sequence[int]) -> list[int]:
         """Return the nodes of a route that `timing` wrote as items; pauses are no nodes."""
@@ -211,7 +160,7 @@ def layout(day: IndexedDay, candidates: list[int], left: AbstractSet[int] = froz
         shift[number, FIXED_STOPS] = _fixed_stops(nodes, prefix, len(day.visits))
     classes = _classes(shift, day)
     shift[:, CLASS] = classes
-    members = np.argsort(classes, kind="stable").astype(np.int32)
+    members = np.argsort(classes, kind="stable").astype(np.int64)
     count = int(classes.max()) + 1 if len(classes) else 0
     visit, window = _nodes(day, pinned, candidates, able, shift[:, KIND])
     need, stock = _parts(day)
@@ -233,12 +182,13 @@ def layout(day: IndexedDay, candidates: list[int], left: AbstractSet[int] = froz
         work=_work(day, pinned),
         rest=rest,
         need=need,
-        near=np.full((len(day.visits), NEIGHBOURS), -1, np.int32),
+        near=np.full((len(day.visits), NEIGHBOURS), -1, np.int64),
         near_class=np.full(
-            (len(day.visits), min(count, NEAREST_SHIFTS * min(day.problem.days, 4))), -1, np.int32
+            (len(day.visits), min(count, NEAREST_SHIFTS * min(day.problem.days, 4))), -1, np.int64
         ),
-        class_from=np.searchsorted(classes[members], np.arange(count + 1)).astype(np.int32),
+        class_from=np.searchsorted(classes[members], np.arange(count + 1)).astype(np.int64),
         member=members,
+        link=_links(day, candidates, visit),
         price=_prices(day),
         target=np.array([-1 if each is None else each for each in targets], np.int64),
     )
@@ -250,6 +200,8 @@ def _profile(day: IndexedDay, labels: int) -> Profile:
     weights = day.weights
     timed = (
         any(len(starts) > 1 for starts in day.starts)
+        or day.problem.crews
+        or day.problem.links
         or any(shift.longest_s is not None for shift in day.shifts)
         or weights.waiting_permille
         or (
@@ -262,10 +214,9 @@ def _profile(day: IndexedDay, labels: int) -> Profile:
             and any(each.target_work_s is not None for each in day.problem.technicians)
         )
     )
-    if timed:
+    overtime = weights.overtime_permille and any(terms.last > terms.closes for terms in day.terms)
+    if timed or overtime:
         return EVERYTHING
-    if weights.overtime_permille and any(terms.last > terms.closes for terms in day.terms):
-        return WITH_OVERTIME
     return WITH_BREAKS if labels > 1 else PLAIN
 
 
@@ -373,7 +324,7 @@ def _shifts(
         row[[SHIFT_OPENS, SHIFT_CLOSES, SHIFT_LAST]] = terms.opens, terms.closes, terms.last
         row[KIND] = kinds[key]
         row[PACE] = paces.setdefault(shift.efficiency_percent, len(paces))
-        row[OWNER] = owners[shift.technician]
+        row[OWNER], row[DAY] = owners[shift.technician], shift.day
         row[RESTS], row[LABELS] = rests[number], len(orders[number]) + 1
         row[LONGEST] = NEVER if shift.longest_s is None else shift.longest_s
     shape = (len(day.visits), max(1, len(kinds)))
@@ -385,14 +336,14 @@ def _shifts(
     return rows, by_visit, prices
 
 
-def _classes(shift: Ints, day: IndexedDay) -> Shorts:
+def _classes(shift: Ints, day: IndexedDay) -> Ints:
     """Return the class of each shift; those in one class are interchangeable while unused."""
     known: dict[tuple[object, ...], int] = {}
     shared = {each.id: 0 for each in day.problem.technicians}
     for each in day.shifts:
         shared[each.technician] += 1
     balanced = {each.id for each in day.problem.technicians if each.target_work_s is not None}
-    classes = np.zeros(len(shift), np.int32)
+    classes = np.zeros(len(shift), np.int64)
     for number, row in enumerate(shift):
         mine = day.shifts[number]
         alone = (
@@ -481,6 +432,38 @@ def _parts(day: IndexedDay) -> tuple[Ints, Ints]:
         held = day.decisions.stock[technician.id]
         stock[number] = [held.get(name, 0) for name in names]
     return need, stock
+
+
+def _links(day: IndexedDay, candidates: list[int], visit: Ints) -> Ints:
+    """Return the links between candidates from both ends, and note in `visit` where each one's are."""
+    found: dict[int, list[tuple[int, ...]]] = {}
+    wanted = set(candidates)
+
+    def tie(first: str, second: str, least: int, greatest: int, order: int, *rest: int) -> None:
+        one, other = day.visit_no[first], day.visit_no[second]
+        if one in wanted and other in wanted:
+            found.setdefault(one, []).append((other, least, greatest, order, *rest))
+            found.setdefault(other, []).append((one, -greatest, -least, -order, *rest))
+
+    for crew in day.problem.crews:
+        tie(crew.first, crew.second, 0, 0, 0, TWO_PEOPLE, 0, 1)
+    for link in day.problem.links:
+        people = ONE_PERSON if link.same_technician else TWO_PEOPLE if link.other_technician else 0
+        tie(
+            link.first,
+            link.second,
+            -NEVER if link.least_gap_s is None else link.least_gap_s,
+            NEVER if link.greatest_gap_s is None else link.greatest_gap_s,
+            int(link.ordered),
+            people,
+            int(link.same_day),
+            int(link.all_or_none),
+        )
+    rows: list[tuple[int, ...]] = []
+    for number in sorted(found):
+        visit[number, FIRST_LINK], visit[number, LINKS] = len(rows), len(found[number])
+        rows += found[number]
+    return np.array(rows, np.int64).reshape(len(rows), LINK_COLUMNS)
 
 
 def _prices(day: IndexedDay) -> Ints:

@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-from scheduler.engine.compiled import compiled
-from scheduler.engine.dice import Words, uniform
-from scheduler.engine.layout import (
+from scheduler.engine.columns import (
     AT,
     BALANCE,
     BEGIN,
     CLOSES,
+    DAY,
     DUE,
     EDGE,
+    FIRST_LINK,
     FIXED_STOPS,
     FOUND,
     GREATEST,
     HEAD_LENGTH,
     HEAD_TO,
+    IDLE,
     IF_USED,
     KIND,
     LABEL,
     LABELS,
     LEAVES,
     LEFT,
+    LINKS,
     LONGEST,
     NEEDED,
     NEVER,
     NODE,
+    ONE_PERSON,
     OPENS,
+    OTHER,
     OVERTIME,
     OWNER,
     PACE,
+    PEOPLE,
     PLACE,
     PRICE_OF_DROP,
     PRICED_AFTER,
     REST_LENGTH,
     RESTS,
+    SAME_DAY,
     SEEN,
     SHIFT_CLOSES,
     SLACK,
@@ -50,9 +56,13 @@ from scheduler.engine.layout import (
     Profile,
     Routes,
 )
-from scheduler.engine.rides import (
+from scheduler.engine.compiled import compiled
+from scheduler.engine.dice import Words, uniform
+from scheduler.engine.instants import (
     arrival,
     balance_price,
+    drive_s,
+    drive_to_s,
     first_start,
     is_priced,
     late_price,
@@ -97,6 +107,22 @@ def routes_around(flat: Flat, routes: Routes, visit: int, shifts: Ints) -> int:
 
 
 @compiled
+def may_join(flat: Flat, routes: Routes, visit: int, shift: int) -> bool:
+    """Whether a visit's planned partners allow this shift's person and day."""
+    first = flat.visit[visit, FIRST_LINK]
+    for number in range(first, first + flat.visit[visit, LINKS]):
+        other = routes.shift_of[flat.link[number, OTHER]]
+        if other < 0:
+            continue
+        same = flat.shift[other, OWNER] == flat.shift[shift, OWNER]
+        if same != (flat.link[number, PEOPLE] == ONE_PERSON) and flat.link[number, PEOPLE]:
+            return False
+        if flat.link[number, SAME_DAY] and flat.shift[other, DAY] != flat.shift[shift, DAY]:
+            return False
+    return True
+
+
+@compiled
 def best_place(
     flat: Flat,
     routes: Routes,
@@ -124,12 +150,14 @@ def best_place(
         base = flat.fixed[visit, kind]
         if routes.sum[shift, VISITS] == 0:
             base += routes.sum[shift, IF_USED]
-        if len(profile) > 2 and flat.target[owner] >= 0 and flat.price[BALANCE] > 0:
+        if len(profile) > 1 and flat.target[owner] >= 0 and flat.price[BALANCE] > 0:
             worked = routes.owner[owner, WORKED]
             base += balance_price(flat, owner, worked + work) - balance_price(flat, owner, worked)
         elif base >= best:
             continue
         if stops + 3 > capacity:
+            continue
+        if len(profile) > 1 and not may_join(flat, routes, visit, shift):
             continue
         enough = True
         for part in range(parts):
@@ -139,6 +167,8 @@ def best_place(
             continue
         labels = flat.shift[shift, LABELS] if len(profile) > 0 else 1
         rests = flat.shift[shift, RESTS]
+        # Work may take the place of idle time, which is then saved.
+        most = routes.sum[shift, IDLE] + 1 if len(profile) > 1 and flat.price[WAITING] > 0 else 0
         for position in range(flat.shift[shift, FIXED_STOPS], stops + 1):
             if len(profile) > 0:
                 left = row[shift, LEAVES, position]
@@ -148,10 +178,10 @@ def best_place(
                     break
             elif row[shift, LEAVES, position] > closes:
                 break
-            there = flat.drive_to[here, row[shift, AT, position]]
-            back = flat.drive[here, row[shift, AT, position + 1]]
+            there = drive_to_s(flat, here, row[shift, AT, position])
+            back = drive_s(flat, here, row[shift, AT, position + 1])
             price = base + there + back - row[shift, EDGE, position + 1]
-            if price >= best and len(profile) < 3:
+            if price - most >= best:
                 continue
             start, arrive = NEVER, NEVER
             if len(profile) == 0:
@@ -165,7 +195,7 @@ def best_place(
                         continue
                     for j in range(i, labels):
                         reach = arrival(flat, rests, left, there, i, j)
-                        begin = first_start(flat, visit, reach, profile)
+                        begin = first_start(flat, routes, visit, reach, profile)
                         if begin >= NEVER:
                             continue
                         for k in range(j, labels):
@@ -175,7 +205,7 @@ def best_place(
                 if start >= NEVER:
                     continue
             if len(profile) > 1:
-                price += _time_prices(
+                price += time_prices(
                     flat,
                     routes,
                     shift,
@@ -197,7 +227,7 @@ def best_place(
 
 
 @compiled
-def _time_prices(
+def time_prices(
     flat: Flat,
     routes: Routes,
     shift: int,
@@ -220,7 +250,7 @@ def _time_prices(
     price = 0
     # How much later the next stop begins, and the end.
     if after <= stops:
-        begin = first_start(flat, row[shift, NODE, after], arrive, profile)
+        begin = first_start(flat, routes, row[shift, NODE, after], arrive, profile)
         late = max(0, begin - row[shift, BEGIN, after])
         end = max(0, late - (row[shift, SLACK_AFTER, after] - row[shift, SLACK, after]))
     else:
@@ -229,8 +259,6 @@ def _time_prices(
     closes = flat.shift[shift, SHIFT_CLOSES]
     if home + end > closes:
         price += (home + end - max(home, closes)) * flat.price[OVERTIME] // 1000
-    if len(profile) < 3:
-        return price
     price += late_price(flat, visit, start)
     greatest = latest
     if flat.price[GREATEST] > 0:
@@ -269,7 +297,7 @@ def _waiting(
     stops = routes.sum[shift, STOPS]
     after = position + 1
     work = flat.work[visit, flat.shift[shift, PACE]]
-    opens, closes = span(flat, visit, start)
+    opens, closes = span(flat, routes, visit, start)
     rest = flat.rest[
         flat.shift[shift, RESTS], row[shift, LABEL, position], row[shift, LABEL, after], REST_LENGTH
     ]
@@ -327,8 +355,10 @@ def best_exchange(
             other = row[shift, NODE, position]
             if other >= visits or flat.visit[other, PRICE_OF_DROP] >= worth:
                 continue
-            there = flat.drive_to[here, row[shift, AT, position - 1]]
-            back = flat.drive[here, row[shift, AT, position + 1]]
+            if flat.visit[other, LINKS] > 0:
+                continue
+            there = drive_to_s(flat, here, row[shift, AT, position - 1])
+            back = drive_s(flat, here, row[shift, AT, position + 1])
             price = (
                 base
                 + there
@@ -352,7 +382,7 @@ def best_exchange(
                             continue
                     else:
                         reach = arrival(flat, rests, left, there, i, j)
-                        begin = first_start(flat, visit, reach, profile)
+                        begin = first_start(flat, routes, visit, reach, profile)
                         if begin >= NEVER:
                             continue
                     for k in range(j, labels):
@@ -368,7 +398,7 @@ def best_exchange(
                     enough = False
             if not enough:
                 continue
-            if len(profile) > 2:
+            if len(profile) > 1:
                 price += late_price(flat, visit, start)
                 if price >= best:
                     continue

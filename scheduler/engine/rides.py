@@ -5,49 +5,38 @@ The cost is the referee's to the second; `engine.timing` says the same of the sa
 
 from __future__ import annotations
 
-from scheduler.engine.compiled import compiled
-from scheduler.engine.layout import (
+from scheduler.engine.columns import (
     AT,
-    BALANCE,
     BEGIN,
+    BEGUN,
     CLASS,
-    CLOSES,
     COST,
     DRIVE,
-    DROP,
     DUE,
     EDGE,
     END,
     FIRST_USE,
-    FIRST_WINDOW,
     HEAD_FROM,
     HEAD_LENGTH,
     HEAD_TO,
+    IDLE,
     IF_USED,
     KIND,
     LABEL,
     LABELS,
-    LAST_WINDOW,
-    LATE,
     LATEST,
-    LEAVE,
     LEAVES,
     LEFT,
     LONGEST,
     NEEDED,
     NEVER,
     NODE,
-    OPENS,
     OVERTIME,
     OWNER,
     PACE,
     PLACE,
     PRICED_AFTER,
     PROMISE,
-    PROMISE_BROKEN,
-    PROMISE_LATE,
-    REST_EARLIEST,
-    REST_LATEST,
     REST_LENGTH,
     RESTS,
     SHIFT_CLOSES,
@@ -60,96 +49,25 @@ from scheduler.engine.layout import (
     TAIL_FROM,
     TAIL_LENGTH,
     TAIL_TO,
-    TOLERANCE,
     VISITS,
     WAITING,
-    WORK,
     WORKED,
     Flat,
     Ints,
     Profile,
     Routes,
 )
-
-
-@compiled
-def first_start(flat: Flat, node: int, arrive: int, profile: Profile) -> int:
-    """Return the first instant from `arrive` on in which work may begin; `NEVER` where there is none."""
-    if len(profile) > 2:
-        for window in range(flat.visit[node, FIRST_WINDOW], flat.visit[node, LAST_WINDOW] + 1):
-            if arrive <= flat.window[window, 1]:
-                return max(arrive, flat.window[window, 0])
-        return NEVER
-    if arrive > flat.visit[node, CLOSES]:
-        return NEVER
-    return max(arrive, flat.visit[node, OPENS])
-
-
-@compiled
-def last_start(flat: Flat, node: int, bound: int, profile: Profile) -> int:
-    """Return the last instant up to `bound` in which work may begin; `-NEVER` where there is none."""
-    if len(profile) > 2:
-        window = flat.visit[node, LAST_WINDOW]
-        while window >= flat.visit[node, FIRST_WINDOW]:
-            if flat.window[window, 0] <= bound:
-                return min(bound, flat.window[window, 1])
-            window -= 1
-        return -NEVER
-    if bound < flat.visit[node, OPENS]:
-        return -NEVER
-    return min(bound, flat.visit[node, CLOSES])
-
-
-@compiled
-def arrival(flat: Flat, rests: int, left: int, drive: int, i: int, j: int) -> int:
-    """Return when a leg begun at `left` ends, with pauses i … j−1 on it; `NEVER` where one is too late."""
-    if i == j:
-        return left + drive
-    if left > flat.rest[rests, i, j, REST_LATEST]:
-        return NEVER
-    return max(
-        left + drive + flat.rest[rests, i, j, REST_LENGTH], flat.rest[rests, i, j, REST_EARLIEST]
-    )
-
-
-@compiled
-def departure(flat: Flat, rests: int, by: int, drive: int, i: int, j: int) -> int:
-    """Return the last departure that arrives `by` then, pauses i … j−1 on the way; `-NEVER`: none does."""
-    if i == j:
-        return by - drive
-    if flat.rest[rests, i, j, REST_EARLIEST] > by:
-        return -NEVER
-    return min(
-        by - drive - flat.rest[rests, i, j, REST_LENGTH], flat.rest[rests, i, j, REST_LATEST]
-    )
-
-
-@compiled
-def late_price(flat: Flat, node: int, start: int) -> int:
-    """Return what beginning at `start` costs: the service level's lateness, and a broken promise."""
-    total = 0
-    late = start - flat.visit[node, DUE]
-    if late > 0:
-        total = min(late * flat.price[LATE] // 1000, flat.visit[node, DROP])
-    late = start - flat.visit[node, PROMISE]
-    if late > 0:
-        total += flat.price[PROMISE_BROKEN] + late * flat.price[PROMISE_LATE] // 1000
-    return total
-
-
-@compiled
-def is_priced(flat: Flat, node: int) -> bool:
-    return flat.visit[node, DUE] < NEVER or flat.visit[node, PROMISE] < NEVER
-
-
-@compiled
-def balance_price(flat: Flat, owner: int, worked: int) -> int:
-    """Return the price of a technician's work being far from the target."""
-    target = flat.target[owner]
-    if target < 0:
-        return 0
-    beyond = abs(worked - target) - target * flat.price[TOLERANCE] // 100
-    return max(0, beyond) * flat.price[BALANCE] // 1000
+from scheduler.engine.compiled import compiled
+from scheduler.engine.instants import (
+    arrival,
+    departure,
+    drive_s,
+    first_start,
+    is_priced,
+    last_start,
+    late_price,
+    span,
+)
 
 
 @compiled
@@ -177,7 +95,7 @@ def time_forward(
             row[shift, LEAVES + 2 * label, 0] = NEVER
         first = 1
     for position in range(first, stops + 2):
-        drive = flat.drive[row[shift, AT, position - 1], row[shift, AT, position]]
+        drive = drive_s(flat, row[shift, AT, position - 1], row[shift, AT, position])
         row[shift, EDGE, position] = drive
         here = row[shift, NODE, position]
         same, possible = True, False
@@ -188,7 +106,7 @@ def time_forward(
                 if left < NEVER:
                     arrive = min(arrive, arrival(flat, rests, left, drive, before, label))
             if position <= stops:
-                leave = first_start(flat, here, arrive, profile)
+                leave = first_start(flat, routes, here, arrive, profile)
                 if leave < NEVER:
                     leave += flat.work[here, pace]
             elif label < labels - 1 or arrive > flat.shift[shift, SHIFT_LAST]:
@@ -237,7 +155,7 @@ def time_backward(
                         departure(flat, rests, by, row[shift, EDGE, position + 1], label, after),
                     )
             if leave > -NEVER:
-                leave = last_start(flat, here, leave - flat.work[here, pace], profile)
+                leave = last_start(flat, routes, here, leave - flat.work[here, pace], profile)
             if leave != row[shift, NEEDED + 2 * label, position]:
                 same = False
                 row[shift, NEEDED + 2 * label, position] = leave
@@ -251,15 +169,14 @@ def price_route(flat: Flat, routes: Routes, shift: int, profile: Profile) -> boo
     """Sum up a timed route. False where it lasts longer than it may."""
     row, total = routes.row, routes.sum
     stops, visits = total[shift, STOPS], len(flat.able)
-    kind, pace = flat.shift[shift, KIND], flat.shift[shift, PACE]
-    drive, prices, work, count = 0, 0, 0, 0
+    kind = flat.shift[shift, KIND]
+    drive, prices, count = 0, 0, 0
     for position in range(1, stops + 2):
         drive += row[shift, EDGE, position]
     for position in range(1, stops + 1):
         here = row[shift, NODE, position]
         if here < visits:
             prices += flat.fixed[here, kind]
-            work += flat.work[here, pace]
             count += 1
     kept = True
     if len(profile) > 1:
@@ -267,21 +184,18 @@ def price_route(flat: Flat, routes: Routes, shift: int, profile: Profile) -> boo
         prices += timed
     total[shift, VISITS] = count
     total[shift, DRIVE] = drive
-    total[shift, WORK] = work
     total[shift, IF_USED] = drive + prices + flat.price[FIRST_USE]
     total[shift, COST] = total[shift, IF_USED] if count else 0
     return kept
 
 
 @compiled
-def _price_times(flat: Flat, routes: Routes, shift: int, profile: Profile) -> tuple[int, bool]:
-    """Find the timetable that ends first; return what its times cost, and whether it is short enough."""
+def begin_times(flat: Flat, routes: Routes, shift: int, profile: Profile) -> None:
+    """Write down the timetable of a route that ends first: beginnings, labels, and slack before each."""
     row = routes.row
     stops, visits = routes.sum[shift, STOPS], len(flat.able)
-    labels = _labels(flat, shift, profile)
     pace, rests = flat.shift[shift, PACE], flat.shift[shift, RESTS]
-    label = labels - 1
-    back = row[shift, LEAVES + 2 * label, stops + 1]
+    label = _labels(flat, shift, profile) - 1
     for position in range(stops + 1, 0, -1):
         arrive, chosen = NEVER, 0
         for before in range(label + 1):
@@ -293,24 +207,35 @@ def _price_times(flat: Flat, routes: Routes, shift: int, profile: Profile) -> tu
         row[shift, LABEL, position] = label
         begin = row[shift, LEAVES + 2 * label, position]
         if position <= stops:
-            begin -= flat.work[row[shift, NODE, position], pace]
+            here = row[shift, NODE, position]
+            begin -= flat.work[here, pace]
+            if here < visits:
+                routes.span[here, BEGUN] = begin
         row[shift, BEGIN, position] = begin
         row[shift, SLACK, position] = begin - arrive
         label = chosen
     row[shift, LABEL, 0] = 0
     row[shift, BEGIN, 0] = flat.shift[shift, SHIFT_OPENS]
+
+
+@compiled
+def _price_times(flat: Flat, routes: Routes, shift: int, profile: Profile) -> tuple[int, bool]:
+    """Write down a route's timetable; return what its times cost, and whether it is short enough."""
+    row = routes.row
+    stops, visits = routes.sum[shift, STOPS], len(flat.able)
+    pace, rests = flat.shift[shift, PACE], flat.shift[shift, RESTS]
+    begin_times(flat, routes, shift, profile)
+    back = row[shift, BEGIN, stops + 1]
     slack, priced = 0, 0
     for position in range(stops + 1, -1, -1):
         here = row[shift, NODE, position]
         slack += row[shift, SLACK, position] if position else 0
-        if len(profile) > 2 and 0 <= here < visits and is_priced(flat, here):
+        if len(profile) > 1 and 0 <= here < visits and is_priced(flat, here):
             priced += 1
         row[shift, SLACK_AFTER, position] = slack
         row[shift, PRICED_AFTER, position] = priced
     cost = max(0, back - flat.shift[shift, SHIFT_CLOSES]) * flat.price[OVERTIME] // 1000
-    if len(profile) < 3:
-        return cost, True
-    latest, busy = 0, 0
+    latest, busy, idle = 0, 0, 0
     for position in range(1, stops + 1):
         here, begin = row[shift, NODE, position], row[shift, BEGIN, position]
         busy += row[shift, EDGE, position]
@@ -331,9 +256,10 @@ def _price_times(flat: Flat, routes: Routes, shift: int, profile: Profile) -> tu
             later = _latest_leave(flat, routes, shift, profile)
             waiting -= later - leave
             leave = later
-        cost += waiting * flat.price[WAITING] // 1000
+        idle = waiting * flat.price[WAITING] // 1000
+        cost += idle
         _segments(flat, routes, shift)
-    routes.sum[shift, LEAVE] = leave
+    routes.sum[shift, IDLE] = idle
     return cost, back - leave <= flat.shift[shift, LONGEST]
 
 
@@ -357,7 +283,7 @@ def _latest_leave(flat: Flat, routes: Routes, shift: int, profile: Profile) -> i
             bound = left - flat.work[here, pace]
             bound = min(bound, max(flat.visit[here, DUE], begin))
             bound = min(bound, max(flat.visit[here, PROMISE], begin))
-            by = max(by, last_start(flat, here, bound, profile))
+            by = max(by, last_start(flat, routes, here, bound, profile))
 
 
 @compiled
@@ -373,7 +299,7 @@ def _segments(flat: Flat, routes: Routes, shift: int) -> None:
     row[shift, HEAD_FROM, 0] = flat.shift[shift, SHIFT_OPENS]
     row[shift, HEAD_TO, 0] = NEVER
     for position in range(1, stops + 1):
-        opens, closes = span(flat, row[shift, NODE, position], row[shift, BEGIN, position])
+        opens, closes = span(flat, routes, row[shift, NODE, position], row[shift, BEGIN, position])
         length = row[shift, HEAD_LENGTH, position - 1] + _leg(flat, routes, shift, position)
         wait = max(0, opens - length - row[shift, HEAD_TO, position - 1])
         row[shift, HEAD_LENGTH, position] = (
@@ -387,7 +313,7 @@ def _segments(flat: Flat, routes: Routes, shift: int) -> None:
     row[shift, TAIL_FROM, stops + 1] = -NEVER
     row[shift, TAIL_TO, stops + 1] = NEVER
     for position in range(stops, 0, -1):
-        opens, closes = span(flat, row[shift, NODE, position], row[shift, BEGIN, position])
+        opens, closes = span(flat, routes, row[shift, NODE, position], row[shift, BEGIN, position])
         length = flat.work[row[shift, NODE, position], pace] + _leg(
             flat, routes, shift, position + 1
         )
@@ -404,17 +330,6 @@ def _leg(flat: Flat, routes: Routes, shift: int, position: int) -> int:
     row, rests = routes.row, flat.shift[shift, RESTS]
     i, j = row[shift, LABEL, position - 1], row[shift, LABEL, position]
     return row[shift, EDGE, position] + flat.rest[rests, i, j, REST_LENGTH]
-
-
-@compiled
-def span(flat: Flat, node: int, begin: int) -> tuple[int, int]:
-    """Return the window around a beginning, as far as no price rises in it."""
-    opens, closes = flat.visit[node, OPENS], flat.visit[node, CLOSES]
-    for window in range(flat.visit[node, FIRST_WINDOW], flat.visit[node, LAST_WINDOW] + 1):
-        if flat.window[window, 0] <= begin <= flat.window[window, 1]:
-            opens, closes = flat.window[window, 0], flat.window[window, 1]
-    closes = min(closes, max(flat.visit[node, DUE], begin))
-    return opens, min(closes, max(flat.visit[node, PROMISE], begin))
 
 
 @compiled

@@ -13,23 +13,30 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scheduler.engine import kernel, rides
-from scheduler.engine.dice import seeded
-from scheduler.engine.indexed import IndexedDay
-from scheduler.engine.insertion import Draft
-from scheduler.engine.layout import (
+from scheduler.engine import books, kernel, links, rides
+from scheduler.engine.columns import (
+    CEILING,
     DROP,
     EVERYTHING,
+    FLOOR,
+    LINKS,
+    NEVER,
     PLAIN,
     PRICE_OF_DROP,
     WITH_BREAKS,
-    WITH_OVERTIME,
     WORKED,
-    Layout,
-    layout,
+    Linked,
 )
+from scheduler.engine.compiled import CACHE
+from scheduler.engine.dice import seeded
+from scheduler.engine.indexed import IndexedDay
+from scheduler.engine.insertion import Draft
+from scheduler.engine.layout import Layout, layout
 from scheduler.engine.timing import Items
-from scheduler.problem import DAY_S, DayProblem, Shift, Step, Technician, Visit
+from scheduler.problem import DAY_S, Crew, DayProblem, Interval, Shift, Step, Technician, Visit
+
+_WARM = "warm"
+"""A file in the cache that says that it is whole."""
 
 _CALL_S = 0.04
 """What one call of the kernel should take: the clock is read between two."""
@@ -52,6 +59,8 @@ class Found:
     """Visits of each shift."""
     items: list[Items | None]
     """The same with what the shift does beside them, as `timing` writes it."""
+    bounds: dict[int, Interval]
+    """In what a planned visit that depends on others may begin."""
     cost: int
     """Of the whole plan, visits that are no candidates left aside."""
     steps: tuple[Step, ...]
@@ -104,7 +113,11 @@ class _Run:
         self.profile = flat.profile
         self.candidates = np.array(candidates, np.int64)
         self.routes = flat.empty()
-        self.work = kernel.workspace(self.flat, self.routes, seeded(seed))
+        self.work = books.workspace(self.flat, self.routes, seeded(seed))
+        self.linked: Linked = None
+        """Visits that depend on others."""
+        if flat.profile == EVERYTHING:
+            self.linked = np.flatnonzero(self.flat.visit[:, LINKS])
         self.steps: list[Step] = []
         self.kept: dict[int, list[int]] = {}
         """Orders of shifts that the search leaves as they are."""
@@ -127,17 +140,37 @@ class _Run:
             if not any(self._write(number, nodes) for nodes in (*wanted, beginning)):
                 refused.add(number)
         routes, work = self.routes, self.work
+        if not self._time_links():
+            self._leave_out_linked()
         planned = set(np.flatnonzero(routes.shift_of >= 0).tolist())
         out = [visit for visit in self.candidates.tolist() if visit not in planned]
-        work.visits[: len(out), kernel.OUT] = out
-        work.visits[out, kernel.OUT_AT] = np.arange(len(out))
-        work.total[kernel.LEFT_OUT] = len(out)
+        work.visits[: len(out), books.OUT] = out
+        work.visits[out, books.OUT_AT] = np.arange(len(out))
+        work.total[books.LEFT_OUT] = len(out)
         price = self.flat.visit[:, PRICE_OF_DROP]
         self.queue = sorted(out, key=lambda visit: (-int(price[visit]), visit))
         for shift in range(len(self.flat.shift)):
             rides.settle_spare(self.flat, routes, shift)
         self._count()
         return refused
+
+    def _time_links(self) -> bool:
+        """Time the routes that links join together; False where as they stand they cannot be."""
+        if self.linked is None or not len(self.linked):
+            return True
+        return links.time_together(self.flat, self.routes, self.linked, self.profile)
+
+    def _leave_out_linked(self) -> None:
+        """Take visits that depend on others out of the routes: as they stand they cannot all be kept."""
+        routes = self.routes
+        linked = [] if self.linked is None else self.linked.tolist()
+        for visit in linked:
+            if routes.shift_of[visit] >= 0 and links.may_leave(self.flat, routes, visit):
+                links.drop_linked(self.flat, routes, visit, self.profile)
+        for visit in linked:
+            links.free_bounds(routes, visit)
+        for number in range(len(self.flat.shift)):
+            rides.time_route(self.flat, routes, number, self.profile)
 
     def _write(self, number: int, nodes: list[int]) -> bool:
         """Give a shift its stops; False where they keep no timetable, and it then has none."""
@@ -156,10 +189,10 @@ class _Run:
     def _count(self) -> None:
         """Sum up the present plan, and make it the best."""
         total, shifts = self.work.total, len(self.flat.shift)
-        total[kernel.PRESENT] = kernel.whole_cost(self.flat, self.routes, self.candidates)
-        self.work.shifts[:shifts, kernel.DIRTY] = np.arange(shifts)
-        total[kernel.DIRTY_COUNT] = shifts
-        kernel.keep_best(self.routes, self.work)
+        total[books.PRESENT] = books.whole_cost(self.flat, self.routes, self.candidates)
+        self.work.shifts[:shifts, books.DIRTY] = np.arange(shifts)
+        total[books.DIRTY_COUNT] = shifts
+        books.keep_best(self.routes, self.work)
 
     # --- steps ---
 
@@ -169,7 +202,7 @@ class _Run:
         if step.temperature == BUILD:
             now, self.queue = self.queue[: step.iterations], self.queue[step.iterations :]
             queue = np.array(now, np.int64)
-            kernel.construct(self.flat, self.routes, self.work, queue, self.profile)
+            kernel.construct(self.flat, self.routes, self.work, queue, self.linked, self.profile)
             self._count()
         else:
             kernel.search(
@@ -179,10 +212,11 @@ class _Run:
                 self.candidates,
                 step.iterations,
                 step.temperature,
+                self.linked,
                 self.profile,
             )
-        if self.work.total[kernel.FULL]:
-            self.work.total[kernel.FULL] = 0
+        if self.work.total[books.FULL]:
+            self.work.total[books.FULL] = 0
             self._grow(self.routes.row.shape[2] * 2)
 
     def build(self, deadline: float | None) -> None:
@@ -215,7 +249,7 @@ class _Run:
             done += count
 
     def _temperature(self, share: float) -> float:
-        drive, _ = kernel.mean_drive(self.routes)
+        drive, _ = books.mean_drive(self.routes)
         return float(_HOTTEST * drive * _COOLED**share)
 
     def _grow(self, capacity: int) -> None:
@@ -237,24 +271,35 @@ class _Run:
         items: list[Items | None] = [None] * len(orders)
         self.routes.shift_of[:] = -1
         self.routes.owner[:, WORKED] = 0
+        self.routes.span[:, FLOOR], self.routes.span[:, CEILING] = -NEVER, NEVER
+        nodes_of: list[list[int]] = []
         for number in range(len(orders)):
+            best = self.work.best[number]
+            nodes_of.append([] if number in self.kept else best[1 : best[0] + 1].tolist())
+            if number not in self.kept:
+                self._write(number, nodes_of[number])
+        self._time_links()
+        for number, nodes in enumerate(nodes_of):
             if number in self.kept:
                 continue
-            nodes = self.work.best[number, 1 : self.work.best[number, 0] + 1].tolist()
-            self._write(number, nodes)
             orders[number] = [node for node in nodes if node < visits]
             if orders[number]:
                 labels = np.empty(len(nodes) + 1, np.int64)
                 rides.labels_of(flat, self.routes, number, labels)
                 items[number] = self.layout.items(number, nodes, labels.tolist())
-        cost = kernel.whole_cost(flat, self.routes, self.candidates)
+        cost = books.whole_cost(flat, self.routes, self.candidates)
         out = [visit for visit in self.candidates.tolist() if self.routes.shift_of[visit] < 0]
         cost -= int((flat.visit[out, PRICE_OF_DROP] - flat.visit[out, DROP]).sum())
-        return Found(orders, items, int(cost), tuple(self.steps))
+        bounds = {
+            visit: (int(self.routes.span[visit, FLOOR]), int(self.routes.span[visit, CEILING]))
+            for visit in ([] if self.linked is None else self.linked.tolist())
+            if self.routes.shift_of[visit] >= 0
+        }
+        return Found(orders, items, bounds, int(cost), tuple(self.steps))
 
 
 def warm() -> None:
-    """Compile every profile of the kernel, or read it from its cache: for the start of a worker."""
+    """Compile every profile of the kernel, or read it from its cache."""
     visit = Visit("a", 1, 60, ((0, DAY_S),))
     problem = DayProblem(
         first_midnight="2026-01-01T00:00:00+00:00",
@@ -265,11 +310,18 @@ def warm() -> None:
         technicians=(Technician("t"),),
         shifts=(Shift("s", "t", 0, 0, 0, 0, DAY_S),),
         visits=(visit, replace(visit, id="b")),
+        crews=(Crew("a", "b"),),
     )
     day = IndexedDay(problem)
-    for profile in (PLAIN, WITH_BREAKS, WITH_OVERTIME, EVERYTHING):
+    for profile in (PLAIN, WITH_BREAKS, EVERYTHING):
         run = _Run(day, replace(layout(day, [0, 1]), profile=profile), [0, 1], 0)
         run.take_over(Draft(day))
         run.build(None)
         run.iterate(1)
         run.found()
+    (CACHE / _WARM).touch()
+
+
+def is_warm() -> bool:
+    """Whether the kernel is compiled: where it is not, its first use takes minutes."""
+    return (CACHE / _WARM).exists()

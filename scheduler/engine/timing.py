@@ -77,22 +77,44 @@ def timetable(
 
 
 def arranged(
-    day: IndexedDay, shift_no: int, order: Sequence[int], known: Items
+    day: IndexedDay,
+    shift_no: int,
+    order: Sequence[int],
+    known: Items,
+    *,
+    opened: Opened = _NOTHING_OPENED,
 ) -> Timetable | None:
-    """Return the times of one arrangement of `order`, or of a cheaper one where there are few."""
+    """Return the times of one arrangement of `order`, or of a cheaper one where there are few.
+
+    Visits in `opened` depend on others and stay as they are arranged.
+    """
     terms = day.terms[shift_no]
-    timed = as_arranged(day, shift_no, known)
-    if len(terms.extras) > _MANY_EXTRAS or (timed is not None and not terms.extras):
+    timed = as_arranged(day, shift_no, known, opened=opened)
+    if timed is not None and (
+        not terms.extras or len(terms.extras) > _MANY_EXTRAS or not opened.keys().isdisjoint(order)
+    ):
         return timed
-    other = timetable(day, shift_no, order)
+    other = timetable(day, shift_no, order, opened=opened)
     if timed is None or (other is not None and other.cost < timed.cost):
         return other
     return timed
 
 
-def as_arranged(day: IndexedDay, shift_no: int, items: Items) -> Timetable | None:
+def as_arranged(
+    day: IndexedDay, shift_no: int, items: Items, *, opened: Opened = _NOTHING_OPENED
+) -> Timetable | None:
     """Return the times of items in exactly this order, no pause of it taken before leaving."""
-    return _Route(day, shift_no, day.terms[shift_no], _NOTHING_OPENED).timed(items, 0)
+    return _Route(day, shift_no, day.terms[shift_no], opened).timed(items, 0)
+
+
+def within(intervals: Sequence[Interval], bounds: Interval) -> tuple[Interval, ...]:
+    """Return what of ascending intervals lies within bounds."""
+    least, greatest = bounds
+    return tuple(
+        (max(opens, least), min(closes, greatest))
+        for opens, closes in intervals
+        if max(opens, least) <= min(closes, greatest)
+    )
 
 
 def first_start(intervals: Sequence[Interval], arrive: int) -> int | None:

@@ -9,7 +9,9 @@ import numpy as np
 from scheduler.problem import (
     Absence,
     Break,
+    Crew,
     DayProblem,
+    Link,
     Promise,
     Published,
     Shift,
@@ -139,3 +141,45 @@ def with_everything(rng: np.random.Generator, day: DayProblem) -> DayProblem:
         may_break_promises=bool(rng.random() < 0.7),
         weights=Weights(greatest_lateness_permille=int(rng.choice((0, 300)))),
     )
+
+
+def with_links(rng: np.random.Generator, day: DayProblem) -> DayProblem:
+    """Tie half of the visits to each other, in every way there is, and give all more time."""
+    patient = tuple(
+        replace(
+            visit, windows=tuple((opens, closes + 3 * HOUR) for opens, closes in visit.windows[:1])
+        )
+        for visit in day.visits
+    )
+    crews: list[Crew] = []
+    links: list[Link] = []
+    names = [day.visits[number].id for number in rng.permutation(len(day.visits))]
+    while len(names) > len(day.visits) // 2:
+        one, other = names.pop(), names.pop()
+        together = bool(rng.random() < 0.5)
+        match int(rng.integers(0, 6)):
+            case 0:
+                crews.append(Crew(one, other))
+            case 1:
+                crews += [Crew(one, other), Crew(other, names.pop())]
+            case 2:
+                one_person = bool(rng.random() < 0.5)
+                links.append(
+                    Link(one, other, ordered=True, all_or_none=together, same_technician=one_person)
+                )
+            case 3:
+                links.append(
+                    Link(
+                        one,
+                        other,
+                        least_gap_s=1_800,
+                        greatest_gap_s=2 * HOUR,
+                        other_technician=True,
+                        all_or_none=True,
+                    )
+                )
+            case 4:
+                links.append(Link(one, other, same_day=True, greatest_gap_s=3 * HOUR))
+            case _:
+                links.append(Link(one, other, least_gap_s=-HOUR, greatest_gap_s=HOUR))
+    return replace(day, visits=patient, crews=tuple(crews), links=tuple(links))

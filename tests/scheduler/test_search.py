@@ -11,9 +11,10 @@ import pytest
 from scheduler.checks import cost, violations
 from scheduler.engine import plan_day
 from scheduler.engine.assembly import assemble
+from scheduler.engine.columns import EVERYTHING, PLAIN, WITH_BREAKS, Profile
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft
-from scheduler.engine.layout import EVERYTHING, PLAIN, WITH_BREAKS, WITH_OVERTIME, Profile, layout
+from scheduler.engine.layout import layout
 from scheduler.engine.search import search
 from scheduler.engine.timing import as_arranged
 from scheduler.problem import DayProblem, Pin, to_json
@@ -24,19 +25,8 @@ Added = Callable[[np.random.Generator, DayProblem], DayProblem]
 KINDS: dict[str, tuple[Profile, tuple[Added, ...]]] = {
     "plain": (PLAIN, ()),
     "breaks": (WITH_BREAKS, (with_breaks,)),
-    "overtime": (WITH_OVERTIME, (with_breaks, with_overtime)),
     "everything": (EVERYTHING, (with_breaks, with_overtime, with_everything)),
 }
-
-
-# Each profile takes half a minute to compile; `everything` goes through all of the code.
-EACH_KIND = pytest.mark.parametrize(
-    "kind",
-    [
-        kind if kind == "everything" else pytest.param(kind, marks=pytest.mark.long)
-        for kind in KINDS
-    ],
-)
 
 
 def a_busy_day(kind: str, seed: int, days: int = 1) -> DayProblem:
@@ -48,7 +38,7 @@ def a_busy_day(kind: str, seed: int, days: int = 1) -> DayProblem:
     return day
 
 
-@EACH_KIND
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_search_counts_every_second_as_the_referee_does(kind: str) -> None:
     for seed in range(12):
         day = a_busy_day(kind, seed, days=1 + seed % 2)
@@ -75,7 +65,7 @@ def test_the_search_counts_every_second_as_the_referee_does(kind: str) -> None:
         assert found.cost == cost(day, plan).total
 
 
-@EACH_KIND
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_search_told_its_steps_makes_the_same_plan_to_the_byte(kind: str) -> None:
     day = a_busy_day(kind, 1)
     first = plan_day(day, seconds=0.5, seed=7, engine="search")

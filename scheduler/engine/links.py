@@ -1,0 +1,471 @@
+"""Visits that depend on each other, in the compiled search: crews, orders and gaps, all or none.
+
+A planned visit carries bounds on its beginning from its partners' present ones (`FLOOR`, `CEILING`), which
+the filters of other insertions read: these stay O(1) and cannot break a link. After an iteration all
+routes with links are timed together and the bounds drawn anew.
+"""
+
+from __future__ import annotations
+
+from scheduler.engine.columns import (
+    AT,
+    BEGUN,
+    CEILING,
+    DAY,
+    EDGE,
+    FIRST_LINK,
+    FIXED_STOPS,
+    FLOOR,
+    FOUND,
+    GREATEST_GAP,
+    IF_USED,
+    KIND,
+    LABELS,
+    LEAST,
+    LEAVES,
+    LEFT,
+    LINKS,
+    NEEDED,
+    NEVER,
+    NODE,
+    ONE_PERSON,
+    ORDER,
+    OTHER,
+    OWNER,
+    PACE,
+    PEOPLE,
+    PLACE,
+    PRICE_OF_DROP,
+    RESTS,
+    SAME_DAY,
+    STOPS,
+    TOGETHER,
+    VISITS,
+    Flat,
+    Ints,
+    Profile,
+    Routes,
+)
+from scheduler.engine.compiled import compiled
+from scheduler.engine.instants import (
+    arrival,
+    departure,
+    drive_s,
+    drive_to_s,
+    first_start,
+    last_start,
+)
+from scheduler.engine.places import may_join, routes_around, time_prices
+from scheduler.engine.rides import (
+    begin_times,
+    insert,
+    remove_at,
+    settle_spare,
+    take,
+    time_forward,
+    time_route,
+)
+
+_ROUNDS = 60
+"""Joint timing that has not settled after so many rounds goes in a circle."""
+
+# Columns of a list of places.
+(
+    PLACE_PRICE,
+    PLACE_SHIFT,
+    PLACE_POSITION,
+    EARLIEST,
+    LATEST_START,
+    THERE,
+    BACK,
+    RESTED,
+    RESTED_AFTER,
+) = range(9)
+PLACE_COLUMNS = 9
+MOST_PLACES = 10
+
+
+@compiled
+def work_of(flat: Flat, routes: Routes, visit: int) -> int:
+    """Return how long a planned visit takes."""
+    return flat.work[visit, flat.shift[routes.shift_of[visit], PACE]]
+
+
+@compiled
+def longest_work(flat: Flat, visit: int) -> int:
+    longest = 0
+    for pace in range(flat.work.shape[1]):
+        longest = max(longest, flat.work[visit, pace])
+    return longest
+
+
+@compiled
+def draw_bounds(flat: Flat, routes: Routes, visit: int) -> None:
+    """Set the bounds of a visit from the present beginnings of its planned partners."""
+    floor, ceiling = -NEVER, NEVER
+    first = flat.visit[visit, FIRST_LINK]
+    for number in range(first, first + flat.visit[visit, LINKS]):
+        other = flat.link[number, OTHER]
+        if routes.shift_of[other] < 0:
+            continue
+        begun = routes.span[other, BEGUN]
+        if flat.link[number, GREATEST_GAP] < NEVER:
+            floor = max(floor, begun - flat.link[number, GREATEST_GAP])
+        if flat.link[number, LEAST] > -NEVER:
+            ceiling = min(ceiling, begun - flat.link[number, LEAST])
+        if flat.link[number, ORDER] > 0:
+            ceiling = min(ceiling, begun - longest_work(flat, visit))
+        elif flat.link[number, ORDER] < 0:
+            floor = max(floor, begun + work_of(flat, routes, other))
+    routes.span[visit, FLOOR] = floor
+    routes.span[visit, CEILING] = ceiling
+
+
+@compiled
+def free_bounds(routes: Routes, visit: int) -> None:
+    routes.span[visit, FLOOR] = -NEVER
+    routes.span[visit, CEILING] = NEVER
+
+
+@compiled
+def redraw_around(flat: Flat, routes: Routes, visit: int, profile: Profile) -> bool:
+    """Draw the bounds of a visit just planned and of its partners, and time their routes with them."""
+    kept = True
+    first = flat.visit[visit, FIRST_LINK]
+    for number in range(first, first + flat.visit[visit, LINKS]):
+        other = flat.link[number, OTHER]
+        if routes.shift_of[other] >= 0:
+            draw_bounds(flat, routes, other)
+            kept = time_route(flat, routes, routes.shift_of[other], profile) and kept
+    draw_bounds(flat, routes, visit)
+    return time_route(flat, routes, routes.shift_of[visit], profile) and kept
+
+
+@compiled
+def is_kept(flat: Flat, routes: Routes, visit: int) -> bool:
+    """Whether a planned visit's links to planned partners are kept by the present beginnings."""
+    mine, begun = routes.shift_of[visit], routes.span[visit, BEGUN]
+    first = flat.visit[visit, FIRST_LINK]
+    for number in range(first, first + flat.visit[visit, LINKS]):
+        other = flat.link[number, OTHER]
+        theirs = routes.shift_of[other]
+        if theirs < 0:
+            if flat.link[number, TOGETHER]:
+                return False
+            continue
+        gap = routes.span[other, BEGUN] - begun
+        if gap < flat.link[number, LEAST] or gap > flat.link[number, GREATEST_GAP]:
+            return False
+        if flat.link[number, ORDER] > 0 and gap < work_of(flat, routes, visit):
+            return False
+        if flat.link[number, ORDER] < 0 and -gap < work_of(flat, routes, other):
+            return False
+        same = flat.shift[theirs, OWNER] == flat.shift[mine, OWNER]
+        if flat.link[number, PEOPLE] and same != (flat.link[number, PEOPLE] == ONE_PERSON):
+            return False
+        if flat.link[number, SAME_DAY] and flat.shift[theirs, DAY] != flat.shift[mine, DAY]:
+            return False
+    return True
+
+
+@compiled
+def _push(flat: Flat, routes: Routes, visit: int) -> bool:
+    """Raise the floors of a planned visit's partners that begin too early for it; whether any rose."""
+    begun, rose = routes.span[visit, BEGUN], False
+    first = flat.visit[visit, FIRST_LINK]
+    for number in range(first, first + flat.visit[visit, LINKS]):
+        other = flat.link[number, OTHER]
+        if routes.shift_of[other] < 0:
+            continue
+        least = -NEVER
+        if flat.link[number, LEAST] > -NEVER:
+            least = begun + flat.link[number, LEAST]
+        if flat.link[number, ORDER] > 0:
+            least = max(least, begun + work_of(flat, routes, visit))
+        if routes.span[other, BEGUN] < least and routes.span[other, FLOOR] < least:
+            routes.span[other, FLOOR] = least
+            rose = True
+    return rose
+
+
+@compiled
+def time_together(flat: Flat, routes: Routes, linked: Ints, profile: Profile) -> bool:
+    """Time all routes that links join, each visit as early as all links allow; False: none does.
+
+    The routes must have been remembered before: all of them change.
+    """
+    for visit in linked:
+        free_bounds(routes, visit)
+    for round_ in range(_ROUNDS):
+        for visit in linked:
+            shift = routes.shift_of[visit]
+            if shift >= 0 and _is_first(flat, routes, shift, visit):
+                if not time_forward(flat, routes, shift, 0, NEVER, profile):
+                    return False
+                begin_times(flat, routes, shift, profile)
+        rose = False
+        for visit in linked:
+            if routes.shift_of[visit] >= 0:
+                rose = _push(flat, routes, visit) or rose
+        if not rose:
+            break
+        if round_ == _ROUNDS - 1:
+            return False
+    for visit in linked:
+        if routes.shift_of[visit] >= 0:
+            if not is_kept(flat, routes, visit):
+                return False
+            draw_bounds(flat, routes, visit)
+    for visit in linked:
+        shift = routes.shift_of[visit]
+        if (
+            shift >= 0
+            and _is_first(flat, routes, shift, visit)
+            and not time_route(flat, routes, shift, profile)
+        ):
+            return False
+    return True
+
+
+@compiled
+def _is_first(flat: Flat, routes: Routes, shift: int, visit: int) -> bool:
+    """Whether a visit is the first of its route that has links: each route is then timed once."""
+    visits = len(flat.able)
+    for at in range(1, routes.sum[shift, STOPS] + 1):
+        node = routes.row[shift, NODE, at]
+        if node == visit:
+            return True
+        if node < visits and flat.visit[node, LINKS] > 0:
+            return False
+    return False
+
+
+@compiled
+def list_places(
+    flat: Flat,
+    routes: Routes,
+    visit: int,
+    shifts: Ints,
+    places: Ints,
+    latest: int,
+    profile: Profile,
+) -> int:
+    """Write the cheapest places of a visit, cheapest first, to `places`; return how many there are."""
+    count = 0
+    row = routes.row
+    here, visits = flat.visit[visit, PLACE], len(flat.able)
+    for number in range(routes_around(flat, routes, visit, shifts)):
+        shift = shifts[number, FOUND]
+        owner, stops = flat.shift[shift, OWNER], routes.sum[shift, STOPS]
+        if stops + 4 > row.shape[2] or not may_join(flat, routes, visit, shift):
+            continue
+        enough = True
+        for part in range(flat.need.shape[1]):
+            if flat.need[visit, part] > routes.owner[owner, LEFT + part]:
+                enough = False
+        if not enough:
+            continue
+        work = flat.work[visit, flat.shift[shift, PACE]]
+        labels, rests = flat.shift[shift, LABELS], flat.shift[shift, RESTS]
+        base = flat.fixed[visit, flat.shift[shift, KIND]]
+        if routes.sum[shift, VISITS] == 0:
+            base += routes.sum[shift, IF_USED]
+        for position in range(flat.shift[shift, FIXED_STOPS], stops + 1):
+            there = drive_to_s(flat, here, row[shift, AT, position])
+            back = drive_s(flat, here, row[shift, AT, position + 1])
+            price = base + there + back - row[shift, EDGE, position + 1]
+            if count == MOST_PLACES and price >= places[count - 1, PLACE_PRICE]:
+                continue
+            start, arrive, j_chosen, k_chosen = NEVER, NEVER, 0, 0
+            for i in range(labels):
+                left = row[shift, LEAVES + 2 * i, position]
+                if left >= NEVER:
+                    continue
+                for j in range(i, labels):
+                    reach = arrival(flat, rests, left, there, i, j)
+                    begin = first_start(flat, routes, visit, reach, profile)
+                    if begin >= NEVER:
+                        continue
+                    for k in range(j, labels):
+                        reach = arrival(flat, rests, begin + work, back, j, k)
+                        if reach <= row[shift, NEEDED + 2 * k, position + 1] and reach < arrive:
+                            start, arrive, j_chosen, k_chosen = begin, reach, j, k
+            if start >= NEVER:
+                continue
+            ends = departure(
+                flat,
+                rests,
+                row[shift, NEEDED + 2 * k_chosen, position + 1],
+                back,
+                j_chosen,
+                k_chosen,
+            )
+            last = last_start(flat, routes, visit, ends - work, profile)
+            price += time_prices(
+                flat, routes, shift, position, visit, start, arrive, there, back, latest, profile
+            )
+            if count == MOST_PLACES and price >= places[count - 1, PLACE_PRICE]:
+                continue
+            at = count if count < MOST_PLACES else MOST_PLACES - 1
+            count = min(count + 1, MOST_PLACES)
+            while at > 0 and places[at - 1, PLACE_PRICE] > price:
+                for column in range(PLACE_COLUMNS):
+                    places[at, column] = places[at - 1, column]
+                at -= 1
+            places[at, PLACE_PRICE], places[at, PLACE_SHIFT] = price, shift
+            places[at, PLACE_POSITION], places[at, EARLIEST] = position, start
+            places[at, LATEST_START], places[at, THERE], places[at, BACK] = last, there, back
+            places[at, RESTED], places[at, RESTED_AFTER] = j_chosen, k_chosen
+    return count if visit < visits else 0
+
+
+@compiled
+def price_at(
+    flat: Flat,
+    routes: Routes,
+    visit: int,
+    places: Ints,
+    number: int,
+    start: int,
+    latest: int,
+    profile: Profile,
+) -> int:
+    """Return what a listed place costs where work begins at `start`; `NEVER` where it cannot."""
+    shift, position = places[number, PLACE_SHIFT], places[number, PLACE_POSITION]
+    there, back = places[number, THERE], places[number, BACK]
+    if start == places[number, EARLIEST]:
+        return places[number, PLACE_PRICE]
+    if start > places[number, LATEST_START]:
+        return NEVER
+    if first_start(flat, routes, visit, start, profile) != start:
+        return NEVER
+    base = flat.fixed[visit, flat.shift[shift, KIND]]
+    if routes.sum[shift, VISITS] == 0:
+        base += routes.sum[shift, IF_USED]
+    arrive = arrival(
+        flat,
+        flat.shift[shift, RESTS],
+        start + flat.work[visit, flat.shift[shift, PACE]],
+        back,
+        places[number, RESTED],
+        places[number, RESTED_AFTER],
+    )
+    price = base + there + back - routes.row[shift, EDGE, position + 1]
+    return price + time_prices(
+        flat, routes, shift, position, visit, start, arrive, there, back, latest, profile
+    )
+
+
+@compiled
+def best_pair(
+    flat: Flat,
+    routes: Routes,
+    visit: int,
+    link: int,
+    mine: Ints,
+    theirs: Ints,
+    counts: tuple[int, int],
+    latest: int,
+    profile: Profile,
+) -> tuple[int, int, int, int, int]:
+    """Return (price, place of this visit, place of its partner, and both beginnings) of the cheapest pair."""
+    other = flat.link[link, OTHER]
+    best, chosen, chosen_other, begin, begin_other = NEVER, 0, 0, 0, 0
+    for one in range(counts[0]):
+        shift = mine[one, PLACE_SHIFT]
+        work = flat.work[visit, flat.shift[shift, PACE]]
+        for two in range(counts[1]):
+            if mine[one, PLACE_PRICE] + theirs[two, PLACE_PRICE] >= best:
+                break
+            partner = theirs[two, PLACE_SHIFT]
+            same = flat.shift[shift, OWNER] == flat.shift[partner, OWNER]
+            people = flat.link[link, PEOPLE]
+            if shift == partner or (people and same != (people == ONE_PERSON)):
+                continue
+            if flat.link[link, SAME_DAY] and flat.shift[shift, DAY] != flat.shift[partner, DAY]:
+                continue
+            least, most = flat.link[link, LEAST], flat.link[link, GREATEST_GAP]
+            if flat.link[link, ORDER] > 0:
+                least = max(least, work)
+            elif flat.link[link, ORDER] < 0:
+                most = min(most, -flat.work[other, flat.shift[partner, PACE]])
+            start, start_other = mine[one, EARLIEST], theirs[two, EARLIEST]
+            if most < NEVER:
+                start = max(start, start_other - most)
+            start = first_start(flat, routes, visit, start, profile)
+            if start >= NEVER:
+                continue
+            if least > -NEVER:
+                start_other = max(start_other, start + least)
+            start_other = first_start(flat, routes, other, start_other, profile)
+            if start_other >= NEVER:
+                continue
+            if most < NEVER and start_other > start + most:
+                start = first_start(flat, routes, visit, start_other - most, profile)
+                if start >= NEVER or start_other - start < least:
+                    continue
+            price = price_at(flat, routes, visit, mine, one, start, latest, profile)
+            if price >= best:
+                continue
+            price += price_at(flat, routes, other, theirs, two, start_other, latest, profile)
+            if price < best:
+                best, chosen, chosen_other = price, one, two
+                begin, begin_other = start, start_other
+    return best, chosen, chosen_other, begin, begin_other
+
+
+@compiled
+def insert_at(
+    flat: Flat,
+    routes: Routes,
+    shift: int,
+    position: int,
+    visit: int,
+    begin: int,
+    profile: Profile,
+) -> bool:
+    """Put a visit after a position, to begin at one instant."""
+    routes.span[visit, FLOOR] = routes.span[visit, CEILING] = begin
+    if insert(flat, routes, shift, position, visit, profile):
+        return True
+    free_bounds(routes, visit)
+    return False
+
+
+@compiled
+def drop_linked(flat: Flat, routes: Routes, visit: int, profile: Profile) -> bool:
+    """Take one planned visit out of its route; False where the rest cannot do without it."""
+    shift = routes.shift_of[visit]
+    at = 1
+    while routes.row[shift, NODE, at] != visit:
+        at += 1
+    routes.shift_of[visit] = -1
+    take(flat, routes, shift, visit, -1)
+    free_bounds(routes, visit)
+    remove_at(routes, shift, at)
+    kept = time_route(flat, routes, shift, profile)
+    if routes.sum[shift, VISITS] == 0:
+        settle_spare(flat, routes, shift)
+    return kept
+
+
+@compiled
+def may_leave(flat: Flat, routes: Routes, visit: int) -> bool:
+    """Whether a planned visit stands behind the fixed beginning of its route."""
+    shift = routes.shift_of[visit]
+    free = True
+    for at in range(1, flat.shift[shift, FIXED_STOPS] + 1):
+        free = free and routes.row[shift, NODE, at] != visit
+    return free
+
+
+@compiled
+def worth_of_group(flat: Flat, routes: Routes, visit: int) -> int:
+    """Return what leaving out a visit and its partners that go with it costs, those planned apart."""
+    worth = flat.visit[visit, PRICE_OF_DROP]
+    first = flat.visit[visit, FIRST_LINK]
+    for number in range(first, first + flat.visit[visit, LINKS]):
+        other = flat.link[number, OTHER]
+        if flat.link[number, TOGETHER] and routes.shift_of[other] < 0:
+            worth += flat.visit[other, PRICE_OF_DROP]
+    return worth
