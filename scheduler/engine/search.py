@@ -102,6 +102,9 @@ def _run_from(day: IndexedDay, candidates: Sequence[int], start: Draft, seed: in
         refused = run.take_over(start)
         if not refused:
             return run
+        for shift in refused:
+            # Nobody looks after links there, so that such visits go elsewhere.
+            start.set_order(shift, [each for each in start.orders[shift] if each not in day.linked])
         left |= refused
 
 
