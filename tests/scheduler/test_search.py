@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scheduler.checks import cost, violations
-from scheduler.engine import plan_day
+from scheduler.engine import engine_for, plan_day
 from scheduler.engine.assembly import assemble
 from scheduler.engine.columns import EVERYTHING, PLAIN, WITH_BREAKS, Profile
 from scheduler.engine.indexed import IndexedDay
@@ -17,8 +17,9 @@ from scheduler.engine.insertion import Draft
 from scheduler.engine.layout import layout
 from scheduler.engine.search import search
 from scheduler.engine.timing import as_arranged
-from scheduler.problem import DayProblem, Pin, to_json
+from scheduler.problem import Crew, DayProblem, Pin, to_json
 from tests.scheduler.busy import plain, with_breaks, with_everything, with_overtime
+from tests.scheduler.days import HOUR, a_day, a_shift, a_visit
 
 Added = Callable[[np.random.Generator, DayProblem], DayProblem]
 
@@ -105,3 +106,32 @@ def test_a_search_is_cheaper_than_the_plan_it_starts_from() -> None:
     priced = day.with_published(few)
     assert violations(priced, many) == []
     assert many.costs.total < cost(priced, few).total
+
+
+def test_nobody_waits_for_a_compiler_and_small_days_go_to_the_reference(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small = a_day((a_visit("a", 1), a_visit("b", 2)))
+    linked = replace(small, crews=(Crew("a", "b"),))
+    large = a_day(tuple(a_visit(f"v{number}", 1) for number in range(80)))
+    monkeypatch.setattr("scheduler.engine.search.is_warm", lambda: True)
+    assert [engine_for(day) for day in (small, linked, large)] == ["or-tools", "search", "search"]
+    monkeypatch.setattr("scheduler.engine.search.is_warm", lambda: False)
+    assert {engine_for(day) for day in (small, linked, large)} == {"or-tools"}
+
+
+def test_a_longest_tour_is_kept_by_leaving_later_or_doing_less() -> None:
+    first, last = a_visit("first", 1, duration_s=600), a_visit("last", 2, duration_s=600)
+    apart = (
+        replace(first, windows=((8 * HOUR, 12 * HOUR),)),
+        replace(last, windows=((15 * HOUR, 15 * HOUR),)),
+    )
+    for engine in ("search", "or-tools"):
+        short = a_day(apart, (a_shift(longest_s=4 * HOUR),))
+        plan = plan_day(short, iterations=20, engine=engine)
+        assert violations(short, plan) == []
+        (route,) = plan.routes
+        assert len(route.stops) == 2
+        assert route.leave == 12 * HOUR - 600
+        shorter = a_day(apart, (a_shift(longest_s=3 * HOUR),))
+        assert len(plan_day(shorter, iterations=20, engine=engine).unplanned) == 1
