@@ -6,6 +6,7 @@ Each step is a transaction of its own, so that nothing is locked while the engin
 import asyncio
 from datetime import datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,9 @@ from scheduler.tables import PlanRun, PlanStatus
 
 STUCK_AFTER_S = 600
 """A run that has been solving for longer lost its worker; the next attempt takes it over."""
+
+_SOLVERS = ("ortools", "numba", "numpy")
+"""What a plan depends on beside its inputs; the compiled search may be missing."""
 
 BROKEN = "The planner broke on this problem. The operator finds the reason in the worker's log."
 
@@ -111,7 +115,7 @@ def keep(
     """Write into a run what was asked and what came of it."""
     run.inputs = zstandard.compress(to_json(day.problem))
     run.inputs_sha256 = digest(day.problem)
-    run.versions = {name: version(name) for name in ("ortools", "numpy")}
+    run.versions = {name: version(name) for name in _SOLVERS if find_spec(name) is not None}
     run.weights_version = day.weights_version
     run.result = result
     if solved is not None:

@@ -87,7 +87,7 @@ class Terms:
 class IndexedDay:
     """What the engine asks of a problem again and again. Read-only once built."""
 
-    def __init__(self, problem: DayProblem, *, keeps_links: bool = True) -> None:
+    def __init__(self, problem: DayProblem, *, keeps_links: bool = False) -> None:
         self.problem = problem
         self.shifts = problem.shifts
         self.visits = problem.visits

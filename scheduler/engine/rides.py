@@ -258,6 +258,7 @@ def _price_times(flat: Flat, routes: Routes, shift: int, profile: Profile) -> tu
             leave = later
         idle = waiting * flat.price[WAITING] // 1000
         cost += idle
+    if timed:
         _segments(flat, routes, shift)
     routes.sum[shift, IDLE] = idle
     return cost, back - leave <= flat.shift[shift, LONGEST]

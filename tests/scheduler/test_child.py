@@ -13,6 +13,7 @@ from scheduler import child
 from scheduler.checks import violations
 from scheduler.child import SolverFailed, solve
 from scheduler.engine import plan_day
+from scheduler.engine.search import is_warm
 from scheduler.problem import Cause, ProblemInvalid
 from tests.scheduler.days import a_day, a_visit
 
@@ -100,3 +101,9 @@ def _script(folder: Path, body: str) -> str:
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(0o755)
     return str(path)
+
+
+@pytest.mark.long
+async def test_a_worker_has_the_search_compiled_before_anybody_asks_for_it() -> None:
+    await child.warm()
+    assert is_warm()
