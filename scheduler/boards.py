@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
+from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
 from fsm.actors import Actor
@@ -28,9 +29,6 @@ _CHANGING = (
     "skill",
     "work_order.cancelled",
     "site.",
-    "day.",
-    "slot.",
-    "plan.",
     "import",
 )
 """How the kinds of events begin that change who is where."""
@@ -47,7 +45,8 @@ class Kept:
     read_at: datetime
 
 
-_boards: OrderedDict[tuple[UUID, date, int], Kept] = OrderedDict()
+_boards: WeakKeyDictionary[object, OrderedDict[tuple[UUID, date, int], Kept]] = WeakKeyDictionary()
+"""By database engine: a process may serve several, and one company may be in two of them."""
 
 FRESH_FOR = timedelta(minutes=5)
 """A board read longer ago is read again: time alone moves where people are."""
@@ -61,7 +60,8 @@ async def board_of(
     Ask before a transaction writes: what it goes back on must not be remembered.
     """
     key = (actor.tenant_id, first_on, days)
-    kept = _boards.get(key)
+    boards = _boards.setdefault(session.get_bind(), OrderedDict())
+    kept = boards.get(key)
     sealed, waiting, kinds = await _history(session, actor, kept)
     if (
         kept is not None
@@ -69,13 +69,13 @@ async def board_of(
         and not any(kind.startswith(_CHANGING) for kind in kinds)
     ):
         kept.sealed, kept.waiting = sealed, waiting
-        _boards.move_to_end(key)
+        boards.move_to_end(key)
         return kept
     kept = await _read(session, actor, now, first_on, days, sealed, waiting)
-    _boards[key] = kept
-    _boards.move_to_end(key)
-    while len(_boards) > _MOST:
-        _boards.popitem(last=False)
+    boards[key] = kept
+    boards.move_to_end(key)
+    while len(boards) > _MOST:
+        boards.popitem(last=False)
     return kept
 
 

@@ -6,6 +6,8 @@ import httpx
 import pytest
 
 from fsm.database import Database
+from fsm.events import seal
+from scheduler.boards import Kept, board_of
 from tests.company import Company
 from tests.conftest import Clock
 from tests.scheduler.running import RunningDay, moment, running_day
@@ -161,6 +163,30 @@ async def test_a_caller_is_offered_windows_one_is_held_and_booked(day: RunningDa
     assert visit["window_ends_at"] == best["window_ends_at"]
     again = await day.post(f"/api/planning/holds/{held['id']}/booking", None, 409)
     assert again["code"] == "hold-over"
+
+
+async def test_the_board_is_read_again_only_when_somebody_s_day_has_changed(
+    day: RunningDay,
+) -> None:
+    actor, on = day.company.actors["dispatcher"], day.clock().date()
+
+    async def seen() -> Kept:
+        async with day.database.transaction(day.company.id) as session:
+            return await board_of(session, actor, day.clock(), on, 1)
+
+    job = await day.job("one")
+    first = await seen()
+    assert [route.stops for route in first.board.routes] == [()] * len(first.board.routes)
+    await day.send("PUT", f"/api/planning/work-orders/{job.id}/terms", {})
+    assert (await seen()).board is first.board, "what a job asks changes nobody's day"
+    await day.visit(job, day.one, 1)
+    second = await seen()
+    assert [len(route.stops) for route in second.board.routes].count(1) == 1
+    async with day.database.transaction(day.company.id) as session:
+        await seal(session, day.company.id, day.clock())
+    assert (await seen()).board is second.board, "sealed events are no new ones"
+    day.clock.forward(minutes=6)
+    assert (await seen()).board is not second.board, "time alone moves people"
 
 
 async def test_a_hold_expires_and_a_strangers_does_not_exist(
