@@ -11,11 +11,13 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 from uuid_utils.compat import uuid7
 
 from fsm.assets.tables import Asset, Identifier
 from fsm.database import Database, Session, touch
+from fsm.settings import Settings
 from fsm.work_orders import visits
 from mobile_api import feed
 from tests.company import Company
@@ -24,8 +26,8 @@ from tests.fsm.work_orders.steps import Job, new_job
 from tests.mobile_api.phones import Phone, feed_differences
 
 ORDERS = 20
-LOCKED_S = 0.06
-"""A step that takes longer waits for the other transaction."""
+_LOCKED = """
+select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"""
 
 STEPS = (
     "hold_changed",
@@ -42,8 +44,9 @@ Change = Callable[[Session], Awaitable[None]]
 class Turns:
     """Lets transactions go on one step at a time, in an order drawn from `seed`."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, looking: "asyncpg.Connection[Any]") -> None:
         self.rng = random.Random(seed)
+        self.looking = looking
         self.waiting: dict[str, asyncio.Event] = {}
         self.running = 0
 
@@ -76,9 +79,9 @@ class Turns:
 
     async def _settled(self) -> None:
         """Wait until everybody has stopped, or whoever has not waits for a lock."""
-        clock = asyncio.get_running_loop().time
-        until = clock() + LOCKED_S
-        while self.running and (clock() < until or not self.waiting):
+        while self.running:
+            if self.waiting and await self.looking.fetchval(_LOCKED) >= self.running:
+                return
             await asyncio.sleep(0.002)
 
 
@@ -109,8 +112,15 @@ def _stopping(step: Any, turns: Turns) -> Any:
 class Stage:
     """A company in which an asset is edited while a job on it is dispatched."""
 
-    def __init__(self, database: Database, company: Company, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        company: Company,
+        clock: Clock,
+        looking: "asyncpg.Connection[Any]",
+    ) -> None:
         self.database, self.company, self.clock = database, company, clock
+        self.looking = looking
 
     async def change(self, name: str, work: Change) -> None:
         async with self.database.transaction(self.company.id) as session:
@@ -205,7 +215,7 @@ class Stage:
                 works = (self.withdraws(job), self.dispatches(await self.planned_again()))
             else:
                 works = (self.edits(asset), self.dispatches(job))
-            turns = Turns(seed)
+            turns = Turns(seed, self.looking)
             async with stepwise(monkeypatch, turns):
                 await turns.play(*(self.change(str(n), work) for n, work in enumerate(works)))
             if await feed_differences(self.database, self.company.id):
@@ -218,9 +228,13 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(phone: Phone, database: Database, company: Company, clock: Clock) -> Stage:
+async def stage(
+    phone: Phone, database: Database, company: Company, clock: Clock, settings: Settings
+) -> AsyncIterator[Stage]:
     await phone.pull()
-    return Stage(database, company, clock)
+    looking = await asyncpg.connect(settings.database_url)
+    yield Stage(database, company, clock, looking)
+    await looking.close()
 
 
 @pytest.mark.parametrize("kind", ["two edits", "edit and dispatch", "leave and enter"])
