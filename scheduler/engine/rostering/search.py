@@ -24,6 +24,8 @@ from scheduler.rosters.problem import (
 )
 
 _SECONDS = 60.0
+_SEARCH_SHARE = 0.95
+"""What is left is for counting what it comes to."""
 _BOUND_SHARE = 0.3
 """Of the time that is left once there is a roster, for the bound."""
 _LEAST_BOUND_S = 1.0
@@ -57,7 +59,7 @@ def search(
     """Return the best roster found; the arguments are those of `solve_roster`, checked."""
     began = time.monotonic()
     limit = None if rounds is not None else (_SECONDS if seconds is None else seconds)
-    clock = _Clock(None if limit is None else began + limit)
+    clock = _Clock(None if limit is None else began + limit * _SEARCH_SHARE)
     kept, conflicts = settle_fixed(problem)
     roster = IndexedRoster(problem, kept)
     state = State(roster, Cover(roster))
