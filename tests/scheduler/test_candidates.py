@@ -20,7 +20,7 @@ from tests.scheduler.days import HOUR, a_day, a_shift, a_visit, days
 from tests.scheduler.test_diff import changed_days
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(days())
 def test_the_cheapest_place_of_all_at_once_is_the_cheapest_of_each_in_turn(
     problem: DayProblem,
@@ -43,7 +43,7 @@ def test_the_cheapest_place_of_all_at_once_is_the_cheapest_of_each_in_turn(
             assert len({place.shift_no for place in ranked}) == len(ranked)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(changed_days())
 def test_a_repaired_plan_keeps_every_rule(problem: DayProblem) -> None:
     assert violations(problem, repair(problem)) == []

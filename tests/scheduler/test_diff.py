@@ -126,7 +126,7 @@ def changed_days(draw: st.DrawFn) -> DayProblem:
     return upset
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(changed_days(), st.randoms(use_true_random=False))
 def test_every_group_can_be_taken_alone_and_left_out_alone(day: DayProblem, random: object) -> None:
     plan = plan_day(day, iterations=10)

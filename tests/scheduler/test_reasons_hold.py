@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain, combinations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from scheduler.engine import plan_day
@@ -119,9 +120,20 @@ def relaxed(problem: DayProblem, visit: str, found: Relaxation) -> DayProblem:
     return replace(problem, visits=tuple(visits), shifts=tuple(shifts))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(days())
 def test_a_relaxation_that_is_proposed_lets_the_visit_in(problem: DayProblem) -> None:
+    hold_relaxations(problem)
+
+
+@pytest.mark.long
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(days())
+def test_every_relaxation_of_many_days_lets_the_visit_in(problem: DayProblem) -> None:
+    hold_relaxations(problem)
+
+
+def hold_relaxations(problem: DayProblem) -> None:
     plan = plan_day(problem, iterations=5, engine="or-tools")
     for reason in explain(problem, plan):
         found = reason.relaxation
@@ -152,9 +164,20 @@ def without_decisions(problem: DayProblem, visit: str) -> DayProblem:
     )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(days())
 def test_no_smaller_set_of_rules_lets_the_visit_in(problem: DayProblem) -> None:
+    hold_smallest_sets(problem)
+
+
+@pytest.mark.long
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(days())
+def test_no_smaller_set_does_on_many_days(problem: DayProblem) -> None:
+    hold_smallest_sets(problem)
+
+
+def hold_smallest_sets(problem: DayProblem) -> None:
     plan = plan_day(problem, iterations=5, engine="or-tools")
     for reason in explain(problem, plan):
         fixed = any(reason.visit in shift.prefix for shift in problem.shifts)
