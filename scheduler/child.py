@@ -22,6 +22,7 @@ import msgspec
 
 from scheduler.checks import violations
 from scheduler.engine import plan_day
+from scheduler.engine.machine_code import is_warm
 from scheduler.problem import DayProblem, Plan, ProblemInvalid, problem_from_json, to_json
 from scheduler.reasons import Reason, explain
 
@@ -150,6 +151,8 @@ async def warm() -> None:
 
     Returns when that is done, at once where it was before; a caller that is cancelled ends it.
     """
+    if is_warm():
+        return
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -187,8 +190,7 @@ def main() -> None:
         os.nice(_LEAST_URGENT)
         from scheduler.engine import search
 
-        if not search.is_warm():
-            search.warm()
+        search.warm()
         return
     door, first, rest = open_door()
     options = msgspec.json.decode(first, type=_Options)

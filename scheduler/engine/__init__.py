@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from scheduler.engine.assembly import assemble, unsearched
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft, fits_an_empty_shift
+from scheduler.engine.machine_code import is_warm
 from scheduler.engine.timing import Items, Opened, within
 from scheduler.problem import DayProblem, Plan, Step
 
@@ -106,8 +107,6 @@ def engine_for(problem: DayProblem) -> str:
     """
     if find_spec("numba") is None:
         return "or-tools"
-    from scheduler.engine.search import is_warm
-
     linked = bool(problem.crews or problem.links)
     small = len(problem.visits) < _SMALL_DAY
     return "search" if is_warm() and (linked or not small) else "or-tools"

@@ -27,16 +27,13 @@ from scheduler.engine.columns import (
     WORKED,
     Linked,
 )
-from scheduler.engine.compiled import CACHE
 from scheduler.engine.dice import seeded
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft
 from scheduler.engine.layout import Layout, layout
+from scheduler.engine.machine_code import note_warm
 from scheduler.engine.timing import Items
 from scheduler.problem import DAY_S, Crew, DayProblem, Interval, Shift, Step, Technician, Visit
-
-_WARM = "warm"
-"""A file in the cache that says that it is whole."""
 
 _CALL_S = 0.04
 """What one call of the kernel should take: the clock is read between two."""
@@ -322,9 +319,4 @@ def warm() -> None:
         run.build(None)
         run.iterate(1)
         run.found()
-    (CACHE / _WARM).touch()
-
-
-def is_warm() -> bool:
-    """Whether the kernel is compiled: where it is not, its first use takes minutes."""
-    return (CACHE / _WARM).exists()
+    note_warm()

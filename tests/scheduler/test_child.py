@@ -13,7 +13,7 @@ from scheduler import child
 from scheduler.checks import violations
 from scheduler.child import SolverFailed, solve
 from scheduler.engine import plan_day
-from scheduler.engine.search import is_warm
+from scheduler.engine.machine_code import is_warm
 from scheduler.problem import Cause, ProblemInvalid
 from tests.scheduler.days import a_day, a_visit
 

@@ -114,9 +114,9 @@ def test_nobody_waits_for_a_compiler_and_small_days_go_to_the_reference(
     small = a_day((a_visit("a", 1), a_visit("b", 2)))
     linked = replace(small, crews=(Crew("a", "b"),))
     large = a_day(tuple(a_visit(f"v{number}", 1) for number in range(80)))
-    monkeypatch.setattr("scheduler.engine.search.is_warm", lambda: True)
+    monkeypatch.setattr("scheduler.engine.is_warm", lambda: True)
     assert [engine_for(day) for day in (small, linked, large)] == ["or-tools", "search", "search"]
-    monkeypatch.setattr("scheduler.engine.search.is_warm", lambda: False)
+    monkeypatch.setattr("scheduler.engine.is_warm", lambda: False)
     assert {engine_for(day) for day in (small, linked, large)} == {"or-tools"}
 
 
