@@ -88,7 +88,8 @@ class PlanRequest(Body):
     With `suppose` it is a simulation: planned, compared and explained as any other, and never accepted.
     `may_break_promises` prices the ends of promised windows instead of keeping them; left out, they are
     priced where planned visits may move, since the day may already have broken one. With `iterations` the
-    clock is not looked at, and the same inputs give the same plan.
+    clock is not looked at, and the same inputs give the same plan. `auto` chooses the engine by the day; the
+    plan names the one that made it.
     """
 
     starts_on: http.Day
@@ -96,9 +97,9 @@ class PlanRequest(Body):
     seconds: Annotated[float, pydantic.Field(ge=0.5, le=120)] = 5.0
     iterations: Annotated[int, pydantic.Field(ge=1, le=1_000_000)] | None = None
     seed: Annotated[int, pydantic.Field(ge=0, le=2**31 - 1)] = 0
-    engine: Annotated[str, pydantic.Field(pattern=f"^({'|'.join(ENGINES)})$")] = "or-tools"
-    scope: ScopeBody = ScopeBody()
-    suppose: SupposedBody = SupposedBody()
+    engine: Annotated[str, pydantic.Field(pattern=f"^({'|'.join(ENGINES)})$")] = "auto"
+    scope: ScopeBody = pydantic.Field(default_factory=ScopeBody)
+    suppose: SupposedBody = pydantic.Field(default_factory=SupposedBody)
     may_break_promises: bool | None = None
 
     def options(self) -> Options:

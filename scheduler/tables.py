@@ -49,7 +49,7 @@ class PlanRun(Row, table=True):
     kind: str = Field(default=PlanKind.PLAN, max_length=10)
     starts_on: date
     ends_on: date
-    engine: str = Field(default="or-tools", max_length=20)
+    engine: str = Field(default="auto", max_length=20)
     seconds: float = 5.0
     seed: int = Field(default=0, sa_type=BigInteger)
     options: dict[str, Any] = document(default_factory=dict)

@@ -206,10 +206,10 @@ class NewRules(Body):
     """A rule set from a day on; what is left out has its default. `prices` are per cent, by skill."""
 
     effective_on: Day
-    rules: WorkingTimeRules = WorkingTimeRules()
-    night: NightHours = NightHours()
-    weights: Prices = Prices()
-    forecast: Reckoning = Reckoning()
+    rules: WorkingTimeRules = pydantic.Field(default_factory=WorkingTimeRules)
+    night: NightHours = pydantic.Field(default_factory=NightHours)
+    weights: Prices = pydantic.Field(default_factory=Prices)
+    forecast: Reckoning = pydantic.Field(default_factory=Reckoning)
     notice_days: Annotated[int, pydantic.Field(ge=0, le=366)] = DEFAULT.notice_days
     week_starts_on: Annotated[int, pydantic.Field(ge=0, le=6)] = DEFAULT.week_starts_on
     prices: Annotated[dict[Code, Percent], pydantic.Field(max_length=500)] = {}

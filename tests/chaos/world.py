@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -306,6 +307,10 @@ class Office:
             priority=self.rng.randint(1, 5),
         )
 
+    async def _retitle(self, job: str) -> bool:
+        title = f"Door {self.rng.randint(10, 99)} does not close"
+        return await self._edit(f"/api/work-orders/{job}", title=title)
+
     async def _edit_site(self) -> bool:
         notes = f"Code {self.rng.randint(1000, 9999)}"
         return await self._edit(f"/api/sites/{self.firm.site_id}", access_notes=notes)
@@ -347,16 +352,14 @@ class Office:
                     del self.closed[:-100]
 
     async def last_word(self) -> None:
-        """Change what phones hold that have nothing left to send: only the feed can tell them."""
+        """Change what phones hold that have nothing left to send: only the feed can tell them.
+
+        Titles come last: whatever else changes has more of what a phone holds written anew, the titles too.
+        """
         if not self.recent:
             return
-        for act in (
-            self._edit_job,
-            self._edit_asset,
-            self._edit_site,
-            self._edit_job,
-            self._cancel,
-        ):
+        last = [partial(self._retitle, job) for job, _, _ in self.recent[-4:]]
+        for act in (self._edit_job, self._cancel, self._edit_asset, self._edit_site, *last):
             with suppress(Cut):
                 await act()
 
