@@ -88,10 +88,12 @@ async def test_a_phone_takes_over_from_its_own_line_that_died_unnoticed(
     path = await live.phone.start(photo)
     line = await begin(live, path, photo, 70_000)
     async with asyncio.timeout(20):
-        # The first question may come before the server has read what the line brought.
+        await until_written(database, company, path)
+        # The question may still come before the server has read anything of what the line brought.
         while (kept := int((await live.phone.look(path)).headers["Upload-Offset"])) == 0:
             line.close()
             line = await begin(live, path, photo, 70_000)
+            await until_written(database, company, path)
     assert (await live.phone.send(path, kept, photo.content[kept:])).status_code == 204
     line.close()
     assert await receipt_row(database, company, photo) is not None
