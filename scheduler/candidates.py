@@ -64,23 +64,32 @@ class Fleet:
         *,
         terms: Callable[[int], Terms] | None = None,
         alone: bool = False,
+        without_prefix: bool = False,
         shifts: Sequence[int] | None = None,
     ) -> None:
-        """`terms` replaces the shifts' own, `alone` asks of routes with nothing but what is fixed."""
+        """`terms` replaces the shifts' own, `alone` asks of routes with nothing but what is fixed.
+
+        A route whose fixed beginning cannot be kept has no gaps, `without_prefix` those of an empty one.
+        """
         day = draft.day
         self.draft = draft
-        self.alone = alone
+        self.orders: dict[int, list[int]] = {}
         rows: list[tuple[int, int, int, int, int, int, int]] = []
         saved = np.zeros(len(day.shifts), dtype=np.int64)
         for number in range(len(day.shifts)) if shifts is None else shifts:
             own = day.terms[number] if terms is None else terms(number)
-            order = draft.orders[number]
+            order, prefix = draft.orders[number], len(day.shifts[number].prefix)
+            if not draft.keeps_prefix(number):
+                if not without_prefix:
+                    continue
+                prefix = 0
             if alone:
-                order = [day.visit_no[each] for each in day.shifts[number].prefix]
+                order = order[:prefix]
+            self.orders[number] = order
             now = draft.timed[number]
             if now is not None:
                 saved[number] = now.waiting_s * day.weights.waiting_permille // 1_000 + 1
-            rows += _gaps_of(day, number, own, order)
+            rows += _gaps_of(day, number, own, order, prefix)
         table = np.array(rows, dtype=np.int64).reshape(-1, 7)
         self.shift, self.position, self.before, self.after = table[:, :4].T
         self.free_from, self.needed_by, self.leg_s = table[:, 4:].T
@@ -142,10 +151,7 @@ class Fleet:
         """Return the exact timetable with the visit in a gap, None where it keeps none."""
         day, number = self.draft.day, int(self.shift[gap])
         position = int(self.position[gap])
-        if self.alone:
-            order = [day.visit_no[each] for each in day.shifts[number].prefix]
-        else:
-            order = self.draft.orders[number]
+        order = self.orders[number]
         timed = timetable(
             day,
             number,
@@ -222,7 +228,7 @@ class Fleet:
 
 
 def _gaps_of(
-    day: IndexedDay, number: int, terms: Terms, order: Sequence[int]
+    day: IndexedDay, number: int, terms: Terms, order: Sequence[int], prefix: int
 ) -> list[tuple[int, int, int, int, int, int, int]]:
     """Return a route's gaps as (shift, position, place before, place after, free from, needed by, leg).
 
@@ -233,7 +239,6 @@ def _gaps_of(
         (extra for extra in terms.extras if extra.place is not None),
         key=lambda extra: extra.earliest,
     )
-    prefix = len(day.shifts[number].prefix)
     stops: list[tuple[int, tuple[Interval, ...], int]] = []
     if fixed and not order:
         stops = [

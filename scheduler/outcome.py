@@ -11,7 +11,7 @@ from scheduler.acceptance import NotTogether, choose, grouped
 from scheduler.child import Solved
 from scheduler.day import Day
 from scheduler.diff import Kind, Line, Spot, Touch, Why, after_of, before_of, compare
-from scheduler.reasons import Relaxation
+from scheduler.relaxations import Relaxation
 from scheduler.sentences import LANGUAGES, change_sentence, sentence
 
 NO_POSITION = {

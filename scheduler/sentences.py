@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from scheduler.blocking import ShiftReason
 from scheduler.engine.permissions import Failure, Rule
 from scheduler.problem import Cause
-from scheduler.reasons import Reason, Relaxation, ShiftReason, Way
+from scheduler.reasons import Reason
+from scheduler.relaxations import Relaxation, Way
 from scheduler.slots import Offer, Slot
 
 LANGUAGES = ("en", "ru")
@@ -22,6 +24,7 @@ _RULES: dict[str, dict[Rule, str]] = {
         Rule.TERRITORY: "it is outside the territory",
         Rule.PARTS: "the van lacks the parts",
         Rule.PIN: "it is pinned elsewhere",
+        Rule.PREFIX: "the fixed beginning of the route cannot be kept",
         Rule.WINDOW: "no window is left",
         Rule.PROMISE: "the promised time contradicts the windows",
         Rule.HOURS: "the windows lie outside the working hours",
@@ -38,6 +41,7 @@ _RULES: dict[str, dict[Rule, str]] = {
         Rule.TERRITORY: "адрес вне территории",
         Rule.PARTS: "в машине нет нужных деталей",
         Rule.PIN: "выезд закреплён иначе",
+        Rule.PREFIX: "закреплённое начало маршрута невыполнимо",
         Rule.WINDOW: "подходящих окон не осталось",
         Rule.PROMISE: "обещанное время противоречит окнам",
         Rule.HOURS: "окна вне рабочего времени",
@@ -57,6 +61,7 @@ _WITHOUT: dict[str, dict[Rule, str]] = {
         Rule.TERRITORY: "the territory's border",
         Rule.PARTS: "the need for parts",
         Rule.PIN: "the pin",
+        Rule.PREFIX: "the fixed beginning of the route",
         Rule.WINDOW: "its time windows",
         Rule.PROMISE: "the promised time",
         Rule.HOURS: "the limits of working hours",
@@ -72,6 +77,7 @@ _WITHOUT: dict[str, dict[Rule, str]] = {
         Rule.TERRITORY: "границы территории",
         Rule.PARTS: "потребности в деталях",
         Rule.PIN: "закрепления",
+        Rule.PREFIX: "закреплённого начала маршрута",
         Rule.WINDOW: "окон времени",
         Rule.PROMISE: "обещанного времени",
         Rule.HOURS: "границ рабочего времени",

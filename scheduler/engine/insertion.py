@@ -97,6 +97,11 @@ class Draft:
         self._bounds.pop(shift_no, None)
         return True
 
+    def keeps_prefix(self, shift_no: int) -> bool:
+        """Whether the route begins with what is fixed; one that does not takes no visit at all."""
+        prefix = [self.day.visit_no[each] for each in self.day.shifts[shift_no].prefix]
+        return self.orders[shift_no][: len(prefix)] == prefix
+
     def cost_of(self, shift_no: int) -> int:
         timed = self.timed[shift_no]
         return 0 if timed is None else timed.cost

@@ -19,6 +19,8 @@ class Rule(StrEnum):
     TERRITORY = "territory"
     PARTS = "parts"
     PIN = "pin"
+    PREFIX = "prefix"
+    """What is fixed at the beginning of the route cannot be kept, so that the route takes nothing."""
     WINDOW = "window"
     PROMISE = "promise"
     HOURS = "hours"

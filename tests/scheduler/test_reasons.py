@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from scheduler.engine import plan_day
 from scheduler.engine.permissions import Rule
 from scheduler.problem import Absence, Cause, DayProblem, Link, Pin, Promise
-from scheduler.reasons import Reason, Way, explain
+from scheduler.reasons import Reason, explain
+from scheduler.relaxations import Way
 from scheduler.sentences import LANGUAGES, sentence, shift_sentence
 from tests.scheduler.days import HOUR, a_day, a_shift, a_visit, days
 
@@ -78,6 +79,22 @@ def test_a_pin_to_a_day_off_is_the_pin_s_fault() -> None:
     day = a_day((a_visit("a", 1),), (a_shift(), a_shift("bob")))
     day = replace(day, shifts=day.shifts[:1], pins=(Pin("a", "bob"),))
     assert rules(reason_of(day, "a")) == {Rule.PIN}
+
+
+def test_a_fixed_beginning_that_cannot_be_kept_closes_the_route_and_is_named() -> None:
+    early = {"windows": ((8 * HOUR, 8 * HOUR),)}
+    day = a_day(
+        (a_visit("a", 0, **early), a_visit("b", 0, **early), a_visit("c", 1, label="WO-3")),
+        (a_shift(prefix=("a", "b")), a_shift("bob", closes=9 * HOUR)),
+    )
+    for visit in "abc":
+        reason = reason_of(day, visit)
+        assert reason.shifts[0].failures[-1].rule is Rule.PREFIX
+        assert (Rule.PREFIX,) in reason.blocking
+    reason = reason_of(day, "c")
+    assert rules(reason) == {Rule.PREFIX, Rule.TRAVEL}
+    assert "without the fixed beginning of the route" in sentence(reason, "en")
+    assert "без закреплённого начала маршрута" in sentence(reason, "ru")
 
 
 def test_the_smallest_set_of_rules_in_the_way_is_found() -> None:

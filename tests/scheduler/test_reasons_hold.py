@@ -17,7 +17,8 @@ from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft
 from scheduler.engine.permissions import Rule
 from scheduler.problem import DAY_S, Cause, DayProblem, Plan, Shift, StopKind, Visit
-from scheduler.reasons import Relaxation, Way, explain
+from scheduler.reasons import explain
+from scheduler.relaxations import Relaxation, Way
 from tests.scheduler.days import days
 
 
@@ -56,6 +57,8 @@ def takes(
     changed = longer_hours(shift) if Rule.HOURS in rules else shift
     if Rule.ABSENCE in rules:
         changed = replace(changed, absences=())
+    if Rule.PREFIX in rules and not any(route.shift == shift.id for route in plan.routes):
+        changed = replace(changed, prefix=())
     shifts = tuple(changed if n == number else each for n, each in enumerate(problem.shifts))
     visits = tuple(
         altered(each, shift, rules) if each.id == visit else each for each in problem.visits
@@ -120,14 +123,14 @@ def relaxed(problem: DayProblem, visit: str, found: Relaxation) -> DayProblem:
     return replace(problem, visits=tuple(visits), shifts=tuple(shifts))
 
 
-@settings(derandomize=True, max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(days())
 def test_a_relaxation_that_is_proposed_lets_the_visit_in(problem: DayProblem) -> None:
     hold_relaxations(problem)
 
 
 @pytest.mark.long
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1_500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(days())
 def test_every_relaxation_of_many_days_lets_the_visit_in(problem: DayProblem) -> None:
     hold_relaxations(problem)
@@ -164,14 +167,14 @@ def without_decisions(problem: DayProblem, visit: str) -> DayProblem:
     )
 
 
-@settings(derandomize=True, max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(days())
 def test_no_smaller_set_of_rules_lets_the_visit_in(problem: DayProblem) -> None:
     hold_smallest_sets(problem)
 
 
 @pytest.mark.long
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1_000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(days())
 def test_no_smaller_set_does_on_many_days(problem: DayProblem) -> None:
     hold_smallest_sets(problem)
