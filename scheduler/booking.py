@@ -16,7 +16,8 @@ from fsm.work_orders import orders, visits
 from fsm.work_orders.lifecycle import WrongStatus
 from fsm.work_orders.tables import Visit, WorkOrder
 from scheduler.boards import board_of
-from scheduler.day import Day, build_day
+from scheduler.day import Day
+from scheduler.day_problem import build_day
 from scheduler.desk import asked_of, today, where_of
 from scheduler.problem import Interval
 from scheduler.scope import Moves, Options, Scope

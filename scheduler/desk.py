@@ -29,8 +29,9 @@ from scheduler.board import Asked
 from scheduler.boards import Kept, board_of
 from scheduler.checks import violations
 from scheduler.child import Solved
-from scheduler.day import Day, build_day
+from scheduler.day import Day
 from scheduler.day_events import happened, note
+from scheduler.day_problem import build_day
 from scheduler.jobs import keep
 from scheduler.outcome import Happened, outcome
 from scheduler.problem import DayProblem

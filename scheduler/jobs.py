@@ -4,7 +4,7 @@ Each step is a transaction of its own, so that nothing is locked while the engin
 """
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
@@ -18,15 +18,17 @@ from fsm.actors import Actor, system_actor
 from fsm.database import Database
 from fsm.jobs import Job
 from scheduler import child
-from scheduler.day import Day, build_day
+from scheduler.day import Day
 from scheduler.day_events import happened_of
+from scheduler.day_problem import build_day
 from scheduler.outcome import outcome
 from scheduler.problem import ProblemInvalid, digest, to_json
 from scheduler.queries import lock_run
+from scheduler.runs import take_up
 from scheduler.scope import from_stored
 from scheduler.tables import PlanRun, PlanStatus
 
-STUCK_AFTER_S = 600
+LOST_AFTER = timedelta(minutes=10)
 """A run that has been solving for longer lost its worker; the next attempt takes it over."""
 
 _SOLVERS = ("ortools", "numba", "numpy")
@@ -41,15 +43,8 @@ async def solve_plan(database: Database, job: Job, now: datetime) -> None:
     run_id = UUID(job.data["run_id"])
     async with database.transaction(job.tenant_id) as session:
         run = await lock_run(session, actor, run_id)
-        lost = (
-            run.status == PlanStatus.SOLVING
-            and run.started_at is not None
-            and (now - run.started_at).total_seconds() > STUCK_AFTER_S
-        )
-        if run.status != PlanStatus.QUEUED and not lost:
+        if not take_up(run, now, lost_after=LOST_AFTER):
             return
-        run.status = PlanStatus.SOLVING
-        run.started_at = now
         options = from_stored(run.options)
     async with database.transaction(job.tenant_id) as session:
         day = await build_day(

@@ -3,7 +3,7 @@
 Each step is a transaction of its own, so that nothing is locked while the engine searches.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from uuid import UUID
 
@@ -20,8 +20,9 @@ from scheduler.rosters.inputs import Horizon, build
 from scheduler.rosters.problem import RosterInvalid, digest, to_json
 from scheduler.rosters.queries import lock_roster, store_duties
 from scheduler.rosters.tables import RosterRun, RosterStatus
+from scheduler.runs import take_up
 
-STUCK_AFTER_S = 1_800
+LOST_AFTER = timedelta(minutes=30)
 """A run that has been solving for longer lost its worker; the next attempt takes it over."""
 
 BROKEN = "The planner broke on this roster. The operator finds the reason in the worker's log."
@@ -33,15 +34,8 @@ async def solve_roster(database: Database, job: Job, now: datetime) -> None:
     roster_id = UUID(job.data["roster_id"])
     async with database.transaction(job.tenant_id) as session:
         run = await lock_roster(session, actor, roster_id)
-        lost = (
-            run.status == RosterStatus.SOLVING
-            and run.started_at is not None
-            and (now - run.started_at).total_seconds() > STUCK_AFTER_S
-        )
-        if run.status != RosterStatus.QUEUED and not lost:
+        if not take_up(run, now, lost_after=LOST_AFTER):
             return
-        run.status = RosterStatus.SOLVING
-        run.started_at = now
     async with database.transaction(job.tenant_id) as session:
         horizon = await build(
             session,

@@ -21,7 +21,7 @@ from fsm.problems import Conflict
 from fsm.work_orders import orders, visits
 from fsm.work_orders.tables import WorkOrder
 from fsm.worker import ROUNDS, Tools
-from scheduler.day import build_day
+from scheduler.day_problem import build_day
 from tests.company import CHECKLIST, Company
 from tests.conftest import Clock
 from tests.fsm.maintenance.upkeep import MONTHLY, OCCURRENCES, Desk

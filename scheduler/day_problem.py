@@ -1,0 +1,138 @@
+"""From rows to a problem.
+
+Instants, zones and changes of clocks are resolved here: a problem counts whole seconds from the first
+midnight of its horizon in the company's zone. On a day that has begun, routes start where the technicians
+are; what they are at, or on the way to, is fixed. Planned visits that may not move are stops that their
+technicians make.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from fsm.actors import Actor
+from fsm.database import Session
+from fsm.technicians.queries import list_skills
+from fsm.technicians.shift_pattern import DayRange
+from fsm.technicians.working_time import WorkingShift
+from fsm.tenants.queries import find_own_tenant
+from scheduler import problem as model
+from scheduler.day import Day, Places
+from scheduler.day_rows import DayRows, load_rows
+from scheduler.day_shifts import DayShifts
+from scheduler.day_visits import DayVisits
+from scheduler.roads import roads_of
+from scheduler.scope import Options
+from scheduler.travel import TravelProvider
+from scheduler.underway import Underway
+from scheduler.weights import find_weights, read_weights
+
+
+async def build_day(
+    session: Session,
+    actor: Actor,
+    *,
+    starts_on: date,
+    ends_on: date,
+    now: datetime,
+    options: Options | None = None,
+    travel: TravelProvider | None = None,
+) -> Day:
+    """Return the problem of some days: open work and the visits that may move, for those who then work.
+
+    `options` says which planned visits may move and what is supposed to be otherwise.
+    """
+    options = options or Options()
+    tenant = await find_own_tenant(session, actor.tenant_id)
+    zone = ZoneInfo(tenant.zone)
+    starts_at = datetime.combine(starts_on, time(), zone).astimezone(UTC)
+    ends_at = datetime.combine(ends_on + timedelta(days=1), time(), zone).astimezone(UTC)
+    known = await load_rows(
+        session, actor, DayRange(starts_on, ends_on), starts_at, ends_at, now, options
+    )
+    in_force = await find_weights(session, actor)
+    weights = read_weights(in_force.weights)
+    if options.supposed.weights:
+        weights = read_weights(options.supposed.weights, weights)
+    length_s = int((ends_at - starts_at).total_seconds())
+    nothing = _nothing(starts_at, tenant.zone, starts_on, ends_on, weights)
+    day = Day(nothing, starts_at, {}, weights_version=in_force.version)
+    day.live = [each for several in known.planned.values() for each in several]
+    skills = {skill.code for skill in await list_skills(session, actor)}
+    travel = travel or await roads_of(session, actor.tenant_id)
+    visits = DayVisits(day, known, options, Places(), day.second(now), length_s)
+    await _assemble(visits, travel, skills)
+    return day
+
+
+def _nothing(
+    starts_at: datetime, zone: str, starts_on: date, ends_on: date, weights: model.Weights
+) -> model.DayProblem:
+    return model.DayProblem(
+        first_midnight=starts_at.astimezone(ZoneInfo(zone)).isoformat(),
+        zone=zone,
+        days=(ends_on - starts_on).days + 1,
+        travel_s=np.zeros((1, 1), dtype=np.int32),
+        travel_m=np.zeros((1, 1), dtype=np.int32),
+        technicians=(),
+        shifts=(),
+        visits=(),
+        weights=weights,
+    )
+
+
+async def _assemble(visits: DayVisits, travel: TravelProvider, skills: set[str]) -> None:
+    day, known, places = visits.day, visits.rows, visits.places
+    collected = DayShifts(visits)
+    shifts: list[tuple[model.Shift, Underway | None]] = []
+    for technician_id, several in _by_technician(known.working).items():
+        shifts += collected.of(technician_id, several)
+    first_s = min((shift.opens for shift, _ in shifts), default=0)
+    visits.wait(known.waiting, first_s)
+    depots = [model.Depot(places.row(depot.position), depot.parts) for depot in known.depots]
+    matrices = await travel.travel(np.array(places.positions or [(0.0, 0.0)]))
+    day.notes += matrices.notes
+    named = {code for visit in visits.visits for code, _ in visit.skills}
+    named |= {code for shift, _ in shifts for code, _ in shift.skills}
+    with_travel = replace(
+        day.problem,
+        travel_s=matrices.seconds,
+        travel_m=matrices.metres,
+        travel_source=matrices.source,
+        skills=tuple(sorted(skills | named)),
+    )
+    possible = collected.possible(with_travel, shifts)
+    there = {visit.id for visit in visits.visits}
+    day.problem = replace(
+        with_travel,
+        technicians=_technicians(known),
+        shifts=tuple(possible),
+        visits=tuple(visits.visits),
+        pins=tuple(pin for pin in visits.pins if pin.visit in there),
+        crews=tuple(visits.crews),
+        depots=tuple(depots),
+        published=tuple(each for each in visits.published if each.visit in there),
+        now=visits.now_s if visits.now_s >= 0 else None,
+        may_break_promises=visits.breaks_promises,
+    )
+
+
+def _technicians(rows: DayRows) -> tuple[model.Technician, ...]:
+    names = {one.technician.id: one.technician.name for one in rows.working}
+    return tuple(
+        model.Technician(
+            id=str(key), name=name, stock=tuple(sorted(rows.vans.get(key, {}).items()))
+        )
+        for key, name in names.items()
+    )
+
+
+def _by_technician(working: Iterable[WorkingShift]) -> dict[UUID, list[WorkingShift]]:
+    found: dict[UUID, list[WorkingShift]] = {}
+    for one in working:
+        found.setdefault(one.technician.id, []).append(one)
+    return found

@@ -1,0 +1,66 @@
+"""The rows that the problem of some days is made of."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from fsm.actors import Actor
+from fsm.database import Session
+from fsm.technicians.shift_pattern import DayRange
+from fsm.technicians.working_time import WorkingShift, list_working
+from scheduler import rows
+from scheduler.rows import Planned, Position, Waiting
+from scheduler.scope import Options
+from scheduler.tables import PlanningTerms, SlotHold, VisitPin
+
+
+@dataclass(frozen=True, slots=True)
+class DayRows:
+    """The rows of a horizon."""
+
+    working: list[WorkingShift]
+    planned: dict[UUID, list[Planned]]
+    waiting: list[Waiting]
+    last_places: dict[UUID, Position]
+    pins: dict[UUID, VisitPin]
+    terms: dict[UUID, PlanningTerms]
+    in_time_from: dict[UUID, datetime]
+    expected_ends: dict[UUID, datetime]
+    holds: dict[UUID, list[tuple[SlotHold, Any]]]
+    vans: dict[UUID, dict[str, int]]
+    depots: list[rows.Depot]
+
+
+async def load_rows(
+    session: Session,
+    actor: Actor,
+    days: DayRange,
+    starts_at: datetime,
+    ends_at: datetime,
+    now: datetime,
+    options: Options,
+) -> DayRows:
+    only = options.scope.work_orders
+    among = None if options.scope.among is None else {UUID(each) for each in options.scope.among}
+    planned = await rows.list_planned(session, actor, starts_at, ends_at, among)
+    terms = await rows.list_terms(session, actor)
+    visits = [each.visit for several in planned.values() for each in several]
+    begun = [visit.id for visit in visits if visit.status in rows.BEGUN]
+    needs_parts = any(each.parts for each in terms.values())
+    vans, depots = await rows.list_stock(session, actor) if needs_parts else ({}, [])
+    return DayRows(
+        working=await list_working(session, actor, days, technician_ids=among),
+        planned=planned,
+        waiting=await rows.list_waiting(
+            session, actor, None if only is None else {UUID(each) for each in only}
+        ),
+        last_places=await rows.list_last_places(session, actor, now),
+        pins=await rows.list_pins(session, actor, [v.id for v in visits if v.is_pinned]),
+        terms=terms,
+        in_time_from=await rows.list_in_time_from(session, actor, now),
+        expected_ends=await rows.list_expected_ends(session, actor, begun),
+        holds=await rows.list_holds(session, actor, starts_at, ends_at, now),
+        vans=vans,
+        depots=depots,
+    )

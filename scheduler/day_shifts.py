@@ -1,0 +1,262 @@
+"""Technicians' shifts as the shifts of a problem: where each stands now, and what takes its time already."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from fsm.technicians.working_time import WorkingShift, bounds
+from fsm.work_orders.lifecycle import VisitStatus
+from scheduler import problem as model
+from scheduler.day_visits import DayVisits
+from scheduler.rows import BEGUN, Planned, Position, position_of
+from scheduler.tables import SlotHold
+from scheduler.underway import Underway, continued, workable
+
+_AT_WORK = (VisitStatus.ON_SITE, VisitStatus.PAUSED)
+_CALLED_IN_S = 6 * 3_600
+"""Work begun at most this long before a shift belongs to it."""
+
+
+class DayShifts:
+    """The shifts of one problem; what they hold goes to its visits."""
+
+    def __init__(self, visits: DayVisits) -> None:
+        self.visits = visits
+        self.day = visits.day
+        self.rows = visits.rows
+        self.supposed = visits.supposed
+
+    def of(
+        self, technician_id: UUID, working: Sequence[WorkingShift]
+    ) -> list[tuple[model.Shift, Underway | None]]:
+        """Return one technician's shifts, the present one from where it stands; past ones are left out."""
+        planned = self.rows.planned.get(technician_id, [])
+        begun = [one for one in planned if one.visit.status in BEGUN]
+        if str(technician_id) in self.supposed.absent:
+            self.day.notes.append(f"supposed_absent:{working[0].technician.number}")
+            for each in planned:
+                if each not in begun:
+                    self.visits.take_up(each, working[0], None)
+            return []
+        found: list[tuple[model.Shift, Underway | None]] = []
+        present = self._present(working, bool(begun))
+        for one in working:
+            start = _start_of(one)
+            if start is None:
+                self.day.notes.append(f"no_home:{one.technician.number}")
+                continue
+            over = self._closes(one) + one.shift.overtime_s <= self.visits.now_s
+            if over and one is not present:
+                continue
+            shift = self._shift(one, self.visits.places.row(start))
+            underway = self._underway(one, shift, begun) if one is present else None
+            if over and (underway is None or not underway.visits):
+                continue
+            fixed: list[Planned] = []
+            free: list[Planned] = []
+            for each in planned:
+                if each in begun or str(each.visit.id) in self.day.planned:
+                    continue
+                if self._touches(each, shift):
+                    (free if self.visits.may_move(each, one, shift) else fixed).append(each)
+            for each in free:
+                self.visits.take_up(each, one, shift)
+            held = self.rows.holds.get(technician_id, [])
+            shift = replace(shift, absences=self._busy(shift, one, fixed, held))
+            found.append((shift if underway is None else continued(shift, underway), underway))
+        return found
+
+    def _present(self, working: Sequence[WorkingShift], has_begun: bool) -> WorkingShift | None:
+        """Return the shift that the technician is in, or that work begun before or after it belongs to."""
+        if self.visits.now_s < 0:
+            return None
+        begun = [one for one in working if self._opens(one) <= self.visits.now_s]
+        if begun:
+            return begun[-1]
+        first = working[0]
+        if has_begun and self._opens(first) - self.visits.now_s < _CALLED_IN_S:
+            return first
+        return None
+
+    def _opens(self, one: WorkingShift) -> int:
+        return self.day.second(bounds(one.shift.during)[0])
+
+    def _closes(self, one: WorkingShift) -> int:
+        return self.day.second(bounds(one.shift.during)[1])
+
+    def _shift(self, one: WorkingShift, row: int) -> model.Shift:
+        """Return a shift as its row says, without what is planned in it."""
+        opens, rest = self._opens(one), one.shift
+        breaks = (
+            model.Break(
+                earliest=opens + rest.break_earliest_s,
+                latest=opens + rest.break_latest_s,
+                length_s=rest.break_s,
+            ),
+        )
+        return model.Shift(
+            id=str(one.shift.id),
+            technician=str(one.technician.id),
+            day=(one.on - self.day.first_on).days,
+            start_place=row,
+            end_place=row,
+            opens=opens,
+            closes=self._closes(one),
+            overtime_limit_s=rest.overtime_s,
+            territory=one.technician.territory or None,
+            skills=tuple(sorted((held.code, held.level) for held in one.skills)),
+            breaks=breaks if rest.break_s else (),
+        )
+
+    def _touches(self, planned: Planned, shift: model.Shift) -> bool:
+        begins = self.day.second(planned.visit.planned_starts_at)
+        ends = self.day.second(planned.visit.planned_ends_at)
+        return begins < shift.closes + shift.overtime_limit_s and ends > shift.opens
+
+    def _underway(
+        self, one: WorkingShift, shift: model.Shift, begun: Sequence[Planned]
+    ) -> Underway:
+        """Return where a shift stands: at the work in hand, on the way to the next, or between two."""
+        since, place = max(shift.opens, self.visits.now_s), shift.start_place
+        visits: list[model.Visit] = []
+        pins: list[model.Pin] = []
+        at_work = sorted(
+            (each for each in begun if each.visit.status in _AT_WORK), key=_in_hand_order
+        )
+        for each in at_work[:-1]:
+            self.day.notes.append(f"paused:{each.work_order.number}")
+        for each in at_work[-1:]:
+            where = position_of(each.site)
+            if where is not None:
+                place, since = self.visits.places.row(where), self._begun_at(each)
+                visits.append(self._begun(each, place, since))
+                pins.append(model.Pin(visits[-1].id, shift.technician, start=since, begun=True))
+                self.visits.publish(visits[-1], each, shift, start=since)
+        last = self.rows.last_places.get(one.technician.id)
+        if not visits and last is not None:
+            place = self.visits.places.row(last)
+        travelling = [each for each in begun if each.visit.status == VisitStatus.TRAVELLING]
+        for each in travelling:
+            where = position_of(each.site)
+            if where is None:
+                continue
+            left_at = each.visit.travel_started_at
+            if not visits and left_at is not None:
+                since = max(0, min(since, self.day.second(left_at)))
+            visits.append(self._on_the_way(each, self.visits.places.row(where)))
+            pins.append(model.Pin(visits[-1].id, shift.technician))
+            self.visits.publish(visits[-1], each, shift)
+        return Underway(place, since, tuple(visits), tuple(pins))
+
+    def _begun_at(self, each: Planned) -> int:
+        visit = each.visit
+        began = visit.work_started_at or visit.arrived_at or visit.planned_starts_at
+        return max(0, min(self.day.second(began), self.visits.now_s))
+
+    def _begun(self, each: Planned, place: int, since: int) -> model.Visit:
+        """Return work in hand: it lasts until its expected end, or till now where that is past."""
+        planned = each.visit.planned_ends_at - each.visit.planned_starts_at
+        end = since + int(planned.total_seconds())
+        if (expected := self.rows.expected_ends.get(each.visit.id)) is not None:
+            end = self.day.second(expected)
+        end += (self.supposed.longer_s or {}).get(str(each.visit.id), 0)
+        length = max(end, self.visits.now_s) - since
+        return model.Visit(
+            id=str(each.visit.id),
+            place=place,
+            duration_s=length,
+            windows=((since, since),),
+            priority=each.work_order.priority,
+            label=each.work_order.number,
+        )
+
+    def _on_the_way(self, each: Planned, place: int) -> model.Visit:
+        length = each.visit.planned_ends_at - each.visit.planned_starts_at
+        return model.Visit(
+            id=str(each.visit.id),
+            place=place,
+            duration_s=int(length.total_seconds()),
+            windows=((self.visits.now_s, self.visits.now_s + model.DAY_S),),
+            priority=each.work_order.priority,
+            promise=self.visits.promise(each),
+            label=each.work_order.number,
+        )
+
+    def _busy(
+        self,
+        shift: model.Shift,
+        one: WorkingShift,
+        fixed: Iterable[Planned],
+        held: Iterable[tuple[SlotHold, Any]],
+    ) -> tuple[model.Absence, ...]:
+        """Return when the technician is taken: absences, visits that stay, slots held for callers.
+
+        Times that overlap are joined, since nobody is in two places; the first place then stands for all.
+        """
+        opens, closes = shift.opens, shift.closes
+        taken: list[tuple[int, int, int | None]] = []
+        for absence in one.absences:
+            lower, upper = absence.during.lower, absence.during.upper
+            starts = opens if lower is None else max(opens, self.day.second(lower))
+            ends = closes if upper is None else min(closes, self.day.second(upper))
+            taken.append((starts, ends, None))
+        spans = [
+            (each.visit.planned_starts_at, each.visit.planned_ends_at, each.site) for each in fixed
+        ]
+        spans += [(hold.starts_at, hold.ends_at, site) for hold, site in held]
+        for starts_at, ends_at, site in spans:
+            starts, ends = self.day.second(starts_at), self.day.second(ends_at)
+            where = position_of(site)
+            if starts < closes and ends > opens:
+                place = None if where is None else self.visits.places.row(where)
+                taken.append((max(starts, opens), min(ends, closes), place))
+        joined: list[tuple[int, int, int | None]] = []
+        for starts, ends, place in sorted((each for each in taken if each[1] > each[0]), key=_span):
+            if joined and starts < joined[-1][1]:
+                before = joined[-1]
+                joined[-1] = (before[0], max(before[1], ends), before[2])
+            else:
+                joined.append((starts, ends, place))
+        return tuple(model.Absence(start=s, end=e, place=p) for s, e, p in joined)
+
+    def possible(
+        self, nothing: model.DayProblem, shifts: Iterable[tuple[model.Shift, Underway | None]]
+    ) -> list[model.Shift]:
+        """Return the shifts in which what is fixed can be done; say what gave way, leave out the rest."""
+        numbers = {str(one.technician.id): one.technician.number for one in self.rows.working}
+        kept: list[model.Shift] = []
+        for shift, underway in shifts:
+            visits = () if underway is None else underway.visits
+            pins = () if underway is None else underway.pins
+            found = workable(nothing, shift, visits, pins)
+            if found is None:
+                self.day.notes.append(f"out_of_step:{numbers[shift.technician]}")
+                continue
+            settled, given_up = found
+            if given_up is not None:
+                self.day.notes.append(f"{given_up}:{numbers[shift.technician]}")
+            kept.append(settled)
+            self.visits.visits += visits
+            self.visits.pins += pins
+        return kept
+
+
+def _in_hand_order(each: Planned) -> tuple[bool, datetime]:
+    """Order begun work by what is in hand: on site before paused, the one reached last before others."""
+    visit = each.visit
+    return visit.status == VisitStatus.ON_SITE, visit.arrived_at or visit.planned_starts_at
+
+
+def _span(taken: tuple[int, int, int | None]) -> tuple[int, int]:
+    return taken[0], taken[1]
+
+
+def _start_of(one: WorkingShift) -> Position | None:
+    shift, technician = one.shift, one.technician
+    if shift.start_latitude is not None and shift.start_longitude is not None:
+        return shift.start_latitude, shift.start_longitude
+    if technician.home_latitude is not None and technician.home_longitude is not None:
+        return technician.home_latitude, technician.home_longitude
+    return None
