@@ -7,7 +7,6 @@ to the window that holds the beginning of its day in the company's zone, so that
 from collections import defaultdict
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fsm.actors import Actor
@@ -15,7 +14,7 @@ from fsm.database import Session
 from fsm.intervals import micros
 from reports.exposure_sql import Page, Statement
 from reports.rows import Period
-from reports.scopes import NONE, Cut, Scope
+from reports.scopes import NONE, Cut, Key, Scope
 
 ALL_KINDS = "total"
 
@@ -48,7 +47,7 @@ async def cost_sums(
     cut: Cut,
     kind: str,
     page: Page | None = None,
-) -> dict[UUID, dict[str, tuple[int, Decimal]]]:
+) -> dict[Key, dict[str, tuple[int, Decimal]]]:
     """Return per key and currency how many lines there are and their sum, in the order of keys."""
     statement = add_lines(actor, days, scope, cut, kind)
     after = ""
@@ -61,7 +60,7 @@ async def cost_sums(
     rows = await statement.run(
         session, _SUMS, page="" if page is None else "where key in (select key from page)"
     )
-    sums: defaultdict[UUID, dict[str, tuple[int, Decimal]]] = defaultdict(dict)
+    sums: defaultdict[Key, dict[str, tuple[int, Decimal]]] = defaultdict(dict)
     for key, currency, count, amount in rows:
         sums[key][currency] = count, amount
     return dict(sums)
@@ -87,7 +86,7 @@ def add_lines(
 
 async def keys_with_open_jobs(
     session: Session, actor: Actor, until_at: datetime, scope: Scope, cut: Cut
-) -> set[UUID]:
+) -> set[Key]:
     """Return the keys under which a job reported before `until_at` is neither closed nor cancelled."""
     statement = Statement(t=actor.tenant_id, until_at=until_at)
     of_job = _KEYS | {Cut.ASSET: "w.asset_id", Cut.CONTRACT: "w.contract_id"}

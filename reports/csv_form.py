@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from reports.queries import Answered
+from reports.questions import Answered
 from reports.results import Result
 from reports.scopes import write_key
 

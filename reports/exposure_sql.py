@@ -16,13 +16,20 @@ Statements are written for PostgreSQL 15 to 18. Lengths are whole microseconds, 
 from dataclasses import dataclass
 from string import Template
 from typing import Any
-from uuid import UUID
 
 from fsm.actors import Actor
 from fsm.database import Session, run
 from fsm.intervals import instant
 from reports.rows import Period
-from reports.scopes import NONE, Cut, Scope
+from reports.scopes import NONE, Cut, Key, Scope
+
+_COLUMNS = {
+    Cut.ASSET: "a.id",
+    Cut.SITE: "a.site_id",
+    Cut.REGION: "s.region",
+    Cut.CUSTOMER: "a.customer_id",
+    Cut.MODEL: "a.model_id",
+}
 
 
 def micros_between(begins: str, ends: str) -> str:
@@ -36,6 +43,11 @@ def micros_of(ranges: str) -> str:
         "(select coalesce(sum(extract(epoch from upper(piece)) - extract(epoch from lower(piece))), 0)"
         " * 1000000 from unnest($ranges) piece)::bigint"
     ).substitute(ranges=ranges)
+
+
+def key_type(cut: Cut) -> str:
+    """Return the SQL type of the keys of a cut."""
+    return "text" if cut is Cut.REGION else "uuid"
 
 
 def day_begins(day: str, zone: str) -> str:
@@ -119,7 +131,7 @@ def subjects(
 
 async def subject_keys(
     session: Session, actor: Actor, period: Period, scope: Scope, cut: Cut, page: Page | None = None
-) -> list[UUID]:
+) -> list[Key]:
     """Return the keys of the subjects, those without anything to count among them, in order."""
     rows = await subjects(actor, period, scope, cut, page).run(session, _KEYS)
     return [key for (key,) in rows]
@@ -135,8 +147,7 @@ def _conditions(statement: Statement, actor: Actor, scope: Scope) -> list[str]:
             else:
                 conditions.append(_ON_CONTRACT)
         else:
-            column = "id" if cut is Cut.ASSET else f"{cut}_id"
-            conditions.append(f"a.{column} = :{cut}")
+            conditions.append(f"{_COLUMNS[cut]} = :{cut}")
     if actor.customer_id is not None:
         statement.values["own"] = actor.customer_id
         conditions.append("a.customer_id = :own")
@@ -149,6 +160,8 @@ def _subject(statement: Statement, contract_id: Any, cut: Cut) -> str:
         key = "c.contract_id"
     elif cut is Cut.TENANT:
         key = ":t"
+    elif cut is Cut.REGION:
+        key = "u.region"
     else:
         key = f"u.{cut}_id"
     if cut is Cut.CONTRACT or contract_id == NONE:
@@ -164,7 +177,7 @@ def _subject(statement: Statement, contract_id: Any, cut: Cut) -> str:
 
 
 _UNIT = """
-  select a.id as asset_id, a.site_id, a.customer_id, a.model_id, s.zone,
+  select a.id as asset_id, a.site_id, a.customer_id, a.model_id, s.region, s.zone,
          case when e.begins < e.ends then tstzmultirange(tstzrange(e.begins, e.ends))
               else '{}'::tstzmultirange end as service
   from asset a

@@ -7,39 +7,21 @@ they list the lengths that were put in order. Candidates are read in pages, in o
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from uuid import UUID
 from zoneinfo import ZoneInfo
-
-import msgspec
 
 from fsm.actors import Actor
 from fsm.database import Session
 from fsm.intervals import HOUR
 from fsm.problems import Invalid
 from reports import cost_sql, reliability_sql, repairs_sql
+from reports.candidates import Candidate
+from reports.computed import COUNTED
 from reports.exposure_sql import Page, Statement, subjects
 from reports.formulae.reliability import Availability, TimeBase
-from reports.queries import Known, Question
+from reports.questions import Asked, Known, Question
 from reports.reliability_sql import TimeSums
 from reports.scopes import Cut
-
-
-class Candidate(msgspec.Struct, frozen=True):
-    """One candidate: what it added to the numerator and the denominator, or why it was left out.
-
-    Hours for time, `Decimal` in the figure's currency for money. `at` is when it happened or ended (of a cost
-    line, the beginning of its day in UTC); `work_order_ids` are the jobs behind it.
-    """
-
-    kind: str
-    id: UUID
-    asset_id: UUID | None
-    at: datetime | None
-    numerator: int | float | Decimal
-    denominator: int | float
-    excluded: str | None
-    work_order_ids: list[UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +44,7 @@ def read_place(question: Question, after: str | None) -> Place | None:
         return None
     kind, _, written = after.partition(":")
     try:
-        if kind not in dict(_PARTS[question.definition.kpi]):
+        if kind not in dict(_parts(question)):
             raise ValueError(kind)
         return Place(kind, UUID(written))
     except ValueError:
@@ -82,7 +64,7 @@ async def list_candidates(
     """Return the next candidates of a figure, at most `limit`."""
     found: list[Candidate] = []
     reached = after is None
-    for kind, part in _PARTS[question.definition.kpi]:
+    for kind, part in _parts(question):
         start = None
         if not reached and after is not None:
             if kind != after.kind:
@@ -93,6 +75,17 @@ async def list_candidates(
     return found
 
 
+def _parts(question: Question) -> tuple[tuple[str, Part], ...]:
+    kpi = question.definition.kpi
+    return _PARTS[kpi] if kpi in _PARTS else ((COUNTED[kpi].kind, _counted),)
+
+
+async def _counted(
+    session: Session, actor: Actor, known: Known, question: Question, page: Page
+) -> list[Candidate]:
+    return await COUNTED[question.definition.kpi].page(Asked(session, actor, known, question), page)
+
+
 async def _assets(
     session: Session, actor: Actor, known: Known, question: Question, page: Page
 ) -> list[Candidate]:
@@ -101,6 +94,7 @@ async def _assets(
     )
     found = []
     for asset_id, time in sums.items():
+        assert isinstance(asset_id, UUID)
         above, below, excluded = _share_of_time(question, time)
         found.append(Candidate("asset", asset_id, asset_id, None, above, below, excluded, []))
     return found

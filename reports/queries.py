@@ -5,92 +5,23 @@ makes the transaction REPEATABLE READ and read-only, which must come before its 
 fixed handful of statements, however many assets it is over.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
-from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from fsm.actors import Actor
 from fsm.database import Session, run
-from fsm.intervals import instant
 from fsm.problems import NotFound
 from fsm.tenants.queries import find_own_tenant
-from reports import cost_sql, repairs_sql, results
-from reports.exposure_sql import Page, subject_keys
-from reports.figures import (
-    availability_figure,
-    cost_figure,
-    downtime_figure,
-    mean_figure,
-    mtbf_figure,
-    percentile_figure,
-    restoration_notes,
-)
-from reports.formulae.reliability import Availability, TimeBase
-from reports.registry import Definition
-from reports.reliability_sql import EventSums, TimeSums, failure_sums, time_sums
-from reports.results import Figure, Provisional, ProvisionalReason, Result, Window
-from reports.rows import Period
-from reports.scopes import NONE, Cut, Scope
-from reports.statistics import median_ranks
-
-_SHARES = {"p50": 0.5, "p90": 0.9}
-_NO_RANKS = 0, 0
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked: which figure, in which variant, of what, over which time, in which money."""
-
-    definition: Definition
-    variant: str
-    scope: Scope
-    period: Period
-    currency: str | None = None
-
-    def query(self) -> str:
-        """Return the query string that asks the same again, with the same `as_of`."""
-        asked = {
-            "scope": str(self.scope),
-            "from": _written(self.period.from_at),
-            "to": _written(self.period.to_at),
-            "as_of": _written(self.period.as_of),
-        }
-        if self.variant:
-            asked["variant"] = self.variant
-        if self.currency is not None:
-            asked["currency"] = self.currency
-        return urlencode(asked, safe=":,")
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What was known when an answer was read, and the company's own settings.
-
-    `late` events tell of a time before `as_of` and arrived after it; `unsealed` ones have no number yet, so
-    the watermark does not cover them although their rows are counted.
-    """
-
-    zone: str
-    currency: str
-    watermark: int
-    late: int
-    unsealed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """One row of a table: the key's number and name for people, and its figure."""
-
-    key: UUID
-    number: str
-    name: str
-    result: Result
+from reports import results
+from reports.computed import FIGURES
+from reports.exposure_sql import Page
+from reports.months import month_of, months_of
+from reports.questions import Answered, Asked, Found, Known, Question
+from reports.results import Figure, Provisional, Result, Window
+from reports.scopes import NONE, Cut, Key, Scope
 
 
 async def begin_snapshot(session: Session) -> None:
@@ -108,7 +39,7 @@ async def find_known(session: Session, actor: Actor, as_of: datetime) -> Known:
 async def check_scope(session: Session, actor: Actor, scope: Scope) -> None:
     """Refuse a scope that names what is not there; a customer's user finds that customer's things only."""
     for cut, key in scope.parts:
-        if key == NONE:
+        if key in (NONE, ""):
             continue
         owned = actor.customer_id is not None and cut in _OWNER
         found = await run(
@@ -124,7 +55,7 @@ async def check_scope(session: Session, actor: Actor, scope: Scope) -> None:
 
 async def answer(session: Session, actor: Actor, known: Known, question: Question) -> Result:
     """Return one figure of the whole scope."""
-    figures = await _figures(session, actor, known, question, Cut.TENANT, None)
+    figures = await _figures(Asked(session, actor, known, question))
     return _result(actor, known, question, question.scope, *figures[actor.tenant_id])
 
 
@@ -137,7 +68,9 @@ async def table(
     page: Page | None = None,
 ) -> list[Answered]:
     """Return a figure per key of the cut, in the order of keys; without a page all of them."""
-    figures = await _figures(session, actor, known, question, cut, page)
+    if cut is Cut.MONTH:
+        return await _by_month(session, actor, known, question, page)
+    figures = await _figures(Asked(session, actor, known, question, cut, page))
     labels = await _labels(session, actor, cut, list(figures))
     return [
         Answered(
@@ -149,116 +82,24 @@ async def table(
     ]
 
 
-Found = tuple[Figure, Provisional | None]
+async def _by_month(
+    session: Session, actor: Actor, known: Known, question: Question, page: Page | None
+) -> list[Answered]:
+    """Return the figure of each month of the window, cut to it: the months of the company's own zone."""
+    rows: list[Answered] = []
+    for part in months_of(question.period, known.zone):
+        month = month_of(part.from_at, known.zone)
+        if page is not None and (
+            len(rows) == page.limit or (page.after is not None and month <= page.after)
+        ):
+            continue
+        found = await answer(session, actor, known, question.within(part))
+        rows.append(Answered(month, month, "", found))
+    return rows
 
 
-async def _figures(
-    session: Session,
-    actor: Actor,
-    known: Known,
-    question: Question,
-    cut: Cut,
-    page: Page | None,
-) -> dict[UUID, Found]:
-    """Return a figure per key of the cut; for the cut by tenant there is one even where nothing is there."""
-    asked = (session, actor, question.period, question.scope, cut, page)
-    variant = question.variant
-    nothing = [actor.tenant_id] if cut is Cut.TENANT else []
-    match question.definition.kpi:
-        case "mtbf":
-            times = await time_sums(*asked)
-            failures = await failure_sums(*asked)
-            return {
-                key: (
-                    mtbf_figure(
-                        times.get(key, TimeSums()),
-                        failures.get(key, EventSums()),
-                        TimeBase(variant),
-                    ),
-                    None,
-                )
-                for key in times or nothing
-            }
-        case "availability":
-            times = await time_sums(*asked)
-            return {
-                key: (
-                    availability_figure(times.get(key, TimeSums()), Availability(variant)),
-                    None,
-                )
-                for key in times or nothing
-            }
-        case "downtime":
-            times = await time_sums(*asked)
-            return {
-                key: (downtime_figure(times.get(key, TimeSums()), variant), None)
-                for key in times or nothing
-            }
-        case "restoration":
-            return await _restoration(asked, variant, nothing or await subject_keys(*asked))
-        case "mrt" | "mart" as kpi:
-            sums = await repairs_sql.repair_sums(*asked, is_active=kpi == "mart")
-            return {
-                key: (mean_figure(sums.get(key, EventSums()), "repair", ()), None)
-                for key in nothing or await subject_keys(*asked)
-            }
-        case "cost":
-            return await _cost(session, actor, known, question, cut, page)
-        case kpi:
-            raise LookupError(f"Nothing computes '{kpi}'.")
-
-
-async def _restoration(
-    asked: tuple[Any, ...], variant: str, keys: Sequence[UUID]
-) -> dict[UUID, Found]:
-    sums = await repairs_sql.restoration_sums(*asked)
-    still_open = await repairs_sql.open_faults(*asked)
-    order: Mapping[UUID, tuple[float, float | None, float | None]] = {}
-    if variant in _SHARES:
-        ranks = {
-            key: (median_ranks(each.n) if variant == "p50" else None) or _NO_RANKS
-            for key, each in sums.items()
-        }
-        order = await repairs_sql.restoration_order(*asked, share=_SHARES[variant], ranks=ranks)
-    figures: dict[UUID, Found] = {}
-    for key in keys:
-        lasted = sums.get(key, EventSums())
-        notes = restoration_notes(variant, lasted, still_open.get(key, (0, 0)))
-        figure = (
-            percentile_figure(lasted, order.get(key), notes)
-            if variant in _SHARES
-            else mean_figure(lasted, "failure", notes)
-        )
-        figures[key] = figure, None
-    return figures
-
-
-async def _cost(
-    session: Session,
-    actor: Actor,
-    known: Known,
-    question: Question,
-    cut: Cut,
-    page: Page | None,
-) -> dict[UUID, Found]:
-    days = cost_sql.days_of(question.period, ZoneInfo(known.zone))
-    sums = await cost_sql.cost_sums(
-        session, actor, days, question.scope, cut, question.variant, page
-    )
-    unfinished = await cost_sql.keys_with_open_jobs(
-        session, actor, instant(question.period.until()), question.scope, cut
-    )
-    nothing = [actor.tenant_id] if cut is Cut.TENANT else []
-    currency = question.currency or known.currency
-    notes = (f"variant:{question.variant}", f"days:{days[0]}/{days[1]}")
-    open_costs = Provisional(None, (ProvisionalReason.COSTS_OPEN,))
-    return {
-        key: (
-            cost_figure(sums.get(key, {}), currency, notes),
-            open_costs if key in unfinished else None,
-        )
-        for key in sums or nothing
-    }
+async def _figures(asked: Asked) -> dict[Key, Found]:
+    return await FIGURES[asked.question.definition.kpi](asked)
 
 
 def _result(
@@ -289,15 +130,13 @@ def _result(
 
 
 async def _labels(
-    session: Session, actor: Actor, cut: Cut, keys: Sequence[UUID]
-) -> dict[UUID, tuple[str, str]]:
+    session: Session, actor: Actor, cut: Cut, keys: Sequence[Key]
+) -> dict[Key, tuple[str, str]]:
     """Return number and name of the keys; what stands under no key has neither."""
+    if cut is Cut.REGION:
+        return {key: ("", str(key)) for key in keys}
     rows = await run(session, _LABELS[cut], t=actor.tenant_id, ids=list(keys))
     return {key: (number, name) for key, number, name in list[Any](rows)}
-
-
-def _written(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 _KNOWN = """
@@ -313,12 +152,17 @@ _EXISTS = {
     Cut.SITE: "select id from site where tenant_id = :t and id = :id",
     Cut.CUSTOMER: "select id from customer where tenant_id = :t and id = :id",
     Cut.MODEL: "select id from asset_model where tenant_id = :t and id = :id",
+    Cut.REGION: "select id from site where tenant_id = :t and region = :id",
+    Cut.WORK_TYPE: "select id from work_type where tenant_id = :t and id = :id",
+    Cut.TECHNICIAN: "select id from technician where tenant_id = :t and id = :id",
+    Cut.CONTRACTOR: "select id from technician where tenant_id = :t and id = :id and is_contractor",
 }
 
 _OWNER = {
     Cut.ASSET: "customer_id",
     Cut.CONTRACT: "customer_id",
     Cut.SITE: "customer_id",
+    Cut.REGION: "customer_id",
     Cut.CUSTOMER: "id",
 }
 
@@ -328,5 +172,8 @@ _LABELS = {
     Cut.SITE: "select id, number, name from site where tenant_id = :t and id = any(:ids)",
     Cut.CUSTOMER: "select id, number, name from customer where tenant_id = :t and id = any(:ids)",
     Cut.MODEL: "select id, code, name from asset_model where tenant_id = :t and id = any(:ids)",
+    Cut.WORK_TYPE: "select id, code, name from work_type where tenant_id = :t and id = any(:ids)",
+    Cut.TECHNICIAN: "select id, number, name from technician where tenant_id = :t and id = any(:ids)",
+    Cut.CONTRACTOR: "select id, number, name from technician where tenant_id = :t and id = any(:ids)",
     Cut.TENANT: "select id, slug, name from tenant where id = :t and id = any(:ids)",
 }

@@ -14,7 +14,7 @@ from fsm.work_orders.records import CostKind
 from reports.cost_sql import ALL_KINDS
 from reports.formulae.reliability import Availability, TimeBase
 from reports.rows import Cause
-from reports.scopes import Cut
+from reports.scopes import ASSET_CUTS, Cut
 
 MONEY = "currency"
 """The unit of figures that are in a currency, which the result names."""
@@ -55,6 +55,7 @@ def _define(
     names: tuple[str, str],
     docs: tuple[str, str],
     needs: tuple[Permission, ...] = (Permission.READ_KPIS,),
+    cuts: tuple[Cut, ...] = ASSET_CUTS,
 ) -> Definition:
     """`names` and `docs` are in English and in Russian."""
     return Definition(
@@ -63,7 +64,7 @@ def _define(
         unit,
         formula,
         variants,
-        tuple(Cut),
+        cuts,
         MappingProxyType(dict(zip(("en", "ru"), names, strict=True))),
         MappingProxyType(dict(zip(("en", "ru"), docs, strict=True))),
         needs,
@@ -185,6 +186,7 @@ DEFINITIONS: tuple[Definition, ...] = (
             "— отдельная строка. Строки в другой валюте указаны как неучтённые и не пересчитываются.",
         ),
         needs=(Permission.READ_KPIS, Permission.READ_COSTS),
+        cuts=tuple(cut for cut in ASSET_CUTS if cut is not Cut.REGION),
     ),
 )
 

@@ -5,13 +5,12 @@ The rules are those of `formulae.reliability`, which tests hold these statements
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from uuid import UUID
 
 from fsm.actors import Actor
 from fsm.database import Session
 from reports.exposure_sql import Page, Statement, micros_of, subjects
 from reports.rows import Period
-from reports.scopes import Cut, Scope
+from reports.scopes import Cut, Key, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ async def time_sums(
     scope: Scope,
     cut: Cut,
     page: Page | None = None,
-) -> dict[UUID, TimeSums]:
+) -> dict[Key, TimeSums]:
     """Return the time of each key's assets, in the order of keys."""
     statement = subjects(actor, period, scope, cut, page)
     statement.part("down", _DOWN)
@@ -80,10 +79,10 @@ async def failure_sums(
     scope: Scope,
     cut: Cut,
     page: Page | None = None,
-) -> dict[UUID, EventSums]:
+) -> dict[Key, EventSums]:
     """Return each key's failures in the window: how many count, and why the others do not."""
     statement = add_failures(subjects(actor, period, scope, cut, page))
-    sums: defaultdict[UUID, EventSums] = defaultdict(EventSums)
+    sums: defaultdict[Key, EventSums] = defaultdict(EventSums)
     for key, reason, count, undated in await statement.run(session, _COUNTS):
         if reason is None:
             sums[key].n, sums[key].undated = count, undated

@@ -10,14 +10,13 @@ end of the last job's work.
 
 from collections import defaultdict
 from collections.abc import Mapping
-from uuid import UUID
 
 from fsm.actors import Actor
 from fsm.database import Session
-from reports.exposure_sql import Page, Statement, micros_between, micros_of, subjects
+from reports.exposure_sql import Page, Statement, key_type, micros_between, micros_of, subjects
 from reports.reliability_sql import EventSums, add_events
 from reports.rows import Period
-from reports.scopes import Cut, Scope
+from reports.scopes import Cut, Key, Scope
 
 NO_WORK = "no_work_recorded"
 """Why a repair is left out of active time: nobody recorded any, which does not make it 0."""
@@ -30,7 +29,7 @@ async def restoration_sums(
     scope: Scope,
     cut: Cut,
     page: Page | None = None,
-) -> dict[UUID, EventSums]:
+) -> dict[Key, EventSums]:
     """Return count and length of the failures restored in the window, per key."""
     return await _sums(session, add_restored(subjects(actor, period, scope, cut, page)))
 
@@ -44,7 +43,7 @@ async def repair_sums(
     page: Page | None = None,
     *,
     is_active: bool,
-) -> dict[UUID, EventSums]:
+) -> dict[Key, EventSums]:
     """Return count and length of the repairs that ended in the window; `is_active`: of hands-on time."""
     statement = add_repairs(subjects(actor, period, scope, cut, page), is_active=is_active)
     return await _sums(session, statement)
@@ -57,7 +56,7 @@ async def open_faults(
     scope: Scope,
     cut: Cut,
     page: Page | None = None,
-) -> dict[UUID, tuple[int, int]]:
+) -> dict[Key, tuple[int, int]]:
     """Return per key how many faults were open at the end of what is counted, and the oldest's age in µs.
 
     None were where the window has not begun by `as_of`.
@@ -84,8 +83,8 @@ async def restoration_order(
     page: Page | None = None,
     *,
     share: float,
-    ranks: Mapping[UUID, tuple[int, int]],
-) -> dict[UUID, tuple[float, float | None, float | None]]:
+    ranks: Mapping[Key, tuple[int, int]],
+) -> dict[Key, tuple[float, float | None, float | None]]:
     """Return per key the percentile `share` of the hours, and those at the two ranks (from 1) of the key."""
     statement = add_restored(subjects(actor, period, scope, cut, page))
     statement.values |= {
@@ -94,7 +93,7 @@ async def restoration_order(
         "lows": [low for low, _ in ranks.values()],
         "highs": [high for _, high in ranks.values()],
     }
-    rows = await statement.run(session, _ORDER)
+    rows = await statement.run(session, _ORDER, type=key_type(cut))
     return {key: (value, low, high) for key, value, low, high in rows}
 
 
@@ -135,8 +134,8 @@ def add_repairs(statement: Statement, *, is_active: bool) -> Statement:
     )
 
 
-async def _sums(session: Session, statement: Statement) -> dict[UUID, EventSums]:
-    sums: defaultdict[UUID, EventSums] = defaultdict(EventSums)
+async def _sums(session: Session, statement: Statement) -> dict[Key, EventSums]:
+    sums: defaultdict[Key, EventSums] = defaultdict(EventSums)
     for key, reason, count, undated, total in await statement.run(session, _COUNTS):
         if reason is None:
             sums[key].n, sums[key].undated, sums[key].total = count, undated, total
@@ -257,7 +256,7 @@ from (
          row_number() over (partition by key order by us) as rank
   from candidate where reason is null
 ) o
-join unnest(cast(:keys as uuid[]), cast(:lows as int[]), cast(:highs as int[])) as k(key, low, high)
+join unnest(cast(:keys as $type[]), cast(:lows as int[]), cast(:highs as int[])) as k(key, low, high)
   on k.key = o.key
 group by o.key order by o.key
 """

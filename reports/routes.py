@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import Annotated
-from uuid import UUID
 
 import msgspec
 from litestar import Controller, get
@@ -15,14 +14,14 @@ from fsm.database import Session, utc
 from fsm.http import CurrentActor, DbSession, Now, needs
 from fsm.problems import Invalid
 from reports import lineage, queries, registry
+from reports.candidates import Candidate
 from reports.csv_form import DecimalSign, Separator, write_csv
 from reports.exposure_sql import Page
-from reports.lineage import Candidate
-from reports.queries import Answered, Known, Question
+from reports.questions import Answered, Known, Question
 from reports.registry import Definition
 from reports.results import Result
 from reports.rows import Period
-from reports.scopes import Cut, parse_scope, read_key, write_key
+from reports.scopes import PERSONAL, Cut, Key, check_cuts, parse_scope, read_key, write_key
 
 READ = needs(Permission.READ_KPIS)
 
@@ -33,8 +32,8 @@ ScopeText = Annotated[
     QueryParameter(
         name="scope",
         max_length=400,
-        description="`tenant`, or what all of the parts have in common: `asset:ID`, `contract:ID,site:ID` "
-        "(asset, contract, site, customer, model). `contract:none` is what is on no contract.",
+        description="`tenant`, or what all of the parts have in common: `asset:ID`, `contract:ID,site:ID`, "
+        "`region:NAME`; each definition names its cuts. `contract:none` is what is on no contract.",
     ),
 ]
 # Instants are read here rather than by the framework, which would name `from_at` in its refusals.
@@ -204,7 +203,7 @@ class KpiController(Controller):
     @get(
         "/{kpi:str}/table",
         opt=READ,
-        summary="A figure per asset, contract, site, customer or model",
+        summary="A figure per asset, contract, site, region, customer … or month",
     )
     async def table(
         self,
@@ -223,7 +222,8 @@ class KpiController(Controller):
         after: http.After = None,
     ) -> Table:
         question = _question(actor, now, kpi, whose, from_at, to_at, as_of, variant, currency)
-        page = Page(limit, None if after is None else _read_after(after))
+        _check_rows(actor, question, by)
+        page = Page(limit, None if after is None else _read_after(after, by))
         known = await _open(session, actor, question)
         rows = await queries.table(session, actor, known, question, by, page)
         return Table(
@@ -259,6 +259,7 @@ class KpiController(Controller):
         decimal_sign: Sign = DecimalSign.POINT,
     ) -> Stream:
         question = _question(actor, now, kpi, whose, from_at, to_at, as_of, variant, currency)
+        _check_rows(actor, question, by)
         known = await _open(session, actor, question)
         rows = await queries.table(session, actor, known, question, by)
         return Stream(
@@ -330,7 +331,11 @@ def _question(
     if currency is not None and definition.unit != registry.MONEY:
         raise Invalid("Only amounts of money have a currency.", errors=[{"at": "/currency"}])
     period = Period(begins, ends, known_at)
-    return Question(definition, definition.variant(variant), parse_scope(scope), period, currency)
+    parsed = parse_scope(scope)
+    check_cuts(kpi, definition.cuts, parsed)
+    if parsed.is_personal():
+        actor.must(Permission.READ_PERSON_KPIS)
+    return Question(definition, definition.variant(variant), parsed, period, currency)
 
 
 def _instant(name: str, written: str) -> datetime:
@@ -348,9 +353,16 @@ def _instant(name: str, written: str) -> datetime:
     raise Invalid(f"'{name}': {detail}", errors=[{"at": f"/{name}", "detail": detail}])
 
 
-def _read_after(after: str) -> UUID:
+def _check_rows(actor: Actor, question: Question, by: Cut) -> None:
+    """Refuse rows that the figure has not, and rows about people to whoever may not read them."""
+    check_cuts(question.definition.kpi, question.definition.cuts, question.scope, by)
+    if by in PERSONAL:
+        actor.must(Permission.READ_PERSON_KPIS)
+
+
+def _read_after(after: str, by: Cut) -> Key:
     try:
-        return read_key(after)
+        return read_key(after, by)
     except ValueError:
         raise Invalid(
             "'after' must be the 'next' of the page before.", errors=[{"at": "/after"}]

@@ -16,7 +16,7 @@ from fsm.customers.tables import Customer, Site
 from fsm.database import Database
 from fsm.problems import NotFound
 from reports import queries
-from reports.queries import Question
+from reports.questions import Question
 from reports.registry import find_definition
 from reports.rows import Period
 from reports.scopes import Cut, Scope

@@ -1,12 +1,17 @@
 """A definition that has been served never changes; what can be asked for is read as it is written."""
 
 import hashlib
+from datetime import UTC, datetime
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from fsm.problems import Invalid
+from reports.computed import FIGURES
+from reports.months import before, month_of, months_of
 from reports.registry import DEFINITIONS, MTTR_MEANINGS, Definition, find_definition
+from reports.rows import Period
 from reports.scopes import NONE, Cut, Scope, parse_scope
 
 PUBLISHED: dict[tuple[str, int], str] = {
@@ -66,3 +71,43 @@ def test_the_order_of_parts_does_not_matter() -> None:
 def test_what_is_no_scope_is_refused(text: str) -> None:
     with pytest.raises(Invalid):
         parse_scope(text)
+
+
+def test_every_figure_of_the_registry_is_computed() -> None:
+    assert {definition.kpi for definition in DEFINITIONS} == set(FIGURES)
+
+
+def test_a_region_is_named_whatever_characters_it_holds() -> None:
+    scope = Scope(((Cut.REGION, "Île-de-France, ouest"),))
+    assert parse_scope(str(scope)) == scope
+    assert parse_scope("region:none") == Scope(((Cut.REGION, ""),))
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "expected"),
+    [
+        # Whole months of the company's zone, over the change of clocks.
+        ((2026, 3, 1), (2026, 4, 1), (2026, 2, 1)),
+        ((2026, 1, 1), (2026, 4, 1), (2025, 10, 1)),
+        ((2026, 3, 30), (2026, 4, 2), (2026, 3, 27)),
+    ],
+)
+def test_a_period_is_compared_with_the_one_before(begins, ends, expected) -> None:
+    paris = ZoneInfo("Europe/Paris")
+    first, end, earlier = (datetime(*day, tzinfo=paris) for day in (begins, ends, expected))
+    assert before(Period(first, end, end), "Europe/Paris") == Period(earlier, first, end)
+
+
+def test_months_are_those_of_the_zone_and_the_ends_are_cut() -> None:
+    period = Period(
+        datetime(2026, 2, 10, tzinfo=UTC),
+        datetime(2026, 4, 1, tzinfo=UTC),
+        datetime(2026, 5, 1, tzinfo=UTC),
+    )
+    parts = list(months_of(period, "Europe/Paris"))
+    assert [month_of(part.from_at, "Europe/Paris") for part in parts] == [
+        *("2026-02", "2026-03", "2026-04"),
+    ]
+    assert parts[1].from_at == datetime(2026, 2, 28, 23, tzinfo=UTC)
+    assert parts[2].from_at == datetime(2026, 3, 31, 22, tzinfo=UTC)
+    assert parts[2].to_at == period.to_at

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from fsm.database import Database, Session, enter
 from reports import formulae, queries
+from reports.candidates import Candidate
 from reports.formulae import Availability, TimeBase
-from reports.lineage import Candidate, Place, list_candidates
-from reports.queries import Known, Question
+from reports.lineage import Place, list_candidates
+from reports.questions import Known, Question
 from reports.registry import find_definition
 from reports.results import Figure, Result
 from reports.rows import Asset, Failure

@@ -1,0 +1,96 @@
+"""Figures of what assets did with their time and how long it took to put them right."""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from fsm.actors import Actor
+from fsm.database import Session
+from reports import repairs_sql
+from reports.exposure_sql import Page, subject_keys
+from reports.figures import (
+    availability_figure,
+    downtime_figure,
+    mean_figure,
+    mtbf_figure,
+    percentile_figure,
+    restoration_notes,
+)
+from reports.formulae.reliability import Availability, TimeBase
+from reports.questions import Asked, Found
+from reports.reliability_sql import EventSums, TimeSums, failure_sums, time_sums
+from reports.rows import Period
+from reports.scopes import Cut, Key, Scope
+from reports.statistics import median_ranks
+
+Place: TypeAlias = tuple[Session, Actor, Period, Scope, Cut, Page | None]
+
+_SHARES = {"p50": 0.5, "p90": 0.9}
+_NO_RANKS = 0, 0
+
+
+async def mtbf(asked: Asked) -> dict[Key, Found]:
+    times = await time_sums(*_place(asked))
+    failures = await failure_sums(*_place(asked))
+    base = TimeBase(asked.question.variant)
+    return {
+        key: (mtbf_figure(times.get(key, TimeSums()), failures.get(key, EventSums()), base), None)
+        for key in times or asked.nothing()
+    }
+
+
+async def availability(asked: Asked) -> dict[Key, Found]:
+    times = await time_sums(*_place(asked))
+    variant = Availability(asked.question.variant)
+    return {
+        key: (availability_figure(times.get(key, TimeSums()), variant), None)
+        for key in times or asked.nothing()
+    }
+
+
+async def downtime(asked: Asked) -> dict[Key, Found]:
+    times = await time_sums(*_place(asked))
+    variant = asked.question.variant
+    return {
+        key: (downtime_figure(times.get(key, TimeSums()), variant), None)
+        for key in times or asked.nothing()
+    }
+
+
+async def restoration(asked: Asked) -> dict[Key, Found]:
+    place, variant = _place(asked), asked.question.variant
+    keys = asked.nothing() or await subject_keys(*place)
+    sums = await repairs_sql.restoration_sums(*place)
+    still_open = await repairs_sql.open_faults(*place)
+    order: Mapping[Key, tuple[float, float | None, float | None]] = {}
+    if variant in _SHARES:
+        ranks = {
+            key: (median_ranks(each.n) if variant == "p50" else None) or _NO_RANKS
+            for key, each in sums.items()
+        }
+        order = await repairs_sql.restoration_order(*place, share=_SHARES[variant], ranks=ranks)
+    figures: dict[Key, Found] = {}
+    for key in keys:
+        lasted = sums.get(key, EventSums())
+        notes = restoration_notes(variant, lasted, still_open.get(key, (0, 0)))
+        figure = (
+            percentile_figure(lasted, order.get(key), notes)
+            if variant in _SHARES
+            else mean_figure(lasted, "failure", notes)
+        )
+        figures[key] = figure, None
+    return figures
+
+
+async def repair_time(asked: Asked) -> dict[Key, Found]:
+    """Return mean repair time, or mean active repair time."""
+    is_active = asked.question.definition.kpi == "mart"
+    sums = await repairs_sql.repair_sums(*_place(asked), is_active=is_active)
+    return {
+        key: (mean_figure(sums.get(key, EventSums()), "repair", ()), None)
+        for key in asked.nothing() or await subject_keys(*_place(asked))
+    }
+
+
+def _place(asked: Asked) -> Place:
+    question = asked.question
+    return asked.session, asked.actor, question.period, question.scope, asked.cut, asked.page
