@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mappin
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from socket import gaierror
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar, TypeVarTuple, cast, overload
 from uuid import UUID
 
 import asyncpg
@@ -34,14 +34,18 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel import Field, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import Select, SelectOfScalar
 from uuid_utils.compat import uuid7
 
 from fsm.actors import Actor
 from fsm.appending import insertion
 from fsm.crash_points import crash_point
-from fsm.problems import Busy, Conflict, InUse, Invalid, Problem, StaleChange
+from fsm.problems import Busy, Conflict, InUse, Invalid, NotFound, Problem, StaleChange
 from fsm.reader_pool import ReaderPool
 from fsm.settings import Settings
+
+Found = TypeVar("Found")
+Columns = TypeVarTuple("Columns")
 
 
 class Session(AsyncSession):
@@ -50,6 +54,19 @@ class Session(AsyncSession):
     Rows that are only ever added can be given to `append`: the next flush, or the commit, writes all of them
     with one statement. A savepoint that is undone takes none of them back; see `forget_appended`.
     """
+
+    @overload
+    async def found(self, statement: SelectOfScalar[Found], missing: str) -> Found: ...
+
+    @overload
+    async def found(self, statement: Select[*Columns], missing: str) -> tuple[*Columns]: ...
+
+    async def found(self, statement: Any, missing: str) -> Any:
+        """Return the one row there is; `NotFound`, with the sentence given, where there is none."""
+        found = (await self.exec(statement)).one_or_none()
+        if found is None:
+            raise NotFound(missing)
+        return found
 
     def append(self, row: SQLModel) -> None:
         self.info.setdefault("appended", []).append(row)
@@ -70,7 +87,6 @@ class Session(AsyncSession):
 
 
 BeforeCommit = Callable[[Session], Awaitable[None]]
-Found = TypeVar("Found")
 
 APPLICATION_ROLE = "fsm_app"
 """The role that routes and jobs run as: neither owner nor superuser, so row-level security binds it."""

@@ -7,7 +7,6 @@ from fsm.actors import Actor, Permission
 from fsm.assets.tables import Asset, AssetDocument
 from fsm.database import Session
 from fsm.evidence.tables import Blob, BlobHolder
-from fsm.problems import NotFound
 from fsm.technicians.tables import Technician
 from fsm.work_orders.lifecycle import VisitStatus
 from fsm.work_orders.records import Photo
@@ -36,10 +35,7 @@ async def find_readable(session: Session, actor: Actor, sha256: bytes) -> Blob:
     statement = select(Blob).where(Blob.tenant_id == actor.tenant_id, Blob.sha256 == sha256)
     if actor.customer_id is not None or not actor.may(Permission.READ_WORK_ORDERS):
         statement = statement.where(or_(*ways))
-    blob = (await session.exec(statement)).one_or_none()
-    if blob is None:
-        raise NotFound(f"No file {sha256.hex()}.")
-    return blob
+    return await session.found(statement, f"No file {sha256.hex()}.")
 
 
 def _is_held(actor: Actor) -> ColumnElement[bool]:

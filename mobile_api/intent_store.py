@@ -12,7 +12,7 @@ from sqlmodel import col, select
 
 from fsm.actors import Actor
 from fsm.database import Session, fetch, run
-from fsm.problems import NotFound, Problem
+from fsm.problems import Problem
 from fsm.tenants.tables import Device
 from mobile_api import device_time
 from mobile_api.intents import Envelope, Sent
@@ -304,10 +304,7 @@ async def find_outcome(session: Session, actor: Actor, intent_id: UUID) -> Inten
             Device.user_id == actor.user_id,
         )
     )
-    found = (await session.exec(statement)).one_or_none()
-    if found is None:
-        raise NotFound(f"No intent {intent_id}.")
-    return found
+    return await session.found(statement, f"No intent {intent_id}.")
 
 
 async def list_outcomes(

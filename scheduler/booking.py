@@ -11,7 +11,7 @@ from sqlmodel import select
 from fsm import events
 from fsm.actors import Actor
 from fsm.database import Session
-from fsm.problems import NotFound, Problem
+from fsm.problems import Problem
 from fsm.work_orders import orders, visits
 from fsm.work_orders.lifecycle import WrongStatus
 from fsm.work_orders.tables import Visit, WorkOrder
@@ -191,9 +191,7 @@ async def lock_hold(session: Session, actor: Actor, now: datetime, hold_id: UUID
     statement = select(SlotHold).where(
         SlotHold.tenant_id == actor.tenant_id, SlotHold.id == hold_id
     )
-    row = (await session.exec(statement)).one_or_none()
-    if row is None:
-        raise NotFound(f"No hold {hold_id}.")
+    row = await session.found(statement, f"No hold {hold_id}.")
     await orders.lock_work_order(session, actor, row.work_order_id)
     row = (
         await session.exec(statement.with_for_update().execution_options(populate_existing=True))

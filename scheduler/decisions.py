@@ -25,10 +25,7 @@ async def find_pin(session: Session, actor: Actor, visit_id: UUID) -> VisitPin:
     statement = select(VisitPin).where(
         VisitPin.tenant_id == actor.tenant_id, VisitPin.visit_id == visit_id
     )
-    pin = (await session.exec(statement)).one_or_none()
-    if pin is None:
-        raise NotFound(f"Nobody pinned visit {visit_id}.")
-    return pin
+    return await session.found(statement, f"Nobody pinned visit {visit_id}.")
 
 
 async def pin_visit(

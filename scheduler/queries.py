@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from fsm import events, jobs
 from fsm.actors import Actor
 from fsm.database import Session
-from fsm.problems import NotFound, Problem
+from fsm.problems import Problem
 from scheduler.outcome import compared
 from scheduler.problem import DayProblem, Plan, plan_from_json, problem_from_json
 from scheduler.scope import Options, to_stored
@@ -76,10 +76,7 @@ async def request_plan(
 
 async def find_run(session: Session, actor: Actor, run_id: UUID) -> PlanRun:
     statement = select(PlanRun).where(PlanRun.tenant_id == actor.tenant_id, PlanRun.id == run_id)
-    run = (await session.exec(statement)).one_or_none()
-    if run is None:
-        raise NotFound(f"No plan {run_id}.")
-    return run
+    return await session.found(statement, f"No plan {run_id}.")
 
 
 async def lock_run(session: Session, actor: Actor, run_id: UUID) -> PlanRun:
@@ -88,10 +85,7 @@ async def lock_run(session: Session, actor: Actor, run_id: UUID) -> PlanRun:
         .where(PlanRun.tenant_id == actor.tenant_id, PlanRun.id == run_id)
         .with_for_update()
     )
-    run = (await session.exec(statement)).one_or_none()
-    if run is None:
-        raise NotFound(f"No plan {run_id}.")
-    return run
+    return await session.found(statement, f"No plan {run_id}.")
 
 
 async def list_runs(

@@ -12,7 +12,7 @@ from fsm.actors import Actor
 from fsm.assets import queries
 from fsm.assets.tables import Asset, AssetDocument, AssetModel
 from fsm.database import Session, run, touch
-from fsm.problems import Invalid, NotFound
+from fsm.problems import Invalid
 
 
 async def list_documents(
@@ -102,9 +102,7 @@ async def remove_document(session: Session, actor: Actor, now: datetime, documen
     statement = select(AssetDocument).where(
         AssetDocument.tenant_id == actor.tenant_id, AssetDocument.id == document_id
     )
-    row = (await session.exec(statement)).one_or_none()
-    if row is None:
-        raise NotFound(f"No document {document_id}.")
+    row = await session.found(statement, f"No document {document_id}.")
     if row.asset_id is not None:
         subject: Asset | AssetModel = await queries.find_asset(session, actor, row.asset_id)
     else:

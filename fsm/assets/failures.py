@@ -22,7 +22,7 @@ from fsm.actors import Actor
 from fsm.assets import queries
 from fsm.assets.tables import Asset, Failure, Outage, OutageCause
 from fsm.database import Session, revise, run, touch, utc
-from fsm.problems import Conflict, Invalid, NotFound
+from fsm.problems import Conflict, Invalid
 
 AHEAD = timedelta(minutes=5)
 """How far an instant may lie in the server's future: clocks differ a little."""
@@ -69,10 +69,7 @@ async def find_failure(
         statement = statement.with_for_update(of=Failure, key_share=True).execution_options(
             populate_existing=True
         )
-    failure = (await session.exec(statement)).one_or_none()
-    if failure is None:
-        raise NotFound(f"No failure {failure_id}.")
-    return failure
+    return await session.found(statement, f"No failure {failure_id}.")
 
 
 async def list_failures(
@@ -306,10 +303,7 @@ async def find_outage(
         statement = statement.with_for_update(of=Outage, key_share=True).execution_options(
             populate_existing=True
         )
-    outage = (await session.exec(statement)).one_or_none()
-    if outage is None:
-        raise NotFound(f"No outage {outage_id}.")
-    return outage
+    return await session.found(statement, f"No outage {outage_id}.")
 
 
 async def open_outage(

@@ -12,7 +12,7 @@ from fsm import events
 from fsm.actors import Actor
 from fsm.assets.tables import Asset, LabelComplaint, LabelReason
 from fsm.database import Session
-from fsm.problems import Forbidden, NotFound
+from fsm.problems import Forbidden
 
 
 async def complain(
@@ -101,9 +101,7 @@ async def settle(
         .where(*_own(actor), col(LabelComplaint.id) == complaint_id)
         .with_for_update()
     )
-    complaint = (await session.exec(statement)).one_or_none()
-    if complaint is None:
-        raise NotFound(f"No complaint {complaint_id}.")
+    complaint = await session.found(statement, f"No complaint {complaint_id}.")
     if complaint.settled_at is None:
         complaint.settled_at = now
         complaint.settled_by = actor.user_id

@@ -20,7 +20,7 @@ from fsm.actors import Actor
 from fsm.assets import queries
 from fsm.assets.tables import Asset, Meter, MeterReading
 from fsm.database import Session, revise, touch, utc
-from fsm.problems import Conflict, Invalid, NotFound, Problem
+from fsm.problems import Conflict, Invalid, Problem
 
 AHEAD = timedelta(minutes=5)
 """How far a reading may lie in the server's future: clocks differ a little."""
@@ -142,10 +142,7 @@ async def find_meter(
         statement = statement.with_for_update(of=Meter, key_share=True).execution_options(
             populate_existing=True
         )
-    meter = (await session.exec(statement)).one_or_none()
-    if meter is None:
-        raise NotFound(f"No meter {meter_id}.")
-    return meter
+    return await session.found(statement, f"No meter {meter_id}.")
 
 
 async def add_meter(

@@ -64,10 +64,7 @@ def _meant(code: str) -> str:
 
 async def find_passport(session: Session, actor: Actor, code: str) -> Passport:
     statement = _visible(actor).where(Passport.code == _meant(code))
-    passport = (await session.exec(statement)).one_or_none()
-    if passport is None:
-        raise NotFound(f"No passport {code[:40]!r}.")
-    return passport
+    return await session.found(statement, f"No passport {code[:40]!r}.")
 
 
 class PassportRow(NamedTuple):
@@ -104,10 +101,7 @@ async def read_passport(reader: Reader, code: str) -> PassportRow:
 async def lock_passport(session: Session, actor: Actor, code: str) -> Passport:
     statement = _visible(actor).where(Passport.code == _meant(code)).with_for_update()
     statement = statement.execution_options(populate_existing=True)
-    passport = (await session.exec(statement)).one_or_none()
-    if passport is None:
-        raise NotFound(f"No passport {code[:40]!r}.")
-    return passport
+    return await session.found(statement, f"No passport {code[:40]!r}.")
 
 
 async def list_passports(

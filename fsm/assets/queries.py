@@ -29,7 +29,7 @@ from fsm.assets.tables import (
 )
 from fsm.customers.tables import Customer, Site
 from fsm.database import Session, revise, touch
-from fsm.problems import Conflict, Forbidden, Invalid, NotFound
+from fsm.problems import Conflict, Forbidden, Invalid
 
 # --- models -----------------------------------------------------------------------------------------------
 
@@ -46,10 +46,7 @@ async def find_model(session: Session, actor: Actor, model_id: UUID) -> AssetMod
     statement = select(AssetModel).where(
         AssetModel.tenant_id == actor.tenant_id, AssetModel.id == model_id
     )
-    model = (await session.exec(statement)).one_or_none()
-    if model is None:
-        raise NotFound(f"No model {model_id}.")
-    return model
+    return await session.found(statement, f"No model {model_id}.")
 
 
 async def list_models(
@@ -106,9 +103,7 @@ async def edit_model(
         .where(AssetModel.tenant_id == actor.tenant_id, AssetModel.id == model_id)
         .with_for_update()
     )
-    model = (await session.exec(statement)).one_or_none()
-    if model is None:
-        raise NotFound(f"No model {model_id}.")
+    model = await session.found(statement, f"No model {model_id}.")
     if revise(model, rev, changes):
         await session.flush()
         await events.record(
@@ -131,19 +126,17 @@ def visible_assets(actor: Actor) -> SelectOfScalar[Asset]:
 
 async def find_asset(session: Session, actor: Actor, asset_id: UUID) -> Asset:
     """Return one asset; another tenant's, or another customer's, is `NotFound`."""
-    asset = (await session.exec(visible_assets(actor).where(Asset.id == asset_id))).one_or_none()
-    if asset is None:
-        raise NotFound(f"No asset {asset_id}.")
-    return asset
+    return await session.found(
+        visible_assets(actor).where(Asset.id == asset_id), f"No asset {asset_id}."
+    )
 
 
 async def lock_asset(session: Session, actor: Actor, asset_id: UUID) -> Asset:
     """Return one asset and hold its row; others may still refer to it meanwhile."""
     statement = visible_assets(actor).where(Asset.id == asset_id).with_for_update(key_share=True)
-    asset = (await session.exec(statement.execution_options(populate_existing=True))).one_or_none()
-    if asset is None:
-        raise NotFound(f"No asset {asset_id}.")
-    return asset
+    return await session.found(
+        statement.execution_options(populate_existing=True), f"No asset {asset_id}."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +166,7 @@ async def asset_summary(session: Session, actor: Actor, asset_id: UUID) -> Asset
     )
     if actor.customer_id is not None:
         statement = statement.where(Asset.customer_id == actor.customer_id)
-    row = (await session.exec(statement)).one_or_none()
-    if row is None:
-        raise NotFound(f"No asset {asset_id}.")
+    row = await session.found(statement, f"No asset {asset_id}.")
     return AssetSummary(*row)
 
 
@@ -513,9 +504,7 @@ async def remove_identifier(
         Identifier.asset_id == asset_id,
         Identifier.id == identifier_id,
     )
-    identifier = (await session.exec(statement)).one_or_none()
-    if identifier is None:
-        raise NotFound(f"No identifier {identifier_id} on this asset.")
+    identifier = await session.found(statement, f"No identifier {identifier_id} on this asset.")
     await session.delete(identifier)
     await session.flush()
     await events.record(
@@ -539,7 +528,4 @@ async def find_by_identifier(session: Session, actor: Actor, *, scheme: str, val
         (col(Identifier.tenant_id) == Asset.tenant_id) & (col(Identifier.asset_id) == Asset.id),
     )
     statement = statement.where(Identifier.scheme == scheme, Identifier.value == value)
-    asset = (await session.exec(statement)).one_or_none()
-    if asset is None:
-        raise NotFound(f"No asset carries {scheme} '{value}'.")
-    return asset
+    return await session.found(statement, f"No asset carries {scheme} '{value}'.")

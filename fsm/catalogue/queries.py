@@ -28,10 +28,7 @@ async def find_work_type(session: Session, actor: Actor, work_type_id: UUID) -> 
     statement = select(WorkType).where(
         WorkType.tenant_id == actor.tenant_id, WorkType.id == work_type_id
     )
-    work_type = (await session.exec(statement)).one_or_none()
-    if work_type is None:
-        raise NotFound(f"No work type {work_type_id}.")
-    return work_type
+    return await session.found(statement, f"No work type {work_type_id}.")
 
 
 async def find_work_type_by_code(session: Session, actor: Actor, code: str) -> WorkType:
@@ -52,10 +49,7 @@ async def lock_work_type(session: Session, actor: Actor, work_type_id: UUID) -> 
         .where(WorkType.tenant_id == actor.tenant_id, WorkType.id == work_type_id)
         .with_for_update()
     )
-    work_type = (await session.exec(statement)).one_or_none()
-    if work_type is None:
-        raise NotFound(f"No work type {work_type_id}.")
-    return work_type
+    return await session.found(statement, f"No work type {work_type_id}.")
 
 
 async def list_work_types(
@@ -360,9 +354,7 @@ async def edit_reason(
         .where(Reason.tenant_id == actor.tenant_id, Reason.id == reason_id)
         .with_for_update()
     )
-    reason = (await session.exec(statement)).one_or_none()
-    if reason is None:
-        raise NotFound(f"No reason {reason_id}.")
+    reason = await session.found(statement, f"No reason {reason_id}.")
     _check_clocks(
         reason.kind, bool(changes.get("stops_sla_clock") or changes.get("stops_repair_clock"))
     )

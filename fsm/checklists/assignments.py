@@ -18,7 +18,7 @@ from fsm.checklists.tables import ChecklistAssignment, ChecklistTemplate, Checkl
 from fsm.checklists.templates import Level
 from fsm.customers.tables import Site
 from fsm.database import Session
-from fsm.problems import Conflict, Invalid, NotFound, StaleChange
+from fsm.problems import Conflict, Invalid, StaleChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +168,7 @@ async def remove_assignment(
         )
         .with_for_update()
     )
-    row = (await session.exec(statement)).one_or_none()
-    if row is None:
-        raise NotFound(f"No assignment {assignment_id}.")
+    row = await session.found(statement, f"No assignment {assignment_id}.")
     await session.delete(row)
     await session.flush()
     await _tell_assignment(session, actor, now, "checklist.unassigned", row)

@@ -20,7 +20,7 @@ from fsm.checklists import templates
 from fsm.checklists.tables import ChecklistTemplate, ChecklistVersion
 from fsm.checklists.templates import Policy
 from fsm.database import Session, revise, touch
-from fsm.problems import Conflict, Invalid, NotFound
+from fsm.problems import Conflict, Invalid
 
 NONE_CODE: Final = "none"
 IMPORT_CODE: Final = "import"
@@ -49,10 +49,7 @@ async def find_template(
         statement = statement.with_for_update(key_share=True).execution_options(
             populate_existing=True
         )
-    row = (await session.exec(statement)).one_or_none()
-    if row is None:
-        raise NotFound(f"No checklist {template_id}.")
-    return row
+    return await session.found(statement, f"No checklist {template_id}.")
 
 
 async def list_templates(
@@ -139,10 +136,7 @@ async def find_version(session: Session, actor: Actor, version_id: UUID) -> Chec
     statement = select(ChecklistVersion).where(
         ChecklistVersion.tenant_id == actor.tenant_id, ChecklistVersion.id == version_id
     )
-    row = (await session.exec(statement)).one_or_none()
-    if row is None:
-        raise NotFound(f"No checklist version {version_id}.")
-    return row
+    return await session.found(statement, f"No checklist version {version_id}.")
 
 
 async def list_versions(

@@ -17,7 +17,7 @@ from fsm.actors import Actor
 from fsm.customers.geocoding import Address, Lookup
 from fsm.customers.tables import Contact, Customer, PositionSource, Site
 from fsm.database import Session, revise, touch
-from fsm.problems import Conflict, Forbidden, Invalid, NotFound, StaleChange
+from fsm.problems import Conflict, Forbidden, Invalid, StaleChange
 from fsm.tenants.queries import find_own_tenant
 
 # --- customers --------------------------------------------------------------------------------------------
@@ -32,18 +32,12 @@ def _own_customers(actor: Actor) -> SelectOfScalar[Customer]:
 
 async def find_customer(session: Session, actor: Actor, customer_id: UUID) -> Customer:
     statement = _own_customers(actor).where(Customer.id == customer_id)
-    customer = (await session.exec(statement)).one_or_none()
-    if customer is None:
-        raise NotFound(f"No customer {customer_id}.")
-    return customer
+    return await session.found(statement, f"No customer {customer_id}.")
 
 
 async def lock_customer(session: Session, actor: Actor, customer_id: UUID) -> Customer:
     statement = _own_customers(actor).where(Customer.id == customer_id).with_for_update()
-    customer = (await session.exec(statement)).one_or_none()
-    if customer is None:
-        raise NotFound(f"No customer {customer_id}.")
-    return customer
+    return await session.found(statement, f"No customer {customer_id}.")
 
 
 async def list_customers(
@@ -139,18 +133,12 @@ def _own_sites(actor: Actor) -> SelectOfScalar[Site]:
 
 
 async def find_site(session: Session, actor: Actor, site_id: UUID) -> Site:
-    site = (await session.exec(_own_sites(actor).where(Site.id == site_id))).one_or_none()
-    if site is None:
-        raise NotFound(f"No site {site_id}.")
-    return site
+    return await session.found(_own_sites(actor).where(Site.id == site_id), f"No site {site_id}.")
 
 
 async def lock_site(session: Session, actor: Actor, site_id: UUID) -> Site:
     statement = _own_sites(actor).where(Site.id == site_id).with_for_update()
-    site = (await session.exec(statement)).one_or_none()
-    if site is None:
-        raise NotFound(f"No site {site_id}.")
-    return site
+    return await session.found(statement, f"No site {site_id}.")
 
 
 async def list_sites(
@@ -354,20 +342,14 @@ def _own_contacts(actor: Actor) -> SelectOfScalar[Contact]:
 
 
 async def find_contact(session: Session, actor: Actor, contact_id: UUID) -> Contact:
-    contact = (
-        await session.exec(_own_contacts(actor).where(Contact.id == contact_id))
-    ).one_or_none()
-    if contact is None:
-        raise NotFound(f"No contact {contact_id}.")
-    return contact
+    return await session.found(
+        _own_contacts(actor).where(Contact.id == contact_id), f"No contact {contact_id}."
+    )
 
 
 async def lock_contact(session: Session, actor: Actor, contact_id: UUID) -> Contact:
     statement = _own_contacts(actor).where(Contact.id == contact_id).with_for_update()
-    contact = (await session.exec(statement)).one_or_none()
-    if contact is None:
-        raise NotFound(f"No contact {contact_id}.")
-    return contact
+    return await session.found(statement, f"No contact {contact_id}.")
 
 
 async def list_contacts(

@@ -73,10 +73,7 @@ def check_office(actor: Actor) -> None:
 
 async def find_plan(session: Session, actor: Actor, plan_id: UUID) -> MaintenancePlan:
     statement = _visible(actor).where(MaintenancePlan.id == plan_id)
-    plan = (await session.exec(statement)).one_or_none()
-    if plan is None:
-        raise NotFound(f"No maintenance plan {plan_id}.")
-    return plan
+    return await session.found(statement, f"No maintenance plan {plan_id}.")
 
 
 async def lock_plan(session: Session, actor: Actor, plan_id: UUID) -> MaintenancePlan:
@@ -87,10 +84,7 @@ async def lock_plan(session: Session, actor: Actor, plan_id: UUID) -> Maintenanc
         .with_for_update(of=MaintenancePlan, key_share=True)
     )
     statement = statement.execution_options(populate_existing=True)
-    plan = (await session.exec(statement)).one_or_none()
-    if plan is None:
-        raise NotFound(f"No maintenance plan {plan_id}.")
-    return plan
+    return await session.found(statement, f"No maintenance plan {plan_id}.")
 
 
 async def list_plans(
@@ -364,10 +358,7 @@ async def _find_occurrence(
             Asset.tenant_id == actor.tenant_id, Asset.customer_id == actor.customer_id
         )
         statement = statement.where(col(row.asset_id).in_(theirs))
-    found = (await session.exec(statement)).one_or_none()
-    if found is None:
-        raise NotFound(f"No occurrence {occurrence_id}.")
-    return found
+    return await session.found(statement, f"No occurrence {occurrence_id}.")
 
 
 async def skip(

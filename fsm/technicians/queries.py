@@ -19,7 +19,7 @@ from fsm import events
 from fsm.actors import Actor
 from fsm.catalogue.tables import WorkTypeVersion
 from fsm.database import Session, fetch, once, revise, touch
-from fsm.problems import InUse, Invalid, NotFound
+from fsm.problems import InUse, Invalid
 from fsm.technicians.tables import Rate, RateKind, Skill, Technician, TechnicianSkill
 from fsm.tenants.queries import find_own_tenant
 from fsm.tenants.tables import User
@@ -44,10 +44,7 @@ async def lock_skill(session: Session, actor: Actor, skill_id: UUID) -> Skill:
         .where(Skill.tenant_id == actor.tenant_id, Skill.id == skill_id)
         .with_for_update()
     )
-    skill = (await session.exec(statement)).one_or_none()
-    if skill is None:
-        raise NotFound(f"No skill {skill_id}.")
-    return skill
+    return await session.found(statement, f"No skill {skill_id}.")
 
 
 async def add_skill(
@@ -126,10 +123,7 @@ async def find_technician(session: Session, actor: Actor, technician_id: UUID) -
     statement = select(Technician).where(
         Technician.tenant_id == actor.tenant_id, Technician.id == technician_id
     )
-    technician = (await session.exec(statement)).one_or_none()
-    if technician is None:
-        raise NotFound(f"No technician {technician_id}.")
-    return technician
+    return await session.found(statement, f"No technician {technician_id}.")
 
 
 async def lock_technician(session: Session, actor: Actor, technician_id: UUID) -> Technician:
@@ -138,10 +132,7 @@ async def lock_technician(session: Session, actor: Actor, technician_id: UUID) -
         .where(Technician.tenant_id == actor.tenant_id, Technician.id == technician_id)
         .with_for_update()
     )
-    technician = (await session.exec(statement)).one_or_none()
-    if technician is None:
-        raise NotFound(f"No technician {technician_id}.")
-    return technician
+    return await session.found(statement, f"No technician {technician_id}.")
 
 
 async def find_technician_of_user(
@@ -460,10 +451,7 @@ async def lock_rate(session: Session, actor: Actor, rate_id: UUID) -> Rate:
     statement = (
         select(Rate).where(Rate.tenant_id == actor.tenant_id, Rate.id == rate_id).with_for_update()
     )
-    rate = (await session.exec(statement)).one_or_none()
-    if rate is None:
-        raise NotFound(f"No rate {rate_id}.")
-    return rate
+    return await session.found(statement, f"No rate {rate_id}.")
 
 
 async def end_rate(

@@ -19,7 +19,7 @@ from sqlmodel.sql.expression import Select
 from fsm import events
 from fsm.actors import Actor
 from fsm.database import Session, revise, touch
-from fsm.problems import Conflict, Invalid, NotFound
+from fsm.problems import Conflict, Invalid
 from fsm.technicians.queries import HeldSkill, find_technician, list_held_skills, lock_technician
 from fsm.technicians.shift_pattern import DayRange, PlannedShift
 from fsm.technicians.tables import Absence, AbsenceKind, Shift, Technician
@@ -240,9 +240,7 @@ async def lock_shift(session: Session, actor: Actor, shift_id: UUID) -> tuple[Sh
         .where(Shift.tenant_id == actor.tenant_id, Shift.id == shift_id)
         .with_for_update()
     )
-    shift = (await session.exec(statement)).one_or_none()
-    if shift is None:
-        raise NotFound(f"No shift {shift_id}.")
+    shift = await session.found(statement, f"No shift {shift_id}.")
     return shift, await find_technician(session, actor, shift.technician_id)
 
 
@@ -401,10 +399,7 @@ async def lock_absence(session: Session, actor: Actor, absence_id: UUID) -> Abse
         .where(Absence.tenant_id == actor.tenant_id, Absence.id == absence_id)
         .with_for_update()
     )
-    absence = (await session.exec(statement)).one_or_none()
-    if absence is None:
-        raise NotFound(f"No absence {absence_id}.")
-    return absence
+    return await session.found(statement, f"No absence {absence_id}.")
 
 
 async def edit_absence(

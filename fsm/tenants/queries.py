@@ -65,10 +65,9 @@ async def create_tenant(
 
 
 async def find_own_tenant(session: Session, tenant_id: UUID) -> Tenant:
-    tenant = (await session.exec(select(Tenant).where(Tenant.id == tenant_id))).one_or_none()
-    if tenant is None:
-        raise NotFound("There is no such company.")
-    return tenant
+    return await session.found(
+        select(Tenant).where(Tenant.id == tenant_id), "There is no such company."
+    )
 
 
 class ZoneAndCurrency(NamedTuple):
@@ -94,10 +93,7 @@ async def list_roles(session: Session, actor: Actor) -> list[Role]:
 
 async def find_role(session: Session, actor: Actor, role_id: UUID) -> Role:
     statement = select(Role).where(Role.tenant_id == actor.tenant_id, Role.id == role_id)
-    role = (await session.exec(statement)).one_or_none()
-    if role is None:
-        raise NotFound(f"No role {role_id}.")
-    return role
+    return await session.found(statement, f"No role {role_id}.")
 
 
 async def find_role_by_code(session: Session, actor: Actor, code: str) -> Role:
@@ -148,9 +144,7 @@ async def edit_role(
     statement = (
         select(Role).where(Role.tenant_id == actor.tenant_id, Role.id == role_id).with_for_update()
     )
-    role = (await session.exec(statement)).one_or_none()
-    if role is None:
-        raise NotFound(f"No role {role_id}.")
+    role = await session.found(statement, f"No role {role_id}.")
     if "permissions" in changes:
         changes["permissions"] = check_permissions(actor, changes["permissions"])
     if revise(role, rev, changes):
@@ -232,10 +226,7 @@ async def lock_user(session: Session, actor: Actor, user_id: UUID) -> User:
     statement = (
         select(User).where(User.tenant_id == actor.tenant_id, User.id == user_id).with_for_update()
     )
-    user = (await session.exec(statement)).one_or_none()
-    if user is None:
-        raise NotFound(f"No user {user_id}.")
-    return user
+    return await session.found(statement, f"No user {user_id}.")
 
 
 async def edit_user(
@@ -442,9 +433,7 @@ async def revoke_device(
         .where(Device.tenant_id == actor.tenant_id, Device.id == device_id)
         .with_for_update()
     )
-    device = (await session.exec(statement)).one_or_none()
-    if device is None:
-        raise NotFound(f"No device {device_id}.")
+    device = await session.found(statement, f"No device {device_id}.")
     if device.revoked_at is None:
         device.revoked_at = now
         device.revoked_reason = reason

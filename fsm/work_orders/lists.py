@@ -193,9 +193,7 @@ async def settle_review(
 ) -> Review:
     """Note what a person made of a review; settling it again changes nothing."""
     statement = select(Review).where(*_own_reviews(actor), Review.id == review_id).with_for_update()
-    review = (await session.exec(statement)).one_or_none()
-    if review is None:
-        raise NotFound(f"No review {review_id}.")
+    review = await session.found(statement, f"No review {review_id}.")
     if review.settled_at is None:
         review.settled_at = now
         review.settled_by = actor.user_id

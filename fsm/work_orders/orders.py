@@ -19,7 +19,7 @@ from fsm.contracts.service_levels import StopsAt
 from fsm.customers.tables import Site
 from fsm.database import Session, revise, touch
 from fsm.events import Occurrence
-from fsm.problems import Invalid, NotFound
+from fsm.problems import Invalid
 from fsm.work_orders import clocks, completion
 from fsm.work_orders.lifecycle import (
     LIVE_VISITS,
@@ -46,10 +46,7 @@ def _own(actor: Actor) -> list[Any]:
 
 async def find_work_order(session: Session, actor: Actor, work_order_id: UUID) -> WorkOrder:
     statement = select(WorkOrder).where(*_own(actor), WorkOrder.id == work_order_id)
-    work_order = (await session.exec(statement)).one_or_none()
-    if work_order is None:
-        raise NotFound(f"No work order {work_order_id}.")
-    return work_order
+    return await session.found(statement, f"No work order {work_order_id}.")
 
 
 async def lock_work_order(session: Session, actor: Actor, work_order_id: UUID) -> WorkOrder:
@@ -64,10 +61,7 @@ async def lock_work_order(session: Session, actor: Actor, work_order_id: UUID) -
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    work_order = (await session.exec(statement)).one_or_none()
-    if work_order is None:
-        raise NotFound(f"No work order {work_order_id}.")
-    return work_order
+    return await session.found(statement, f"No work order {work_order_id}.")
 
 
 async def lock_work_orders(

@@ -102,10 +102,7 @@ def _own(actor: Actor) -> list[ColumnElement[bool]]:
 
 async def find_request(session: Session, actor: Actor, request_id: UUID) -> ServiceRequest:
     statement = select(ServiceRequest).where(*_own(actor), col(ServiceRequest.id) == request_id)
-    request = (await session.exec(statement)).one_or_none()
-    if request is None:
-        raise NotFound(f"No service request {request_id}.")
-    return request
+    return await session.found(statement, f"No service request {request_id}.")
 
 
 async def lock_request(session: Session, actor: Actor, request_id: UUID) -> ServiceRequest:
@@ -116,10 +113,7 @@ async def lock_request(session: Session, actor: Actor, request_id: UUID) -> Serv
         .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
-    request = (await session.exec(statement)).one_or_none()
-    if request is None:
-        raise NotFound(f"No service request {request_id}.")
-    return request
+    return await session.found(statement, f"No service request {request_id}.")
 
 
 async def list_requests(
@@ -217,10 +211,7 @@ async def find_attachment(
         RequestAttachment.id == attachment_id,
         col(RequestAttachment.request_id).in_(ids),
     )
-    attachment = (await session.exec(statement)).one_or_none()
-    if attachment is None:
-        raise NotFound(f"No attachment {attachment_id} on this request.")
-    return attachment
+    return await session.found(statement, f"No attachment {attachment_id} on this request.")
 
 
 async def find_root(session: Session, request: ServiceRequest) -> ServiceRequest:

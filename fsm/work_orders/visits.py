@@ -64,10 +64,7 @@ def own_visits(actor: Actor) -> list[Any]:
 async def find_visit(session: Session, actor: Actor, visit_id: UUID) -> Visit:
     """Return one visit; to a customer's user those for other customers do not exist."""
     statement = select(Visit).where(*own_visits(actor), Visit.id == visit_id)
-    visit = (await session.exec(statement)).one_or_none()
-    if visit is None:
-        raise NotFound(f"No visit {visit_id}.")
-    return visit
+    return await session.found(statement, f"No visit {visit_id}.")
 
 
 async def lock_visit(session: Session, actor: Actor, visit_id: UUID) -> tuple[WorkOrder, Visit]:

@@ -138,10 +138,7 @@ async def _find(session: Session, actor: Actor, roster_id: UUID, *, lock: bool) 
     )
     if lock:
         statement = statement.with_for_update()
-    run = (await session.exec(statement)).one_or_none()
-    if run is None:
-        raise NotFound(f"No roster {roster_id}.")
-    return run
+    return await session.found(statement, f"No roster {roster_id}.")
 
 
 async def list_rosters(

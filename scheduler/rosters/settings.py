@@ -10,7 +10,7 @@ from sqlmodel import col, delete, func, select
 from fsm import events
 from fsm.actors import Actor
 from fsm.database import Session, revise
-from fsm.problems import Invalid, NotFound
+from fsm.problems import Invalid
 from fsm.technicians.queries import find_technician, list_skills
 from scheduler.rosters.inputs import FULL_WEEK_S
 from scheduler.rosters.rule_set import RuleSet, to_stored
@@ -31,10 +31,7 @@ async def lock_pattern(session: Session, actor: Actor, pattern_id: UUID) -> Rost
         .where(RosterPattern.tenant_id == actor.tenant_id, RosterPattern.id == pattern_id)
         .with_for_update(key_share=True)
     )
-    pattern = (await session.exec(statement)).one_or_none()
-    if pattern is None:
-        raise NotFound(f"No shift pattern {pattern_id}.")
-    return pattern
+    return await session.found(statement, f"No shift pattern {pattern_id}.")
 
 
 async def add_pattern(
@@ -234,9 +231,7 @@ async def remove_wish(session: Session, actor: Actor, now: datetime, wish_id: UU
         .where(RosterWish.tenant_id == actor.tenant_id, RosterWish.id == wish_id)
         .with_for_update()
     )
-    wish = (await session.exec(statement)).one_or_none()
-    if wish is None:
-        raise NotFound(f"No wish {wish_id}.")
+    wish = await session.found(statement, f"No wish {wish_id}.")
     await session.delete(wish)
     await session.flush()
     await _record_wish(session, actor, now, "roster_wish.removed", wish)
