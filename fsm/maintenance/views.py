@@ -33,7 +33,31 @@ Crew = Annotated[int, pydantic.Field(ge=1, le=10)]
 Estimate = Annotated[int, pydantic.Field(ge=60, le=30 * 86_400)]
 
 
-class NewPlan(Body):
+class _Terms(Body):
+    """What a plan is made with and what an edit may change."""
+
+    checklist_template_id: UUID | None = None
+    series: Code | None = None
+    size: Size = 1
+    counts_from: CountsFrom = CountsFrom.PLAN
+    rule: Rule | None = None
+    ends_on: Day | None = None
+    due_time: Clock = "09:00"
+    meter_code: Code | None = None
+    every_units: http.Quantity | None = None
+    units_a_day: http.Quantity | None = None
+    or_months: Months | None = None
+    within_days: Days | None = None
+    pauses: Pauses = []
+    early_days: Days | None = None
+    late_days: Days | None = None
+    lead_days: Annotated[int, pydantic.Field(ge=0, le=366)] = 14
+    estimate_s: Estimate | None = None
+    crew_size: Crew = 1
+    priority: Priority | None = None
+
+
+class NewPlan(_Terms):
     """Preventive work for `asset_id`, or for every asset of `model_id`.
 
     By the calendar: `rule` (RFC 5545, without a time) from `starts_on`; counted from the completion it is
@@ -49,54 +73,16 @@ class NewPlan(Body):
     asset_id: UUID | None = None
     model_id: UUID | None = None
     work_type: Code
-    checklist_template_id: UUID | None = None
-    series: Code | None = None
-    size: Size = 1
     trigger: TriggerKind
-    counts_from: CountsFrom = CountsFrom.PLAN
-    rule: Rule | None = None
     starts_on: Day
-    ends_on: Day | None = None
-    due_time: Clock = "09:00"
-    meter_code: Code | None = None
-    every_units: http.Quantity | None = None
-    units_a_day: http.Quantity | None = None
-    or_months: Months | None = None
-    within_days: Days | None = None
-    pauses: Pauses = []
-    early_days: Days | None = None
-    late_days: Days | None = None
-    lead_days: Annotated[int, pydantic.Field(ge=0, le=366)] = 14
-    estimate_s: Estimate | None = None
-    crew_size: Crew = 1
-    priority: Priority | None = None
 
 
-class PlanEdit(Body):
+class PlanEdit(_Terms):
     rev: http.Revision
     name: Line = ""
     work_type: Code = ""
-    checklist_template_id: UUID | None = None
-    series: Code | None = None
-    size: Size = 1
     trigger: TriggerKind = TriggerKind.CALENDAR
-    counts_from: CountsFrom = CountsFrom.PLAN
-    rule: Rule | None = None
     starts_on: Day = date(2000, 1, 1)
-    ends_on: Day | None = None
-    due_time: Clock = "09:00"
-    meter_code: Code | None = None
-    every_units: http.Quantity | None = None
-    units_a_day: http.Quantity | None = None
-    or_months: Months | None = None
-    within_days: Days | None = None
-    pauses: Pauses = []
-    early_days: Days | None = None
-    late_days: Days | None = None
-    lead_days: Annotated[int, pydantic.Field(ge=0, le=366)] = 14
-    estimate_s: Estimate | None = None
-    crew_size: Crew = 1
-    priority: Priority | None = None
     is_active: bool = True
 
 

@@ -1,7 +1,8 @@
 """A company's visits become trips, trips a model, and the model every plan's travel times."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -21,6 +22,20 @@ from tests.fsm.work_orders.steps import new_job
 HOME = (48.8, 2.3)
 
 
+def a_trip(company: Company, work_order_id: UUID, left_at: datetime, lasted: timedelta) -> Visit:
+    return Visit(
+        tenant_id=company.id,
+        work_order_id=work_order_id,
+        technician_id=company.technician.id,
+        status="aborted",
+        planned_starts_at=left_at,
+        planned_ends_at=left_at + timedelta(hours=1),
+        travel_started_at=left_at,
+        arrived_at=left_at + lasted,
+        created_at=left_at,
+    )
+
+
 async def test_visits_teach_a_company_its_roads_and_no_other(
     database: Database, company: Company, stranger: Company, clock: Clock
 ) -> None:
@@ -31,19 +46,7 @@ async def test_visits_teach_a_company_its_roads_and_no_other(
         site.region = "Centre"
         for number in range(40):
             left_at = now - timedelta(days=2 * number, hours=20 - number % 3)
-            session.add(
-                Visit(
-                    tenant_id=company.id,
-                    work_order_id=job.id,
-                    technician_id=company.technician.id,
-                    status="aborted",
-                    planned_starts_at=left_at,
-                    planned_ends_at=left_at + timedelta(hours=1),
-                    travel_started_at=left_at,
-                    arrived_at=left_at + timedelta(minutes=45),
-                    created_at=left_at,
-                )
-            )
+            session.add(a_trip(company, job.id, left_at, timedelta(minutes=45)))
     async with database.transaction(company.id) as session:
         trips = await list_trips(session, company.id, now)
         assert len(trips) == 40
@@ -87,19 +90,7 @@ async def test_positions_on_the_way_tell_how_long_the_road_was(
             ([1, 3, 5, 7, 9, 11], [1, 2, 3, 4, 5, 9, 11], [3, 6, 9]), start=1
         ):
             left_at = arrived_at - timedelta(days=number, minutes=12)
-            session.add(
-                Visit(
-                    tenant_id=company.id,
-                    work_order_id=job.id,
-                    technician_id=company.technician.id,
-                    status="aborted",
-                    planned_starts_at=left_at,
-                    planned_ends_at=left_at + timedelta(hours=1),
-                    travel_started_at=left_at,
-                    arrived_at=left_at + timedelta(minutes=12),
-                    created_at=left_at,
-                )
-            )
+            session.add(a_trip(company, job.id, left_at, timedelta(minutes=12)))
             for minute in minutes:
                 session.add(
                     TechnicianPosition(
