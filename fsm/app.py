@@ -20,6 +20,7 @@ from fsm.assets import routes as assets
 from fsm.assets import scan_routes as scans
 from fsm.catalogue import routes as catalogue
 from fsm.checklists import routes as checklists
+from fsm.contracts import payer_routes as payers
 from fsm.contracts import routes as contracts
 from fsm.customers import routes as customers
 from fsm.database import Database
@@ -41,6 +42,7 @@ from fsm.web import status_routes as public_status
 from fsm.work_orders import request_routes as service_requests
 from fsm.work_orders import routes as work_orders
 from fsm.work_orders import visit_routes as visits
+from fsm.work_orders.ledger import routes as ledger
 from fsm.worker import REACTIONS
 from mobile_api import blob_routes, feed, office_routes, short_pull, stream, upload_routes
 from mobile_api import routes as mobile_api
@@ -77,7 +79,9 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *service_requests.ROUTES,
     *work_orders.ROUTES,
     *visits.ROUTES,
+    *ledger.ROUTES,
     *contracts.ROUTES,
+    *payers.ROUTES,
     *checklists.ROUTES,
     *maintenance.ROUTES,
     *scheduler.ROUTES,

@@ -225,7 +225,7 @@ async def _note(work: Work, data: intents.NoteAdd) -> None:
 
 
 async def _add_time(work: Work, data: intents.TimeAdd) -> None:
-    await _time(work, data.kind, data.from_at, data.to_at, None)
+    await _time(work, data.kind, data, None)
 
 
 async def _correct_time(work: Work, data: intents.TimeCorrect) -> None:
@@ -234,12 +234,16 @@ async def _correct_time(work: Work, data: intents.TimeCorrect) -> None:
     if old is None:
         raise NotFound(f"No time entry {data.of} on this job.")
     kind = records.TimeKind(old.kind)
-    await _time(work, kind, data.from_at, data.to_at, data.of)
+    await _time(work, kind, data, data.of)
 
 
 async def _time(
-    work: Work, kind: records.TimeKind, from_at: datetime, to_at: datetime, corrects: UUID | None
+    work: Work,
+    kind: records.TimeKind,
+    data: intents.TimeAdd | intents.TimeCorrect,
+    corrects: UUID | None,
 ) -> None:
+    from_at, to_at = data.from_at, data.to_at
     if to_at <= from_at:
         raise Invalid("Time ends after it begins.", errors=[{"at": "/data/to"}])
     starts_at, ends_at = work.by_our_clock(from_at), work.by_our_clock(to_at)
@@ -254,6 +258,7 @@ async def _time(
         to_at=ends_at,
         corrects=corrects,
         needs_review=doubtful,
+        distance_m=data.distance_m,
         entry_id=work.envelope.id,
     )
     if doubtful:

@@ -148,16 +148,22 @@ class NoteAdd(VisitData):
     text: Annotated[Text, pydantic.Field(min_length=1)]
 
 
+Metres = Annotated[int, pydantic.Field(ge=0, le=5_000_000)]
+"""How far was driven."""
+
+
 class TimeAdd(VisitData):
     kind: TimeKind
     from_at: Instant = pydantic.Field(alias="from")
     to_at: Instant = pydantic.Field(alias="to")
+    distance_m: Metres | None = None
 
 
 class TimeCorrect(VisitData):
     of: UUID
     from_at: Instant = pydantic.Field(alias="from")
     to_at: Instant = pydantic.Field(alias="to")
+    distance_m: Metres | None = None
 
 
 class PartQuantity(VisitData):

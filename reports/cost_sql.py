@@ -1,10 +1,13 @@
 """What work cost, from the ledger: sums per key and currency, to the cent.
 
-A line falls under the asset and contract written on it and under the site and customer of its job. It belongs
-to the window that holds the beginning of its day in the company's zone, so that adjoining windows add up.
+A line falls under the asset, contract and technician written on it and under the site, region, customer and
+work type of its job. It belongs to the window that holds the beginning of its day in the company's zone, so
+that adjoining windows add up. What came back is a line too, but no cost: it is counted beside it.
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -14,17 +17,31 @@ from fsm.database import Session
 from fsm.intervals import micros
 from reports.exposure_sql import Page, Statement
 from reports.rows import Period
-from reports.scopes import NONE, Cut, Key, Scope
+from reports.scopes import NONE, PERSONAL, Cut, Key, Scope
 
 ALL_KINDS = "total"
+RECOVERY = "recovery"
 
 _KEYS = {
     Cut.ASSET: "l.asset_id",
     Cut.CONTRACT: "l.contract_id",
     Cut.SITE: "w.site_id",
+    Cut.REGION: "s.region",
     Cut.CUSTOMER: "w.customer_id",
     Cut.MODEL: "a.model_id",
+    Cut.WORK_TYPE: "w.work_type_id",
+    Cut.TECHNICIAN: "l.technician_id",
+    Cut.CONTRACTOR: "case when h.is_contractor then h.id end",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class LineSums:
+    """How many lines of one currency are counted, their sum, and how many were left out as recoveries."""
+
+    n: int
+    amount: Decimal
+    recoveries: int = 0
 
 
 def days_of(period: Period, zone: ZoneInfo) -> tuple[date, date]:
@@ -47,8 +64,8 @@ async def cost_sums(
     cut: Cut,
     kind: str,
     page: Page | None = None,
-) -> dict[Key, dict[str, tuple[int, Decimal]]]:
-    """Return per key and currency how many lines there are and their sum, in the order of keys."""
+) -> dict[Key, dict[str, LineSums]]:
+    """Return per key and currency what the lines come to, in the order of keys."""
     statement = add_lines(actor, days, scope, cut, kind)
     after = ""
     if page is not None:
@@ -60,9 +77,9 @@ async def cost_sums(
     rows = await statement.run(
         session, _SUMS, page="" if page is None else "where key in (select key from page)"
     )
-    sums: defaultdict[Key, dict[str, tuple[int, Decimal]]] = defaultdict(dict)
-    for key, currency, count, amount in rows:
-        sums[key][currency] = count, amount
+    sums: defaultdict[Key, dict[str, LineSums]] = defaultdict(dict)
+    for key, currency, *found in rows:
+        sums[key][currency] = LineSums(*found)
     return dict(sums)
 
 
@@ -75,13 +92,25 @@ def add_lines(
     if kind != ALL_KINDS:
         statement.values["kind"] = kind
         conditions.append("l.kind = :kind")
-    key = ":t"
-    if cut is not Cut.TENANT:
-        statement.values["none"] = NONE
-        key = f"coalesce({_KEYS[cut]}, :none)"
     return statement.part(
-        "line", _LINE, key=key, conditions="".join(f" and {each}" for each in conditions)
+        "line",
+        _LINE,
+        key=_key(statement, cut, _KEYS),
+        reason="null"
+        if kind == RECOVERY
+        else f"case l.kind when '{RECOVERY}' then '{RECOVERY}' end",
+        conditions="".join(f" and {each}" for each in conditions),
     )
+
+
+def _key(statement: Statement, cut: Cut, columns: Mapping[Cut, str]) -> str:
+    """Return the SQL of a row's key; what belongs to nothing of the kind stands under `NONE`."""
+    if cut is Cut.TENANT:
+        return ":t"
+    if cut is Cut.REGION:
+        return columns[cut]
+    statement.values["none"] = NONE
+    return f"coalesce({columns[cut]}, :none)"
 
 
 async def keys_with_open_jobs(
@@ -89,18 +118,24 @@ async def keys_with_open_jobs(
 ) -> set[Key]:
     """Return the keys under which a job reported before `until_at` is neither closed nor cancelled."""
     statement = Statement(t=actor.tenant_id, until_at=until_at)
-    of_job = _KEYS | {Cut.ASSET: "w.asset_id", Cut.CONTRACT: "w.contract_id"}
-    conditions = _conditions(statement, actor, scope, of_job)
-    key = ":t"
-    if cut is not Cut.TENANT:
-        statement.values["none"] = NONE
-        key = f"coalesce({of_job[cut]}, :none)"
-    statement.part("job", _JOB, key=key, conditions="".join(f" and {each}" for each in conditions))
+    columns = _KEYS | {
+        Cut.ASSET: "coalesce(x.asset_id, w.asset_id)",
+        Cut.CONTRACT: "case when x.asset_id is null then w.contract_id else x.contract_id end",
+    }
+    conditions = _conditions(statement, actor, scope, columns)
+    is_personal = cut in PERSONAL or scope.is_personal()
+    statement.part(
+        "job",
+        _JOB,
+        key=_key(statement, cut, columns),
+        lines=_OF_PEOPLE if is_personal else "",
+        conditions="".join(f" and {each}" for each in conditions),
+    )
     return {key for (key,) in await statement.run(session, "select distinct key from job")}
 
 
 def _conditions(
-    statement: Statement, actor: Actor, scope: Scope, columns: dict[Cut, str]
+    statement: Statement, actor: Actor, scope: Scope, columns: Mapping[Cut, str]
 ) -> list[str]:
     conditions = []
     for cut, key in scope.parts:
@@ -116,22 +151,34 @@ def _conditions(
 
 
 _LINE = """
-  select l.id, l.work_order_id, l.asset_id, l.posted_on, l.amount, l.currency, $key as key
+  select l.id, l.work_order_id, l.asset_id, l.posted_on, l.amount, l.currency, $key as key, $reason as reason
   from cost_line l
   join work_order w on w.tenant_id = :t and w.id = l.work_order_id
+  join site s on s.tenant_id = :t and s.id = w.site_id
   left join asset a on a.tenant_id = :t and a.id = l.asset_id
+  left join technician h on h.tenant_id = :t and h.id = l.technician_id
   where l.tenant_id = :t and l.posted_on >= :from_on and l.posted_on < :to_on$conditions
 """
 
 _JOB = """
   select $key as key
   from work_order w
-  left join asset a on a.tenant_id = :t and a.id = w.asset_id
+  join site s on s.tenant_id = :t and s.id = w.site_id
+  left join work_order_asset x on x.tenant_id = :t and x.work_order_id = w.id
+  left join asset a on a.tenant_id = :t and a.id = coalesce(x.asset_id, w.asset_id)
+  $lines
   where w.tenant_id = :t and w.status not in ('closed', 'cancelled') and w.reported_at < :until_at$conditions
+"""
+
+_OF_PEOPLE = """
+  join cost_line l on l.tenant_id = :t and l.work_order_id = w.id
+  left join technician h on h.tenant_id = :t and h.id = l.technician_id
 """
 
 _PAGE = "select distinct key from line $after order by key limit :page_limit"
 
 _SUMS = """
-select key, currency, count(*), sum(amount) from line $page group by key, currency order by key, currency
+select key, currency, count(*) filter (where reason is null),
+       coalesce(sum(amount) filter (where reason is null), 0), count(reason)
+from line $page group by key, currency order by key, currency
 """

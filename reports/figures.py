@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from fsm.intervals import HOUR
+from reports.cost_sql import LineSums
 from reports.formulae.reliability import Availability, TimeBase
 from reports.reliability_sql import EventSums, TimeSums
 from reports.results import Figure, Interval, NullReason, Quantity
@@ -120,22 +121,27 @@ def restoration_notes(
 
 
 def cost_figure(
-    by_currency: Mapping[str, tuple[int, Decimal]], currency: str, notes: tuple[str, ...]
+    by_currency: Mapping[str, LineSums], currency: str, notes: tuple[str, ...]
 ) -> Figure:
     """Return the sum of the ledger in one currency; lines in others are left out and counted.
 
     Null where there is no line: nothing is known of the cost to be zero.
     """
-    n, amount = by_currency.get(currency, (0, Decimal(0)))
-    other = sum(count for each, (count, _) in by_currency.items() if each != currency)
+    found = by_currency.get(currency, LineSums(0, Decimal(0)))
+    excluded = {
+        "other_currency": sum(
+            sums.n + sums.recoveries for each, sums in by_currency.items() if each != currency
+        ),
+        "recovery": found.recoveries,
+    }
     return Figure(
-        value=amount if n else None,
+        value=found.amount if found.n else None,
         unit=currency,
-        n=n,
-        null_reason=None if n else NullReason.TOO_FEW,
-        numerator=Quantity(amount, currency) if n else None,
+        n=found.n,
+        null_reason=None if found.n else NullReason.TOO_FEW,
+        numerator=Quantity(found.amount, currency) if found.n else None,
         denominator=None,
-        excluded={"other_currency": other} if other else {},
+        excluded={reason: count for reason, count in excluded.items() if count},
         notes=(
             *notes,
             *(f"other_currency:{each}" for each in sorted(by_currency) if each != currency),

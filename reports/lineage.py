@@ -172,11 +172,11 @@ async def _lines(
     statement = cost_sql.add_lines(actor, days, question.scope, Cut.TENANT, question.variant)
     rows = await _page(statement, page).run(session, _LINES, after=_after(page))
     found = []
-    for id_, asset_id, posted_on, amount, currency, job in rows:
+    for id_, asset_id, posted_on, amount, currency, job, left_out in rows:
         at = datetime(posted_on.year, posted_on.month, posted_on.day, tzinfo=UTC)
-        counts = currency == (question.currency or known.currency)
-        reason = None if counts else "other_currency"
-        share = amount if counts else 0
+        is_other = currency != (question.currency or known.currency)
+        reason = "other_currency" if is_other else left_out
+        share = 0 if reason else amount
         found.append(Candidate("cost", id_, asset_id, at, share, 0, reason, [job]))
     return found
 
@@ -224,6 +224,6 @@ order by c.id
 """
 
 _LINES = """
-select c.id, c.asset_id, c.posted_on, c.amount, c.currency, c.work_order_id
+select c.id, c.asset_id, c.posted_on, c.amount, c.currency, c.work_order_id, c.reason
 from line c $after order by c.id limit :lines
 """

@@ -22,12 +22,16 @@ from uuid import UUID
 
 
 class Payer(StrEnum):
-    """Who bears a cost. `contract`: its fee has paid for it. `goodwill`: we do, unasked."""
+    """Who bears a cost. `contract`: its fee has paid for it. `goodwill`: we do, unasked.
+
+    `undecided`: a rule wants something known first, such as the cause; no contract says so itself.
+    """
 
     MANUFACTURER = "manufacturer"
     CONTRACT = "contract"
     CUSTOMER = "customer"
     GOODWILL = "goodwill"
+    UNDECIDED = "undecided"
 
 
 class PayerRule(StrEnum):
@@ -37,6 +41,7 @@ class PayerRule(StrEnum):
     AS_LABOUR = "as_labour"
     KIND = "kind"
     NO_CONTRACT = "no_contract"
+    DECIDED = "decided"
 
 
 class Paid(StrEnum):
@@ -46,6 +51,7 @@ class Paid(StrEnum):
     TRAVEL = "travel"
     PARTS = "parts"
     CONTRACTOR = "contractor"
+    OVERHEAD = "overhead"
     OTHER = "other"
 
 
@@ -57,6 +63,12 @@ _KINDS: Final[Mapping[str, Payer]] = {
     "time_and_materials": Payer.CUSTOMER,
 }
 _ORDER: Final = tuple(_KINDS)
+
+#: Kinds of cost that follow the labour where nothing is said of them.
+_AS_LABOUR: Final = (Paid.CONTRACTOR, Paid.OVERHEAD)
+
+STATED: Final = tuple(payer for payer in Payer if payer is not Payer.UNDECIDED)
+"""Whom a contract's terms may name."""
 
 _LISTS: Final = ("request_classes", "maintenance", "work_types")
 
@@ -194,13 +206,13 @@ def payer_under(
 ) -> tuple[Payer, PayerRule]:
     """Return who pays for one kind of cost under a contract, and what says so.
 
-    A contractor does the labour's work, so where nothing is said of one it follows the other. Where
-    the contract says nothing at all, its kind does. Raises ValueError for an unknown kind of cost.
+    A contractor does the labour's work and overhead comes with it, so both follow it where nothing is said
+    of them. Where the contract says nothing at all, its kind does. Raises ValueError for an unknown kind.
     """
     word = Paid(kind)
     if word in payers:
         return Payer(payers[word]), PayerRule.STATED
-    if word is Paid.CONTRACTOR and Paid.LABOUR in payers:
+    if word in _AS_LABOUR and Paid.LABOUR in payers:
         return Payer(payers[Paid.LABOUR]), PayerRule.AS_LABOUR
     return _KINDS[contract_kind], PayerRule.KIND
 
@@ -250,8 +262,8 @@ def read_payers(stored: object) -> dict[str, str]:
     """Return `payers` as given, checked: kinds of cost to payers."""
     fields = _object(stored, "/payers", tuple(Paid))
     for name, word in fields.items():
-        if not isinstance(word, str) or word not in tuple(Payer):
-            raise InvalidTerms(f"/payers/{name}", f"one of {', '.join(Payer)}.")
+        if not isinstance(word, str) or word not in STATED:
+            raise InvalidTerms(f"/payers/{name}", f"one of {', '.join(STATED)}.")
     return {name: str(fields[name]) for name in Paid if name in fields}
 
 

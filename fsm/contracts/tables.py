@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.dialects.postgresql import DATERANGE, Range
 from sqlmodel import Field, SQLModel
 
+from fsm.contracts.coverage import Payer
 from fsm.database import (
     Revised,
     Row,
@@ -144,6 +145,30 @@ class ContractAsset(Row, table=True):
     during: Range[date] = Field(sa_type=DATERANGE)
 
 
+class PayerRule(Revised, table=True):
+    """A company's own rule of who bears a cost, in the shape of `coverage_rules`; the lowest place first.
+
+    A changed rule holds for lines to come: a line in the ledger keeps the payer it was posted with.
+    """
+
+    __tablename__ = "payer_rule"
+    __table_args__ = (
+        unique("code"),
+        one_of("payer", Payer),
+        check("period", "ends_on is null or ends_on >= starts_on"),
+    )
+    code: str = Field(max_length=50)
+    name: str
+    place: int = 100
+    conditions: dict[str, Any] = document(default_factory=dict)
+    payer: str = Field(max_length=12)
+    ground: str = Field(default="", max_length=300)
+    starts_on: date
+    ends_on: date | None = None
+
+
+refusal("payer_rule_code_key", Conflict, "There is already a rule with this code.")
+refusal("payer_rule_period_check", Invalid, "A rule ends on the day it starts or later.")
 refusal("contract_number_key", Conflict, "There is already a contract with this number.")
 refusal(
     "contract_asset_no_overlap",

@@ -1,5 +1,6 @@
 """What parts cost us and sell for, by day."""
 
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -11,7 +12,7 @@ from sqlmodel import col, select
 
 from fsm import events
 from fsm.actors import Actor
-from fsm.database import Session, fetch
+from fsm.database import Session, fetch, once
 from fsm.parts.tables import PartPrice
 from fsm.problems import Invalid, NotFound
 from fsm.tenants.queries import find_own_tenant
@@ -44,6 +45,38 @@ async def find_cost(
         on,
     )
     return found[0]["cost"] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """What one unit sells for, None when no price is known, and what kind of part it is."""
+
+    unit: str
+    is_original: bool
+    price: Decimal | None
+
+
+async def find_sale_price(
+    session: Session, actor: Actor, part_id: UUID, on: date, currency: str
+) -> Sale:
+    """Return what a part sells for on a day in a currency."""
+
+    async def load() -> Sale:
+        found = await fetch(
+            session,
+            "select p.unit, p.is_original, c.price from part p left join part_price c"
+            " on c.tenant_id = p.tenant_id and c.part_id = p.id and c.currency = $3"
+            " and c.during @> cast($4 as date) where p.tenant_id = $1 and p.id = $2",
+            actor.tenant_id,
+            part_id,
+            currency,
+            on,
+        )
+        if not found:
+            raise NotFound(f"No part {part_id}.")
+        return Sale(*found[0])
+
+    return await once(session, ("sale", part_id, on, currency), load)
 
 
 async def list_prices(

@@ -19,7 +19,7 @@ from fsm import events
 from fsm.actors import Actor
 from fsm.catalogue.tables import WorkTypeVersion
 from fsm.database import Session, fetch, once, revise, touch
-from fsm.problems import InUse, Invalid
+from fsm.problems import InUse, Invalid, NotFound
 from fsm.technicians.tables import Rate, RateKind, Skill, Technician, TechnicianSkill
 from fsm.tenants.queries import find_own_tenant
 from fsm.tenants.tables import User
@@ -369,6 +369,23 @@ async def find_rate(
         return HourlyRate(*found[0]) if found else None
 
     return await once(session, ("rate", technician_id, kind, on), load)
+
+
+async def is_contractor(session: Session, actor: Actor, technician_id: UUID) -> bool:
+    """Say whether somebody works for us as a contractor; `NotFound` for whom we do not know."""
+
+    async def load() -> bool:
+        found = await fetch(
+            session,
+            "select is_contractor from technician where tenant_id = $1 and id = $2",
+            actor.tenant_id,
+            technician_id,
+        )
+        if not found:
+            raise NotFound(f"No technician {technician_id}.")
+        return bool(found[0][0])
+
+    return await once(session, ("is_contractor", technician_id), load)
 
 
 async def list_rates(

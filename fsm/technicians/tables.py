@@ -25,10 +25,17 @@ from fsm.problems import Conflict, Invalid
 
 
 class RateKind(StrEnum):
-    """What an hourly rate pays for."""
+    """What a rate is for: an hour of labour or travel, a kilometre driven, what comes on top of each hour.
+
+    The two prices are what a customer is billed for an hour; the others are what it costs us.
+    """
 
     LABOUR = "labour"
     TRAVEL = "travel"
+    VEHICLE = "vehicle"
+    OVERHEAD = "overhead"
+    LABOUR_PRICE = "labour_price"
+    TRAVEL_PRICE = "travel_price"
 
 
 class AbsenceKind(StrEnum):
@@ -151,7 +158,7 @@ class Absence(Revised, table=True):
 
 
 class Rate(Row, table=True):
-    """Money an hour for some days; without a technician it is the company's rate for everybody else."""
+    """Money an hour, or a kilometre, for some days; without a technician it is for everybody else."""
 
     model_config = {"arbitrary_types_allowed": True}
     __table_args__ = (

@@ -31,8 +31,9 @@ from fsm.database import (
     one_of,
     quantity,
     refusal,
+    unique,
 )
-from fsm.problems import InUse
+from fsm.problems import Conflict, InUse
 from fsm.work_orders.closing_facts import PhotoState
 
 
@@ -45,11 +46,15 @@ class TimeKind(StrEnum):
 
 
 class CostKind(StrEnum):
+    """What money went into. `recovery` is what came back, as from a manufacturer: no cost, and beside it."""
+
     LABOUR = "labour"
     TRAVEL = "travel"
     PARTS = "parts"
     CONTRACTOR = "contractor"
+    OVERHEAD = "overhead"
     OTHER = "other"
+    RECOVERY = "recovery"
 
 
 def _of_visit() -> ForeignKeyConstraint:
@@ -220,7 +225,10 @@ class ClosureAudit(SQLModel, table=True):
 
 
 class TimeEntry(Row, table=True):
-    """A technician's time on a job. A correction is a new entry that names the one it replaces."""
+    """A technician's time on a job. A correction is a new entry that names the one it replaces.
+
+    `distance_m` is how far was driven in a time of travel, null where nobody said.
+    """
 
     __tablename__ = "time_entry"
     model_config = {"arbitrary_types_allowed": True}
@@ -231,6 +239,7 @@ class TimeEntry(Row, table=True):
         link("corrects_id", "time_entry"),
         one_of("kind", TimeKind),
         check("during", "not isempty(during) and not lower_inf(during) and not upper_inf(during)"),
+        check("distance", "distance_m >= 0"),
         lookup("time_entry_work_order_idx", "work_order_id"),
         lookup("time_entry_technician_idx", "technician_id"),
     )
@@ -241,6 +250,7 @@ class TimeEntry(Row, table=True):
     during: Range[datetime] = Field(sa_type=TSTZRANGE)
     corrects_id: UUID | None = None
     needs_review: bool = False
+    distance_m: int | None = None
     recorded_at: datetime = instant()
 
 
@@ -280,7 +290,10 @@ class Note(Row, table=True):
 class CostLine(Row, table=True):
     """One line of the cost ledger: frozen when posted, corrected only by another line.
 
-    `quantity` hours or units at `unit_cost`; `payer` and `payer_rule` say who pays and which rule said so.
+    `quantity` of `unit` (h, km, pc …) at `unit_cost`. What is for several assets is a line for each. `payer`,
+    `payer_rule` and `payer_ground` say who pays, which rule said so, and why nobody else does. `price` is
+    what the customer is billed for it, null where there is no price. `corrects_id` names the line that this
+    one takes back with its negative.
     """
 
     __tablename__ = "cost_line"
@@ -289,10 +302,13 @@ class CostLine(Row, table=True):
         link("asset_id", "asset"),
         link("contract_id", "contract"),
         link("technician_id", "technician"),
+        link("corrects_id", "cost_line"),
+        unique("corrects_id"),
         one_of("kind", CostKind),
         lookup("cost_line_work_order_idx", "work_order_id"),
         lookup("cost_line_asset_idx", "asset_id", "posted_on"),
         lookup("cost_line_contract_idx", "contract_id", "posted_on"),
+        lookup("cost_line_technician_idx", "technician_id", "posted_on"),
     )
     work_order_id: UUID
     asset_id: UUID | None = None
@@ -300,17 +316,29 @@ class CostLine(Row, table=True):
     technician_id: UUID | None = None
     kind: str = Field(max_length=12)
     quantity: Decimal = quantity()
+    unit: str = Field(default="", max_length=20, sa_column_kwargs={"server_default": text("''")})
     unit_cost: Decimal = money()
     amount: Decimal = money()
+    price: Decimal | None = money(default=None, nullable=True)
     currency: str = Field(max_length=3)
     posted_on: date
     source_kind: str = Field(max_length=20)
     source_id: UUID | None = None
     payer: str | None = Field(default=None, max_length=12)
     payer_rule: str | None = Field(default=None, max_length=60)
+    payer_ground: str = Field(
+        default="", max_length=300, sa_column_kwargs={"server_default": text("''")}
+    )
+    corrects_id: UUID | None = None
+    note: str = Field(default="", max_length=300, sa_column_kwargs={"server_default": text("''")})
     created_at: datetime = instant()
 
 
+refusal(
+    "cost_line_corrects_id_key",
+    Conflict,
+    "This line has been taken back already. Read the job's costs again.",
+)
 refusal(
     "closure_photo_verified_fkey",
     InUse,

@@ -1,6 +1,6 @@
 """Jobs at the office's desk: created, read, edited, judged, closed, reopened, cancelled."""
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 from uuid import UUID
 
 import pydantic
@@ -28,7 +28,6 @@ from fsm.work_orders.lifecycle import WrongStatus
 from fsm.work_orders.tables import Impact, WorkOrder
 from fsm.work_orders.views import (
     AnswerView,
-    CostLineView,
     EventPage,
     EventView,
     NoteView,
@@ -89,9 +88,6 @@ class Closure(Body):
 class NewWaiver(Body):
     item: Code
     reason: Line
-
-
-CostLines: TypeAlias = list[CostLineView]
 
 
 def language_of(request: Request[Any, Any, Any]) -> str:
@@ -374,20 +370,6 @@ class WorkOrderController(Controller):
             ],
             notes=[NoteView(one.text, one.written_at, one.by) for one in notes],
         )
-
-    @get(
-        "/{work_order_id:uuid}/costs",
-        opt=needs(Permission.READ_COSTS),
-        summary="A job's lines in the cost ledger",
-    )
-    async def costs(
-        self, session: DbSession, actor: CurrentActor, work_order_id: FromPath[UUID]
-    ) -> CostLines:
-        job = await orders.find_work_order(session, actor, work_order_id)
-        return [
-            CostLineView.of(line)
-            for line in await lists.list_records(session, job, records.CostLine)
-        ]
 
     @get(
         "/{work_order_id:uuid}/history",

@@ -1,6 +1,7 @@
 """Requests, work orders and visits. What a technician recorded on them is in `records`."""
 
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from fsm.database import (
     lookup,
     no_overlap,
     one_of,
+    quantity,
     refusal,
     unique,
 )
@@ -240,6 +242,27 @@ class WorkOrder(Revised, table=True):
     source: str | None = Field(default=None, max_length=60)
     source_id: str | None = Field(default=None, max_length=200)
     created_at: datetime = instant()
+
+
+class WorkOrderAsset(SQLModel, table=True):
+    """One of several assets that a job is for, and its share of the costs: `weight` among all of them.
+
+    `contract_id` is what the asset's part of the work falls under. A job without such rows is for its one
+    asset alone.
+    """
+
+    __tablename__ = "work_order_asset"
+    __table_args__ = (
+        link("work_order_id", "work_order"),
+        link("asset_id", "asset"),
+        link("contract_id", "contract"),
+        check("weight", "weight > 0"),
+    )
+    tenant_id: UUID = Field(primary_key=True)
+    work_order_id: UUID = Field(primary_key=True)
+    asset_id: UUID = Field(primary_key=True)
+    contract_id: UUID | None = None
+    weight: Decimal = quantity()
 
 
 class Visit(Revised, table=True):

@@ -1,6 +1,6 @@
 """What the API tells of jobs, visits and verdicts."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -258,27 +258,32 @@ class PartUsedView(msgspec.Struct, frozen=True):
 
 
 class CostLineView(msgspec.Struct, frozen=True):
+    """A line of the ledger. `corrects_id` names the line that it takes back; `price` is to be billed if paid
+    by the customer; `payer_ground` is why nobody else pays."""
+
+    id: UUID
+    asset_id: UUID | None
+    contract_id: UUID | None
+    technician_id: UUID | None
     kind: str
     quantity: Decimal
+    unit: str
     unit_cost: Decimal
     amount: Decimal
+    price: Decimal | None
     currency: str
-    posted_on: str
+    posted_on: date
+    source_kind: str
+    source_id: UUID | None
     payer: str | None
     payer_rule: str | None
+    payer_ground: str
+    corrects_id: UUID | None
+    note: str
 
     @classmethod
     def of(cls, line: records.CostLine) -> "CostLineView":
-        return cls(
-            line.kind,
-            line.quantity,
-            line.unit_cost,
-            line.amount,
-            line.currency,
-            line.posted_on.isoformat(),
-            line.payer,
-            line.payer_rule,
-        )
+        return cls(**{name: getattr(line, name) for name in cls.__struct_fields__})
 
 
 class NoteView(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """Every figure as a pure function of plain rows: what the SQL of the registry is held to."""
 
-from reports.formulae.costs import allocate, cost, cost_by, recoveries
+from reports.formulae.costs import cost, cost_by, recoveries
 from reports.formulae.reliability import (
     AssetTime,
     Availability,
@@ -32,7 +32,6 @@ __all__ = [
     "Restoration",
     "Split",
     "TimeBase",
-    "allocate",
     "asset_time",
     "availability",
     "cost",

@@ -1,30 +1,16 @@
 """Costs: sums of the ledger by currency and cut, which always add up to it, to the cent."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
-from decimal import Context, Decimal, localcontext
+from decimal import Decimal, localcontext
 
+from fsm.amounts import EXACT, allocate
 from reports.results import Figure, Quantity, Share
 from reports.rows import Cost
 
 UNALLOCATED = "unallocated"
 ASSET = "asset"
-
-# Money has no rounding: room for any sum of a ledger, where the default 28 digits would round.
-_EXACT = Context(prec=60)
-
-# ISO 4217 minor units other than two digits, of currencies in use.
-_MINOR_DIGITS: Mapping[str, int] = {
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-    **dict.fromkeys(
-        (
-            *("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW"),
-            *("PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"),
-        ),
-        0,
-    ),
-}
 
 
 def cost(lines: Iterable[Cost], from_on: date, to_on: date) -> dict[str, Figure]:
@@ -63,7 +49,7 @@ def cost_by(
     sums: defaultdict[str, defaultdict[str, Decimal]] = defaultdict(
         lambda: defaultdict(lambda: Decimal(0))
     )
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         for line in _posted(lines, from_on, to_on):
             if line.is_recovery:
                 continue
@@ -77,43 +63,12 @@ def cost_by(
     return {currency: dict(sorted(by_value.items())) for currency, by_value in sorted(sums.items())}
 
 
-def allocate(amount: Decimal, weights: Sequence[Decimal], currency: str) -> list[Decimal]:
-    """Divide an amount by weights so that the parts are whole cents and add up to it.
-
-    Largest remainder: every part is rounded towards zero, and the cents left over go to the
-    largest remainders, the earlier of equals. Where the amount itself is finer than a cent, so are
-    the parts. A credit is divided like the charge it takes back, with the sign turned.
-    """
-    if not weights or any(not weight.is_finite() or weight < 0 for weight in weights):
-        raise ValueError("Weights are finite and not negative, and there is at least one.")
-    if not amount.is_finite():
-        raise ValueError(f"{amount} is no amount of money.")
-    with localcontext(_EXACT):
-        total = sum(weights, Decimal(0))
-        if not total:
-            raise ValueError("Weights that are all zero divide nothing.")
-        exponent = amount.as_tuple().exponent
-        digits = _MINOR_DIGITS.get(currency, 2)
-        finest = max(digits, -exponent if isinstance(exponent, int) else 0)
-        cent = Decimal(1).scaleb(-finest)
-        cents = int(abs(amount) / cent)
-        # In whole numbers: a quotient of decimals would be rounded and could turn an order round.
-        scale = max(0, *(-int(weight.as_tuple().exponent) for weight in weights))
-        whole = [int(weight.scaleb(scale)) for weight in weights]
-        divided = [divmod(cents * weight, sum(whole)) for weight in whole]
-        left = cents - sum(part for part, _ in divided)
-        by_remainder = sorted(range(len(whole)), key=lambda index: -divided[index][1])
-        lucky = set(by_remainder[:left])
-        sign = -1 if amount < 0 else 1
-        return [sign * (part + (index in lucky)) * cent for index, (part, _) in enumerate(divided)]
-
-
 def _posted(lines: Iterable[Cost], from_on: date, to_on: date) -> Iterable[Cost]:
     return (line for line in lines if from_on <= line.posted_on < to_on)
 
 
 def _sum(currency: str, shares: Sequence[Share]) -> Figure:
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         total = sum((Decimal(share.numerator) for share in shares), Decimal(0))
     return Figure(
         value=total,

@@ -143,6 +143,7 @@ BODILESS = {
     "POST /api/plans/{plan_id}/undoing",
     "POST /api/rosters/{roster_id}/publication",
     "POST /api/rosters/{roster_id}/withdrawal",
+    "POST /api/work-orders/{work_order_id}/payer-review",
 }
 """Changes that need nothing said."""
 

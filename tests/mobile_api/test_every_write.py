@@ -20,6 +20,7 @@ from fsm.worker import REACTIONS, ROUNDS
 from tests.applications import application
 from tests.company import CHECKLIST, Company
 from tests.conftest import Clock
+from tests.mobile_api.money_writes import ledger
 from tests.mobile_api.office_writes import (
     catalogue,
     contracts,
@@ -338,6 +339,7 @@ async def test_a_phone_sees_every_write_that_it_should(
         running_day,
         field_work,
         waivers,
+        ledger,
         uploads,
         quarantined,
         imports,

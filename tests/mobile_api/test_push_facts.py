@@ -12,7 +12,7 @@ from fsm.assets.tables import Passport
 from fsm.database import Database
 from fsm.parts.tables import Movement
 from fsm.problems import Invalid
-from fsm.work_orders import costs
+from fsm.work_orders import ledger
 from fsm.work_orders.records import Note, PartUsed, Photo
 from tests.company import Company
 from tests.conftest import Clock
@@ -140,7 +140,7 @@ async def test_what_an_intent_had_written_goes_with_its_refusal_and_costs_no_oth
         """After the movement out of the van, which nothing has written yet."""
         raise Invalid("Nobody pays for this.")
 
-    monkeypatch.setattr(costs, "post_part", refuse)
+    monkeypatch.setattr(ledger, "post_part", refuse)
     outcomes = await phone.push(
         phone.intent("note.add", visit_id=visit, text="before"),
         phone.intent("part.use", visit_id=visit, part_id=str(company.part.id), qty=1),

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.formulae import allocate, cost, cost_by, recoveries
+from fsm.amounts import allocate
+from reports.formulae import cost, cost_by, recoveries
 from reports.rows import Cost
 
 JUNE, JULY = date(2026, 6, 1), date(2026, 7, 1)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from fsm.actors import Permission
 from fsm.catalogue.tables import MaintenanceKind, RequestClass
-from fsm.contracts.coverage import Paid, Payer
+from fsm.contracts.coverage import STATED, Paid
 from fsm.contracts.tables import ContractKind
 from fsm.database import run
 from fsm.imports.cells import (
@@ -50,10 +50,10 @@ def _one_of(words: Sequence[str]) -> Any:
 
 def _payer(part: str, form: Form) -> Sequence[str]:
     kind, sign, payer = (piece.strip().lower() for piece in part.partition("="))
-    if not sign or kind not in list(Paid) or payer not in list(Payer):
+    if not sign or kind not in list(Paid) or payer not in STATED:
         raise BadCell(
             f"'{part[:60]}' does not say who pays; write kind=payer, "
-            f"with {', '.join(Paid)} and {', '.join(Payer)}"
+            f"with {', '.join(Paid)} and {', '.join(STATED)}"
         )
     return [kind, payer]
 

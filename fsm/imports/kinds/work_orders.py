@@ -53,7 +53,8 @@ _STATUS = word(
         "scheduled": "open", "dispatched": "open", "in_progress": "open", "work_done": "open",
     },
 )  # fmt: skip
-_COSTS: Final = tuple(f"cost_{kind}" for kind in CostKind)
+_SPENT: Final = tuple(kind for kind in CostKind if kind is not CostKind.RECOVERY)
+_COSTS: Final = tuple(f"cost_{kind}" for kind in _SPENT)
 _FAILURE: Final = ("failure_mode", "failure_mechanism", "failure_cause", "failed_at")
 
 
@@ -276,7 +277,7 @@ async def _post_costs(run_: Run) -> int:
     )
     payers = []
     for (contract_id,) in referred.all():
-        for kind in CostKind:
+        for kind in _SPENT:
             payer, rule = await contracts.payer_of(run_.session, run_.actor, contract_id, kind)
             payers.append((contract_id, str(kind), payer, rule))
     posted = await run(
@@ -293,7 +294,7 @@ async def _post_costs(run_: Run) -> int:
         from incoming i
         join work_order w on w.tenant_id = :tenant and w.id = i.id
         left join technician h on h.tenant_id = :tenant and h.number = i.technician
-        cross join lateral (values {", ".join(f"('{kind}', i.cost_{kind})" for kind in CostKind)})
+        cross join lateral (values {", ".join(f"('{kind}', i.cost_{kind})" for kind in _SPENT)})
           as c(kind, amount)
         join unnest(cast(:contracts as uuid[]), cast(:kinds as text[]), cast(:payers as text[]),
                     cast(:rules as text[])) as p(contract_id, kind, payer, rule)
@@ -381,6 +382,7 @@ WORK_ORDERS = Kind(
         Column("cost_travel", MONEY, "", "40.00", aliases=("travel cost",)),
         Column("cost_parts", MONEY, "", "12.00", aliases=("parts cost",)),
         Column("cost_contractor", MONEY, "", aliases=("contractor cost",)),
+        Column("cost_overhead", MONEY, "", aliases=("overhead",)),
         Column("cost_other", MONEY, "", aliases=("other cost",)),
         Column("currency", CURRENCY, "of the costs; the company's unless said", "EUR"),
         Column("posted_on", DAY, "day of the costs; that of the end at the site unless said",
@@ -497,7 +499,7 @@ WORK_ORDERS = Kind(
         "restored_at": "null::timestamptz",
         "closed_at": "coalesce(t.closed_at, t.cancelled_at)", "cancel_reason": "t.cancel_reason",
         "is_rework": "t.is_rework", "technician": "h.number",
-        **{f"cost_{kind}": f"c.{kind}" for kind in CostKind},
+        **{f"cost_{kind}": f"c.{kind}" for kind in _SPENT},
         "currency": "c.currency", "posted_on": "c.posted_on",
         "failure": "coalesce(f.source_id, f.id::text)",
         "failed_at": "null::timestamptz", "failure_mode": "null::text",
@@ -511,7 +513,7 @@ WORK_ORDERS = Kind(
         left join visit n on n.tenant_id = t.tenant_id and n.id = t.finished_visit_id
         left join technician h on h.tenant_id = t.tenant_id and h.id = n.technician_id
         left join lateral (select max(l.currency) as currency, max(l.posted_on) as posted_on,
-          {", ".join(f"sum(l.amount) filter (where l.kind = '{kind}') as {kind}" for kind in CostKind)}
+          {", ".join(f"sum(l.amount) filter (where l.kind = '{kind}') as {kind}" for kind in _SPENT)}
           from cost_line l where l.tenant_id = t.tenant_id and l.work_order_id = t.id) as c on true""",
     customer="t.customer_id",
     secret=(*_COSTS, "posted_on"),

@@ -19,7 +19,7 @@ from fsm.events import Occurrence
 from fsm.parts import queries as parts
 from fsm.parts.tables import MovementKind
 from fsm.problems import Invalid, NotFound
-from fsm.work_orders import clocks, completion, costs, records, restoration
+from fsm.work_orders import clocks, completion, ledger, records, restoration
 from fsm.work_orders.facts import load_template
 from fsm.work_orders.field_work.report import Report
 from fsm.work_orders.lifecycle import Status, WrongStatus
@@ -106,6 +106,7 @@ async def add_time(
     to_at: datetime,
     corrects: UUID | None = None,
     needs_review: bool = False,
+    distance_m: int | None = None,
     entry_id: UUID | None = None,
 ) -> records.TimeEntry:
     """Record time spent and post its cost; a correction takes the corrected entry's cost back."""
@@ -113,7 +114,7 @@ async def add_time(
         raise Invalid("Time ends after it begins.", errors=[{"at": "/to"}])
     if corrects is not None:
         corrects = await _last_correction(report, corrects)
-        await costs.take_back(report.session, report.actor, "time_entry", corrects, report.now)
+        await ledger.take_back(report.session, report.actor, "time_entry", corrects, report.now)
     entry = new_row(
         records.TimeEntry,
         id=entry_id or uuid7(),
@@ -125,10 +126,11 @@ async def add_time(
         during=Range(from_at, to_at),
         corrects_id=corrects,
         needs_review=needs_review,
+        distance_m=distance_m,
         recorded_at=report.now,
     )
     report.session.append(entry)
-    await costs.post_time(report.session, report.actor, report.work_order, entry, report.now)
+    await ledger.post_time(report.session, report.actor, report.work_order, entry, report.now)
     await report.event(
         "time.corrected" if corrects else "time.added",
         entry_id=str(entry.id),
@@ -197,7 +199,7 @@ async def use_part(
         used_at=report.occurred.at,
     )
     report.session.append(used)
-    await costs.post_part(
+    await ledger.post_part(
         report.session, report.actor, report.work_order, used, movement, report.now
     )
     await report.counted()
@@ -258,6 +260,7 @@ async def record_failure(
         await clocks.stop_clocks(
             report.session, report.actor, work_order, StopsAt.RESTORED, occurred, report.now
         )
+    await ledger.decide_again(report.session, report.actor, report.now, work_order.id)
     await report.event("failure.reported", failure_id=str(failure.id))
     touch(report.session, work_order)
 

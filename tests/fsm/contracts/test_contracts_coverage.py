@@ -142,6 +142,7 @@ def test_every_kind_of_cost_has_a_payer() -> None:
         "travel": Payer.CONTRACT,
         "parts": Payer.CUSTOMER,
         "contractor": Payer.CONTRACT,
+        "overhead": Payer.CONTRACT,
         "other": Payer.MANUFACTURER,
     }
 

@@ -1,0 +1,21 @@
+"""What the office does about money: none of it changes what a phone shows, and the feed stays right."""
+
+from tests.mobile_api.office_writes import dispatch, edit, make
+from tests.mobile_api.walking import Walk
+
+
+async def ledger(walk: Walk) -> None:
+    """Costs by hand and taken back, who pays, several assets on one job."""
+    rule = {"code": "misuse", "name": "Misuse", "payer": "customer", "starts_on": "2026-01-01"}
+    added = await make(walk, "/api/payer-rules", {**rule, "conditions": {"causes": ["misuse"]}})
+    await edit(walk, "/api/payer-rules", added, ground="Damaged by the customer")
+    job, _ = await dispatch(walk)
+    path = f"/api/work-orders/{job['id']}"
+    bill = {"kind": "contractor", "unit_cost": "80.00", "posted_on": "2026-03-23"}
+    (line,) = await walk.step("POST", f"{path}/costs", bill)
+    await make(walk, f"{path}/payer-decision", {"payer": "goodwill", "ground": "Our mistake"})
+    await make(walk, f"{path}/payer-review", {})
+    (line,) = await walk.step("POST", f"{path}/costs", bill)
+    await make(walk, f"/api/cost-lines/{line['id']}/taking-back", {"reason": "Billed twice"})
+    weights = [{"asset_id": str(walk.company.asset.id), "weight": "1"}]
+    await walk.step("PUT", f"{path}/assets", {"assets": weights})
