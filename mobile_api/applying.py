@@ -1,6 +1,6 @@
 """Stored intents take effect: in the device's order, each after those it names, none holding up another."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from fsm.database import Session, remember, run
 from fsm.http import problem_of
 from fsm.problems import Busy, Problem
 from fsm.tenants.tables import Device, User
+from fsm.work_orders import completion
 from fsm.work_orders.closing_sentences import ChecklistIncomplete
 from fsm.work_orders.tables import Review
 from mobile_api import device_time, feed, handlers, intent_store, sequencer
@@ -32,6 +33,14 @@ _AS_STORED: tuple[OutcomeStatus, dict[str, Any]] = (OutcomeStatus.APPLIED, {})
 
 Settled = dict[UUID, dict[str, Any]]
 """What became of intents, by id."""
+
+
+class Refused(Exception):
+    """An intent that was applied without a savepoint failed; the transaction is lost with it."""
+
+    def __init__(self, intent_id: UUID, why: Exception) -> None:
+        super().__init__(f"{intent_id}: {why}")
+        self.intent_id = intent_id
 
 
 def hand_of(
@@ -75,17 +84,21 @@ async def apply_open(
     tried: set[UUID],
     *,
     careful: bool,
+    suspects: Set[UUID] = frozenset(),
     fresh: Sequence[Waiting] = (),
 ) -> Settled:
     """Apply what waits and may be applied, in the device's order; return the outcomes by id.
 
-    `careful` means behind savepoints and at most `AT_ONCE`; `tried` grows by the ids looked at. `mine` are
+    `careful` means behind savepoints and at most `AT_ONCE`; `tried` grows by the ids looked at. Otherwise
+    only `suspects` are applied with such care, and another one that fails is `Refused`. `mine` are
     those that somebody waits for an answer about; the others' phones learn it from the feed. `fresh` are
     those that this transaction has stored as applied already: only what turns out otherwise is written.
     """
     session, actor = hand.session, hand.actor
     remember(session)
     events.gather(session)
+    if not careful:
+        completion.put_off_verdicts(session)
     older = await intent_store.list_waiting(session, actor, _MOST_WAITING)
     waiting = [one for one in (*older, *fresh) if one.id not in tried]
     waiting.sort(key=lambda one: (one.envelope.seq, one.id))
@@ -95,7 +108,10 @@ async def apply_open(
     results: list[tuple[UUID, OutcomeStatus, dict[str, Any]]] = []
 
     async def take(one: Waiting, *notes: dict[str, Any]) -> None:
-        status, outcome = await apply_one(hand, one, careful=careful)
+        is_suspect = one.id in suspects
+        status, outcome = await apply_one(hand, one, careful=careful or is_suspect)
+        if is_suspect and status != OutcomeStatus.APPLIED:
+            await handlers.hold_all(hand, (other.envelope for other in waiting))
         if notes:
             outcome["notes"] = [*outcome.get("notes", ()), *notes]
         if one.id not in mine:
@@ -124,6 +140,7 @@ async def apply_open(
             break
         await take(first, {"code": "circle"})
         waiting = [one for one in waiting if one is not first]
+    await completion.judge_counted(session)
     otherwise = [one for one in results if stored.get(one[0]) != one[1:]]
     otherwise += [(one.id, OutcomeStatus.WAITING, {}) for one in waiting if one.id in stored]
     await intent_store.settle(session, actor, otherwise)
@@ -159,11 +176,18 @@ async def apply_one(
 ) -> tuple[OutcomeStatus, dict[str, Any]]:
     """Apply one stored intent and return its outcome; `careful` keeps a refusal from undoing anything else.
 
-    A failing database is `Busy`: the caller's whole transaction is to be done again.
+    Without care it is `Refused`. A failing database is `Busy`: the caller's whole transaction is to be done
+    again.
     """
     if not careful:
-        return _applied(await _take_effect(hand, one))
+        try:
+            return _applied(await _take_effect(hand, one))
+        except Exception as error:
+            if isinstance(problem_of(error), Busy):
+                raise
+            raise Refused(one.id, error) from error
     session = hand.session
+    await completion.judge_counted(session)
     await session.flush()
     touched = list(session.info.get("touched", ()))
     gathered = events.gather(session)
@@ -171,6 +195,7 @@ async def apply_one(
     try:
         async with session.begin_nested():
             notes = await _take_effect(hand, one)
+            await completion.judge_counted(session)
             await session.flush()
             return _applied(notes)
     except Exception as error:
@@ -178,6 +203,7 @@ async def apply_one(
         # What the savepoint undid is forgotten: objects of it hold values that never were.
         session.expunge_all()
         session.forget_appended()
+        completion.forget_counted(session)
         hand.held.clear()
         remember(session)
         del gathered[before:]

@@ -12,7 +12,7 @@ from fsm.assets import passports
 from fsm.database import run
 from fsm.events import Occurrence
 from fsm.problems import Forbidden, Invalid, NotFound, Problem
-from fsm.work_orders import field_work, records, visits
+from fsm.work_orders import completion, field_work, records, visits
 from fsm.work_orders.field_work import Report
 from fsm.work_orders.tables import Review, Visit, WorkOrder
 from mobile_api import feed, intents
@@ -63,6 +63,7 @@ async def apply(
         return await _suggest_state(hand, envelope, data)
     assert isinstance(data, intents.VisitData)
     if envelope.type not in _ADDS_ONLY:
+        await completion.judge_counted(hand.session)
         await hand.session.flush()
     work_order, visit = await _hold(hand, data.visit_id)
     if visit.technician_id != hand.technician_id:

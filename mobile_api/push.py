@@ -1,9 +1,10 @@
 """What a device sends: each intent stored raw, applied once in the device's order, and answered.
 
-All goes into one transaction first, without savepoints. When something in it is refused, that transaction
-is undone, the batch is stored as it came, and its intents are applied one by one, each behind a savepoint,
-at most `applying.AT_ONCE` in a transaction: a poisonous one costs itself and no other. A failing database is
-`Busy`: nothing is acknowledged that was not committed.
+All goes into one transaction first, without savepoints. When an intent in it is refused, that transaction
+is undone and done again with that one behind a savepoint, and so on for a few. When it is not known whose
+mistake it was, or they are many, the batch is stored as it came, and its intents are applied one by one, each
+behind a savepoint, at most `applying.AT_ONCE` in a transaction: a poisonous one costs itself and no other. A
+failing database is `Busy`: nothing is acknowledged that was not committed.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from fsm.http import problem_of
 from fsm.problems import Busy, Forbidden, Problem
 from fsm.tenants.tokens import DeviceRevoked
 from mobile_api import intent_store, pull, sequencer
-from mobile_api.applying import Settled, apply_open, hand_of
+from mobile_api.applying import Refused, Settled, apply_open, hand_of
 from mobile_api.intent_store import Waiting
 from mobile_api.intents import Batch
 from mobile_api.receiving import Receipt, outcome_of, receive
@@ -33,6 +34,8 @@ log = logging.getLogger("mobile_api.push")
 MOST_INTENTS = 200
 MOST_BYTES = 1_048_576
 MOST_INFLATED = 16 * 1_048_576
+_MOST_SUSPECTS = 4
+"""How many intents of a batch may be refused before each of them is taken with care."""
 _TRIES = 4
 
 Result = TypeVar("Result")
@@ -51,18 +54,31 @@ async def push(
     database: Database, actor: Actor, now: datetime, batch: Batch, barred: Problem | None
 ) -> Answer:
     """Store and apply a batch. With `barred` (device revoked, no right) it is stored and quarantined."""
-    try:
-        return await _repeatedly(lambda: _at_once(database, actor, now, batch, barred))
-    except Busy:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to one intent
-        log.info("a batch is applied one by one: %s", error)
+    suspects: set[UUID] = set()
+    while len(suspects) <= _MOST_SUSPECTS:
+        try:
+            return await _repeatedly(
+                lambda: _at_once(database, actor, now, batch, barred, suspects)
+            )
+        except Busy:
+            raise
+        except Refused as refused:
+            suspects.add(refused.intent_id)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to one intent
+            log.info("a batch is applied one by one: %s", error)
+            break
     return await _one_by_one(database, actor, now, batch, barred)
 
 
 async def _at_once(
-    database: Database, actor: Actor, now: datetime, batch: Batch, barred: Problem | None
+    database: Database,
+    actor: Actor,
+    now: datetime,
+    batch: Batch,
+    barred: Problem | None,
+    suspects: set[UUID],
 ) -> Answer:
+    """Store and apply a batch in one transaction, the `suspects` with care; any other may be `Refused`."""
     async with database.transaction(actor.tenant_id) as session:
         receipt = await receive(session, actor, now, batch, barred, OutcomeStatus.APPLIED)
         settled: Settled = {}
@@ -74,7 +90,14 @@ async def _at_once(
                 for row_id, place in receipt.open.items()
                 if row_id in receipt.fresh and (sent := batch.intents[place]).envelope
             ]
-            settled = await apply_open(hand, set(receipt.open), set(), careful=False, fresh=fresh)
+            settled = await apply_open(
+                hand,
+                set(receipt.open),
+                set(),
+                careful=False,
+                suspects=suspects,
+                fresh=fresh,
+            )
             if batch.outbox_empty_at is not None:
                 await pull.note_empty(session, actor, batch.outbox_empty_at)
         return await _answer(session, actor, batch, receipt, settled)

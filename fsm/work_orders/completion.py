@@ -5,6 +5,7 @@ refuses them without a closure: a verdict with nothing unmet on the job's presen
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -33,6 +34,54 @@ class FactsMoved(Problem):
     code, status, title = "facts-moved", 409, "New facts have arrived meanwhile"
 
 
+@dataclass(frozen=True, slots=True)
+class _Unjudged:
+    """A job whose work is done and that has new facts; `completed_at` where it was completed before them."""
+
+    actor: Actor
+    work_order: WorkOrder
+    now: datetime
+    completed_at: datetime | None
+
+
+def put_off_verdicts(session: Session) -> None:
+    """Have what `count_fact_later` counts in this transaction judged by `judge_counted`.
+
+    For a transaction that brings many facts of one job: judging each would cost as much as all before it.
+    """
+    session.info.setdefault("unjudged", {})
+
+
+async def judge_counted(session: Session) -> None:
+    """Judge the jobs whose verdicts were put off, each once for all its new facts."""
+    unjudged: dict[UUID, _Unjudged] = session.info.get("unjudged", {})
+    while unjudged:
+        _, one = unjudged.popitem()
+        await _judge(session, one)
+
+
+def forget_counted(session: Session) -> None:
+    """Let go of the verdicts that were put off: a savepoint took their facts back."""
+    session.info.get("unjudged", {}).clear()
+
+
+async def count_fact_later(
+    session: Session, actor: Actor, work_order: WorkOrder, now: datetime
+) -> None:
+    """Take one more fact into account as `count_fact` does; judge the job later where verdicts are put off.
+
+    Until then it is `work_done`, were it completed before.
+    """
+    counted = _count(session, actor, work_order, now)
+    unjudged: dict[UUID, _Unjudged] | None = session.info.get("unjudged")
+    if counted is None:
+        return
+    if unjudged is None:
+        await _judge(session, counted)
+    else:
+        unjudged.setdefault(work_order.id, counted)
+
+
 async def count_fact(
     session: Session, actor: Actor, work_order: WorkOrder, now: datetime
 ) -> Verdict | None:
@@ -42,20 +91,34 @@ async def count_fact(
     closure, or returns to `work_done` when the fact left something unmet. Return the verdict, None while the
     work is not done. Facts about a closed job are not counted: callers hold them for review.
     """
+    counted = _count(session, actor, work_order, now)
+    return None if counted is None else await _judge(session, counted)
+
+
+def _count(
+    session: Session, actor: Actor, work_order: WorkOrder, now: datetime
+) -> _Unjudged | None:
+    """Count a fact; return what is to be judged, None while the work is not done."""
     completed_at = work_order.completed_at
-    was_completed = work_order.status == Status.COMPLETED
-    if not was_completed and work_order.status != Status.WORK_DONE:
-        work_order.facts_rev += 1
-        touch(session, work_order)
-        return None
-    if was_completed:
-        work_order.status = next_status(Status.COMPLETED, Action.WITHDRAW_COMPLETION)
-        work_order.completed_at = None
-        work_order.closure_id = None
     work_order.facts_rev += 1
+    touch(session, work_order)
+    match Status(work_order.status):
+        case Status.COMPLETED:
+            work_order.status = next_status(Status.COMPLETED, Action.WITHDRAW_COMPLETION)
+            work_order.completed_at = None
+            work_order.closure_id = None
+            return _Unjudged(actor, work_order, now, completed_at)
+        case Status.WORK_DONE:
+            return _Unjudged(actor, work_order, now, None)
+        case _:
+            return None
+
+
+async def _judge(session: Session, counted: _Unjudged) -> Verdict | None:
+    actor, work_order, now = counted.actor, counted.work_order, counted.now
     await session.flush()
-    verdict = await try_complete(session, actor, work_order, now, completed_at=completed_at)
-    if was_completed and verdict is not None and not verdict.met:
+    verdict = await try_complete(session, actor, work_order, now, completed_at=counted.completed_at)
+    if counted.completed_at is not None and verdict is not None and not verdict.met:
         await events.record(
             session,
             actor,
@@ -65,7 +128,6 @@ async def count_fact(
             now=now,
             unmet=[one.to_json() for one in verdict.unmet],
         )
-    touch(session, work_order)
     return verdict
 
 

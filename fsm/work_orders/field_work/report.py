@@ -76,4 +76,4 @@ class Report:
         if self.work_order.status == Status.CANCELLED:
             self.note("late")
             return
-        await completion.count_fact(self.session, self.actor, self.work_order, self.now)
+        await completion.count_fact_later(self.session, self.actor, self.work_order, self.now)
