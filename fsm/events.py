@@ -16,12 +16,13 @@ from uuid import UUID
 
 import msgspec
 import rfc8785
-from sqlalchemy import BigInteger, LargeBinary, delete, insert, text
+from sqlalchemy import BigInteger, LargeBinary, text
 from sqlmodel import Field, SQLModel, col, select
 from uuid_utils.compat import uuid7
 
 from fsm import jobs
 from fsm.actors import Actor
+from fsm.appending import new_row
 from fsm.canonical import canonical_form as form_of
 from fsm.canonical import doubles
 from fsm.database import (
@@ -330,9 +331,9 @@ async def seal(session: Session, tenant_id: UUID, now: datetime, *, limit: int =
             .with_for_update()
         )
     ).one()
-    waiting = (
+    waiting: Sequence[Any] = (
         await session.exec(
-            select(Event)
+            select(*Event.__table__.columns)  # type: ignore[attr-defined]
             .join(
                 EventUnsealed,
                 (col(EventUnsealed.tenant_id) == Event.tenant_id)
@@ -346,25 +347,25 @@ async def seal(session: Session, tenant_id: UUID, now: datetime, *, limit: int =
     if not waiting:
         return 0
     number, digest = head
-    seals = []
     for event in waiting:
         number += 1
         digest = chained(digest, event)
-        seals.append(
-            {
-                "tenant_id": tenant_id,
-                "number": number,
-                "event_id": event.id,
-                "hash": digest,
-                "sealed_at": now,
-            }
+        session.append(
+            new_row(
+                EventSeal,
+                tenant_id=tenant_id,
+                number=number,
+                event_id=event.id,
+                hash=digest,
+                sealed_at=now,
+            )
         )
-    await session.exec(insert(EventSeal), params=seals)
-    await session.exec(
-        delete(EventUnsealed).where(
-            col(EventUnsealed.tenant_id) == tenant_id,
-            col(EventUnsealed.event_id).in_([event.id for event in waiting]),
-        )
+    await session.flush()
+    await fetch(
+        session,
+        "delete from event_unsealed where tenant_id = $1 and event_id = any(cast($2 as uuid[]))",
+        tenant_id,
+        [event.id for event in waiting],
     )
     await run(
         session,
@@ -373,7 +374,7 @@ async def seal(session: Session, tenant_id: UUID, now: datetime, *, limit: int =
         n=number,
         h=digest,
     )
-    return len(seals)
+    return len(waiting)
 
 
 async def find_broken_link(session: Session, tenant_id: UUID) -> int | None:
