@@ -24,6 +24,7 @@ import fsm.worker  # noqa: F401
 from fsm import crash_points
 from fsm.__main__ import main as fsm_main
 from fsm.migrations.migrate import check_revision  # noqa: F401
+from scheduler import child
 from tests.chaos.processes import die_with_parent
 
 
@@ -39,6 +40,8 @@ def become(order: dict[str, Any]) -> None:
     os.dup2(log, 2)
     os.environ.update(order["env"])
     crash_points.arm(order["env"].get("FSM_CRASH_POINT", ""))
+    # Nobody asks for a plan here: a worker that lives for seconds need not compile the search for minutes.
+    child.is_warm = lambda: True
     if order.get("plugin"):
         getattr(importlib.import_module("tests.chaos.controls"), order["plugin"])()
     status = 1
