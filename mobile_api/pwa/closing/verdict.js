@@ -6,6 +6,7 @@
  * the form in which the vectors and an evidence pack hold them.
  */
 import { compare, faults, hasRolledOver, isBlank, meterReading, ruleFields } from "./answers.js";
+import { canonical } from "./canonical.js";
 import { activation, codePoints, number, truth } from "./rules.js";
 
 const MAX_PHOTOS = 100;
@@ -417,14 +418,4 @@ function by(rank) {
     }
     return 0;
   };
-}
-
-/** Return the RFC 8785 form of JSON: members sorted by UTF-16 code units, numbers as ECMAScript writes them. */
-function canonical(value) {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  const members = Object.keys(value)
-    .sort()
-    .map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`);
-  return `{${members.join(",")}}`;
 }
