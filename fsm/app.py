@@ -38,6 +38,7 @@ from fsm.settings import Settings
 from fsm.technicians import routes as technicians
 from fsm.tenants import routes as tenants
 from fsm.web import document_routes as public_documents
+from fsm.web import office_pages
 from fsm.web import passport_routes as public_passports
 from fsm.web import status_routes as public_status
 from fsm.work_orders import request_routes as service_requests
@@ -76,6 +77,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *assets.ROUTES,
     *passports.ROUTES,
     *scans.ROUTES,
+    *office_pages.ROUTES,
     *public_passports.ROUTES,
     *public_status.ROUTES,
     *public_documents.ROUTES,
