@@ -209,10 +209,15 @@ class Fleet:
                 best = cost, place
         return best
 
-    def ranked(self, visit_no: int, most: int) -> list[Place]:
-        """Return the cheapest exact place of each shift, the cheapest shifts first, at most `most`."""
+    def ranked(
+        self, visit_no: int, most: int, opened: tuple[Interval, ...] | None = None
+    ) -> list[Place]:
+        """Return the cheapest exact place of each shift, the cheapest shifts first, at most `most`.
+
+        `opened` replaces when the visit may begin.
+        """
         day = self.draft.day
-        gaps = self.gaps(self.wanted(visit_no), day.able[:, visit_no])
+        gaps = self.gaps(self.wanted(visit_no, opened), day.able[:, visit_no])
         found: dict[int, Place] = {}
         for gap, least in self.in_order(gaps):
             worst = sorted(place.delta for place in found.values())[most - 1 : most]
@@ -221,7 +226,7 @@ class Fleet:
             number = int(self.shift[gap])
             if not self.draft.has_parts(number, visit_no):
                 continue
-            place = self.timed(gap, visit_no)
+            place = self.timed(gap, visit_no, opened=opened)
             if place is not None and (number not in found or place.delta < found[number].delta):
                 found[number] = place
         return sorted(found.values(), key=lambda place: (place.delta, place.shift_no))[:most]

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scheduler.candidates import Fleet
 from scheduler.engine.insertion import Draft, Place
 from scheduler.engine.timing import Timetable, as_route
-from scheduler.problem import DAY_S, DayProblem, Interval
+from scheduler.problem import DAY_S, DayProblem, Interval, Promise, Route
+from scheduler.promises.windows import Outlook, Window
 from scheduler.repair import standing
 
 _MINUTE_S = 60
 
-TRAVEL_SPREAD = 0.22
-WORK_SPREAD = 0.30
-FIXED_SPREAD_S = 480.0
-"""How far travel, work and everything else are off, as shares and seconds (standard deviations): assumed
-until the company's own trips say better."""
+_AT_RISK = 0.01
+"""A promise is at risk where its chance falls this far below the one that was stated."""
+_CERTAINTY = 5
+"""What the whole chance of a promise is worth, in broken promises: most is lost in small parts."""
+_LOOKED_AT = 6
+"""Among how many of the cheapest places the safest is chosen."""
+_STATED = 0.9
+"""Taken for stated where a window was announced without a chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class Slot:
 
     technician: str
     shift: str
+    position: int
+    """How many visits of the route come before it."""
     start: int
     end: int
     cost: int
@@ -47,39 +52,97 @@ class Slot:
     late_s: int
     """After the service level's instant."""
     at_risk: tuple[str, ...]
-    """Labels of visits whose promise would then be missed."""
+    """Labels of visits whose promise would be kept less surely than was stated."""
     moved: tuple[Moved, ...]
+    risk: int = 0
+    """What the chances are worth that promises lose, in seconds of driving."""
+
+    @property
+    def price(self) -> int:
+        return self.cost + self.risk
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """A promise that is kept less surely than was stated, and the cheapest way to mend that."""
+
+    visit: str
+    stated: float
+    chance: float
+    cure: Slot | None
+    """Where else the visit would be safe; None: nowhere."""
+    cured: float
+    """The chance there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A window to offer, with the best slot in it."""
 
-    opens: int
-    closes: int
+    window: Window
     slot: Slot
     capacity: int
     """What the time it takes is worth to later callers, in seconds of driving."""
-    probability: float
-    """That work begins inside the window."""
+
+    @property
+    def opens(self) -> int:
+        return self.window.opens
+
+    @property
+    def closes(self) -> int:
+        return self.window.closes
+
+    @property
+    def probability(self) -> float:
+        """That work begins inside the window."""
+        return self.window.probability
 
     @property
     def price(self) -> int:
-        return self.slot.cost + self.capacity
+        return self.slot.price + self.capacity
 
 
-def best_slots(problem: DayProblem, visit: str, most: int) -> list[Slot]:
+def best_slots(
+    problem: DayProblem, visit: str, most: int, outlook: Outlook | None = None
+) -> list[Slot]:
     """Return the cheapest slot of each shift for a visit, the cheapest first."""
     draft, number = _without(problem, visit)
-    return [_slot(draft, place, number) for place in Fleet(draft).ranked(number, most)]
+    outlook = outlook or Outlook(problem)
+    places = Fleet(draft).ranked(number, most)
+    return sorted((_slot(draft, place, number, outlook) for place in places), key=_by_price)
 
 
-def offers(problem: DayProblem, visit: str, windows: Sequence[Interval], most: int) -> list[Offer]:
-    """Return the windows in which the visit fits, the best to give away first."""
+def offers(
+    problem: DayProblem,
+    visit: str,
+    windows: Sequence[Interval],
+    most: int,
+    outlook: Outlook | None = None,
+    *,
+    fixed: bool = True,
+) -> list[Offer]:
+    """Return the windows in which the visit fits, the best to give away first.
+
+    Unless `fixed`, each is only where to look: what is offered is the narrowest window that holds the target
+    at the place found there.
+    """
     draft, number = _without(problem, visit)
+    outlook = outlook or Outlook(problem)
+    return _offers(draft, number, windows, most, outlook, fixed=fixed)
+
+
+def _offers(
+    draft: Draft,
+    number: int,
+    windows: Sequence[Interval],
+    most: int,
+    outlook: Outlook,
+    *,
+    fixed: bool,
+) -> list[Offer]:
     day = draft.day
     fleet = Fleet(draft)
-    found = []
+    found: dict[Interval, Offer] = {}
     for opens, closes in windows:
         starts = tuple(
             (max(a, opens), min(b, closes))
@@ -88,21 +151,83 @@ def offers(problem: DayProblem, visit: str, windows: Sequence[Interval], most: i
         )
         if not starts:
             continue
-        gaps = fleet.gaps(fleet.wanted(number, starts), day.able[:, number])
-        best = fleet.best(number, gaps, opened=starts)
+        best = _safest(draft, fleet, number, starts, outlook)
         if best is None:
             continue
-        slot = _slot(draft, best[1], number)
-        found.append(
-            Offer(
-                opens,
-                closes,
-                slot,
-                _capacity(draft, best[1], number),
-                _kept(best[1].timed, number, closes),
-            )
+        place, slot = best
+        route = as_route(day, place.timed)
+        window = outlook.window(
+            route,
+            day.visits[number].id,
+            not_before=starts[0][0],
+            fixed=(opens, closes) if fixed else None,
         )
-    return sorted(found, key=lambda offer: (offer.price, offer.opens))[:most]
+        offer = Offer(window, slot, _capacity(draft, place, number))
+        known = found.get((offer.opens, offer.closes))
+        if known is None or offer.price < known.price:
+            found[offer.opens, offer.closes] = offer
+    return sorted(found.values(), key=lambda offer: (offer.price, offer.opens))[:most]
+
+
+def risks(problem: DayProblem, outlook: Outlook | None = None, *, most: int = 20) -> list[Risk]:
+    """Return promises of the plan in force that are kept less surely than was stated, the worst first."""
+    draft = standing(problem)
+    day, outlook = draft.day, outlook or Outlook(problem)
+    found: list[tuple[float, str, float]] = []
+    for timed in draft.timed:
+        if timed is None:
+            continue
+        for visit, chance in outlook.chances(as_route(day, timed)).items():
+            promise = day.visits[day.visit_no[visit]].promise
+            assert promise is not None, "only promises have chances"
+            if chance < _said(promise) - _AT_RISK:
+                found.append((chance - _said(promise), visit, chance))
+    return [
+        Risk(visit, round(chance - fall, 4), chance, *_cure(draft, visit, chance, outlook))
+        for fall, visit, chance in sorted(found)[:most]
+    ]
+
+
+def _cure(draft: Draft, visit: str, chance: float, outlook: Outlook) -> tuple[Slot | None, float]:
+    """Return where a visit would keep its promise so much more surely that moving it pays, and how surely.
+
+    It must hurt no other promise.
+    """
+    day = draft.day
+    number = day.visit_no[visit]
+    shift, promise = draft.planned()[number], day.visits[number].promise
+    assert promise is not None, "only promises are cured"
+    if visit in day.shifts[shift].prefix:
+        return None, chance
+    before = list(draft.orders[shift])
+    cure: tuple[Slot | None, float] = (None, chance)
+    cost = draft.cost_of(shift)
+    if draft.set_order(shift, [each for each in before if each != number]):
+        window, saved = (promise.opens, promise.closes), cost - draft.cost_of(shift)
+        for offer in _offers(draft, number, [window], 1, outlook, fixed=True):
+            worth = (offer.probability - chance) * _CERTAINTY * day.weights.promise_broken
+            moves = offer.slot.cost - saved
+            if not offer.slot.at_risk and max(0, moves) < worth:
+                cure = offer.slot, offer.probability
+        draft.set_order(shift, before)
+    return cure
+
+
+def _by_price(slot: Slot) -> tuple[int, str]:
+    return slot.price, slot.shift
+
+
+def _safest(
+    draft: Draft, fleet: Fleet, number: int, starts: tuple[Interval, ...], outlook: Outlook
+) -> tuple[Place, Slot] | None:
+    """Return the cheapest of some places, with what the promises of its route lose."""
+    places = fleet.ranked(number, _LOOKED_AT, starts)
+    found = [(place, _slot(draft, place, number, outlook)) for place in places]
+    return min(found, key=lambda each: _by_price(each[1]), default=None)
+
+
+def _said(promise: Promise) -> float:
+    return _STATED if promise.probability is None else promise.probability
 
 
 def _without(problem: DayProblem, visit: str) -> tuple[Draft, int]:
@@ -115,35 +240,34 @@ def _without(problem: DayProblem, visit: str) -> tuple[Draft, int]:
     return draft, number
 
 
-def _slot(draft: Draft, place: Place, number: int) -> Slot:
+def _slot(draft: Draft, place: Place, number: int, outlook: Outlook) -> Slot:
     day, shift = draft.day, draft.day.shifts[place.shift_no]
     before, after = draft.timed[place.shift_no], place.timed
     was = {} if before is None else _starts(before)
     is_ = _starts(after)
     start = is_.pop(number)
     due = day.due[number]
-    routes = [None if each is None else as_route(day, each) for each in (before, after)]
-    metres = [0 if route is None else route.drive_m for route in routes]
+    route_before = None if before is None else as_route(day, before)
+    route_after = as_route(day, after)
+    at_risk, risk = _at_risk(draft, route_before, route_after, outlook)
     return Slot(
         technician=shift.technician,
         shift=shift.id,
+        position=place.position,
         start=start,
         end=start + day.work_s(place.shift_no, number),
         cost=place.delta,
         travel_s=after.drive_s - (0 if before is None else before.drive_s),
-        travel_m=metres[1] - metres[0],
+        travel_m=route_after.drive_m - (0 if route_before is None else route_before.drive_m),
         overtime_s=after.overtime_s - (0 if before is None else before.overtime_s),
         late_s=0 if due is None else max(0, start - due),
-        at_risk=tuple(
-            day.visits[each].label or day.visits[each].id
-            for each, then in is_.items()
-            if _misses(draft, each, then) and not _misses(draft, each, was[each])
-        ),
+        at_risk=tuple(day.visits[each].label or day.visits[each].id for each in at_risk),
         moved=tuple(
             Moved(day.visits[each].label or day.visits[each].id, round((then - was[each]) / 60))
             for each, then in is_.items()
             if abs(then - was[each]) >= _MINUTE_S
         ),
+        risk=risk,
     )
 
 
@@ -155,9 +279,23 @@ def _starts(timed: Timetable) -> dict[int, int]:
     }
 
 
-def _misses(draft: Draft, visit: int, start: int) -> bool:
-    promise = draft.day.visits[visit].promise
-    return promise is not None and start > promise.closes
+def _at_risk(
+    draft: Draft, before: Route | None, after: Route, outlook: Outlook
+) -> tuple[list[int], int]:
+    """Return the visits that a change makes less sure than was stated, and what that is worth."""
+    visit_no, weights = draft.day.visit_no, draft.day.weights
+    was = {} if before is None else outlook.chances(before)
+    is_ = outlook.chances(after)
+    at_risk, lost = [], 0.0
+    for visit, chance in is_.items():
+        promise = draft.day.visits[visit_no[visit]].promise
+        assert promise is not None, "only promises have chances"
+        fall = min(_said(promise), was.get(visit, 1.0)) - chance
+        # Many small changes come to a large one, so what is unsure already loses nothing more.
+        if chance < _said(promise) - _AT_RISK and fall > _AT_RISK / 5:
+            at_risk.append(visit_no[visit])
+            lost += fall
+    return at_risk, round(lost * _CERTAINTY * weights.promise_broken)
 
 
 def _capacity(draft: Draft, place: Place, number: int) -> int:
@@ -177,24 +315,6 @@ def _capacity(draft: Draft, place: Place, number: int) -> int:
     taken = place.timed.drive_s - (0 if before is None else before.drive_s)
     taken += day.work_s(place.shift_no, number)
     return round(max(0, taken) * load * load / 2)
-
-
-def _kept(timed: Timetable, number: int, closes: int) -> float:
-    """Return the chance that work begins by `closes`: what comes before it is off independently."""
-    work = drive = 0
-    clock = timed.leave
-    start = closes
-    for item, (arrive, begins, ends) in zip(timed.items, timed.times, strict=True):
-        drive += max(0, arrive - clock)
-        if item == number:
-            start = begins
-            break
-        work += ends - begins
-        clock = ends
-    spread = math.hypot(
-        TRAVEL_SPREAD * drive, WORK_SPREAD * math.sqrt(work * 3_600), FIXED_SPREAD_S
-    )
-    return round(0.5 * (1 + math.erf((closes - start) / spread / math.sqrt(2))), 3)
 
 
 def grid(problem: DayProblem, length_s: int, step_s: int) -> list[Interval]:

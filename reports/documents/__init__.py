@@ -1,1 +1,0 @@
-"""Papers people keep: each is a pure function of a frozen snapshot and a template, and never changes."""
