@@ -3,11 +3,94 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from reports import asset_figures, cost_figures
-from reports.counted import Counted
+from fsm.contracts.service_levels import ClockKind
+from fsm.intervals import HOUR
+from reports import asset_figures, cost_figures, hours_sql, outcomes_sql, visits_sql, work_sql
+from reports.clocks_sql import clocks
+from reports.counted import Counted, Measure, Shape
+from reports.jobs_sql import FOLLOW_UP
 from reports.questions import Figures
+from reports.results import NullReason
 
-COUNTED: Mapping[str, Counted] = MappingProxyType({})
+
+def _share(things: str, empty: NullReason = NullReason.NOTHING_DUE) -> Measure:
+    return Measure(Shape.PROPORTION, (things, things), empty)
+
+
+def _service_level(variant: str) -> Measure:
+    if variant == "share":
+        return _share("clock")
+    return Measure.hours(Shape(variant), "clock", NullReason.NOTHING_DUE)
+
+
+def _of_hours(empty: NullReason = NullReason.NO_EXPOSURE) -> Measure:
+    return Measure(Shape.RATIO, ("h", "h"), empty, scale=HOUR, below_scale=HOUR)
+
+
+def _utilisation(variant: str) -> Measure:
+    if variant == "overtime":
+        return Measure.hours(Shape.SUM, "technician", NullReason.NO_EXPOSURE)
+    return _of_hours()
+
+
+def _travel(variant: str) -> Measure:
+    if variant == "per_visit":
+        return Measure(Shape.RATIO, ("h", "visit"), NullReason.NO_EXPOSURE, "h", HOUR)
+    return _of_hours()
+
+
+def _adherence(variant: str) -> Measure:
+    if variant == "hours":
+        return _of_hours(NullReason.NOTHING_DUE)
+    return _share("visit")
+
+
+def _backlog(variant: str) -> Measure:
+    match variant:
+        case "count":
+            return Measure(Shape.COUNT, ("job", "job"), NullReason.NOTHING_DUE, "job")
+        case "weeks":
+            units = ("h", "h/week")
+            return Measure(Shape.RATIO, units, NullReason.NO_EXPOSURE, "week", HOUR, HOUR)
+        case "hours":
+            return Measure.hours(Shape.SUM, "job", NullReason.NOTHING_DUE)
+        case _:
+            return Measure.hours(Shape(variant), "job", NullReason.NOTHING_DUE)
+
+
+COUNTED: Mapping[str, Counted] = MappingProxyType(
+    {
+        "sla_response": Counted("clock", clocks(ClockKind.RESPONSE), _service_level),
+        "sla_restoration": Counted("clock", clocks(ClockKind.RESTORATION), _service_level),
+        "first_time_fix": Counted(
+            "repair",
+            outcomes_sql.solved_first_time,
+            lambda _: _share("repair", NullReason.NO_FAILURES),
+            FOLLOW_UP,
+        ),
+        "repeat": Counted(
+            "repair",
+            outcomes_sql.repeated,
+            lambda _: _share("repair", NullReason.NO_FAILURES),
+            FOLLOW_UP,
+        ),
+        "reopen": Counted("work_order", work_sql.reopened, lambda _: _share("job"), FOLLOW_UP),
+        "rework": Counted("work_order", hours_sql.reworked, lambda _: _of_hours()),
+        "pm_compliance": Counted(
+            "occurrence", work_sql.preventive_in_time, lambda _: _share("occurrence")
+        ),
+        "pm_ratio": Counted("work_order", hours_sql.preventive, lambda _: _of_hours()),
+        "backlog": Counted("work_order", work_sql.still_open, _backlog),
+        "on_time": Counted("visit", visits_sql.kept_windows, lambda _: _share("visit")),
+        "adherence": Counted("planned_visit", visits_sql.adhered, _adherence),
+        "fcr": Counted(
+            "request", visits_sql.solved_at_first_contact, lambda _: _share("request"), FOLLOW_UP
+        ),
+        "utilisation": Counted("technician", hours_sql.utilised, _utilisation, is_personal=True),
+        "wrench": Counted("technician", hours_sql.wrench, lambda _: _of_hours(), is_personal=True),
+        "travel": Counted("technician", hours_sql.travelled, _travel, is_personal=True),
+    }
+)
 """kpi → how its candidates are found and counted."""
 
 FIGURES: Mapping[str, Figures] = MappingProxyType(

@@ -36,6 +36,9 @@ from reports.statistics import LEVEL, median_ranks, wilson_interval
 DISPUTED = "disputed"
 """The reason of candidates that could go either way: they bound the value instead of counting."""
 
+SIDE = "capacity"
+"""The note of a candidate that adds to the denominator without being one of the things counted."""
+
 FEWEST_PEOPLE = 5
 """A figure over fewer people tells about each of them, and needs the permission for that."""
 
@@ -186,12 +189,14 @@ def _figure(
             notes=notes,
         )
     if measure.shape in (Shape.SUM, Shape.COUNT):
+        total = found.n if measure.shape is Shape.COUNT else above
+        is_known = found.n > 0 or measure.shape is Shape.COUNT
         return Figure(
-            value=found.n if measure.shape is Shape.COUNT else above,
+            value=total if is_known else None,
             unit=measure.unit,
             n=found.n,
-            null_reason=None,
-            numerator=Quantity(found.n if measure.shape is Shape.COUNT else above, measure.unit),
+            null_reason=None if is_known else measure.null_reason,
+            numerator=Quantity(total, measure.unit) if is_known else None,
             denominator=None,
             excluded=excluded,
             notes=notes,
@@ -240,6 +245,9 @@ async def _sums(asked: Asked, statement: Statement) -> dict[Key, Sums]:
     rows = await statement.run(asked.session, _SUMS, page=_of_page(asked, statement))
     for key, reason, note, count, above, below, latest in rows:
         found = sums[key]
+        if note == SIDE:
+            found.below += int(below)
+            continue
         if reason is not None:
             found.excluded[reason] = found.excluded.get(reason, 0) + count
             continue

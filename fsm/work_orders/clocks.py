@@ -3,8 +3,10 @@
 The arithmetic is `fsm.contracts.service_hours`; a due instant is recomputed from history, never edited.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
@@ -130,10 +132,7 @@ async def refresh_clocks(
         try:
             reading = read_clock(hours, history, now, policy.service_level.reopening)[-1]
         except NeverDue:
-            # A promise that cannot run out is kept once the thing has happened, and runs until then.
-            is_open = not history.stops or history.stops[-1].reopened is not None
-            state = ClockState.RUNNING if is_open else ClockState.MET
-            reading = ClockReading(state, clock.target_s, clock.started_at)
+            reading = _never_due(clock, history)
             await _say_never_due(session, actor, work_order, now)
         clock.due_at = reading.due_by
         clock.stopped_at = reading.stopped_at
@@ -175,6 +174,44 @@ async def list_clocks(session: Session, work_order: WorkOrder) -> list[Clock]:
         .order_by(col(Clock.kind))
     )
     return list(await session.exec(statement))
+
+
+async def readings_at(
+    session: Session, actor: Actor, clock_ids: Sequence[UUID], as_of: datetime
+) -> list[tuple[Clock, tuple[ClockReading, ...]]]:
+    """Return what clocks showed at an instant, perhaps past, from their histories; nothing is written.
+
+    A clock that a reopening began anew has several readings, the latest last. One whose calendar never opens
+    long enough shows that it runs, or that it was met.
+    """
+    statement = (
+        select(Clock, WorkOrder)
+        .join(
+            WorkOrder,
+            (col(WorkOrder.tenant_id) == Clock.tenant_id)
+            & (col(WorkOrder.id) == Clock.work_order_id),
+        )
+        .where(Clock.tenant_id == actor.tenant_id, col(Clock.id).in_(clock_ids))
+        .order_by(col(Clock.id))
+    )
+    found = []
+    for clock, work_order in await session.exec(statement):
+        policy = await _policy(session, work_order)
+        hours = ServiceHours(policy.calendar, ZoneInfo(work_order.zone))
+        history = _history(policy, work_order, clock, await _pauses(session, work_order))
+        try:
+            readings = read_clock(hours, history, as_of, policy.service_level.reopening)
+        except NeverDue:
+            readings = (_never_due(clock, history),)
+        found.append((clock, readings))
+    return found
+
+
+def _never_due(clock: Clock, history: ClockHistory) -> ClockReading:
+    """A promise that cannot run out is kept once the thing has happened, and runs until then."""
+    is_open = not history.stops or history.stops[-1].reopened is not None
+    state = ClockState.RUNNING if is_open else ClockState.MET
+    return ClockReading(state, clock.target_s, clock.started_at)
 
 
 async def _lock_clocks(session: Session, work_order: WorkOrder) -> list[Clock]:

@@ -27,7 +27,7 @@ def sla_share(promises: Iterable[Promise], period: Period, level: float = LEVEL)
 
     Attributed by due, so that staying open takes nothing out of the sum. Disputed ones are left
     out of the value and shown as its extremes. One without a due instant is a candidate in every
-    window, because nobody knows where it will fall.
+    window that ends after it began, because nobody knows where it will fall.
     """
     shares: list[Share] = []
     met = breached = disputed = 0
@@ -38,6 +38,8 @@ def sla_share(promises: Iterable[Promise], period: Period, level: float = LEVEL)
             continue
         # By the window, not by `as_of`: a promise kept early is due later than anything known.
         if reading.due_by is not None and not _due_in(reading, period):
+            continue
+        if reading.due_by is None and not _began_before(reading, period):
             continue
         if reading.state in _DECIDED:
             kept = reading.state is ClockState.MET
@@ -75,6 +77,10 @@ def sla_business_hours(promises: Iterable[Promise], period: Period) -> tuple[flo
         and _due_in(promise.reading, period)
     )
     return (percentile(hours, 0.5), percentile(hours, 0.9)) if hours else None
+
+
+def _began_before(reading: ClockReading, period: Period) -> bool:
+    return reading.started_at is None or micros(reading.started_at) < micros(period.to_at)
 
 
 def _due_in(reading: ClockReading, period: Period) -> bool:

@@ -23,6 +23,21 @@ PUBLISHED: dict[tuple[str, int], str] = {
     ("downtime", 1): "709589ad006caab2",
     ("cost", 1): "170dfe6ea1742dec",
     ("cost", 2): "4f22e1f4e4da201c",
+    ("sla_response", 1): "b9e6d1d9c01132c9",
+    ("sla_restoration", 1): "37265cfea79a8f31",
+    ("first_time_fix", 1): "0d7b8c9b54263deb",
+    ("repeat", 1): "7c643ee45aefa272",
+    ("reopen", 1): "a56aa017a0e7b115",
+    ("rework", 1): "a718a5f8664715b8",
+    ("on_time", 1): "9f0bb19605e67999",
+    ("adherence", 1): "6d959bf837e0ca36",
+    ("pm_compliance", 1): "bf64aecaf974d1bb",
+    ("pm_ratio", 1): "74ad3eaeab3a4202",
+    ("backlog", 1): "75964fbb0050b8fe",
+    ("fcr", 1): "6755279b037ef947",
+    ("utilisation", 1): "a2508640f631d655",
+    ("wrench", 1): "428f597430fd8f05",
+    ("travel", 1): "0ab8884d38d2428a",
 }
 """(kpi, version) → the beginning of the digest of what it computes. Add lines; never change one."""
 

@@ -1,0 +1,132 @@
+"""Service levels: what every clock that was due in a window showed at `as_of`.
+
+A clock that only ran, was paused and stopped is read from its row. One that was reopened, or to which
+something happened after `as_of`, is read by the rule of `fsm.contracts.service_hours` and put beside the
+others: those are the jobs that were under way at that instant, not history.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from uuid import UUID, uuid5
+
+from fsm.work_orders.clocks import readings_at
+from reports.exposure_sql import Statement
+from reports.jobs_sql import begin, work_texts
+from reports.questions import Asked
+
+
+def clocks(kind: str) -> Callable[[Asked], Awaitable[Statement]]:
+    """Return what finds the candidates of the share of promises of a kind that were kept."""
+
+    async def candidates(asked: Asked) -> Statement:
+        statement = begin(asked)
+        statement.values["clock"] = kind
+        texts = work_texts(statement, asked)
+        rows = await statement.part("odd", _ODD, **texts).run(
+            asked.session, "select id from odd order by id"
+        )
+        statement = begin(asked)
+        statement.values["clock"] = kind
+        texts = work_texts(statement, asked)
+        await _add_read(asked, statement, [clock_id for (clock_id,) in rows])
+        statement.part("reading", _READING, **texts)
+        is_share = asked.question.variant == "share"
+        return statement.part(
+            "candidate",
+            _CANDIDATE,
+            **texts,
+            above="(r.state = 'met')::int" if is_share else "r.elapsed_us",
+            counts="r.state in ('met', 'breached')" if is_share else "r.is_stopped",
+        )
+
+    return candidates
+
+
+async def _add_read(asked: Asked, statement: Statement, ids: list[UUID]) -> None:
+    """Give the statement what the rule reads of the odd clocks."""
+    read = await readings_at(asked.session, asked.actor, ids, asked.question.period.as_of)
+    listed = [
+        (
+            clock.id if number == len(readings) else uuid5(clock.id, str(number)),
+            clock.id,
+            clock.work_order_id,
+            reading,
+        )
+        for clock, readings in read
+        for number, reading in enumerate(readings, start=1)
+    ]
+    statement.values |= {
+        "odd_ids": [clock_id for _, clock_id, _, _ in listed],
+        "read_ids": [id_ for id_, _, _, _ in listed],
+        "read_jobs": [job_id for _, _, job_id, _ in listed],
+        "read_starts": [reading.started_at for *_, reading in listed],
+        "read_dues": [reading.due_by for *_, reading in listed],
+        "read_states": [str(reading.state) for *_, reading in listed],
+        "read_stopped": [reading.stopped_at is not None for *_, reading in listed],
+        "read_us": [reading.elapsed // timedelta(microseconds=1) for *_, reading in listed],
+    }
+
+
+_ODD = """
+  select c.id
+  from clock c
+  join work_order w on w.tenant_id = :t and w.id = c.work_order_id
+  $joins
+  where c.tenant_id = :t and c.kind = :clock and c.started_at <= :as_of and c.started_at < :to_at
+    and (jsonb_array_length(c.stops) > 1
+      or jsonb_typeof(c.stops -> 0 -> 'reopened') <> 'null'
+      or cast(c.stops -> 0 -> 'stopped' ->> 1 as timestamptz) > :as_of
+      or w.cancelled_at > :as_of
+      or exists (select from jsonb_array_elements(c.retargets) t
+                 where cast(t ->> 'since_at' as timestamptz) > :as_of)
+      or exists (select from pause u where u.tenant_id = :t and u.work_order_id = c.work_order_id
+                 and (lower(u.during) > :as_of or upper(u.during) > :as_of)))$conditions
+"""
+
+# What is due is exact: only the instant that stopped the clock has bounds.
+_READING = """
+  select * from unnest(
+    cast(:read_ids as uuid[]), cast(:read_jobs as uuid[]), cast(:read_starts as timestamptz[]),
+    cast(:read_dues as timestamptz[]), cast(:read_states as text[]), cast(:read_stopped as bool[]),
+    cast(:read_us as bigint[])
+  ) as r(id, work_order_id, started_at, due_at, state, is_stopped, elapsed_us)
+  union all
+  select c.id, c.work_order_id, c.started_at, c.due_at,
+         case when x.hi_at is not null then
+                case when c.due_at is null or x.hi_at <= c.due_at then 'met'
+                     when x.lo_at > c.due_at then 'breached' else 'disputed' end
+              when w.cancelled_at is not null then
+                case when c.due_at is null or w.cancelled_at <= c.due_at then 'cancelled'
+                     else 'breached' end
+              when c.due_at < :as_of then 'breached'
+              when c.due_at is null and c.state <> 'running' then 'paused'
+              else 'running' end,
+         x.hi_at is not null, c.elapsed_s * 1000000::bigint
+  from clock c
+  join work_order w on w.tenant_id = :t and w.id = c.work_order_id
+  cross join lateral (
+    select cast(c.stops -> 0 -> 'stopped' ->> 1 as timestamptz) as lo_at,
+           cast(c.stops -> 0 -> 'stopped' ->> 2 as timestamptz) as hi_at
+  ) x
+  where c.tenant_id = :t and c.kind = :clock and c.started_at <= :as_of and c.started_at < :to_at
+    and (c.due_at is null or (c.due_at >= :from_at and c.due_at < :to_at))
+    and c.id <> all(cast(:odd_ids as uuid[]))
+"""
+
+_CANDIDATE = """
+  select $key as key, r.id, w.asset_id, r.due_at as at, $above as above, 1 as below,
+         case when not ($counts) then
+           case when r.state = 'breached' then 'open' else r.state end end as reason,
+         null::text as note, array[w.id] as job_ids
+  from reading r
+  join work_order w on w.tenant_id = :t and w.id = r.work_order_id
+  $joins
+  where (r.due_at is null or (r.due_at >= :from_at and r.due_at < :to_at))$conditions
+  union all
+  select $key, w.id, w.asset_id, w.reported_at, 0, 0, 'no_service_level', null, array[w.id]
+  from work_order w
+  $joins
+  where w.tenant_id = :t and w.reported_at >= :from_at and w.reported_at < :until_at
+    and not exists (select from clock c
+                    where c.tenant_id = :t and c.work_order_id = w.id and c.kind = :clock)$conditions
+"""

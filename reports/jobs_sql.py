@@ -1,0 +1,89 @@
+"""Whose work a figure is about: the scope and the rows of figures counted from jobs, visits and requests.
+
+A job falls under its own asset, contract, site, customer and type of work, and under the model of its asset.
+Under a technician, and a contractor, falls what that person did: of a job as a whole, what the person who
+arrived first began.
+"""
+
+from datetime import timedelta
+
+from reports.exposure_sql import Statement
+from reports.questions import Asked
+from reports.scopes import NONE, PERSONAL, Cut
+
+FIRST_PERSON = """(select v.technician_id from visit v
+  where v.tenant_id = :t and v.work_order_id = w.id and v.arrived_at is not null
+  order by v.arrived_at, v.id limit 1)"""
+"""SQL for the technician under whom a job `w` falls: who arrived first."""
+
+FOLLOW_UP = timedelta(days=30)
+"""For so long a repair may still turn out not to have lasted."""
+
+_COLUMNS = {
+    Cut.ASSET: "w.asset_id",
+    Cut.CONTRACT: "w.contract_id",
+    Cut.SITE: "w.site_id",
+    Cut.REGION: "s.region",
+    Cut.CUSTOMER: "w.customer_id",
+    Cut.MODEL: "a.model_id",
+    Cut.WORK_TYPE: "w.work_type_id",
+    Cut.TECHNICIAN: "p.id",
+    Cut.CONTRACTOR: "case when p.is_contractor then p.id end",
+}
+
+
+def begin(asked: Asked) -> Statement:
+    """Return an empty statement with the values that every figure about work has.
+
+    `:from_at` to `:to_at` is the whole window, to `:until_at` what of it has passed by `:as_of`.
+    """
+    period = asked.question.period
+    until_at = max(period.from_at, min(period.as_of, period.to_at))
+    return Statement(
+        t=asked.actor.tenant_id,
+        from_at=period.from_at,
+        to_at=period.to_at,
+        as_of=period.as_of,
+        until_at=until_at,
+        follow_up=FOLLOW_UP,
+    )
+
+
+def work_texts(
+    statement: Statement, asked: Asked, person: str = FIRST_PERSON, **columns: str
+) -> dict[str, str]:
+    """Return `key`, `joins` and `conditions` for a part whose rows have a job `w`.
+
+    `joins` brings its site `s`, its asset `a` and, where the figure is about people, the technician `p` that
+    `person` names. `columns` says under what a row falls where that is not the job's own.
+    """
+    texts = {cut: columns.get(str(cut), column) for cut, column in _COLUMNS.items()}
+    conditions: list[str] = []
+    for cut, key in asked.question.scope.parts:
+        if key == NONE:
+            conditions.append(f"{texts[cut]} is null")
+        else:
+            statement.values[str(cut)] = key
+            conditions.append(f"{texts[cut]} = :{cut}")
+    if asked.actor.customer_id is not None:
+        statement.values["own"] = asked.actor.customer_id
+        conditions.append(f"{texts[Cut.CUSTOMER]} = :own")
+    key_text = "cast(:t as uuid)"
+    if asked.cut is not Cut.TENANT:
+        key_text = texts[asked.cut]
+        if asked.cut is not Cut.REGION:
+            statement.values["none"] = NONE
+            key_text = f"coalesce({key_text}, :none)"
+    joins = _JOINS.replace("$site", texts[Cut.SITE]).replace("$asset", texts[Cut.ASSET])
+    if asked.cut in PERSONAL or asked.question.scope.is_personal():
+        joins += f"left join technician p on p.tenant_id = :t and p.id = {person}\n"
+    return {
+        "key": key_text,
+        "joins": joins,
+        "conditions": "".join(f" and {condition}" for condition in conditions),
+    }
+
+
+_JOINS = """left join site s on s.tenant_id = :t and s.id = $site
+  left join asset a on a.tenant_id = :t and a.id = $asset
+  """

@@ -1,0 +1,181 @@
+"""Whether repairs held: solved at the first attendance, followed by another of the same kind.
+
+A *repair* is everything done for one failure, or for one corrective request without one (see `repairs_sql`),
+on one asset, else at one site. Visits whose time on site overlaps are one *attendance*. A repair falls under
+the contract, type of work and technician of its first job. Its class is the failure's mode where one is
+recorded, else the type of work; nothing is ever linked by the customer alone.
+"""
+
+from reports.exposure_sql import Statement
+from reports.jobs_sql import begin, work_texts
+from reports.questions import Asked
+from reports.scopes import NONE, Cut
+
+
+async def solved_first_time(asked: Asked) -> Statement:
+    """Find the repairs whose first attendance ended in the window, and those of them that it solved."""
+    statement = _repairs(asked)
+    statement.part("trip", _TRIP)
+    statement.part("attended", _ATTENDED)
+    return statement.part("candidate", _FIRST_TIME, **work_texts(statement, asked))
+
+
+async def repeated(asked: Asked) -> Statement:
+    """Find the repairs restored in the window, and those of them that another one followed."""
+    statement = _repairs(asked)
+    return statement.part("candidate", _REPEATED, **work_texts(statement, asked))
+
+
+def _repairs(asked: Asked) -> Statement:
+    """Return a statement whose part `repair` holds every repair that was known by `as_of`.
+
+    Repairs of other assets are left unread where the scope is one asset's, site's or customer's.
+    """
+    statement = begin(asked)
+    scope = dict(asked.question.scope.parts)
+    seeds = ""
+    for cut in (Cut.ASSET, Cut.SITE, Cut.CUSTOMER):
+        if cut in scope and scope[cut] != NONE:
+            seeds += f" and w.{cut}_id = :{cut}"
+            statement.values[str(cut)] = scope[cut]
+    if asked.actor.customer_id is not None:
+        seeds += " and w.customer_id = :own"
+        statement.values["own"] = asked.actor.customer_id
+    statement.part("chain", _CHAIN, seeds=seeds)
+    statement.fenced("job", _JOB)
+    statement.fenced("repair", _REPAIR)
+    return statement
+
+
+_CHAIN = """
+  select w.id, w.id as root_id, w.failure_id as root_failure_id, w.request_id, w.follows_id
+  from work_order w
+  where w.tenant_id = :t and w.reported_at <= :as_of$seeds
+  union
+  select c.id, o.id, o.failure_id, o.request_id, o.follows_id
+  from chain c
+  cross join lateral (
+    select w.id, w.failure_id, w.request_id, w.follows_id
+    from work_order w where w.tenant_id = :t and w.id = c.follows_id limit 1
+  ) o
+  where c.follows_id is not null
+"""
+
+_JOB = """
+  select w.id, w.asset_id, w.site_id, w.work_type_id, w.status, w.reported_at, w.reopened_at,
+         case when w.work_done_at <= :as_of then w.work_done_at end as done_at,
+         coalesce(w.cancelled_at <= :as_of, false) as is_cancelled,
+         coalesce(w.failure_id, c.root_failure_id, q.failure_id) as failure_id,
+         coalesce(w.failure_id, c.root_failure_id, q.failure_id, c.request_id, c.root_id) as repair_id
+  from chain c
+  join work_order w on w.tenant_id = :t and w.id = c.id
+  left join lateral (
+    select x.failure_id from work_order x
+    where x.tenant_id = :t and x.request_id = c.request_id and x.failure_id is not null
+    order by x.failure_id limit 1
+  ) q on w.failure_id is null and c.root_failure_id is null
+  where c.follows_id is null
+    and (w.maintenance = 'corrective' or w.failure_id is not null or c.root_failure_id is not null)
+"""
+
+# The id of the first job names a repair, which may share its failure with one on another asset.
+_REPAIR = """
+  select j.repair_id, (array_agg(j.id order by j.reported_at, j.id))[1] as id, j.asset_id,
+         coalesce(j.asset_id, j.site_id) as place_id,
+         min(coalesce(f.detected_at, j.reported_at)) as began_at,
+         coalesce(min(f.mode), 'work:' || (array_agg(j.work_type_id order by j.reported_at, j.id))[1])
+           as class,
+         min(f.exclusion) as exclusion, bool_and(j.is_cancelled) as is_cancelled,
+         case when min(f.id::text) is not null then
+                min(case when f.restored_at <= :as_of then f.restored_at end)
+              when bool_and(j.done_at is not null or j.is_cancelled) then max(j.done_at) end as solved_at,
+         array_agg(j.id order by j.id) as job_ids
+  from job j
+  left join failure f on f.tenant_id = :t and f.id = j.failure_id
+  group by j.repair_id, j.asset_id, coalesce(j.asset_id, j.site_id)
+"""
+
+_TRIP = """
+  select r.id, v.id as visit_id, v.created_at, v.arrived_at, v.planned_starts_at, v.planned_ends_at,
+         v.status, v.arrived_at <= :as_of as is_there,
+         v.status = 'aborted' and coalesce(v.ended_reason, '') = 'no_access' as is_in_vain,
+         tstzrange(v.arrived_at, case when v.finished_at <= :as_of then v.finished_at end, '[]') as on_site
+  from repair r
+  join visit v on v.tenant_id = :t and v.work_order_id = any(r.job_ids)
+  where v.status not in ('rejected', 'withdrawn')
+"""
+
+# Touching times on site are one attendance; ends are closed, so that one without length is there at all.
+_ATTENDED = """
+  select x.id, x.attendances, x.first_on_site, x.in_vain,
+         exists (select from trip n where n.id = x.id and n.created_at < lower(x.first_on_site)
+                 and n.planned_starts_at >= x.first_planned_end and not n.is_in_vain) as is_planned_multiple
+  from (
+    select t.id, t.useful is null as in_vain, t.first_planned_end,
+           (select count(*) from unnest(t.useful)) as attendances,
+           (select a from unnest(coalesce(t.useful, t.every)) a order by a limit 1) as first_on_site
+    from (
+      select id, range_agg(on_site) filter (where not is_in_vain) as useful, range_agg(on_site) as every,
+             (array_agg(planned_ends_at order by is_in_vain, arrived_at, visit_id))[1] as first_planned_end
+      from trip where is_there group by id
+    ) t
+  ) x
+"""
+
+_FIRST_TIME = """
+  select $key as key, c.id, c.asset_id, c.at,
+         (c.attendances = 1 and c.solved_at is not null and not c.came_back)::int as above, 1 as below,
+         c.reason,
+         case when c.attendances = 1 and c.solved_at is not null and not c.came_back then null
+              when c.solved_at is null then 'unsolved'
+              when c.attendances > 1 then 'several_attendances' else 'came_back' end as note, c.job_ids
+  from (
+    select r.id, r.asset_id, r.solved_at, r.job_ids, t.attendances,
+           case when t.id is null then r.solved_at else upper(t.first_on_site) end as at,
+           case when r.exclusion is not null then r.exclusion
+                when r.is_cancelled then 'cancelled'
+                when t.id is null then 'remote'
+                when t.in_vain then 'no_access'
+                when t.is_planned_multiple then 'planned_visits' end as reason,
+           exists (
+             select from event e
+             where e.tenant_id = :t and e.entity = 'work_order' and e.entity_id = any(r.job_ids)
+               and e.kind = 'work_order.reopened' and e.occurred_at > upper(t.first_on_site)
+               and e.occurred_at <= least(upper(t.first_on_site) + :follow_up, :as_of)
+           ) or exists (
+             select from job o
+             where o.repair_id = r.repair_id and o.reopened_at > upper(t.first_on_site)
+               and o.reopened_at <= least(upper(t.first_on_site) + :follow_up, :as_of)
+           ) or exists (
+             select from repair n
+             where n.place_id = r.place_id and n.class = r.class and n.id <> r.id
+               and n.exclusion is null and not n.is_cancelled
+               and n.began_at > upper(t.first_on_site)
+               and n.began_at <= least(upper(t.first_on_site) + :follow_up, :as_of)
+           ) as came_back
+    from repair r
+    left join attended t on t.id = r.id
+  ) c
+  join work_order w on w.tenant_id = :t and w.id = c.id
+  $joins
+  where c.at >= :from_at and c.at < :until_at$conditions
+"""
+
+_REPEATED = """
+  select $key as key, r.id, r.asset_id, r.solved_at as at, n.is_followed::int as above, 1 as below,
+         case when r.exclusion is not null then r.exclusion
+              when r.is_cancelled then 'cancelled' end as reason,
+         null::text as note, r.job_ids
+  from repair r
+  join work_order w on w.tenant_id = :t and w.id = r.id
+  $joins
+  cross join lateral (
+    select exists (
+      select from repair n
+      where n.place_id = r.place_id and n.class = r.class and n.id <> r.id
+        and n.exclusion is null and not n.is_cancelled
+        and n.began_at > r.solved_at and n.began_at <= least(r.solved_at + :follow_up, :as_of)
+    ) as is_followed
+  ) n
+  where r.solved_at >= :from_at and r.solved_at < :until_at$conditions
+"""
