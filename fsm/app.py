@@ -56,6 +56,7 @@ from mobile_api.uploads import Storage
 from mobile_api.writers import Writers
 from reports import routes as reports
 from reports.packs import routes as packs
+from reports.statements import routes as statements
 from scheduler import route_sheet_routes as route_sheets
 from scheduler import routes as scheduler
 from scheduler.rosters import routes as rosters
@@ -89,6 +90,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *rosters.ROUTES,
     *reports.ROUTES,
     *packs.ROUTES,
+    *statements.ROUTES,
     *mobile_api.ROUTES,
     *office_routes.ROUTES,
     *upload_routes.ROUTES,

@@ -35,6 +35,7 @@ from fsm.tenants.directory import list_tenants
 from fsm.tenants.queries import forget_old_guesses
 from fsm.tenants.tables import NOBODY
 from fsm.work_orders.audit import audit_closures
+from fsm.work_orders.expiry import warn_of_ends
 from fsm.work_orders.photo_flags import flag_similar_photos
 from mobile_api import quarantine
 from mobile_api.device_chains import check_visit
@@ -256,6 +257,12 @@ ROUNDS: Mapping[str, Round] = MappingProxyType(
         ),
         "slide sync windows": Round(3_600, _slide_windows),
         "generate preventive work": Round(3_600, _generate),
+        "warn of contracts that end": Round(
+            3_600,
+            each_tenant(
+                lambda session, tenant, tools: warn_of_ends(session, tenant, tools.clock())
+            ),
+        ),
         "forget positions": Round(
             3_600,
             each_tenant(

@@ -19,6 +19,6 @@ class Candidate(msgspec.Struct, frozen=True):
     asset_id: UUID | None
     at: datetime | None
     numerator: int | float | Decimal
-    denominator: int | float
+    denominator: int | float | Decimal
     excluded: str | None
     work_order_ids: list[UUID]

@@ -151,7 +151,8 @@ def _conditions(
 
 
 _LINE = """
-  select l.id, l.work_order_id, l.asset_id, l.posted_on, l.amount, l.currency, $key as key, $reason as reason
+  select l.id, l.work_order_id, l.asset_id, l.posted_on, l.amount, l.price, l.currency, l.payer,
+         $key as key, $reason as reason
   from cost_line l
   join work_order w on w.tenant_id = :t and w.id = l.work_order_id
   join site s on s.tenant_id = :t and s.id = w.site_id

@@ -7,6 +7,7 @@ they list the lengths that were put in order. Candidates are read in pages, in o
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ from reports.candidates import Candidate
 from reports.computed import COUNTED
 from reports.exposure_sql import Page, Statement, subjects
 from reports.formulae.reliability import Availability, TimeBase
+from reports.ledger import margin
 from reports.questions import Asked, Known, Question
 from reports.reliability_sql import TimeSums
 from reports.scopes import Cut
@@ -181,6 +183,18 @@ async def _lines(
     return found
 
 
+async def _margin_entries(
+    session: Session, actor: Actor, known: Known, question: Question, page: Page, *, kind: str
+) -> list[Candidate]:
+    return await margin.margin_entries(Asked(session, actor, known, question), page, kind)
+
+
+async def _margin_lines(
+    session: Session, actor: Actor, known: Known, question: Question, page: Page
+) -> list[Candidate]:
+    return await margin.margin_lines(Asked(session, actor, known, question), page)
+
+
 def _page(statement: Statement, page: Page) -> Statement:
     statement.values["lines"] = page.limit
     if page.after is not None:
@@ -200,6 +214,12 @@ _PARTS: dict[str, tuple[tuple[str, Part], ...]] = {
     "mrt": (("repair", _repairs),),
     "mart": (("repair", _repairs),),
     "cost": (("cost", _lines),),
+    "contract_margin": (
+        ("clock", partial(_margin_entries, kind="clock")),
+        ("contract", partial(_margin_entries, kind="contract")),
+        ("cost", _margin_lines),
+    ),
+    "payer_split": (("cost", _margin_lines),),
 }
 
 _FAILURES = """

@@ -6,6 +6,7 @@ A customer's user sees that customer's contracts and can change none.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -22,6 +23,8 @@ from fsm.catalogue.tables import MaintenanceKind, RequestClass, WorkType
 from fsm.contracts import coverage, versions
 from fsm.contracts.clocks import PinnedPolicy, StartedClock, start_clocks
 from fsm.contracts.coverage import ContractTerms, Cover, InvalidTerms, Miss, Payer, PayerRule, Span
+from fsm.contracts.credits import read_credits
+from fsm.contracts.fees import set_fee
 from fsm.contracts.opening_hours import calendar_from_json
 from fsm.contracts.service_levels import service_level_from_json
 from fsm.contracts.tables import Contract, ContractAsset, ServiceLevel
@@ -109,13 +112,15 @@ async def list_contracts(
 
 
 async def _check_terms(session: Session, actor: Actor, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values with `covers` and `payers` in normal form, every word and id known."""
+    """Return the values with `covers`, `payers` and `credits` in normal form, every word and id known."""
     checked = dict(values)
     try:
         if "covers" in checked:
             checked["covers"] = coverage.read_covers(checked["covers"])
         if "payers" in checked:
             checked["payers"] = coverage.read_payers(checked["payers"])
+        if "credits" in checked:
+            checked["credits"] = read_credits(checked["credits"])
     except InvalidTerms as error:
         raise Invalid(str(error), errors=[{"at": error.at, "detail": error.reason}]) from None
     covers = checked.get("covers", {})
@@ -176,6 +181,7 @@ async def add_contract(
         number=contract.number,
         customer_id=str(contract.customer_id),
     )
+    await set_fee(session, actor, now, contract, contract.monthly_fee, contract.starts_on)
     return contract
 
 
@@ -187,14 +193,19 @@ async def edit_contract(
     rev: int,
     changes: Mapping[str, Any],
 ) -> Contract:
-    """Change a contract's terms for work to come; jobs and posted costs keep what they were given."""
+    """Change a contract's terms for work to come; jobs and posted costs keep what they were given.
+
+    Another fee counts from `fee_from` on, from today unless given.
+    """
     _check_office(actor)
     changes = await _check_terms(session, actor, changes)
+    fee_from = changes.pop("fee_from", None) or now.date()
     contract = await lock_contract(session, actor, contract_id)
     _check_period(
         changes.get("starts_on", contract.starts_on), changes.get("ends_on", contract.ends_on)
     )
     before = {name: _json(getattr(contract, name)) for name in changes}
+    fee_before = contract.monthly_fee
     if revise(contract, rev, changes):
         await session.flush()
         await events.record(
@@ -207,6 +218,8 @@ async def edit_contract(
             before=before,
             after={name: _json(value) for name, value in changes.items()},
         )
+    if "monthly_fee" in changes and changes["monthly_fee"] != fee_before:
+        await set_fee(session, actor, now, contract, contract.monthly_fee, fee_from)
     return contract
 
 
@@ -232,9 +245,13 @@ async def renew_contract(
     _check_period(starts_on, ends_on)
     new = Contract(
         **old.model_dump(
-            exclude={"id", "rev", "number", "starts_on", "ends_on", "monthly_fee", "created_at"}
+            exclude={
+                *("id", "rev", "number", "starts_on", "ends_on", "monthly_fee", "created_at"),
+                "follows_id",
+            }
         ),
         number=number,
+        follows_id=old.id,
         starts_on=starts_on,
         ends_on=ends_on,
         monthly_fee=old.monthly_fee if monthly_fee is None else monthly_fee,
@@ -242,6 +259,7 @@ async def renew_contract(
     )
     session.add(new)
     await session.flush()
+    await set_fee(session, actor, now, new, new.monthly_fee, starts_on)
     for line in await _lines(session, actor, contract_id):
         if old.ends_on in line.during:
             session.add(
@@ -250,6 +268,7 @@ async def renew_contract(
                     contract_id=new.id,
                     asset_id=line.asset_id,
                     during=Range(starts_on, None),
+                    weight=line.weight,
                 )
             )
     await session.flush()
@@ -325,8 +344,12 @@ async def add_contract_asset(
     asset_id: UUID,
     starts_on: date | None,
     ends_on: date | None,
+    weight: Decimal = Decimal(1),
 ) -> tuple[ContractAsset, Asset]:
-    """Put an asset of the same customer under a contract, from its first day unless said otherwise."""
+    """Put an asset of the same customer under a contract, from its first day unless said otherwise.
+
+    `weight` is its share of the fee among the contract's assets.
+    """
     _check_office(actor)
     contract = await lock_contract(session, actor, contract_id)
     statement = select(Asset).where(
@@ -350,6 +373,7 @@ async def add_contract_asset(
         contract_id=contract_id,
         asset_id=asset_id,
         during=_days(first, ends_on),
+        weight=weight,
     )
     session.add(line)
     await session.flush()

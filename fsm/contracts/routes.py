@@ -277,6 +277,7 @@ class ContractController(Controller):
             asset_id=data.asset_id,
             starts_on=data.starts_on,
             ends_on=data.ends_on,
+            weight=data.weight,
         )
         return views.ContractAssetView.of(line, asset)
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import DATERANGE, Range
 from sqlmodel import Field, SQLModel
 
@@ -21,6 +22,7 @@ from fsm.database import (
     money,
     no_overlap,
     one_of,
+    quantity,
     refusal,
     unique,
 )
@@ -101,14 +103,19 @@ class Contract(Revised, table=True):
 
     `covers` and `payers` are in the shapes of `coverage`: which classes of request, kinds of maintenance and
     types of work, for the listed assets or all of the customer's; and the payer of each kind of cost.
-    Both days belong to the contract, in the zone of the site where the work is.
+    `credits` is in the shape of `credits`: what a broken promise gives back. `monthly_fee` is the newest of
+    the fees in `contract_fee`. So many days before its end somebody is warned. `follows_id` is the contract
+    that this one renews. Both days belong to the contract, in the zone of the site where the work is.
     """
 
     __table_args__ = (
         link("customer_id", "customer"),
         link("service_level_id", "service_level"),
+        link("follows_id", "contract"),
         unique("number"),
+        unique("follows_id"),
         one_of("kind", ContractKind),
+        check("notice", "notice_days between 0 and 730"),
         check("period", "ends_on is null or ends_on >= starts_on"),
         check("fee", "monthly_fee >= 0"),
         lookup("contract_customer_idx", "customer_id"),
@@ -124,12 +131,35 @@ class Contract(Revised, table=True):
     currency: str = Field(default="EUR", max_length=3)
     covers: dict[str, Any] = document(default_factory=dict)
     payers: dict[str, str] = document(default_factory=dict)
+    credits: dict[str, Any] = document(
+        default_factory=dict, sa_column_kwargs={"server_default": text("'{}'")}
+    )
+    notice_days: int = Field(default=60, sa_column_kwargs={"server_default": text("60")})
+    follows_id: UUID | None = None
     priority: int = 0
     created_at: datetime = instant()
 
 
+class ContractFee(Row, table=True):
+    """What a month of a contract costs from a day on, until the next fee begins. Never changed."""
+
+    __tablename__ = "contract_fee"
+    __table_args__ = (
+        link("contract_id", "contract"),
+        check("fee", "monthly >= 0"),
+        lookup("contract_fee_contract_idx", "contract_id", "starts_on"),
+    )
+    contract_id: UUID
+    starts_on: date
+    monthly: Decimal = money()
+    set_at: datetime = instant()
+
+
 class ContractAsset(Row, table=True):
-    """One asset under a contract for some days (half-open: the upper day is the first not covered)."""
+    """One asset under a contract for some days (half-open: the upper day is the first not covered).
+
+    The fee is divided over the assets by days and `weight`.
+    """
 
     __tablename__ = "contract_asset"
     model_config = {"arbitrary_types_allowed": True}
@@ -139,10 +169,12 @@ class ContractAsset(Row, table=True):
         no_overlap("contract_asset_no_overlap", "contract_id", "asset_id"),
         lookup("contract_asset_asset_idx", "asset_id"),
         check("during", "not isempty(during)"),
+        check("weight", "weight > 0"),
     )
     contract_id: UUID
     asset_id: UUID
     during: Range[date] = Field(sa_type=DATERANGE)
+    weight: Decimal = quantity(default=Decimal(1), sa_column_kwargs={"server_default": text("1")})
 
 
 class PayerRule(Revised, table=True):
@@ -169,6 +201,7 @@ class PayerRule(Revised, table=True):
 
 refusal("payer_rule_code_key", Conflict, "There is already a rule with this code.")
 refusal("payer_rule_period_check", Invalid, "A rule ends on the day it starts or later.")
+refusal("contract_follows_id_key", Conflict, "This contract has been renewed already.")
 refusal("contract_number_key", Conflict, "There is already a contract with this number.")
 refusal(
     "contract_asset_no_overlap",

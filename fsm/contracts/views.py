@@ -23,10 +23,12 @@ from fsm.contracts.tables import (
     ServiceLevel,
     ServiceLevelVersion,
 )
-from fsm.http import Body, Code, Currency, Day, Instant, Line, Money, Revision, Short
+from fsm.http import Body, Code, Currency, Day, Instant, Line, Money, Quantity, Revision, Short
 
 Document = Annotated[dict[str, Any], pydantic.Field(max_length=100)]
 Terms = Annotated[dict[str, Any], pydantic.Field(max_length=10)]
+NoticeDays = Annotated[int, pydantic.Field(ge=0, le=730)]
+"""How many days before a contract ends somebody is warned."""
 Priority = Annotated[int, pydantic.Field(ge=-1_000, le=1_000)]
 
 
@@ -133,10 +135,14 @@ class NewContract(Body):
     currency: Currency = "EUR"
     covers: Terms = {}
     payers: Terms = {}
+    credits: Terms = {}
+    notice_days: NoticeDays = 60
     priority: Priority = 0
 
 
 class ContractEdit(Body):
+    """Another `monthly_fee` counts from `fee_from` on, from today unless given."""
+
     rev: Revision
     number: Code = ""
     name: Short = ""
@@ -144,9 +150,12 @@ class ContractEdit(Body):
     ends_on: Day | None = None
     service_level_id: UUID | None = None
     monthly_fee: Money = Decimal(0)
+    fee_from: Day | None = None
     currency: Currency = "EUR"
     covers: Terms = {}
     payers: Terms = {}
+    credits: Terms = {}
+    notice_days: NoticeDays = 60
     priority: Priority = 0
 
 
@@ -164,6 +173,7 @@ class NewContractAsset(Body):
     asset_id: UUID
     starts_on: Day | None = None
     ends_on: Day | None = None
+    weight: Quantity = Decimal(1)
 
 
 class ContractAssetEnd(Body):
@@ -184,6 +194,9 @@ class ContractView(msgspec.Struct, frozen=True):
     currency: str
     covers: dict[str, Any]
     payers: dict[str, str]
+    credits: dict[str, Any]
+    notice_days: int
+    follows_id: UUID | None
     priority: int
 
     @classmethod
@@ -202,6 +215,9 @@ class ContractView(msgspec.Struct, frozen=True):
             row.currency,
             row.covers,
             row.payers,
+            row.credits,
+            row.notice_days,
+            row.follows_id,
             row.priority,
         )
 
@@ -220,11 +236,14 @@ class ContractAssetView(msgspec.Struct, frozen=True):
     name: str
     starts_on: date
     ends_on: date | None
+    weight: Decimal
 
     @classmethod
     def of(cls, line: ContractAsset, asset: Asset) -> "ContractAssetView":
         span = span_of(line.during)
-        return cls(line.id, asset.id, asset.number, asset.name, span.starts_on, span.ends_on)
+        return cls(
+            line.id, asset.id, asset.number, asset.name, span.starts_on, span.ends_on, line.weight
+        )
 
 
 # --- cover ------------------------------------------------------------------------------------------------

@@ -46,4 +46,44 @@ MONEY_FIGURES: tuple[Definition, ...] = (
         needs=(Permission.READ_KPIS, Permission.READ_COSTS),
         cuts=JOB_CUTS,
     ),
+    define(
+        "contract_margin",
+        1,
+        MONEY,
+        "fee for the days + Σ price of what the customer pays + Σ recoveries − Σ cost − credits, in one "
+        "currency. covered: fee − cost borne by contract and goodwill − credits; billable: price − cost of "
+        "what the customer pays; manufacturer: recoveries − cost borne by the manufacturer; undecided: − "
+        "cost that nobody bears yet; they add up to the margin. share: margin / (fee + price + recoveries). "
+        "A fee is of days, rounded as it runs up in a month; over assets by weight × days, largest "
+        "remainder.",
+        ("margin", "covered", "billable", "manufacturer", "undecided", "share"),
+        names=("Contract margin", "Маржа договора"),
+        docs=(
+            "What a contract leaves: its fee for the days of the window, what is billed and what the "
+            "manufacturer paid back, less what the work truly cost and what broken promises gave back. As a "
+            "share it has no value where nothing came in. Disputed promises give nothing back.",
+            "Что остаётся от договора: плата за дни периода, выставленное клиенту и возмещённое "
+            "изготовителем за вычетом действительных затрат и компенсаций за нарушенные сроки. Без выручки "
+            "доли нет. Спорные сроки не компенсируются.",
+        ),
+        needs=(Permission.READ_KPIS, Permission.READ_COSTS),
+        cuts=(Cut.ASSET, Cut.CONTRACT, Cut.CUSTOMER, Cut.MONTH, Cut.TENANT),
+    ),
+    define(
+        "payer_split",
+        1,
+        MONEY,
+        "Σ cost borne by one payer / Σ cost, in one currency, recoveries left out. One payer a line, with "
+        "the rule that decided.",
+        ("manufacturer", "contract", "customer", "goodwill", "undecided"),
+        names=("Who bears the cost", "Кто несёт затраты"),
+        docs=(
+            "Share of the cost that the manufacturer, the contract's fee, the customer or our goodwill "
+            "bears, or that is still undecided.",
+            "Доля затрат, которую несёт изготовитель, плата по договору, клиент или мы сами, либо по которой "
+            "ещё не решено.",
+        ),
+        needs=(Permission.READ_KPIS, Permission.READ_COSTS),
+        cuts=JOB_CUTS,
+    ),
 )

@@ -105,6 +105,36 @@ async def _cover_assets(run_: Run) -> Mapping[str, int]:
         tenant=run_.actor.tenant_id,
         update=run_.update,
     )
+    # A fee that an import changes counts from today on; the first one from the contract's first day.
+    await run(
+        run_.session,
+        f"""
+        insert into contract_fee (tenant_id, id, contract_id, starts_on, monthly, set_at)
+        select :tenant, {NEW_ID}, t.id, cast(:now as timestamptz)::date, t.monthly_fee, :now
+        from incoming i
+        join contract t on t.tenant_id = :tenant and t.id = coalesce(i.found, i.id)
+        cross join lateral (
+          select f.monthly from contract_fee f where f.tenant_id = :tenant and f.contract_id = t.id
+          order by f.set_at desc, f.id desc limit 1
+        ) as last
+        where last.monthly <> t.monthly_fee
+        """,
+        tenant=run_.actor.tenant_id,
+        now=run_.now,
+    )
+    await run(
+        run_.session,
+        f"""
+        insert into contract_fee (tenant_id, id, contract_id, starts_on, monthly, set_at)
+        select :tenant, {NEW_ID}, t.id, t.starts_on, t.monthly_fee, :now
+        from incoming i
+        join contract t on t.tenant_id = :tenant and t.id = coalesce(i.found, i.id)
+        where not exists (select from contract_fee f
+          where f.tenant_id = :tenant and f.contract_id = t.id)
+        """,
+        tenant=run_.actor.tenant_id,
+        now=run_.now,
+    )
     return {"covered_assets": made.rowcount}
 
 

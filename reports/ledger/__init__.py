@@ -1,0 +1,1 @@
+"""Figures from the cost ledger beyond its sums: who bore the cost, and what contracts leave."""

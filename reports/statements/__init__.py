@@ -1,0 +1,1 @@
+"""Statements over days: what a contract brought and cost, what people earned and are due."""
