@@ -20,6 +20,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import tempfile
 import threading
@@ -46,7 +47,7 @@ sys.exit(main())
 def prepare(requirements: str) -> None:
     """Make `.venv` hold what `requirements` (runtime, dev or bench) pins, or end with a sentence."""
     wanted = _fingerprint(requirements)
-    with _alone():
+    with alone():
         try:
             if _stamped().get(requirements) == wanted:
                 return
@@ -60,6 +61,21 @@ def prepare(requirements: str) -> None:
             _STAMP.write_text(json.dumps(stamps, indent=1) + "\n")
         except PermissionError as error:
             sys.exit(f"Cannot write to {error.filename}: .venv belongs to another user; remove it.")
+
+
+def install_one(package: str) -> None:
+    """Put one package of the checks' pins into `.venv`, hashes checked, or end with a sentence."""
+    pins = (REQUIREMENTS / "dev.txt").read_text()
+    found = re.search(rf"^{re.escape(package)}==(?:.*\\\n)*.*\n", pins, re.MULTILINE)
+    if found is None:
+        sys.exit(f"deploy/requirements/dev.txt does not pin {package}.")
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as asked:
+        asked.write(found[0])
+        asked.flush()
+        pip = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+        command = [*pip, "--no-deps", "--require-hashes", "-r", asked.name]
+        if _run(f"Installing {package}", command) is not None:
+            sys.exit(f"{package} cannot be installed; what was said about it stands above.")
 
 
 def environment() -> dict[str, str]:
@@ -110,7 +126,7 @@ def _stamped() -> Mapping[str, str]:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """Let one command at a time set the environment up."""
     directory = os.open(CHECKOUT, os.O_RDONLY)
     try:

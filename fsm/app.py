@@ -37,6 +37,8 @@ from fsm.problems import NotFound
 from fsm.settings import Settings
 from fsm.technicians import routes as technicians
 from fsm.tenants import routes as tenants
+from fsm.web import document_routes as public_documents
+from fsm.web import office_pages
 from fsm.web import passport_routes as public_passports
 from fsm.web import status_routes as public_status
 from fsm.work_orders import request_routes as service_requests
@@ -55,6 +57,7 @@ from mobile_api.compat import (
 from mobile_api.uploads import Storage
 from mobile_api.writers import Writers
 from reports import routes as reports
+from reports.documents import routes as documents
 from reports.packs import routes as packs
 from reports.statements import routes as statements
 from scheduler import route_sheet_routes as route_sheets
@@ -75,8 +78,10 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *assets.ROUTES,
     *passports.ROUTES,
     *scans.ROUTES,
+    *office_pages.ROUTES,
     *public_passports.ROUTES,
     *public_status.ROUTES,
+    *public_documents.ROUTES,
     *service_requests.ROUTES,
     *work_orders.ROUTES,
     *visits.ROUTES,
@@ -90,6 +95,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *rosters.ROUTES,
     *reports.ROUTES,
     *packs.ROUTES,
+    *documents.ROUTES,
     *statements.ROUTES,
     *mobile_api.ROUTES,
     *office_routes.ROUTES,

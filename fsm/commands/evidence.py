@@ -20,6 +20,7 @@ from fsm.evidence.receipts import BadReceipt, ReceiptKey
 from fsm.settings import Settings
 from fsm.work_orders import audit
 from fsm.work_orders.tables import WorkOrder
+from reports.documents import statement
 from reports.packs.collecting import write_pack
 from reports.packs.container import PackRefused
 from reports.packs.verifying import Report, verify_pack
@@ -27,6 +28,7 @@ from reports.packs.verifying import Report, verify_pack
 _EXAMPLES = """examples:
   fsm evidence pack W-2026-0042 pack.zip
   fsm evidence verify pack.zip --key ed25519:rOwO…
+  fsm evidence verify ACT-17.pdf --statement ACT-17.json --key ed25519:rOwO…
   fsm evidence verify-chain --root kept/2026-03-23.json"""
 
 
@@ -54,11 +56,21 @@ def add_commands(commands: Any) -> None:
 
     verify = actions.add_parser(
         "verify",
-        help="check such a file, offline",
-        description="Check an evidence pack. Needs the file and the server's public keys only: no database, "
-        "no settings, no network. Exit 1 when it is not as it was made.",
+        help="check such a file, or an issued document, offline",
+        description="Check an evidence pack; with --statement, a document that was issued. Needs the files "
+        "and the server's public keys only: no database, no settings, no network. Exit 1 when it is not as "
+        "it was made.",
     )
     verify.add_argument("file", type=Path, metavar="FILE")
+    verify.add_argument(
+        "--statement",
+        type=Path,
+        metavar="FILE",
+        help="the signed statement about a document, from its /api/documents/ID/statement",
+    )
+    verify.add_argument(
+        "--snapshot", type=Path, metavar="FILE", help="what the document was made of, if kept"
+    )
     verify.add_argument(
         "--key",
         action="append",
@@ -142,6 +154,8 @@ async def _find_job(session: Session, tenant_id: UUID, name: str) -> UUID:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
+    if arguments.statement is not None:
+        return _verify_document(arguments)
     with arguments.file.open("rb") as file:
         try:
             report = verify_pack(file, arguments.key)
@@ -169,6 +183,35 @@ def _say(report: Report) -> None:
             "The key was taken from the pack itself. Compare it with the one that the server publishes at "
             "/evidence/keys, and give it with --key."
         )
+
+
+def _verify_document(arguments: argparse.Namespace) -> int:
+    snapshot: Path | None = arguments.snapshot
+    try:
+        checked = statement.check(
+            arguments.file.read_bytes(),
+            arguments.statement.read_bytes(),
+            arguments.key,
+            None if snapshot is None else snapshot.read_bytes(),
+        )
+    except statement.StatementRefused as refused:
+        raise CannotRun(f"{arguments.statement}: {refused}") from None
+    except BadReceipt as error:
+        raise CannotRun(f"--key: {error}") from None
+    for finding in checked.findings:
+        print(f"NOT GENUINE  {finding}")
+    if not checked.is_genuine:
+        return 1
+    print(
+        f"Genuine: {checked.kind} {checked.number} of {checked.company}, issued {checked.issued_at}, "
+        f"signed by key {checked.kid}. Whether it still counts is on the page that its code leads to."
+    )
+    if not checked.is_key_given:
+        print(
+            "The key was taken from the statement itself. Compare it with the one that the server publishes "
+            "at /evidence/keys, and give it with --key."
+        )
+    return 0
 
 
 def _audit(arguments: argparse.Namespace) -> int:

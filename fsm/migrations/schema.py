@@ -16,6 +16,7 @@ import fsm.work_orders.records
 import fsm.work_orders.tables
 import mobile_api.compat.tables
 import mobile_api.tables
+import reports.documents.tables
 import scheduler.rosters.tables
 import scheduler.tables
 from fsm.database import metadata

@@ -1,4 +1,4 @@
-"""Signing in, users, roles and devices. Single sign-on will be another way to `open_session`."""
+"""Signing in, users, roles and devices."""
 
 import time
 from collections import deque
@@ -14,23 +14,19 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_204_NO_CON
 
 from fsm import http
 from fsm.actors import Actor, Permission, public_actor
-from fsm.database import Database, Session
 from fsm.http import Body, Code, CurrentActor, DbSession, Line, Now, needs, signed_in
-from fsm.problems import Invalid, RateLimited, Unauthenticated
-from fsm.settings import Settings
-from fsm.tenants import passwords, queries, tokens
+from fsm.problems import Invalid, RateLimited
+from fsm.tenants import browser_routes, passwords, queries, tokens
+from fsm.tenants.sessions import (
+    Password,
+    Renewal,
+    SessionView,
+    SignIn,
+    end_session,
+    renew_session,
+    sign_in,
+)
 from fsm.tenants.tables import Device, Role, User
-
-Password = Annotated[str, pydantic.Field(min_length=1, max_length=200)]
-
-
-class SignIn(Body):
-    login: Annotated[str, pydantic.Field(min_length=1, max_length=200)]
-    password: Password
-
-
-class Renewal(Body):
-    refresh_token: Annotated[str, pydantic.Field(min_length=10, max_length=200)]
 
 
 class PasswordChange(Body):
@@ -73,17 +69,6 @@ class RoleEdit(Body):
 
 class Revocation(Body):
     reason: Line
-
-
-class SessionView(msgspec.Struct, frozen=True):
-    """Access for `expires_in_s` seconds, and the token to renew it with once."""
-
-    access_token: str
-    expires_in_s: int
-    refresh_token: str
-    name: str
-    language: str
-    permissions: list[str]
 
 
 class ActorView(msgspec.Struct, frozen=True):
@@ -191,27 +176,7 @@ class AddressLimit:
         tries.append(now)
 
 
-async def open_session(
-    session: Session, settings: Settings, user: User, now: datetime, family_id: UUID | None = None
-) -> SessionView:
-    """Return access and refresh tokens for a user who has proved who they are, in whichever way."""
-    actor = await tokens.find_actor(session, user.tenant_id, user.id)
-    if actor is None:
-        raise Unauthenticated("This user is not active.")
-    refresh = await tokens.issue_refresh(session, settings, user.tenant_id, user.id, now, family_id)
-    return SessionView(
-        access_token=tokens.issue_access(settings, actor, now),
-        expires_in_s=settings.access_token_s,
-        refresh_token=refresh,
-        name=user.name,
-        language=user.language,
-        permissions=sorted(actor.permissions),
-    )
-
-
 class SignInController(Controller):
-    """Guesses are counted in a transaction of their own, because a refusal undoes the request's."""
-
     path = "/api/sign-in"
     tags = ["Signing in"]
 
@@ -219,17 +184,7 @@ class SignInController(Controller):
     async def sign_in(
         self, request: Request[Any, Any, Any], data: JSONBody[SignIn], now: Now
     ) -> SessionView:
-        settings: Settings = request.app.state.settings
-        database: Database = request.app.state.database
-        request.app.state.sign_in_limit.take(request.client.host if request.client else "")
-        async with database.transaction() as session:
-            user = await queries.take_guess(session, data.login, now)
-        right = await passwords.is_right(data.password, user.password_hash if user else None)
-        if user is None or not right or not user.is_active:
-            raise Unauthenticated("Login or password is wrong.")
-        async with database.transaction(user.tenant_id) as session:
-            await queries.forget_guesses(session, user)
-            return await open_session(session, settings, user, now)
+        return await sign_in(request, data, now)
 
     @post(
         "/renewal",
@@ -240,29 +195,13 @@ class SignInController(Controller):
     async def renew(
         self, request: Request[Any, Any, Any], data: JSONBody[Renewal], now: Now
     ) -> SessionView:
-        settings: Settings = request.app.state.settings
-        database: Database = request.app.state.database
-        secret = tokens.read_secret(tokens.REFRESH, data.refresh_token)
-        if secret is not None:
-            async with database.transaction(secret.tenant_id) as session:
-                spent = await tokens.spend_refresh(session, secret, now)
-                if spent is not None:
-                    user = await session.get(User, (spent.tenant_id, spent.user_id))
-                    if user is not None and user.is_active:
-                        return await open_session(session, settings, user, now, spent.family_id)
-        raise Unauthenticated("This refresh token is spent or unknown. Sign in again.")
+        return await renew_session(request, data.refresh_token, now)
 
     @delete("/", opt=http.anyone(), status_code=HTTP_204_NO_CONTENT, summary="Sign out")
     async def sign_out(
         self, request: Request[Any, Any, Any], data: JSONBody[Renewal], now: Now
     ) -> None:
-        database: Database = request.app.state.database
-        secret = tokens.read_secret(tokens.REFRESH, data.refresh_token)
-        if secret is not None:
-            async with database.transaction(secret.tenant_id) as session:
-                token = await tokens.spend_refresh(session, secret, now)
-                if token is not None:
-                    await tokens.revoke_family(session, token.tenant_id, token.family_id, now)
+        await end_session(request, data.refresh_token, now)
 
 
 class MeController(Controller):
@@ -449,4 +388,11 @@ async def authenticate(token: str, connection: Any) -> Actor:
     return actor
 
 
-ROUTES = [SignInController, MeController, UserController, RoleController, DeviceController]
+ROUTES = [
+    SignInController,
+    *browser_routes.ROUTES,
+    MeController,
+    UserController,
+    RoleController,
+    DeviceController,
+]

@@ -21,6 +21,7 @@ class DirectoryKind(StrEnum):
     PASSPORT = "passport"
     PASSPORT_HOST = "passport_host"
     GS1_PREFIX = "gs1_prefix"
+    DOCUMENT = "document"
 
 
 class Directory(SQLModel, table=True):

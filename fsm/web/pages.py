@@ -20,7 +20,9 @@ from markupsafe import Markup
 from fsm.web import views
 from fsm.web.languages import LANGUAGES, messages
 
-PageName = Literal["passport", "unclaimed", "missing", "wrong_label", "thanks", "status", "error"]
+PageName = Literal[
+    "passport", "unclaimed", "missing", "wrong_label", "thanks", "status", "document", "error"
+]
 
 #: Which view each page takes.
 VIEWS: Final[dict[PageName, type[views.PageView]]] = {
@@ -30,8 +32,12 @@ VIEWS: Final[dict[PageName, type[views.PageView]]] = {
     "wrong_label": views.WrongLabelView,
     "thanks": views.ThanksView,
     "status": views.StatusView,
+    "document": views.DocumentView,
     "error": views.ErrorView,
 }
+
+#: Pages that can do more with script, and do without it: its source stands in the page.
+SCRIPTED: Final[frozenset[PageName]] = frozenset({"document"})
 
 #: A whole page, style sheet included, stays below this.
 LARGEST_PAGE_BYTES: Final = 30_000
@@ -58,13 +64,14 @@ def render(template: PageName, language: str, view: views.PageView) -> str:
             language=language,
             languages=[(code, _LANGUAGE_NAMES[code]) for code in LANGUAGES],
             css=Markup(style_sheet()),  # noqa: S704 - our own file, nobody's input
+            script=Markup(script(template)) if template in SCRIPTED else None,  # noqa: S704 - the same
             limits=views,
         )
     )
 
 
-def headers(image_origins: Sequence[str] = ()) -> dict[str, str]:
-    """Return the headers every page is sent with.
+def headers(image_origins: Sequence[str] = (), template: PageName | None = None) -> dict[str, str]:
+    """Return the headers every page is sent with; one with script allows that script and no other.
 
     `image_origins` are further origins photos may come from (`https://bucket.example.com`), when
     the blob store hands out addresses of its own.
@@ -73,6 +80,7 @@ def headers(image_origins: Sequence[str] = ()) -> dict[str, str]:
     policy = (
         "default-src 'none'",
         f"style-src '{style_hash()}'",
+        *([f"script-src '{_source_hash(script(template))}'"] if template in SCRIPTED else []),
         f"img-src {images}",
         "form-action 'self'",
         "base-uri 'none'",
@@ -102,7 +110,17 @@ def style_sheet() -> str:
 @cache
 def style_hash() -> str:
     """Return the style sheet's source expression for the Content-Security-Policy: `sha256-…`."""
-    digest = hashlib.sha256(style_sheet().encode()).digest()
+    return _source_hash(style_sheet())
+
+
+@cache
+def script(template: PageName) -> str:
+    """Return the script of one of the `SCRIPTED` pages, exactly as it stands in the page."""
+    return (resources.files("fsm.web") / "templates" / f"{template}.js").read_text("utf-8").strip()
+
+
+def _source_hash(source: str) -> str:
+    digest = hashlib.sha256(source.encode()).digest()
     return "sha256-" + base64.b64encode(digest).decode()
 
 

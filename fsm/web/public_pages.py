@@ -88,7 +88,9 @@ def page(
 ) -> Response[bytes]:
     """Render a page in the reader's language."""
     html = pages.render(name, language_of(request), view)
-    sent = {k: v for k, v in pages.headers().items() if k != "Content-Type"} | (headers or {})
+    sent = {k: v for k, v in pages.headers(template=name).items() if k != "Content-Type"} | (
+        headers or {}
+    )
     return Response(html.encode(), status_code=status, media_type=HTML, headers=sent)
 
 

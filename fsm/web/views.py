@@ -8,6 +8,7 @@
 | `wrong_label` | `WrongLabelView` | 200; 422 |
 | `thanks` | `ThanksView` | 200, after a redirect (303) from the form |
 | `status` | `StatusView` | 200 |
+| `document` | `DocumentView` | 200 |
 | `error` | `ErrorView` | the error's own status |
 
 Forms are `multipart/form-data` (report) and `application/x-www-form-urlencoded` (wrong label),
@@ -27,6 +28,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from fsm.assets.resolver import Missing
+from reports.documents.kinds import DocumentKind, DocumentState
 
 LONGEST_TEXT: Final = 2000
 LONGEST_NAME: Final = 100
@@ -260,6 +262,21 @@ class StatusView(PageView):
     @property
     def is_before_work(self) -> bool:
         return not self.is_reached(StepName.IN_PROGRESS) and self.cancelled_at is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentView(PageView):
+    """What a printed document is worth today: nothing of what it says.
+
+    `kind` and `state` are words of the catalogue; `file_sha256` is what a file is compared with.
+    """
+
+    kind: DocumentKind
+    number: str
+    issued_at: datetime
+    zone: ZoneInfo
+    state: DocumentState
+    file_sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,8 @@ import pytest
 CHECKOUT = Path(__file__).parents[2]
 DEPLOY = CHECKOUT / "deploy"
 COMMANDS = [DEPLOY / "demo", DEPLOY / "test", DEPLOY / "bench", DEPLOY / "requirements" / "export"]
-PROGRAMS = [*COMMANDS, DEPLOY / "environment.py"]
+HELPERS = [DEPLOY / name for name in ("environment.py", "pages.py", "browser.py")]
+PROGRAMS = [*COMMANDS, *HELPERS]
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_a_command_imports_the_standard_library_alone(program: Path) -> None:
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             names.add((node.module or "").partition(".")[0])
-    assert names <= sys.stdlib_module_names | {"environment"}
+    assert names <= sys.stdlib_module_names | {path.stem for path in HELPERS}
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda path: path.name)

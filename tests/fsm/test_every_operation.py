@@ -194,6 +194,7 @@ def begun_work(program: Program) -> dict[str, Any]:
             starts_on="2026-01-01",
         ),
         "plan_id": made("/api/plans", starts_on="2026-03-24"),
+        "document_id": made("/api/documents/technical-acts", work_order_id=job),
     }
 
 

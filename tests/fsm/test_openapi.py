@@ -144,6 +144,7 @@ BODILESS = {
     "POST /api/rosters/{roster_id}/publication",
     "POST /api/rosters/{roster_id}/withdrawal",
     "POST /api/work-orders/{work_order_id}/payer-review",
+    "POST /api/sign-in/browser/renewal",
 }
 """Changes that need nothing said."""
 

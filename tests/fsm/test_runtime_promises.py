@@ -45,6 +45,8 @@ OPEN_TO_ANYONE = {
     "GET /evidence/roots/{day:date}",
     # whoever holds a label or a status link
     "GET /.well-known/gs1resolver",
+    # whoever holds a printed document
+    "GET /d/{code:str}",
     "GET /s/{token:str}",
     "GET /s/{token:str}/thanks/{kind:str}/{photo:str}",
     *(

@@ -418,3 +418,10 @@ async def rosters(walk: Walk) -> None:
     )
     await make(walk, f"{path}/publication", {})
     await make(walk, f"{path}/withdrawal", {})
+
+
+async def documents(walk: Walk) -> None:
+    """A document issued and withdrawn: no phone shows either."""
+    job, _ = await dispatch(walk)
+    issued = await make(walk, "/api/documents/technical-acts", {"work_order_id": job["id"]})
+    await make(walk, f"/api/documents/{issued['id']}/withdrawal", {"reason": "too early"})

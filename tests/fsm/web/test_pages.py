@@ -18,6 +18,7 @@ from fsm.assets.tables import LabelReason
 from fsm.web import pages
 from fsm.web.languages import LANGUAGES
 from fsm.web.views import (
+    DocumentView,
     ErrorKind,
     ErrorView,
     FormProblem,
@@ -36,6 +37,7 @@ from fsm.web.views import (
     WrongLabelView,
 )
 from fsm.work_orders.tables import Impact
+from reports.documents.kinds import DocumentKind, DocumentState
 
 NOON = datetime(2025, 11, 21, 12, 0, tzinfo=UTC)
 FRAME = {"service_name": "Nordwind", "service_phone": "+49 30 1234567"}
@@ -66,6 +68,10 @@ STATUS = StatusView(
     **FRAME,
 )
 LABEL = WrongLabelView(path="/l", code="7k3m", send_url="/l", back_url="/p", **FRAME)
+DOCUMENT = DocumentView(
+    path="/d/x", kind=DocumentKind.ACT, number="ACT-17", issued_at=NOON, zone=ZoneInfo("Europe/Riga"),
+    state=DocumentState.VALID, file_sha256="ab" * 32, **FRAME,
+)  # fmt: skip
 MISSING = MissingView(
     path="/p/x", reason=Missing.UNKNOWN_CODE, code="x", send_url="/l", passport_url="/p/x/page"
 )
@@ -91,6 +97,10 @@ def all_pages() -> Iterator[tuple[pages.PageName, PageView]]:
     for step in StepName:
         yield "status", replace(STATUS, current=step)
         yield "status", replace(STATUS, current=step, window=None, cancelled_at=NOON)
+    for state in DocumentState:
+        yield "document", replace(DOCUMENT, state=state)
+    for kind_of_paper in DocumentKind:
+        yield "document", replace(DOCUMENT, kind=kind_of_paper)
     for error in ErrorKind:
         yield "error", ErrorView(path="/e", kind=error)
         yield (
@@ -111,6 +121,11 @@ def parsed(html: str) -> ET.Element:
     return tree
 
 
+def own_scripts(name: pages.PageName) -> list[str]:
+    """Return the scripts a page may have: its own, as the content policy names it."""
+    return [pages.script(name)] if name in pages.SCRIPTED else []
+
+
 def visible_text(tree: ET.Element) -> str:
     body = tree.find("body")
     assert body is not None
@@ -127,7 +142,7 @@ def test_every_page_is_valid_small_and_needs_nothing_from_elsewhere(
     assert len(html.encode()) < pages.LARGEST_PAGE_BYTES
     tree = parsed(html)
     assert tree.attrib["lang"] == language
-    assert not list(tree.iter("script"))
+    assert [script.text for script in tree.iter("script")] == own_scripts(name)
     assert len(list(tree.iter("h1"))) == 1
     assert (tree.findtext("head/title") or "").strip()
     ids = [element.attrib["id"] for element in tree.iter() if "id" in element.attrib]
@@ -187,7 +202,7 @@ def test_hostile_names_are_shown_and_never_run(
 ) -> None:
     html = pages.render(name, language, hostile(view))
     tree = parsed(html)
-    assert not list(tree.iter("script"))
+    assert [script.text for script in tree.iter("script")] == own_scripts(name)
     assert "49" not in html.replace(pages.style_sheet(), "").replace("+49", "")
     assert all("onerror" not in element.attrib for element in tree.iter())
     # The only picture is the passport's own photo: no name became one.

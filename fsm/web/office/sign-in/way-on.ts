@@ -1,0 +1,8 @@
+/** Where to go after signing in: the page that was wanted when it is one of ours, else the board. */
+export function wayOn(wanted: string | null): string {
+  const board = '/office/board'
+  if (!wanted) return board
+  const address = new URL(wanted, location.origin)
+  const isOurs = address.origin === location.origin && address.pathname.startsWith('/office/')
+  return isOurs && address.pathname !== '/office/sign-in' ? address.pathname + address.search : board
+}

@@ -1,0 +1,28 @@
+"""What axe finds wrong with a page, and pictures of it for people to look at."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+_AXE = Path(__file__).parents[2] / "fsm/web/node_modules/axe-core/axe.min.js"
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+async def assert_accessible(page: Any) -> None:
+    """axe-core finds nothing on the page as it stands; the debugger brings it past the page's policy."""
+    if not await page.evaluate("typeof axe === 'object'"):
+        await page.evaluate(_AXE.read_text())
+    found = await page.evaluate(
+        "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", _RULES
+    )
+    assert [
+        f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
+        for one in found["violations"]
+        for node in one["nodes"]
+    ] == []
+
+
+async def take(page: Any, name: str) -> None:
+    """Keep a picture of the page where FSM_SCREENSHOTS names a folder; else do nothing."""
+    if folder := os.environ.get("FSM_SCREENSHOTS"):
+        await page.screenshot(path=str(Path(folder) / f"{name}.png"))
