@@ -10,6 +10,7 @@ from reports.exposure_sql import Page, subject_keys
 from reports.figures import (
     availability_figure,
     downtime_figure,
+    inherent_figure,
     mean_figure,
     mtbf_figure,
     percentile_figure,
@@ -18,6 +19,7 @@ from reports.figures import (
 from reports.formulae.reliability import Availability, TimeBase
 from reports.questions import Asked, Found
 from reports.reliability_sql import EventSums, TimeSums, failure_sums, time_sums
+from reports.repairs_sql import RepairPart
 from reports.rows import Period
 from reports.scopes import Cut, Key, Scope
 from reports.statistics import median_ranks
@@ -61,6 +63,7 @@ async def restoration(asked: Asked) -> dict[Key, Found]:
     keys = asked.nothing() or await subject_keys(*place)
     sums = await repairs_sql.restoration_sums(*place)
     still_open = await repairs_sql.open_faults(*place)
+    medians = await repairs_sql.detected_medians(*place)
     order: Mapping[Key, tuple[float, float | None, float | None]] = {}
     if variant in _SHARES:
         ranks = {
@@ -71,7 +74,7 @@ async def restoration(asked: Asked) -> dict[Key, Found]:
     figures: dict[Key, Found] = {}
     for key in keys:
         lasted = sums.get(key, EventSums())
-        notes = restoration_notes(variant, lasted, still_open.get(key, (0, 0)))
+        notes = restoration_notes(variant, lasted, still_open.get(key, (0, 0)), medians.get(key))
         figure = (
             percentile_figure(lasted, order.get(key), notes)
             if variant in _SHARES
@@ -81,14 +84,46 @@ async def restoration(asked: Asked) -> dict[Key, Found]:
     return figures
 
 
+def repair_part(kpi: str, variant: str) -> RepairPart:
+    """Return which part of a repair's time a figure is about."""
+    if kpi == "mart":
+        return RepairPart.HANDS_ON
+    return RepairPart(variant) if kpi == "repair_split" else RepairPart.WHOLE
+
+
 async def repair_time(asked: Asked) -> dict[Key, Found]:
-    """Return mean repair time, or mean active repair time."""
-    is_active = asked.question.definition.kpi == "mart"
-    sums = await repairs_sql.repair_sums(*_place(asked), is_active=is_active)
+    """Return mean repair time, mean active repair time, or the part of it that a variant names."""
+    variant = asked.question.variant
+    part = repair_part(asked.question.definition.kpi, variant)
+    sums = await repairs_sql.repair_sums(*_place(asked), part=part)
+    notes = (f"variant:{variant}",) if variant else ()
     return {
-        key: (mean_figure(sums.get(key, EventSums()), "repair", ()), None)
+        key: (mean_figure(sums.get(key, EventSums()), "repair", notes), None)
         for key in asked.nothing() or await subject_keys(*_place(asked))
     }
+
+
+async def inherent_availability(asked: Asked) -> dict[Key, Found]:
+    """Return MTBF / (MTBF + MRT) on the operating clock, null unless both are known."""
+    times = await time_sums(*_place(asked))
+    failures = await failure_sums(*_place(asked))
+    repairs = await repairs_sql.repair_sums(*_place(asked), part=RepairPart.WHOLE)
+    figures: dict[Key, Found] = {}
+    for key in times or asked.nothing():
+        between = mtbf_figure(
+            times.get(key, TimeSums()), failures.get(key, EventSums()), TimeBase.OPERATING
+        )
+        repair = mean_figure(repairs.get(key, EventSums()), "repair", ())
+        figures[key] = inherent_figure(between, repair), None
+    return figures
+
+
+async def inherent_counts(asked: Asked) -> tuple[int, int]:
+    """Return how many failures and how many repairs the inherent availability of a scope rests on."""
+    tenant = asked.actor.tenant_id
+    failures = await failure_sums(*_place(asked))
+    repairs = await repairs_sql.repair_sums(*_place(asked), part=RepairPart.WHOLE)
+    return failures.get(tenant, EventSums()).n, repairs.get(tenant, EventSums()).n
 
 
 def _place(asked: Asked) -> Place:

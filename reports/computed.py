@@ -102,6 +102,8 @@ FIGURES: Mapping[str, Figures] = MappingProxyType(
         "restoration": asset_figures.restoration,
         "mrt": asset_figures.repair_time,
         "mart": asset_figures.repair_time,
+        "repair_split": asset_figures.repair_time,
+        "inherent_availability": asset_figures.inherent_availability,
         "cost": cost_figures.cost,
         "contract_margin": margin.contract_margin,
         "payer_split": margin.payer_split,

@@ -1,11 +1,12 @@
 """Figures from the sums that the database added up: the same shapes that the formulae give from rows."""
 
+from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
 
 from fsm.intervals import HOUR
 from reports.cost_sql import LineSums
-from reports.formulae.reliability import Availability, TimeBase
+from reports.formulae.reliability import Availability, TimeBase, inherent_availability
 from reports.reliability_sql import EventSums, TimeSums
 from reports.results import Figure, Interval, NullReason, Quantity
 from reports.statistics import LEVEL, mean_time_interval
@@ -74,6 +75,27 @@ def downtime_figure(time: TimeSums, cause: str) -> Figure:
     )
 
 
+def inherent_figure(between: Figure, repair: Figure) -> Figure:
+    """Return the availability that failures and repairs alone leave; see `formulae.inherent_availability`."""
+    excluded = _sorted(Counter(between.excluded) + Counter(repair.excluded))
+    value = inherent_availability(between.value, repair.value)  # type: ignore[arg-type]
+    if value is None:
+        reason = between.null_reason or repair.null_reason
+        return Figure(None, "ratio", between.n, reason, None, None, excluded)
+    assert between.value is not None
+    assert repair.value is not None
+    return Figure(
+        value=value,
+        unit="ratio",
+        n=between.n,
+        null_reason=None,
+        numerator=Quantity(between.value, "h"),
+        denominator=Quantity(float(between.value) + float(repair.value), "h"),
+        excluded=excluded,
+        notes=(f"repairs:{repair.n}",),
+    )
+
+
 def mean_figure(lasted: EventSums, unit: str, notes: tuple[str, ...]) -> Figure:
     """Return the mean length in hours of what ended in the window; a mean has no interval."""
     total_h = lasted.total / HOUR
@@ -112,12 +134,16 @@ def percentile_figure(
 
 
 def restoration_notes(
-    variant: str, lasted: EventSums, open_faults: tuple[int, int]
+    variant: str, lasted: EventSums, open_faults: tuple[int, int], detected_h: float | None
 ) -> tuple[str, ...]:
-    """Return what stands beside time to restoration: undated failures and the faults still open."""
+    """Return what stands beside time to restoration: undated failures and the faults still open.
+
+    `detected_h` is the median of the faults detected in the window, those still open counted as lasting on.
+    """
     count, oldest = open_faults
     still_open = (f"open_faults:{count}", f"oldest_open_h:{oldest / HOUR}") if count else ()
-    return (f"variant:{variant}", *_undated(lasted), *still_open)
+    median = (f"detected_median_h:{detected_h}",) if detected_h is not None else ()
+    return (f"variant:{variant}", *_undated(lasted), *still_open, *median)
 
 
 def cost_figure(

@@ -11,11 +11,14 @@ from functools import partial
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from fsm.actors import Actor
 from fsm.database import Session
 from fsm.intervals import HOUR
 from fsm.problems import Invalid
 from reports import cost_sql, reliability_sql, repairs_sql
+from reports.asset_figures import inherent_counts, repair_part
 from reports.candidates import Candidate
 from reports.computed import COUNTED
 from reports.exposure_sql import Page, Statement, subjects
@@ -105,8 +108,8 @@ async def _assets(
 def _share_of_time(question: Question, time: TimeSums) -> tuple[float, float, str | None]:
     """Return what an asset's time adds to both sides of a figure, and why it is left out, if it is."""
     match question.definition.kpi:
-        case "mtbf":
-            operating = question.variant == TimeBase.OPERATING
+        case "mtbf" | "inherent_availability" as kpi:
+            operating = kpi != "mtbf" or question.variant == TimeBase.OPERATING
             return (time.up if operating else time.exposed) / HOUR, 0, None
         case "availability":
             planned_out = question.variant == Availability.PLANNED_OUT
@@ -121,6 +124,40 @@ def _share_of_time(question: Question, time: TimeSums) -> tuple[float, float, st
                 "degraded": time.degraded,
             }
             return lengths.get(question.variant, total) / HOUR, 0, None
+
+
+async def _inherent_assets(
+    session: Session, actor: Actor, known: Known, question: Question, page: Page
+) -> list[Candidate]:
+    """Each asset's part of the mean time between failures, which stands on both sides."""
+    found = await _assets(session, actor, known, question, page)
+    n, _ = await inherent_counts(Asked(session, actor, known, question))
+    return [
+        msgspec.structs.replace(each, numerator=each.numerator / n, denominator=each.numerator / n)
+        for each in found
+        if n
+    ]
+
+
+async def _inherent_failures(
+    session: Session, actor: Actor, known: Known, question: Question, page: Page
+) -> list[Candidate]:
+    found = await _failures(session, actor, known, question, page)
+    return [msgspec.structs.replace(each, denominator=0) for each in found]
+
+
+async def _inherent_repairs(
+    session: Session, actor: Actor, known: Known, question: Question, page: Page
+) -> list[Candidate]:
+    """Each repair's part of the mean repair time."""
+    found = await _repairs(session, actor, known, question, page)
+    _, n = await inherent_counts(Asked(session, actor, known, question))
+    return [
+        each
+        if each.excluded
+        else msgspec.structs.replace(each, numerator=0, denominator=each.numerator / n)
+        for each in found
+    ]
 
 
 async def _failures(
@@ -150,7 +187,7 @@ async def _repairs(
 ) -> list[Candidate]:
     statement = repairs_sql.add_repairs(
         subjects(actor, question.period, question.scope, Cut.TENANT),
-        is_active=question.definition.kpi == "mart",
+        repair_part(question.definition.kpi, question.variant),
     )
     return await _ended(session, _page(statement, page), page, "repair", _REPAIRS)
 
@@ -213,6 +250,12 @@ _PARTS: dict[str, tuple[tuple[str, Part], ...]] = {
     "restoration": (("failure", _restored),),
     "mrt": (("repair", _repairs),),
     "mart": (("repair", _repairs),),
+    "repair_split": (("repair", _repairs),),
+    "inherent_availability": (
+        ("asset", _inherent_assets),
+        ("failure", _inherent_failures),
+        ("repair", _inherent_repairs),
+    ),
     "cost": (("cost", _lines),),
     "contract_margin": (
         ("clock", partial(_margin_entries, kind="clock")),

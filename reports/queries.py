@@ -71,11 +71,11 @@ async def table(
     if cut is Cut.MONTH:
         return await _by_month(session, actor, known, question, page)
     figures = await _figures(Asked(session, actor, known, question, cut, page))
-    labels = await _labels(session, actor, cut, list(figures))
+    named = await labels(session, actor, cut, list(figures))
     return [
         Answered(
             key,
-            *labels.get(key, ("", "")),
+            *named.get(key, ("", "")),
             _result(actor, known, question, question.scope.narrowed(cut, key), *found),
         )
         for key, found in figures.items()
@@ -129,7 +129,7 @@ def _result(
     )
 
 
-async def _labels(
+async def labels(
     session: Session, actor: Actor, cut: Cut, keys: Sequence[Key]
 ) -> dict[Key, tuple[str, str]]:
     """Return number and name of the keys; what stands under no key has neither."""

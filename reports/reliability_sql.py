@@ -91,6 +91,35 @@ async def failure_sums(
     return dict(sums)
 
 
+async def failure_clocks(
+    session: Session,
+    actor: Actor,
+    period: Period,
+    scope: Scope,
+    cut: Cut,
+    page: Page | None = None,
+    *,
+    is_operating: bool,
+) -> dict[Key, list[tuple[int, list[int]]]]:
+    """Return per key its assets' clocks: how long each ran, and at which of its µs a failure happened.
+
+    A clock begins with the asset's exposure and, on the operating base, stands still while it is down. An
+    asset that never ran has none; a failure at the beginning happens after a second.
+    """
+    statement = add_failures(subjects(actor, period, scope, cut, page))
+    statement.part("down", _DOWN)
+    statement.part("spent", _SPENT)
+    statement.part(
+        "clock", _CLOCK, length=micros_of("k.running"), running="up" if is_operating else "exposed"
+    )
+    before = "k.running * tstzmultirange(tstzrange(null, c.happened_at))"
+    rows = await statement.run(session, _CLOCKS, run=micros_of(before))
+    clocks: defaultdict[Key, list[tuple[int, list[int]]]] = defaultdict(list)
+    for key, end, times in rows:
+        clocks[key].append((end, list(times)))
+    return dict(clocks)
+
+
 def add_failures(statement: Statement) -> Statement:
     """Add `candidate`: the failures of the subjects in the window, with `reason` null when they count.
 
@@ -128,7 +157,7 @@ _DOWN = """
 
 # Each step takes what is left by the one before: required, then failure before operational before planned.
 _SPENT = """
-  select s.key, s.exposed, a.required, a.required * d.failure as failure,
+  select s.key, s.asset_id, s.exposed, a.required, a.required * d.failure as failure,
          b.rest * d.operational as operational, c.rest * d.planned as planned,
          c.rest - d.planned as up, (c.rest - d.planned) * d.degraded as degraded
   from subject s
@@ -181,6 +210,23 @@ _CANDIDATE = """
                 when not h.exposed @> h.happened_at then 'not_in_service' end as reason
     from happened h
   ) c
+"""
+
+_CLOCK = """
+  select k.key, k.asset_id, k.running, $length as us
+  from (select key, asset_id, $running as running from spent) k
+"""
+
+_CLOCKS = """
+select k.key, k.us, coalesce(f.times, '{}')
+from clock k
+left join lateral (
+  select array_agg(greatest(t.us, 1000000) order by t.us) as times
+  from candidate c cross join lateral (select $run as us) t
+  where c.key = k.key and c.asset_id = k.asset_id and c.reason is null
+) f on true
+where k.us > 1000000
+order by k.key, k.asset_id
 """
 
 _COUNTS = """

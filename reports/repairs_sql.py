@@ -10,9 +10,11 @@ end of the last job's work.
 
 from collections import defaultdict
 from collections.abc import Mapping
+from enum import StrEnum
 
 from fsm.actors import Actor
 from fsm.database import Session
+from fsm.intervals import HOUR
 from reports.exposure_sql import Page, Statement, key_type, micros_between, micros_of, subjects
 from reports.reliability_sql import EventSums, add_events
 from reports.rows import Period
@@ -20,6 +22,15 @@ from reports.scopes import Cut, Key, Scope
 
 NO_WORK = "no_work_recorded"
 """Why a repair is left out of active time: nobody recorded any, which does not make it 0."""
+
+
+class RepairPart(StrEnum):
+    """What of a repair's time is asked for; the last three add up to the whole."""
+
+    WHOLE = "whole"
+    HANDS_ON = "hands_on"
+    TRAVEL = "travel"
+    WAIT = "wait"
 
 
 async def restoration_sums(
@@ -42,10 +53,10 @@ async def repair_sums(
     cut: Cut,
     page: Page | None = None,
     *,
-    is_active: bool,
+    part: RepairPart,
 ) -> dict[Key, EventSums]:
-    """Return count and length of the repairs that ended in the window; `is_active`: of hands-on time."""
-    statement = add_repairs(subjects(actor, period, scope, cut, page), is_active=is_active)
+    """Return count and length of the repairs that ended in the window, of one part of their time."""
+    statement = add_repairs(subjects(actor, period, scope, cut, page), part)
     return await _sums(session, statement)
 
 
@@ -72,6 +83,27 @@ async def open_faults(
         session, _OPEN, age=micros_between("min(h.detected_at)", ":until_at")
     )
     return {key: (count, age) for key, count, age in rows}
+
+
+async def detected_medians(
+    session: Session,
+    actor: Actor,
+    period: Period,
+    scope: Scope,
+    cut: Cut,
+    page: Page | None = None,
+) -> dict[Key, float]:
+    """Return per key the Kaplan–Meier median in hours of the faults detected in the window, if there is one.
+
+    Those still open at the end of what is counted have lasted at least so long.
+    """
+    statement = add_events(
+        subjects(actor, period, scope, cut, page),
+        " and f.detected_at >= :from_at and f.detected_at < :until_at",
+    )
+    lasted = micros_between("h.detected_at", "least(h.restored_at, :until_at)")
+    rows = await statement.run(session, _DETECTED, lasted=lasted)
+    return {key: us / HOUR for key, us in rows}
 
 
 async def restoration_order(
@@ -105,30 +137,39 @@ def add_restored(statement: Statement) -> Statement:
     )
 
 
-def add_repairs(statement: Statement, *, is_active: bool) -> Statement:
-    """Add `candidate`: repairs that ended in the window, their length `us`, `reason` null when they count."""
+def add_repairs(statement: Statement, part: RepairPart) -> Statement:
+    """Add `candidate`: repairs that ended in the window, their length `us`, `reason` null when they count.
+
+    Where nobody recorded work, only the whole length is known.
+    """
     add_events(statement, " and f.restored_at >= :from_at and f.restored_at < :until_at")
     statement.part("chain", _CHAIN)
     statement.fenced("job", _JOB)
     statement.fenced("repair", _REPAIR)
-    if not is_active:
+    whole = micros_between("r.detected_at", "r.restored_at")
+    if part is RepairPart.WHOLE:
         return statement.part(
             "candidate",
             _CANDIDATE,
-            length=micros_between("r.detected_at", "r.restored_at"),
+            length=whole,
             worked="",
             no_work="",
         )
-    statement.part("worked", _WORKED)
+    statement.part("worked", _RECORDED, kind="work")
+    statement.part("travelled", _RECORDED, kind="travel")
     statement.part("paused", _PAUSED)
-    hands_on = (
-        "w.during * tstzmultirange(tstzrange(r.detected_at, r.restored_at))"
-        " - coalesce(p.during, '{}')"
-    )
+    span = "tstzmultirange(tstzrange(r.detected_at, r.restored_at))"
+    hands_on = f"(w.during * {span} - coalesce(p.during, '{{}}'))"
+    travel = f"coalesce(g.during, '{{}}') * {span} - {hands_on}"
+    lengths = {
+        RepairPart.HANDS_ON: micros_of(hands_on),
+        RepairPart.TRAVEL: micros_of(travel),
+        RepairPart.WAIT: f"{whole} - {micros_of(hands_on)} - {micros_of(travel)}",
+    }
     return statement.part(
         "candidate",
         _CANDIDATE,
-        length=micros_of(hands_on),
+        length=lengths[part],
         worked=_SPENT,
         no_work=f" when w.during is null then '{NO_WORK}'",
     )
@@ -203,10 +244,10 @@ _REPAIR = """
 """
 
 # A corrected entry stays in the table; the entry that names it counts instead.
-_WORKED = """
+_RECORDED = """
   select j.repair_id, range_agg(e.during) as during
   from job j
-  join time_entry e on e.tenant_id = :t and e.work_order_id = j.id and e.kind = 'work'
+  join time_entry e on e.tenant_id = :t and e.work_order_id = j.id and e.kind = '$kind'
   where j.repair_id in (select id from repair) and not exists (
     select from time_entry c
     where c.tenant_id = :t and c.work_order_id = e.work_order_id and c.corrects_id = e.id)
@@ -221,7 +262,8 @@ _PAUSED = """
   group by j.repair_id
 """
 
-_SPENT = " left join worked w on w.repair_id = r.id left join paused p on p.repair_id = r.id"
+_SPENT = """ left join worked w on w.repair_id = r.id left join paused p on p.repair_id = r.id
+    left join travelled g on g.repair_id = r.id"""
 
 _CANDIDATE = """
   select c.key, c.id, c.asset_id, c.failed_at, c.restored_at as ended_at, c.reason,
@@ -238,6 +280,30 @@ _CANDIDATE = """
 _COUNTS = """
 select key, reason, count(*), count(*) filter (where failed_at is null), coalesce(sum(us), 0)::bigint
 from candidate group by key, reason order by key, reason
+"""
+
+# Survival is a product of fractions, taken as a sum of logarithms; it misses one half by the last bit.
+_DETECTED = """
+select x.key, min(x.us)
+from (
+  select y.key, y.us, bool_or(y.left_over = 0) over w as is_over,
+         sum(ln(case when y.left_over = 0 then 1 else y.left_over / y.at_risk end)) over w as log_survival
+  from (
+    select g.key, g.us, g.ended, g.at_risk::float8 as at_risk, (g.at_risk - g.ended)::float8 as left_over
+    from (
+      select d.key, d.us, sum(d.is_over) as ended,
+             sum(count(*)) over (partition by d.key order by d.us desc) as at_risk
+      from (
+        select h.key, $lasted as us, (h.restored_at < :until_at)::int as is_over
+        from happened h where h.exclusion is null
+      ) d
+      group by d.key, d.us
+    ) g where g.ended > 0
+  ) y
+  window w as (partition by y.key order by y.us)
+) x
+where x.is_over or x.log_survival <= ln(0.5::float8) + 1e-12
+group by x.key
 """
 
 _OPEN = """

@@ -372,9 +372,13 @@ def crow_amsaa(systems: Sequence[Observed]) -> Growth:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """Both tests and what follows from them. `p` is twice the smaller p, because two were tried."""
+    """Both tests and what follows from them. `p` is twice the smaller p, because two were tried.
+
+    `is_improving` is the way it goes, significant or not.
+    """
 
     direction: Direction
+    is_improving: bool
     n: int
     laplace_z: float
     laplace_p: float
@@ -397,9 +401,54 @@ def trend(systems: Sequence[Observed], significance: float = 0.05) -> Trend | No
     mil_p = min(1.0, 2 * min(below, above))
     p = min(1.0, 2 * min(laplace_p, mil_p))
     direction = Direction.NO_TREND
+    # The sharper test says which way; the two rarely disagree.
+    improving = z < 0 if laplace_p <= mil_p else above < below
     if p < significance:
-        # The sharper test says which way; the two rarely disagree.
-        improving = z < 0 if laplace_p <= mil_p else above < below
         direction = Direction.IMPROVING if improving else Direction.DETERIORATING
     growth = crow_amsaa(systems) if chi2 > 0 else None
-    return Trend(direction, n, z, laplace_p, chi2, df, mil_p, p, growth)
+    return Trend(direction, improving, n, z, laplace_p, chi2, df, mil_p, p, growth)
+
+
+# --- Many at once --------------------------------------------------------------------------------
+
+
+def benjamini_hochberg(ps: Sequence[float]) -> list[float]:
+    """Return the p of each test adjusted for how many were tried, in their order.
+
+    Calling a finding what is at most q keeps the expected share of false findings at q.
+    """
+    if any(not 0 <= p <= 1 for p in ps):
+        raise ValueError("A probability lies between 0 and 1.")
+    adjusted = [1.0] * len(ps)
+    least = 1.0
+    for rank, index in sorted(
+        enumerate(sorted(range(len(ps)), key=ps.__getitem__), 1), reverse=True
+    ):
+        least = min(least, ps[index] * len(ps) / rank)
+        adjusted[index] = least
+    return adjusted
+
+
+def binomial_limits(n: int, share: float, level: float) -> tuple[float, float]:
+    """Return between which shares k/n of a binomial with this `share` lies with at least `level`.
+
+    Exact: each tail that is left out holds at most half of the rest.
+    """
+    _probability(level)
+    if n < 1 or not 0 <= share <= 1:
+        raise ValueError(f"No limits for {n} trials at {share}.")
+    if share in (0, 1):
+        return float(share), float(share)
+    room = (1 - level) / 2
+    low, below = 0, 0.0
+    while (below := below + _binomial(n, low, share)) <= room:
+        low += 1
+    high, above = n, 0.0
+    while (above := above + _binomial(n, high, share)) <= room:
+        high -= 1
+    return low / n, high / n
+
+
+def _binomial(n: int, k: int, share: float) -> float:
+    ways = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    return math.exp(ways + k * math.log(share) + (n - k) * math.log1p(-share))

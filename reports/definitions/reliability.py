@@ -103,4 +103,34 @@ RELIABILITY: tuple[Definition, ...] = (
             "Часы требуемого времени, в течение которых оборудование простаивало, по причинам.",
         ),
     ),
+    define(
+        "repair_split",
+        1,
+        "h",
+        "Of the repairs of mart, per repair: hands_on = mart; travel = |union of travel − hands on|; wait "
+        "= mrt − "
+        "both; all between detection and restoration.",
+        ("hands_on", "travel", "wait"),
+        names=("Where repair time goes", "Из чего состоит время ремонта"),
+        docs=(
+            "Hours of a repair with somebody working, on the way, and waiting. The three add up to the "
+            "repair "
+            "time of the same repairs.",
+            "Часы ремонта: работа, дорога и ожидание. В сумме они дают время ремонта тех же ремонтов.",
+        ),
+    ),
+    define(
+        "inherent_availability",
+        1,
+        "ratio",
+        "MTBF / (MTBF + MRT), both as defined here, MTBF on the operating clock.",
+        (),
+        names=("Inherent availability", "Собственная готовность"),
+        docs=(
+            "The availability that failures and repairs alone would leave. Null unless both are known.",
+            "Готовность, которую оставили бы одни отказы и ремонты. Не определена, если неизвестно хотя "
+            "бы одно "
+            "из двух.",
+        ),
+    ),
 )
