@@ -37,8 +37,8 @@ from fsm.problems import NotFound
 from fsm.settings import Settings
 from fsm.technicians import routes as technicians
 from fsm.tenants import routes as tenants
+from fsm.web import app_pages, office_pages
 from fsm.web import document_routes as public_documents
-from fsm.web import office_pages
 from fsm.web import passport_routes as public_passports
 from fsm.web import status_routes as public_status
 from fsm.work_orders import request_routes as service_requests
@@ -97,6 +97,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *packs.ROUTES,
     *documents.ROUTES,
     *statements.ROUTES,
+    *app_pages.ROUTES,
     *mobile_api.ROUTES,
     *office_routes.ROUTES,
     *upload_routes.ROUTES,

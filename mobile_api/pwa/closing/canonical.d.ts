@@ -1,0 +1,1 @@
+export function canonical(value: unknown): string;

@@ -1,0 +1,89 @@
+/**
+ * Whose phone this is. Each login has a database of its own, so that signing out or handing the phone over
+ * loses and mixes nothing; who has ever been here is remembered apart from it, to notice an erased database.
+ */
+import { uuidv7 } from "./sync/bytes.ts";
+import { postJson } from "./sync/http.ts";
+import { register } from "./sync/engine.ts";
+import { type Store, getMeta, openStore, setMeta } from "./store/database.ts";
+
+const ACCOUNTS = "fsm.app.accounts";
+const CURRENT = "fsm.app.account";
+
+export interface Account {
+  login: string;
+  name: string;
+  store: string;
+  install_id: string;
+}
+
+interface Session {
+  access_token: string;
+  refresh_token: string;
+  name: string;
+  language: string;
+}
+
+export interface Opened {
+  account: Account;
+  store: Store;
+  /** The browser has erased what this app had kept. */
+  wasErased: boolean;
+}
+
+function accounts(): Account[] {
+  return JSON.parse(localStorage.getItem(ACCOUNTS) ?? "[]") as Account[];
+}
+
+export function lastLogin(): string {
+  return accounts().find(({ store }) => store === localStorage.getItem(CURRENT))?.login ?? accounts().at(-1)?.login ?? "";
+}
+
+export async function openAccount(): Promise<Opened | null> {
+  const current = localStorage.getItem(CURRENT);
+  const account = accounts().find(({ store }) => store === current);
+  return account ? await open(account) : null;
+}
+
+async function open(account: Account): Promise<Opened> {
+  const store = await openStore(account.store);
+  const wasErased = (await getMeta(store, "sentinel")) === undefined;
+  return { account, store, wasErased };
+}
+
+/** Sign in with a password and register this installation; whoever was here before finds everything again. */
+export async function signIn(url: string, login: string, password: string, app: string): Promise<Opened> {
+  const session = await postJson<Session>(`${url}/api/sign-in`, { login: login.trim(), password });
+  return enter(url, login.trim(), session, app);
+}
+
+/** The same with the one-time code that the office shows; the session that it opens is whose phone this becomes. */
+export async function enrol(url: string, code: string, app: string): Promise<Opened> {
+  const session = await postJson<Session & { login?: string }>(`${url}/api/sign-in/enrolment`, { code: code.trim() });
+  return enter(url, session.login ?? session.name, session, app);
+}
+
+async function enter(url: string, login: string, session: Session, app: string): Promise<Opened> {
+  const known = accounts().find((one) => one.login === login);
+  const account = known ?? { login, name: session.name, store: `fsm-${uuidv7()}`, install_id: `app-${uuidv7()}` };
+  const opened = await open(account);
+  await setMeta(opened.store, { install_id: account.install_id, person: { login, name: session.name } });
+  await register(opened.store, url, session.access_token, app);
+  await setMeta(opened.store, { sentinel: account.install_id });
+  localStorage.setItem(ACCOUNTS, JSON.stringify([...accounts().filter((one) => one.login !== login), account]));
+  localStorage.setItem(CURRENT, account.store);
+  // The device has a token of its own now: the person's session is not kept on the phone.
+  await postJson(`${url}/api/sign-in`, { refresh_token: session.refresh_token }, { method: "DELETE" }).catch(() => {});
+  return { ...opened, wasErased: known !== undefined && opened.wasErased };
+}
+
+/** Forget the token and what customers' rows say; what is unsent stays for the same login. */
+export async function signOut({ store }: Opened): Promise<void> {
+  const writing = store.transaction(["meta", "rows", "files"], "readwrite");
+  void writing.objectStore("rows").clear();
+  void writing.objectStore("files").clear();
+  void writing.objectStore("meta").put(null, "registration");
+  void writing.objectStore("meta").put(null, "since");
+  await writing.done;
+  localStorage.removeItem(CURRENT);
+}

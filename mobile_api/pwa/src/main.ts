@@ -1,0 +1,14 @@
+import { loadLanguage } from "$common/messages.ts";
+import { applyTheme } from "$common/theme.ts";
+import { mount } from "svelte";
+import App from "./App.svelte";
+import { app } from "./app.svelte.ts";
+import { keepShell } from "./update.svelte.ts";
+import "$common/base.css";
+import "./phone.css";
+
+applyTheme();
+await loadLanguage();
+await app.begin();
+mount(App, { target: document.getElementById("app")! });
+keepShell();

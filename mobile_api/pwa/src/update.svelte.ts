@@ -1,0 +1,52 @@
+/**
+ * A new version of the app waits beside the old one until nobody is in the middle of something. What is unsent
+ * lies in the database and is not touched by it; still, nobody likes a page that changes under their thumb.
+ */
+import { untrack } from "svelte";
+
+const IDLE_MS = 30_000;
+
+export const update = $state({ isReady: false, busy: 0 });
+
+let registration: ServiceWorkerRegistration | null = null;
+let touchedAt = Date.now();
+
+export function keepShell(): void {
+  if (!("serviceWorker" in navigator)) return;
+  const hadController = navigator.serviceWorker.controller !== null;
+  navigator.serviceWorker.addEventListener("controllerchange", () => hadController && location.reload());
+  void navigator.serviceWorker.register("sw.js").then((registered) => {
+    registration = registered;
+    watch(registered);
+    registered.addEventListener("updatefound", () => watch(registered));
+  });
+  for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => (touchedAt = Date.now()), { passive: true });
+  setInterval(whenIdle, 5_000);
+  document.addEventListener("visibilitychange", whenIdle);
+}
+
+function watch(registered: ServiceWorkerRegistration): void {
+  const ready = () => (update.isReady = registered.waiting !== null && navigator.serviceWorker.controller !== null);
+  registered.installing?.addEventListener("statechange", ready);
+  ready();
+}
+
+function whenIdle(): void {
+  const isIdle = document.hidden || Date.now() - touchedAt > IDLE_MS;
+  if (update.isReady && update.busy === 0 && isIdle) takeUpdate();
+}
+
+/** Look for a new version now. */
+export function lookForUpdate(): void {
+  void registration?.update();
+}
+
+export function takeUpdate(): void {
+  registration?.waiting?.postMessage("take over");
+}
+
+/** Keep updates away while something is open that a reload would close: a camera, a signature, a dialog. */
+export function whileBusy(): () => void {
+  untrack(() => (update.busy += 1));
+  return () => (update.busy -= 1);
+}

@@ -1,0 +1,189 @@
+"""A technician's day in the app: no line, a dead server, a reload, an update; nothing is lost or doubled."""
+
+from collections import Counter
+from typing import Any
+
+from sqlmodel import select
+
+from fsm.evidence.tables import Receipt
+from fsm.web import app_pages
+from fsm.work_orders.lifecycle import Status
+from fsm.work_orders.records import Answer, Photo, Signature, TimeEntry
+from fsm.work_orders.tables import Visit
+from mobile_api.tables import Intent
+from tests.fsm.work_orders.steps import Job
+from tests.mobile_api.pwa.conftest import Field, Phone, phone_in, picture, settled
+from tests.pages.conftest import BROWSER
+from tests.pages.looking import take
+
+pytestmark = BROWSER
+
+
+async def rows(there: Field, table: Any, job: Job) -> list[Any]:
+    """Return what the server holds of a job in a table."""
+    office = there.office
+    async with office.database.transaction(office.company.id) as session:
+        return list(await session.exec(select(table).where(table.work_order_id == job.id)))
+
+
+async def open_job(phone: Phone, job: Job) -> None:
+    await phone.page.goto(f"/app/index#/visit/{job.visit_id}/checklist")
+    await phone.page.get_by_role("heading", name="Lift secured").wait_for()
+
+
+def step(phone: Phone, name: str) -> Any:
+    return phone.page.get_by_role("region", name=name)
+
+
+async def fill_checklist(phone: Phone) -> None:
+    """Answer everything, with a photo taken twice and a signature."""
+    page = phone.page
+    await step(phone, "Lift secured").get_by_role("button", name="Yes").click()
+    await step(phone, "Cause found").get_by_role("button", name="Unknown").click()
+    await step(phone, "What was observed").get_by_role("textbox").fill("Roller worn out")
+    await step(phone, "Pressure").get_by_role("textbox").fill("999")
+    await step(phone, "Pressure").get_by_role("textbox").blur()
+    await page.get_by_text("At most 400 kPa").wait_for()
+    await step(phone, "Pressure").get_by_role("textbox").fill("142.5")
+    await step(phone, "Pressure").get_by_role("textbox").blur()
+    photo = step(phone, "Photo after repair")
+    await photo.get_by_text("Take a photo").locator("input").set_input_files(picture(1))
+    await photo.get_by_text("Take again").locator("input").set_input_files(picture(2))
+    await step(phone, "Customer").get_by_role("button", name="Let the customer sign").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("textbox").fill("Mme Blanc")
+    pad = await dialog.locator("canvas").bounding_box()
+    await page.mouse.move(pad["x"] + 30, pad["y"] + 60)
+    await page.mouse.down()
+    await page.mouse.move(pad["x"] + 160, pad["y"] + 30, steps=4)
+    await page.mouse.up()
+    await dialog.get_by_role("button", name="Take the signature").click()
+    await page.get_by_text("Signed by Mme Blanc").wait_for()
+    await page.get_by_text("Everything required is here.").wait_for()
+
+
+async def finish(phone: Phone) -> None:
+    await phone.press("Finish")
+    await phone.page.get_by_role("button", name="Finish the visit").click()
+    await phone.page.get_by_text("Visit finished").wait_for()
+
+
+async def is_completed(there: Field, job: Job) -> bool:
+    return (await job.row()).status == Status.COMPLETED
+
+
+async def test_a_whole_day_without_a_line_arrives_once_though_page_and_server_die(
+    there: Field, chromium: Any
+) -> None:
+    job = await there.dispatched_job()
+    async with phone_in(there, chromium) as phone:
+        phone.watch.forgiven += ["Failed to load resource", "net::ERR"]  # there is no line
+        page = phone.page
+        await phone.sign_in()
+        await page.get_by_role("link", name="Door does not close").first.wait_for()
+        await page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+        await phone.is_quiet()
+        await page.context.set_offline(True)
+        await there.kill()
+        await open_job(phone, job)
+        for name in ("Travel", "Arrive", "Start work"):
+            await phone.press(name)
+        await step(phone, "Lift secured").get_by_role("button", name="No").click()
+        await page.locator("header", has_text="No connection").wait_for()
+        # Typed and not left: the page goes, the words stay.
+        await step(phone, "Cause found").get_by_role("button", name="Unknown").click()
+        observed = step(phone, "What was observed").get_by_role("textbox")
+        await observed.fill("Roller worn")
+        await page.reload()
+        await step(phone, "What was observed").get_by_role("textbox").wait_for()
+        assert await observed.input_value() == "Roller worn"
+        await step(phone, "Cause found").get_by_role("button", name="Wear").click()
+        await fill_checklist(phone)
+        await take(page, "app-offline-checklist")
+        await finish(phone)
+        await take(page, "app-offline-finished")
+        await page.clock.fast_forward(11_000)
+        await page.reload()
+        await page.get_by_text("Work done, photos 0 of 2 arrived.").wait_for()
+        kept = await phone.kept("outbox")
+        await there.start()
+        await page.context.set_offline(False)
+        await settled(lambda: is_completed(there, job), "the job is completed")
+        await phone.is_quiet()
+        await page.get_by_text("The job is complete").wait_for()
+        assert await phone.kept("bytes") == []
+        sent = await phone.kept("outbox")
+
+    async with there.office.database.transaction(there.office.company.id) as session:
+        stored = list(await session.exec(select(Intent)))
+    mine = {str(one.id): one for one in stored if str(one.id) in {entry["id"] for entry in sent}}
+    assert {entry["id"] for entry in kept} == {entry["id"] for entry in sent} == set(mine)
+    assert sorted(one.device_seq for one in mine.values()) == list(range(1, len(sent) + 1))
+    assert Counter(one.status for one in mine.values()) == {"applied": len(sent)}
+    assert [one.name for one in await rows(there, Signature, job)] == ["Mme Blanc"]
+    (visit,) = await rows(there, Visit, job)
+    assert visit.status == "finished"
+    newest = {}
+    for answer in sorted(await rows(there, Answer, job), key=lambda one: one.device_seq):
+        newest[answer.item] = answer.value
+    assert newest == {
+        "safe": True,
+        "cause": "unknown",
+        "observed": "Roller worn out",
+        "reading": 142.5,
+    }
+    photos = await rows(there, Photo, job)
+    assert Counter(one.state for one in photos) == {"verified": 3}
+    assert sum(one.retracted_at is not None for one in photos) == 1
+    async with there.office.database.transaction(there.office.company.id) as session:
+        receipts = list(await session.exec(select(Receipt)))
+    assert {one.id for one in photos} <= {one.id for one in receipts}
+    assert len(await rows(there, TimeEntry, job)) == len(
+        [one for one in sent if one["type"] == "time.add"]
+    )
+
+
+async def test_an_update_waits_for_an_idle_moment_and_loses_nothing_unsent(
+    there: Field, chromium: Any
+) -> None:
+    job = await there.dispatched_job()
+    worker = app_pages.PAGES.find("sw.js")
+    newer = type(worker)(worker.media_type, worker.body + b"\n// newer", worker.is_kept)
+    async with phone_in(there, chromium) as phone:
+        phone.watch.forgiven += ["Failed to load resource", "net::ERR"]
+        page = phone.page
+        await phone.sign_in()
+        await page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+        await page.reload()
+        await open_job(phone, job)
+        there.line.is_down = True
+        there.line.hang_up()
+        await step(phone, "What was observed").wait_for(state="detached")
+        await step(phone, "Lift secured").get_by_role("button", name="Yes").click()
+        await page.locator("header", has_text="No connection").wait_for()
+        before = await phone.kept("outbox")
+        app_pages.PAGES._files["sw.js"] = newer
+        try:
+            there.line.is_down = False
+            there.line.lose.add(b"POST /sync/v1/push")
+            await (
+                step(phone, "Customer").get_by_role("button", name="Let the customer sign").click()
+            )
+            await page.evaluate(
+                "navigator.serviceWorker.getRegistration().then(one => one.update())"
+            )
+            await page.wait_for_function(
+                "navigator.serviceWorker.getRegistration().then(one => one.waiting !== null)"
+            )
+            await page.clock.fast_forward(60_000)
+            assert await page.get_by_role("dialog").is_visible()  # somebody is signing
+            await page.keyboard.press("Escape")
+            await page.evaluate("window.isOld = true")
+            await page.clock.fast_forward(60_000)
+            await page.wait_for_function("window.isOld === undefined")
+            await phone.is_quiet()
+        finally:
+            app_pages.PAGES._files["sw.js"] = worker
+        after = await phone.kept("outbox")
+        assert [one["id"] for one in after] == [one["id"] for one in before]
+        assert [one.value for one in await rows(there, Answer, job)] == [True]

@@ -1,0 +1,56 @@
+"""How the app looks on a phone: nothing that axe finds, in both languages and themes, in every state."""
+
+from typing import Any
+
+import pytest
+
+from tests.mobile_api.pwa.conftest import Field, phone_in, picture
+from tests.pages.conftest import BROWSER
+from tests.pages.looking import assert_accessible, take
+
+pytestmark = BROWSER
+
+
+@pytest.mark.parametrize(("language", "dark"), [("en", False), ("ru", True)])
+async def test_every_page_of_the_app_is_accessible(
+    there: Field, chromium: Any, language: str, dark: bool
+) -> None:
+    job = await there.dispatched_job()
+    name = f"app-{language}-{'dark' if dark else 'light'}"
+    async with phone_in(there, chromium, language=language, dark=dark) as phone:
+        page = phone.page
+
+        async def look(at: str) -> None:
+            await assert_accessible(page)
+            await take(page, f"{name}-{at}")
+
+        await page.goto("/app/index")
+        await page.locator("form").wait_for()
+        await look("sign-in")
+        await phone.sign_in()
+        await page.locator(".card.next").wait_for()
+        await look("today")
+        await page.goto(f"/app/index#/visit/{job.visit_id}")
+        await page.locator("nav a[aria-current]").wait_for()
+        await page.locator(".bar button.main").click()
+        await page.locator(".undo").wait_for()
+        await look("job")
+        await page.locator(".bar button.main").click()
+        await page.locator(".bar button.main").click()
+        await page.locator(".bar button.main").click()
+        await page.locator("dialog").wait_for()
+        await look("finish")
+        await page.locator("dialog footer button").click()
+        await page.locator("ol > li").first.wait_for()
+        await page.locator("input[inputmode=decimal]").fill("999")
+        await page.locator("input[inputmode=decimal]").blur()
+        await page.locator("input[type=file]").first.set_input_files(picture(5))
+        await page.locator("img[src^='blob:']").wait_for()
+        await look("checklist")
+        await page.evaluate("location.hash = location.hash.replace('checklist', 'records')")
+        await page.locator("textarea").first.wait_for()
+        await look("records")
+        for at in ("scan", "outbox", "me"):
+            await page.goto(f"/app/index#/{at}")
+            await page.locator("h1").wait_for()
+            await look(at)
