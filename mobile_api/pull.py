@@ -324,6 +324,13 @@ async def _let_go(session: Session, actor: Actor, scopes: list[str], empty_at: i
     )
     if not noted.rowcount:
         return
+    # Of two devices that report at once the second sees the first: neither would say it a second time.
+    await run(
+        session,
+        "select from device where tenant_id = :t and user_id = :user order by id for no key update",
+        t=actor.tenant_id,
+        user=actor.user_id,
+    )
     await run(
         session,
         """

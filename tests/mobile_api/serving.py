@@ -43,13 +43,15 @@ async def serving(settings: Settings, database: Database, clock: Clock) -> Async
 
 @dataclass
 class Line:
-    """A TCP proxy in front of a port. Requests always get through; what comes back is the test's to decide.
+    """A TCP proxy in front of a port; what gets through it is the test's to decide.
 
-    `lose` names requests (bytes of their first line) whose next answer the client never sees, `cut_after`
-    those whose next answer breaks off after so many bytes; `is_down` refuses everybody.
+    `stop` names requests (bytes of their first line) of which the next never arrives, `lose` those whose next
+    answer the client never sees, `cut_after` those whose next answer breaks off after so many bytes;
+    `is_down` refuses everybody.
     """
 
     port: int
+    stop: set[bytes] = field(default_factory=set)
     lose: set[bytes] = field(default_factory=set)
     cut_after: dict[bytes, int] = field(default_factory=dict)
     is_down: bool = False
@@ -85,8 +87,13 @@ class Line:
     ) -> None:
         with suppress(ConnectionError):
             while chunk := await reader.read(65_536):
-                asked.append(chunk.split(b"\r\n", 1)[0])
-                self.asked.append(asked[-1])
+                first = chunk.split(b"\r\n", 1)[0]
+                if stopped := {name for name in self.stop if name in first}:
+                    self.stop -= stopped
+                    self.lost += stopped
+                    break
+                asked.append(first)
+                self.asked.append(first)
                 writer.write(chunk)
                 await writer.drain()
             writer.transport.abort()

@@ -176,6 +176,24 @@ async def test_a_job_reassigned_while_offline_keeps_its_facts_and_leaves_in_two_
         assert {coll for coll, _ in held}.isdisjoint({"work_orders", "visits", "assets"})
 
 
+async def test_a_phone_says_again_that_its_outbox_is_empty_when_nobody_heard_it(
+    world: World, job: Job, company: Company, tmp_path: Path
+) -> None:
+    async with world.device(tmp_path / "phone.db") as phone:
+        await phone.connect(world.url)
+        await world.settles(phone)
+        world.line.stop.add(CRUD)
+        cancelled = await world.client.post(
+            f"/api/work-orders/{job.id}/cancellation",
+            headers=company.headers["dispatcher"],
+            json={"reason": "customer"},
+        )
+        assert cancelled.status_code == 200
+        held = await world.settles(phone)
+        assert world.line.lost == [CRUD]
+        assert {coll for coll, _ in held}.isdisjoint({"work_orders", "visits", "assets"})
+
+
 async def test_a_write_to_state_becomes_a_suggestion_and_the_servers_version_returns(
     world: World, job: Job, database: Database, company: Company, tmp_path: Path
 ) -> None:

@@ -9,6 +9,8 @@
 // What a technician does is a row put into `intents`: `data` and `after` are JSON text, the id is a UUIDv7.
 // Nothing else is to be written: a change of another table is a suggestion, and the server's version returns.
 
+const RETRY_MS = 1000;
+
 /** The tables that the connector needs beside the app's own. */
 export function tables(Table, column) {
   const { text, integer } = column;
@@ -57,11 +59,23 @@ export class FieldServiceConnector {
   /** Tells the server when nothing is left to send, so that it may take away what this device lost access to. */
   watch(db) {
     let telling = Promise.resolve(); // one after the other: the last word must be the newest
-    return db.registerListener({
-      statusChanged: ({ connected, hasSynced }) => {
-        if (connected && hasSynced) telling = telling.then(() => this.report(db)).catch(() => {});
-      },
+    let again;
+    const tell = () => {
+      clearTimeout(again);
+      telling = telling
+        .then(() => this.report(db))
+        .catch(() => {
+          // The status need not change any more, and the server takes nothing away before it has heard us.
+          again = setTimeout(() => db.connected && tell(), RETRY_MS);
+        });
+    };
+    const stop = db.registerListener({
+      statusChanged: ({ connected, hasSynced }) => connected && hasSynced && tell(),
     });
+    return () => {
+      clearTimeout(again);
+      stop();
+    };
   }
 
   async report(db) {
