@@ -18,9 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.figures import figure, say
-from tests.chaos.runner import live
+from tests.chaos.runner import Size, live
 
 LIFE_S = 600
+LONG = Size(
+    assets_each=12, round_s=100, fault_every_s=4.5, plan={"per_visit": [300, 700], "burst": 600}
+)
+"""Long days offline, and more machines than technicians meet twice: most of the work is the phones' own."""
 GOAL_INTENTS = 1_000_000
 GOAL_FAULTS = 1_000
 ZEROS = ("lost", "doubled", "applied twice", "not converged", "violations")
@@ -85,7 +89,12 @@ async def run(seconds: float, seed: int, store: str | None, resume: Path | None)
         with tempfile.TemporaryDirectory(prefix="fsm-chaos-", dir=scratch()) as folder:
             say(f"life {life_seed} begins")
             result = await live(
-                Path(folder), seed=life_seed, seconds=min(left, LIFE_S), store=store, say=say
+                Path(folder),
+                seed=life_seed,
+                seconds=min(left, LIFE_S),
+                size=LONG,
+                store=store,
+                say=say,
             )
         lives.append({"revision": at, **result.to_json()})
         if resume is not None:

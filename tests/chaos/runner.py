@@ -36,6 +36,7 @@ class Size:
 
     firms: int = 2
     technicians: int = 7
+    assets_each: int = 3
     offices: int = 1
     crews: int = 2
     second_phones: int = 2
@@ -111,7 +112,9 @@ async def live(
     size = size or Size()
     store = store or random.Random(seed).choice(("local", "s3"))
     async with Rig(folder, store=store) as rig:
-        firms = await found_firms(read_settings(rig.environment), size.firms, size.technicians)
+        firms = await found_firms(
+            read_settings(rig.environment), size.firms, size.technicians, size.assets_each
+        )
         await rig.start_product()
         return await Life(folder, rig, firms, seed=seed, size=size, say=say).run(seconds)
 

@@ -50,19 +50,23 @@ class Firm:
     people: list[Person] = field(default_factory=list)
 
 
-async def found_firms(settings: Settings, firms: int, technicians: int) -> list[Firm]:
-    """Found companies whose sessions last longer than any run."""
+async def found_firms(
+    settings: Settings, firms: int, technicians: int, assets_each: int = 3
+) -> list[Firm]:
+    """Found companies whose sessions last longer than any run, with so many machines a technician."""
     database = compose_database(settings)
     try:
         return [
-            await _found(database, settings, f"firm{number}", technicians)
+            await _found(database, settings, f"firm{number}", technicians, assets_each)
             for number in range(1, firms + 1)
         ]
     finally:
         await database.close()
 
 
-async def _found(database: Any, settings: Settings, slug: str, technicians: int) -> Firm:
+async def _found(
+    database: Any, settings: Settings, slug: str, technicians: int, assets_each: int
+) -> Firm:
     now = datetime.now(UTC)
     company = await found_company(database, settings, now, slug=slug)
     firm = Firm(
@@ -103,7 +107,7 @@ async def _found(database: Any, settings: Settings, slug: str, technicians: int)
                 published_at=now,
             )
         )
-        for number in range(2, 3 * technicians):
+        for number in range(2, assets_each * technicians):
             asset = Asset(
                 id=uuid7(),
                 tenant_id=company.id,
