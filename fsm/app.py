@@ -44,6 +44,7 @@ from fsm.web import status_routes as public_status
 from fsm.work_orders import request_routes as service_requests
 from fsm.work_orders import routes as work_orders
 from fsm.work_orders import visit_routes as visits
+from fsm.work_orders.calendar_feed import routes as calendars
 from fsm.work_orders.ledger import routes as ledger
 from fsm.worker import REACTIONS
 from mobile_api import blob_routes, feed, office_routes, short_pull, stream, upload_routes
@@ -58,6 +59,7 @@ from mobile_api.uploads import Storage
 from mobile_api.writers import Writers
 from reports import routes as reports
 from reports.documents import routes as documents
+from reports.exports import routes as exports
 from reports.packs import routes as packs
 from reports.statements import routes as statements
 from scheduler import route_sheet_routes as route_sheets
@@ -85,6 +87,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *service_requests.ROUTES,
     *work_orders.ROUTES,
     *visits.ROUTES,
+    *calendars.ROUTES,
     *ledger.ROUTES,
     *contracts.ROUTES,
     *payers.ROUTES,
@@ -98,6 +101,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *documents.ROUTES,
     *statements.ROUTES,
     *app_pages.ROUTES,
+    *exports.ROUTES,
     *mobile_api.ROUTES,
     *office_routes.ROUTES,
     *upload_routes.ROUTES,

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -54,13 +55,14 @@ def write_csv(
     writer = csv.writer(text, delimiter=_SEPARATORS[separator], lineterminator="\r\n")
     writer.writerow(COLUMNS)
     for count, row in enumerate(rows, start=1):
-        writer.writerow([_cell(value, decimal_sign) for value in _values(row)])
+        writer.writerow([_cell(value, decimal_sign) for value in values_of(row)])
         if count % _ROWS_PER_CHUNK == 0:
             yield _taken(text)
     yield _taken(text)
 
 
-def _values(row: Answered) -> Iterator[Any]:
+def values_of(row: Answered) -> Iterator[Any]:
+    """Yield what stands in the `COLUMNS`, as values."""
     result: Result = row.result
     yield from (write_key(row.key), row.number, row.name)
     yield from (result.kpi, result.definition, result.value, result.unit, result.n)
@@ -76,8 +78,8 @@ def _values(row: Answered) -> Iterator[Any]:
     yield " ".join(result.provisional.because) if result.provisional else None
     yield " ".join(result.notes)
     yield " ".join(f"{cut}:{key}" for cut, key in result.scope.items())
-    yield from (_json(result.window.from_at), _json(result.window.to_at), result.window.zone)
-    yield from (_json(result.as_of), result.watermark, result.late_events)
+    yield from (result.window.from_at, result.window.to_at, result.window.zone)
+    yield from (result.as_of, result.watermark, result.late_events)
 
 
 def _cell(value: Any, decimal_sign: DecimalSign) -> str:
@@ -86,6 +88,8 @@ def _cell(value: Any, decimal_sign: DecimalSign) -> str:
     if isinstance(value, int | float | Decimal):
         written = _json(value)
         return written.replace(".", ",") if decimal_sign is DecimalSign.COMMA else written
+    if isinstance(value, datetime):
+        return _json(value)
     text = str(value)
     return f"'{text}" if text.startswith(_DANGEROUS) else text
 

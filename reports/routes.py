@@ -28,6 +28,8 @@ from reports.asking import (
 )
 from reports.candidates import Candidate
 from reports.csv_form import DecimalSign, Separator, write_csv
+from reports.exports.figures import write_figures
+from reports.exports.sending import WORKBOOK, XLSX, workbook
 from reports.exposure_sql import Page
 from reports.questions import Answered
 from reports.registry import Definition
@@ -226,6 +228,35 @@ class KpiController(Controller):
             headers={
                 "Content-Disposition": f'attachment; filename="{question.definition.kpi}.csv"'
             },
+        )
+
+    @get(
+        "/{kpi:str}/table.xlsx",
+        opt=READ,
+        media_type=XLSX,
+        responses=WORKBOOK,
+        summary="The whole table as XLSX",
+    )
+    async def table_xlsx(
+        self,
+        session: DbSession,
+        actor: CurrentActor,
+        now: Now,
+        kpi: FromPath[str],
+        by: By,
+        whose: ScopeText,
+        from_at: From,
+        to_at: To,
+        as_of: AsOf = None,
+        variant: Variant = None,
+        currency: Currency = None,
+    ) -> Stream:
+        question = question_of(actor, now, kpi, whose, from_at, to_at, as_of, variant, currency)
+        check_rows(actor, question, by)
+        known = await open_answer(session, actor, question)
+        rows = await queries.table(session, actor, known, question, by)
+        return await workbook(
+            question.definition.kpi, lambda path: write_figures(path, known, question, rows)
         )
 
     @get(

@@ -137,6 +137,7 @@ IN_ADDRESSES = {
     "kind": "customers",
     "collection": "parts",
     "file": "assets.csv",
+    "table": "work-orders",
     "scope": "tenant",
     "from": "2026-01-01T00:00:00Z",
     "to": "2026-03-01T00:00:00Z",

@@ -139,6 +139,8 @@ def test_a_body_that_is_taken_is_described(app: Litestar, document: Document) ->
 
 
 BODILESS = {
+    "POST /api/me/calendar",
+    "POST /api/technicians/{technician_id}/calendar",
     "POST /api/planning/holds/{hold_id}/booking",
     "POST /api/plans/{plan_id}/undoing",
     "POST /api/rosters/{roster_id}/publication",

@@ -45,6 +45,8 @@ OPEN_TO_ANYONE = {
     "GET /evidence/roots/{day:date}",
     # whoever holds a label or a status link
     "GET /.well-known/gs1resolver",
+    # whoever was given a calendar's secret address
+    "GET /calendar/{file:str}",
     # whoever holds a printed document
     "GET /d/{code:str}",
     "GET /s/{token:str}",

@@ -421,7 +421,11 @@ async def rosters(walk: Walk) -> None:
 
 
 async def documents(walk: Walk) -> None:
-    """A document issued and withdrawn: no phone shows either."""
+    """A document issued and withdrawn, a calendar opened and closed: no phone shows any of it."""
     job, _ = await dispatch(walk)
     issued = await make(walk, "/api/documents/technical-acts", {"work_order_id": job["id"]})
     await make(walk, f"/api/documents/{issued['id']}/withdrawal", {"reason": "too early"})
+    calendar = f"/api/technicians/{walk.company.technician.id}/calendar"
+    await make(walk, calendar, {})
+    await walk.step("DELETE", calendar)
+    await make(walk, "/api/me/calendar", {}, role="technician")

@@ -1,0 +1,1 @@
+"""A technician's visits as a calendar that any calendar program can follow."""
