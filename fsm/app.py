@@ -41,6 +41,7 @@ from fsm.web import app_pages, office_pages
 from fsm.web import document_routes as public_documents
 from fsm.web import passport_routes as public_passports
 from fsm.web import status_routes as public_status
+from fsm.work_orders import part_request_routes as part_requests
 from fsm.work_orders import request_routes as service_requests
 from fsm.work_orders import routes as work_orders
 from fsm.work_orders import visit_routes as visits
@@ -89,6 +90,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *visits.ROUTES,
     *calendars.ROUTES,
     *ledger.ROUTES,
+    *part_requests.ROUTES,
     *contracts.ROUTES,
     *payers.ROUTES,
     *checklists.ROUTES,

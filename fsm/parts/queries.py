@@ -84,6 +84,7 @@ async def add_part(
     is_original: bool = True,
     is_serialised: bool = False,
     lead_time_days: int | None = None,
+    reorder_point: Decimal | None = None,
 ) -> Part:
     part = Part(
         tenant_id=actor.tenant_id,
@@ -94,6 +95,7 @@ async def add_part(
         is_original=is_original,
         is_serialised=is_serialised,
         lead_time_days=lead_time_days,
+        reorder_point=reorder_point,
     )
     session.add(part)
     await session.flush()

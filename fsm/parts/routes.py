@@ -48,6 +48,8 @@ from fsm.parts.tables import (
 
 Unit = Annotated[str, pydantic.Field(min_length=1, max_length=20, pattern=r"^[^\s\x00-\x1f]+$")]
 LeadTime = Annotated[int, pydantic.Field(ge=0, le=3_650)]
+Level = Annotated[Decimal, pydantic.Field(ge=0, max_digits=14, decimal_places=4)]
+"""How much is free when a part is to be ordered."""
 
 
 class NewPart(Body):
@@ -58,6 +60,7 @@ class NewPart(Body):
     is_original: bool = True
     is_serialised: bool = False
     lead_time_days: LeadTime | None = None
+    reorder_point: Level | None = None
 
 
 class PartEdit(Body):
@@ -68,6 +71,7 @@ class PartEdit(Body):
     is_original: bool = True
     is_serialised: bool = False
     lead_time_days: LeadTime | None = None
+    reorder_point: Level | None = None
     is_active: bool = True
 
 
@@ -142,6 +146,7 @@ class PartView(msgspec.Struct, frozen=True):
     is_original: bool
     is_serialised: bool
     lead_time_days: int | None
+    reorder_point: Decimal | None
     is_active: bool
 
     @classmethod
@@ -156,6 +161,7 @@ class PartView(msgspec.Struct, frozen=True):
             part.is_original,
             part.is_serialised,
             part.lead_time_days,
+            part.reorder_point,
             part.is_active,
         )
 

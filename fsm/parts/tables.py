@@ -39,7 +39,9 @@ class MovementKind(StrEnum):
 
 
 class Part(Revised, table=True):
-    __table_args__ = (unique("number"),)
+    """A kind of part. When what is free of it falls to `reorder_point` or below, it is to be ordered."""
+
+    __table_args__ = (unique("number"), check("reorder", "reorder_point >= 0"))
     number: str = Field(max_length=60)
     name: str
     unit: str = Field(default="pc", max_length=20)
@@ -47,6 +49,7 @@ class Part(Revised, table=True):
     is_original: bool = True
     is_serialised: bool = False
     lead_time_days: int | None = None
+    reorder_point: Decimal | None = quantity(default=None, nullable=True)
     is_active: bool = True
 
 

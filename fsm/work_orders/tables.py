@@ -1,6 +1,6 @@
 """Requests, work orders and visits. What a technician recorded on them is in `records`."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -366,6 +366,45 @@ class Clock(Row, table=True):
     stops: list[dict[str, Any]] = document(default_factory=list)
     retargets: list[dict[str, Any]] = document(default_factory=list)
     state: str = Field(default="running", max_length=12)
+
+
+class PartRequestStatus(StrEnum):
+    REQUESTED = "requested"
+    RESERVED = "reserved"
+    ORDERED = "ordered"
+    READY = "ready"
+    CANCELLED = "cancelled"
+
+
+class PartRequest(Revised, table=True):
+    """A part that a job needs and has not got yet.
+
+    While it is reserved, `quantity` of what `place_id` holds is spoken for. `expected_on` is when an ordered
+    one arrives. A job whose technicians have left waits while a request of it is open.
+    """
+
+    __tablename__ = "part_request"
+    __table_args__ = (
+        link("work_order_id", "work_order"),
+        link("visit_id", "visit"),
+        link("part_id", "part"),
+        link("place_id", "stock_place"),
+        one_of("status", PartRequestStatus),
+        check("quantity", "quantity > 0"),
+        check("reserved", "status <> 'reserved' or place_id is not null"),
+        lookup("part_request_work_order_idx", "work_order_id"),
+        lookup("part_request_part_idx", "part_id", "status"),
+    )
+    work_order_id: UUID
+    visit_id: UUID | None = None
+    part_id: UUID
+    quantity: Decimal = quantity()
+    status: str = Field(default=PartRequestStatus.REQUESTED, max_length=12)
+    place_id: UUID | None = None
+    expected_on: date | None = None
+    requested_at: datetime = instant()
+    settled_at: datetime | None = instant(nullable=True, default=None)
+    by: str = ""
 
 
 class Review(Row, table=True):

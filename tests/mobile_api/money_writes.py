@@ -17,5 +17,14 @@ async def ledger(walk: Walk) -> None:
     await make(walk, f"{path}/payer-review", {})
     (line,) = await walk.step("POST", f"{path}/costs", bill)
     await make(walk, f"/api/cost-lines/{line['id']}/taking-back", {"reason": "Billed twice"})
+    part = {"work_order_id": job["id"], "part_id": str(walk.company.part.id)}
+    van, main = str(walk.company.van.id), str(walk.company.warehouse.id)
+    stock = {"part_id": part["part_id"], "kind": "receipt", "quantity": 3}
+    await make(walk, "/api/movements", {**stock, "to_place_id": main})
+    kept, ordered = [(await make(walk, "/api/part-requests", part))["id"] for _ in range(2)]
+    await make(walk, f"/api/part-requests/{kept}/reservation", {"place_id": main})
+    await make(walk, f"/api/part-requests/{kept}/issue", {"to_place_id": van})
+    await make(walk, f"/api/part-requests/{ordered}/order", {})
+    await make(walk, f"/api/part-requests/{ordered}/cancellation", {"reason": "not needed"})
     weights = [{"asset_id": str(walk.company.asset.id), "weight": "1"}]
     await walk.step("PUT", f"{path}/assets", {"assets": weights})

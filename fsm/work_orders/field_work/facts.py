@@ -19,7 +19,7 @@ from fsm.events import Occurrence
 from fsm.parts import queries as parts
 from fsm.parts.tables import MovementKind
 from fsm.problems import Invalid, NotFound
-from fsm.work_orders import clocks, completion, ledger, records, restoration
+from fsm.work_orders import clocks, completion, ledger, part_requests, records, restoration
 from fsm.work_orders.facts import load_template
 from fsm.work_orders.field_work.report import Report
 from fsm.work_orders.lifecycle import Status, WrongStatus
@@ -208,8 +208,17 @@ async def use_part(
 
 
 async def request_part(report: Report, *, part_id: UUID, quantity: Decimal) -> None:
-    """Ask the office for a part; the wait itself is a pause with the reason `parts`."""
+    """Ask the office for a part: once the technicians have left, the job waits for it."""
     await parts.find_part(report.session, report.actor, part_id)
+    part_requests.add_request(
+        report.session,
+        report.actor,
+        report.work_order,
+        part_id=part_id,
+        quantity=quantity,
+        visit_id=report.visit.id,
+        requested_at=report.occurred.at,
+    )
     report.review("part_request", part_id=str(part_id), quantity=str(quantity))
     await report.event("part.requested", part_id=str(part_id), quantity=str(quantity))
 

@@ -12,7 +12,7 @@ from fsm.catalogue import queries as catalogue
 from fsm.catalogue.tables import ReasonKind
 from fsm.contracts.service_levels import StopsAt
 from fsm.database import touch
-from fsm.work_orders import clocks, completion, photo_flags
+from fsm.work_orders import clocks, completion, part_requests, photo_flags
 from fsm.work_orders.closing import FINISHABLE, Verdict
 from fsm.work_orders.closing_sentences import incomplete, sentence
 from fsm.work_orders.facts import judge, judge_by_successor, load_template
@@ -102,6 +102,9 @@ async def abort(
         report.visit.finished_at = report.occurred.at
         report.visit.ended_reason = reason_code
         await _close_pauses(report)
+        await part_requests.begin_wait(
+            report.session, report.actor, report.work_order, report.occurred.at, report.now
+        )
         await _advanced(report, "visit.aborted", reason=reason_code, position=position)
 
 
@@ -145,6 +148,10 @@ async def finish(report: Report) -> None:
     work_order.finished_visit_id = visit.id
     work_order.wants_more_work = await _wants_more(report)
     await _close_pauses(report)
+    if work_order.wants_more_work:
+        await part_requests.begin_wait(
+            report.session, report.actor, work_order, report.occurred.at, report.now
+        )
     await photo_flags.flag_visits_photos(report.session, report.actor, report.now, visit)
     verdict = await _advanced(report, "visit.finished")
     if verdict is None and work_order.status in (Status.WORK_DONE, Status.COMPLETED):
@@ -302,6 +309,9 @@ def _taking_its_place(report: Report, visits: list[Visit]) -> list[Visit]:
 async def _be_on_site(report: Report) -> None:
     if report.visit.arrived_at is None:
         report.visit.arrived_at = report.occurred.at
+        await part_requests.end_wait(
+            report.session, report.actor, report.work_order, report.occurred.at, report.now
+        )
         for happened in (StopsAt.FIRST_CONTACT, StopsAt.ARRIVAL):
             await clocks.stop_clocks(
                 report.session,
