@@ -65,6 +65,7 @@ from reports.packs import routes as packs
 from reports.statements import routes as statements
 from scheduler import route_sheet_routes as route_sheets
 from scheduler import routes as scheduler
+from scheduler.promise_ledger import routes as promise_ledger
 from scheduler.rosters import routes as rosters
 
 VERSION = "0.1.0"
@@ -97,6 +98,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *maintenance.ROUTES,
     *scheduler.ROUTES,
     *route_sheets.ROUTES,
+    *promise_ledger.ROUTES,
     *rosters.ROUTES,
     *reports.ROUTES,
     *packs.ROUTES,

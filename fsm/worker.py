@@ -44,6 +44,7 @@ from mobile_api.held import apply_held
 from mobile_api.orphans import discard_orphans
 from mobile_api.uploads import STAGING_LIFE, sweep_uploads
 from scheduler.jobs import solve_plan
+from scheduler.promise_ledger import learning as promises
 from scheduler.queries import SOLVE
 from scheduler.roads import relearn
 from scheduler.rosters import queries as rosters
@@ -272,6 +273,20 @@ ROUNDS: Mapping[str, Round] = MappingProxyType(
         "learn travel times": Round(
             86_400,
             each_tenant(lambda session, tenant, tools: relearn(session, tenant, tools.clock())),
+        ),
+        "learn how far plans are off": Round(
+            86_400,
+            each_tenant(
+                lambda session, tenant, tools: promises.relearn(session, tenant, tools.clock())
+            ),
+        ),
+        "judge promises": Round(
+            600,
+            each_tenant(
+                lambda session, tenant, tools: promises.judge_promises(
+                    session, tenant, tools.clock()
+                )
+            ),
         ),
     }
 )

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from sqlmodel import select
@@ -20,12 +21,17 @@ from scheduler.day import Day
 from scheduler.day_problem import build_day
 from scheduler.desk import asked_of, today, where_of
 from scheduler.problem import Interval
+from scheduler.promise_ledger.tables import Channel
+from scheduler.promise_ledger.telling import outlook_of, tell_window
+from scheduler.promises.keeping import Asker
 from scheduler.scope import Moves, Options, Scope
 from scheduler.slots import Offer, Slot, best_slots, grid, offers
 from scheduler.tables import SlotHold
 
 _LOOKED_AT = 3
 """How many times as many people are timed exactly as slots are wanted."""
+_LOOKED_FOR_S = 7_200
+"""A place is looked for in each two hours of the days; its window is then as narrow as can be promised."""
 _OPEN = ("open", "scheduled", "dispatched", "in_progress")
 
 
@@ -56,7 +62,10 @@ async def list_slots(
 ) -> Found:
     """Return the cheapest slots for a job over some days, one for each shift, the cheapest first."""
     work_order, day, key = await _around(session, actor, now, work_order_id, days, most)
-    found = await asyncio.to_thread(best_slots, day.problem, key, most) if key else []
+    if key is None:
+        return Found(day, work_order)
+    outlook = await outlook_of(session, actor, day, now)
+    found = await asyncio.to_thread(best_slots, day.problem, key, most, outlook)
     return Found(day, work_order, slots=found)
 
 
@@ -67,15 +76,22 @@ async def list_offers(
     work_order_id: UUID,
     *,
     days: int,
-    length_s: int,
+    length_s: int | None,
     most: int,
 ) -> Found:
-    """Return the windows to offer a caller, the best to give away first."""
+    """Return the windows to offer a caller, the best to give away first.
+
+    Without a length each is as narrow as it can be while the target is held.
+    """
     work_order, day, key = await _around(session, actor, now, work_order_id, days, 2 * most)
     if key is None:
         return Found(day, work_order)
-    windows: list[Interval] = grid(day.problem, length_s, length_s)
-    found = await asyncio.to_thread(offers, day.problem, key, windows, most)
+    outlook = await outlook_of(session, actor, day, now)
+    step_s = length_s or _LOOKED_FOR_S
+    windows: list[Interval] = grid(day.problem, step_s, step_s)
+    found = await asyncio.to_thread(
+        partial(offers, fixed=length_s is not None), day.problem, key, windows, most, outlook
+    )
     return Found(day, work_order, offers=found)
 
 
@@ -227,6 +243,11 @@ async def book(session: Session, actor: Actor, now: datetime, hold_id: UUID) -> 
     row.ended_at = now
     await session.flush()
     await _record(session, actor, now, "slot.booked", row)
+    if row.window_ends_at > row.window_starts_at:
+        window = (row.window_starts_at, row.window_ends_at)
+        await tell_window(
+            session, actor, now, booked, window, channel=Channel.PHONE, asked_by=Asker.CUSTOMER
+        )
     return booked
 
 

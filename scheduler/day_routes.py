@@ -285,11 +285,22 @@ class SlotController(Controller):
         days: _Days = 5,
         most: _Most = 5,
         minutes: Annotated[
-            int, QueryParameter(ge=30, le=480, description="Length of a window.")
-        ] = 120,
+            int | None,
+            QueryParameter(
+                ge=30,
+                le=480,
+                description="Length of a window; left out, each is as narrow as holds the target.",
+            ),
+        ] = None,
     ) -> OffersView:
         found = await booking.list_offers(
-            session, actor, now, work_order_id, days=days, length_s=minutes * 60, most=most
+            session,
+            actor,
+            now,
+            work_order_id,
+            days=days,
+            most=most,
+            length_s=None if minutes is None else minutes * 60,
         )
         return OffersView(
             work_order_id,

@@ -10,6 +10,7 @@ from fsm.database import Session
 from fsm.technicians.shift_pattern import DayRange
 from fsm.technicians.working_time import WorkingShift, list_working
 from scheduler import rows
+from scheduler.promise_ledger.queries import list_stated
 from scheduler.rows import Planned, Position, Waiting
 from scheduler.scope import Options
 from scheduler.tables import PlanningTerms, SlotHold, VisitPin
@@ -27,6 +28,8 @@ class DayRows:
     terms: dict[UUID, PlanningTerms]
     in_time_from: dict[UUID, datetime]
     expected_ends: dict[UUID, datetime]
+    stated: dict[UUID, float]
+    """The chance told with a visit's window."""
     holds: dict[UUID, list[tuple[SlotHold, Any]]]
     vans: dict[UUID, dict[str, int]]
     depots: list[rows.Depot]
@@ -60,6 +63,9 @@ async def load_rows(
         terms=terms,
         in_time_from=await rows.list_in_time_from(session, actor, now),
         expected_ends=await rows.list_expected_ends(session, actor, begun),
+        stated=await list_stated(
+            session, actor, [v.id for v in visits if v.window_ends_at is not None]
+        ),
         holds=await rows.list_holds(session, actor, starts_at, ends_at, now),
         vans=vans,
         depots=depots,

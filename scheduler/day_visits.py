@@ -110,7 +110,8 @@ class DayVisits:
             self.day.notes.append(f"promise_over:{each.work_order.number}")
             return None
         opens = 0 if opens_at is None else max(0, self.day.second(opens_at))
-        return model.Promise(opens, max(opens, closes))
+        stated = self.rows.stated.get(each.visit.id)
+        return model.Promise(opens, max(opens, closes), stated)
 
     def wait(self, waiting: Sequence[Waiting], first_s: int) -> None:
         for one in waiting:

@@ -11,7 +11,7 @@ from scheduler.engine.permissions import Failure, Rule
 from scheduler.problem import Cause
 from scheduler.reasons import Reason
 from scheduler.relaxations import Relaxation, Way
-from scheduler.slots import Offer, Slot
+from scheduler.slots import Offer, Risk, Slot
 
 LANGUAGES = ("en", "ru")
 
@@ -257,6 +257,9 @@ _SLOTS: dict[str, dict[str, str]] = {
         "free": "that day has time to spare",
         "scarce": "time on that day is scarce, worth {minutes} min of driving",
         "offer": "Kept with a chance of {percent} %; {load}.",
+        "cure": "{technician} could keep it with {cured} %, for {minutes} min of driving more",
+        "no_cure": "nobody could keep it more surely without harm to others",
+        "unsure": "Promised with {stated} %, now kept with {percent} %: {cure}.",
     },
     "ru": {
         "first": "Дешевле всего: {technician}",
@@ -271,6 +274,9 @@ _SLOTS: dict[str, dict[str, str]] = {
         "free": "в этот день есть свободное время",
         "scarce": "времени в этот день мало, оно стоит {minutes} мин езды",
         "offer": "Будет соблюдено с вероятностью {percent} %; {load}.",
+        "cure": "{technician} успеет с вероятностью {cured} %, в дороге на {minutes} мин больше",
+        "no_cure": "никто не успеет вернее, не подведя других",
+        "unsure": "Обещано с вероятностью {stated} %, теперь {percent} %: {cure}.",
     },
 }
 
@@ -281,7 +287,7 @@ def slot_sentence(technician: str, slot: Slot, rank: int, first: Slot, language:
     said = [
         words["first"].format(technician=technician)
         if rank == 1
-        else words["other"].format(technician=technician, more=_minutes(slot.cost - first.cost)),
+        else words["other"].format(technician=technician, more=_minutes(slot.price - first.price)),
         words["drive"].format(minutes=_minutes(slot.travel_s))
         if slot.travel_s > 0
         else words["no_drive"],
@@ -303,6 +309,20 @@ def offer_sentence(offer: Offer, language: str) -> str:
     minutes = _minutes(offer.capacity)
     load = words["scarce"].format(minutes=minutes) if minutes > 1 else words["free"]
     return words["offer"].format(percent=round(offer.probability * 100), load=load)
+
+
+def cure_sentence(technician: str, risk: Risk, language: str) -> str:
+    """Return how unsure a promise has become, and what would mend it."""
+    words = _SLOTS[language]
+    cure = words["no_cure"]
+    if risk.cure is not None:
+        cure = words["cure"].format(
+            technician=technician,
+            cured=round(risk.cured * 100),
+            minutes=_minutes(max(0, risk.cure.cost)),
+        )
+    percents = {"stated": round(risk.stated * 100), "percent": round(risk.chance * 100)}
+    return words["unsure"].format(cure=cure, **percents)
 
 
 def _minutes(seconds: int) -> int:

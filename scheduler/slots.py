@@ -249,7 +249,7 @@ def _slot(draft: Draft, place: Place, number: int, outlook: Outlook) -> Slot:
     due = day.due[number]
     route_before = None if before is None else as_route(day, before)
     route_after = as_route(day, after)
-    at_risk, risk = _at_risk(draft, route_before, route_after, outlook)
+    at_risk, risk = _at_risk(draft, number, route_before, route_after, outlook)
     return Slot(
         technician=shift.technician,
         shift=shift.id,
@@ -280,12 +280,12 @@ def _starts(timed: Timetable) -> dict[int, int]:
 
 
 def _at_risk(
-    draft: Draft, before: Route | None, after: Route, outlook: Outlook
+    draft: Draft, moved: int, before: Route | None, after: Route, outlook: Outlook
 ) -> tuple[list[int], int]:
     """Return the visits that a change makes less sure than was stated, and what that is worth."""
     visit_no, weights = draft.day.visit_no, draft.day.weights
     was = {} if before is None else outlook.chances(before)
-    is_ = outlook.chances(after)
+    is_ = outlook.chances(after, moved=draft.day.visits[moved].id)
     at_risk, lost = [], 0.0
     for visit, chance in is_.items():
         promise = draft.day.visits[visit_no[visit]].promise

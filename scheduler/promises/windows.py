@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from scheduler.problem import DayProblem, Plan, Route, Stop, Visit
+from scheduler.problem import DayProblem, Route, Stop, Visit
 from scheduler.promises.arrivals import Forecast, Roads
 from scheduler.promises.errors import ASSUMED, Errors, Floats
 
@@ -193,10 +193,12 @@ class Outlook:
         self.model = model or Model()
         self.told_at = float(problem.now or 0) if told_at is None else told_at
         self._roads = Roads(problem, self.model.errors, kinds)
-        self._chances: dict[Route, dict[str, float]] = {}
+        self._chances: dict[tuple[Route, str | None], dict[str, float]] = {}
 
-    def announced(self, plan: Plan, only: Iterable[str] | None = None) -> dict[str, Window]:
-        """Return a window for each visit of a plan that was promised none; `only` narrows that to some.
+    def announced(
+        self, routes: Iterable[Route], only: Iterable[str] | None = None
+    ) -> dict[str, Window]:
+        """Return a window for each visit of routes that was promised none; `only` narrows that to some.
 
         A window is decided in the order of its route: a technician who has to wait for it to open is late
         less often at what follows.
@@ -212,34 +214,41 @@ class Outlook:
             found[visit.id] = window
             return window.opens
 
-        for route in plan.routes:
+        for route in routes:
             self._roads.forecast(route, opens)
         return found
 
     def window(
         self, route: Route, visit: str, *, not_before: int = 0, fixed: tuple[int, int] | None = None
     ) -> Window:
-        """Return the window to announce for one visit of a route, opening no earlier than told.
+        """Return the window to announce for one visit put into a route, opening no earlier than told.
 
         With `fixed` it is that one, and the chance says how good it is.
         """
-        forecast = self._roads.forecast(route)[visit]
+        forecast = self._roads.forecast(route, moved=visit)[visit]
         if fixed is not None:
             return stated(self._corrected(forecast), *fixed)
         stop = next(stop for stop in route.stops if stop.visit == visit)
         within = _taken_in(self._roads.visits[visit], stop)
         return self._window(forecast, within, self.model.wanted, not_before)
 
-    def chances(self, route: Route) -> dict[str, float]:
-        """Return the chance that each promise of a route is kept, as things stand."""
-        if route in self._chances:
-            return self._chances[route]
-        found = self._chances[route] = {}
-        for visit, forecast in self._roads.forecast(route).items():
-            promise = self._roads.visits[visit].promise
-            if promise is not None:
-                found[visit] = self._corrected(forecast).chance_by(promise.closes)
-        return found
+    def stated(self, route: Route, visit: str, window: tuple[int, int]) -> Window:
+        """Return a window told for a visit where it stands, with the chance that it is kept."""
+        return stated(self._corrected(self._roads.forecast(route)[visit]), *window)
+
+    def chances(self, route: Route, *, moved: str | None = None) -> dict[str, float]:
+        """Return the chance that each promise of a route is kept, as things stand.
+
+        `moved` is a visit that the route has and the published plan has elsewhere.
+        """
+        key = (route, moved)
+        if key not in self._chances:
+            self._chances[key] = {
+                visit: self._corrected(forecast).chance_by(promise.closes)
+                for visit, forecast in self._roads.forecast(route, moved=moved).items()
+                if (promise := self._roads.visits[visit].promise) is not None
+            }
+        return self._chances[key]
 
     def _corrected(self, forecast: Forecast) -> Corrected:
         return Corrected(forecast, self.model.calibration, forecast.middle - self.told_at)

@@ -34,7 +34,7 @@ class Planner:
         problem = _problem(day, shifts, tuple(_visit(job, OPENS) for job in jobs))
         plan = plan_day(problem, iterations=self.iterations, engine="search")
         outlook = self._outlook(day, problem, EVENING_S)
-        for job_id, window in outlook.announced(plan).items():
+        for job_id, window in outlook.announced(plan.routes).items():
             day.tell(job_id, window, EVENING_S)
         numbers = {shift.id: number for number, shift in enumerate(shifts)}
         for route in plan.routes:

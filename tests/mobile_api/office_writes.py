@@ -356,6 +356,9 @@ async def planning(walk: Walk) -> None:
     await walk.step("PUT", address, {"keeps": "technician"})
     await walk.step("DELETE", address)
     await walk.step("PUT", "/api/planning/weights", {"based_on": 0, "first_use": 600})
+    told = {name: visit[f"planned_{name[7:]}"] for name in ("window_starts_at", "window_ends_at")}
+    told |= {"visit_id": visit["id"], "channel": "phone"}
+    await make(walk, "/api/planning/promises", {"promises": [told]}, "visits")
     terms = {"parts": [{"part": walk.company.part.number}]}
     await walk.step("PUT", f"/api/planning/work-orders/{job['id']}/terms", terms)
 

@@ -95,7 +95,7 @@ def seen(truth: Errors, routes: int, seed: int) -> list[Finished]:
 
 def promised(problem: DayProblem, plan: Plan, model: Model) -> DayProblem:
     """Return the problem with the windows told that the model makes."""
-    told = Outlook(problem, model, told_at=-6 * HOUR).announced(plan)
+    told = Outlook(problem, model, told_at=-6 * HOUR).announced(plan.routes)
     return replace(
         problem,
         visits=tuple(
@@ -126,13 +126,15 @@ def kept_of(problem: DayProblem, plan: Plan, truth: Errors, seed: int, count: in
 @settings(max_examples=40)
 @given(days())
 def test_where_nothing_goes_wrong_everybody_arrives_as_planned(problem: DayProblem) -> None:
+    told_nobody = tuple(replace(visit, promise=None) for visit in problem.visits)
+    problem = replace(problem, visits=told_nobody, published=())
     plan = repair(problem)
     roads = Roads(problem, AS_PLANNED, draws=2)
     for route in plan.routes:
         found = roads.forecast(route)
         for stop in route.stops:
             if stop.kind is StopKind.VISIT and stop.visit in found:
-                assert found[stop.visit].seconds.tolist() == [stop.arrive, stop.arrive]
+                assert found[stop.visit].seconds.tolist() == [stop.start, stop.start]
 
 
 def test_stated_chances_hold_on_days_that_nobody_has_seen() -> None:
@@ -176,7 +178,7 @@ def test_a_window_is_the_narrowest_on_its_grid_that_holds_the_target() -> None:
     plan = repair(problem)
     outlook = Outlook(problem, Model(SLOW))
     (route,) = plan.routes
-    for visit, window in outlook.announced(plan).items():
+    for visit, window in outlook.announced(plan.routes).items():
         assert window.opens % GRID_S == window.closes % GRID_S == 0
         assert window.probability >= TARGET
         if visit == "v0":  # nothing before it waits for a window, so it can be asked for alone
@@ -188,7 +190,7 @@ def test_a_window_is_the_narrowest_on_its_grid_that_holds_the_target() -> None:
     assert wide.closes > narrow.closes
     until_three = a_visit("v5", 6, windows=((8 * HOUR, 15 * HOUR),))
     within = replace(problem, visits=(*problem.visits[:5], until_three))
-    assert Outlook(within, Model(SLOW)).announced(plan)["v5"].closes <= 15 * HOUR
+    assert Outlook(within, Model(SLOW)).announced(plan.routes)["v5"].closes <= 15 * HOUR
 
 
 def test_few_visits_move_what_is_expected_a_little_and_many_move_it_whole() -> None:
