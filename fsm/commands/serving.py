@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import signal
 import socket
 import sys
@@ -84,9 +85,16 @@ def _serve(arguments: argparse.Namespace) -> int:
     shown = f"[{host}]" if ":" in host else host
     print(f"Answering at http://{shown}:{port} – Ctrl-C stops.", file=sys.stderr, flush=True)
     server = Server(configure(app, timeout_graceful_shutdown=20), partial(say_farewell, app))
+    _settle_down()
     with listener:
         server.run(sockets=[listener])
     return 0 if server.started else 1
+
+
+def _settle_down() -> None:
+    """Leave what is loaded by now alone for good: the collector would go through it with every round."""
+    gc.collect()
+    gc.freeze()
 
 
 def _why(error: Exception) -> str:
@@ -111,6 +119,7 @@ def _worker(arguments: argparse.Namespace) -> int:
         database = compose_database(settings)
         try:
             print("Working – Ctrl-C stops.", file=sys.stderr, flush=True)
+            _settle_down()
             tools = Tools(settings, database, blob_store(settings), lambda: datetime.now(UTC))
             warming = asyncio.create_task(child.warm())
             await run_worker(tools, stop)

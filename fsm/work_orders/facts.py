@@ -147,8 +147,8 @@ async def load_facts(
 
 
 async def _of(session: Session, work_order: WorkOrder, table: Any) -> list[Any]:
-    """Return a job's rows of a table of records; retracted photos are not counted."""
-    statement = select(table).where(
+    """Return a job's rows of a table of records, to be read only; retracted photos are not counted."""
+    statement = select(*table.__table__.columns).where(
         table.tenant_id == work_order.tenant_id, table.work_order_id == work_order.id
     )
     if table is records.Photo:
