@@ -43,6 +43,7 @@ from mobile_api.feed import slide_in_steps
 from mobile_api.held import apply_held
 from mobile_api.orphans import discard_orphans
 from mobile_api.uploads import STAGING_LIFE, sweep_uploads
+from reports.facts import refresh_facts
 from scheduler.jobs import solve_plan
 from scheduler.promise_ledger import learning as promises
 from scheduler.queries import SOLVE
@@ -268,6 +269,12 @@ ROUNDS: Mapping[str, Round] = MappingProxyType(
             3_600,
             each_tenant(
                 lambda session, tenant, tools: forget_positions(session, tenant, tools.clock())
+            ),
+        ),
+        "keep facts for figures": Round(
+            600,
+            each_tenant(
+                lambda session, tenant, tools: refresh_facts(session, tenant, tools.clock())
             ),
         ),
         "learn travel times": Round(

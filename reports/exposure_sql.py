@@ -13,9 +13,11 @@ its customer's.
 Statements are written for PostgreSQL 15 to 18. Lengths are whole microseconds, never sums of `interval`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from string import Template
 from typing import Any
+from uuid import UUID
 
 from fsm.actors import Actor
 from fsm.database import Session, run
@@ -92,17 +94,26 @@ class Statement:
 
 
 def subjects(
-    actor: Actor, period: Period, scope: Scope, cut: Cut, page: Page | None = None
+    actor: Actor,
+    period: Period,
+    scope: Scope,
+    cut: Cut,
+    page: Page | None = None,
+    *,
+    only: Sequence[UUID] | None = None,
 ) -> Statement:
     """Return a statement whose part `subject(key, asset_id, covered, exposed)` is what the scope holds.
 
-    With a page, only the subjects of its keys, in the order of keys. `:from_at` and `:until_at` are the part
-    of the window that has passed by `as_of`.
+    With a page, only the subjects of its keys, in the order of keys; with `only`, those of these assets.
+    `:from_at` and `:until_at` are the part of the window that has passed by `as_of`.
     """
     begins, ends = period.seen()
     statement = Statement(t=actor.tenant_id, from_at=instant(begins), until_at=instant(ends))
     contract_id = scope.get(Cut.CONTRACT)
     conditions = _conditions(statement, actor, scope)
+    if only is not None:
+        statement.values["only"] = list(only)
+        conditions.append("a.id = any(cast(:only as uuid[]))")
     statement.part(
         "unit",
         _UNIT,
@@ -110,11 +121,11 @@ def subjects(
         commissioned=day_begins("a.commissioned_on", "s.zone"),
     )
     if contract_id is not None or cut is Cut.CONTRACT:
-        only = "" if contract_id in (None, NONE) else " and c.id = :contract"
+        named = "" if contract_id in (None, NONE) else " and c.id = :contract"
         statement.part(
             "cover",
             _COVER,
-            only=only,
+            only=named,
             begins=day_begins("lower(l.days)", "l.zone"),
             ends=day_begins("upper(l.days)", "l.zone"),
         )

@@ -13,10 +13,15 @@ def month_of(at: datetime, zone: str) -> str:
     return at.astimezone(ZoneInfo(zone)).strftime("%Y-%m")
 
 
+def first_of(at: datetime, zone: str) -> date:
+    """Return the first day of the month in which an instant lies."""
+    return at.astimezone(ZoneInfo(zone)).date().replace(day=1)
+
+
 def months_of(period: Period, zone: str) -> Iterator[Period]:
     """Yield a window's parts by month of the zone; the first and the last may be cut."""
     begins = period.from_at
-    day = begins.astimezone(ZoneInfo(zone)).date().replace(day=1)
+    day = first_of(begins, zone)
     while micros(begins) < micros(period.to_at):
         day = _months_later(day, 1)
         ends = min(day_begins(day, zone), period.to_at, key=micros)
@@ -46,6 +51,11 @@ def before(period: Period, zone: str) -> Period:
     else:
         begins = day_begins(first - (end - first), zone)
     return Period(begins, period.from_at, period.as_of)
+
+
+def next_month(first: date) -> date:
+    """Return the first day of the month after the one that begins on this day."""
+    return _months_later(first, 1)
 
 
 def _months_later(first: date, count: int) -> date:

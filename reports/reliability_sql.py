@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from fsm.actors import Actor
 from fsm.database import Session
 from reports.exposure_sql import Page, Statement, micros_of, subjects
+from reports.fact_tables import ALWAYS
 from reports.rows import Period
 from reports.scopes import Cut, Key, Scope
+from reports.usable_facts import find_usable
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +56,47 @@ async def time_sums(
     cut: Cut,
     page: Page | None = None,
 ) -> dict[Key, TimeSums]:
-    """Return the time of each key's assets, in the order of keys."""
+    """Return the time of each key's assets, in the order of keys.
+
+    Months that have passed are taken from the facts that are kept of them; what no fact serves, and what
+    events have touched since, is read from the intervals.
+    """
     statement = subjects(actor, period, scope, cut, page)
-    statement.part("down", _DOWN)
-    statement.part("spent", _SPENT)
-    statement.part(
-        "lasted",
-        _LASTED,
-        **{
-            name: micros_of(name)
-            for name in (
-                *("exposed", "required", "up", "failure"),
-                *("operational", "planned", "degraded"),
-            )
-        },
-    )
-    return {key: TimeSums(*sums) for key, *sums in await statement.run(session, _SUMS)}
+    usable = await find_usable(session, actor, period)
+    if usable is None:
+        add_spent(statement)
+    else:
+        statement.values |= {
+            "facts_begin": usable.begins_at,
+            "facts_end": usable.ends_at,
+            "months_from": usable.from_on,
+            "months_to": usable.to_on,
+            "dirty": usable.dirty,
+        }
+        statement.part("unserved", _UNSERVED)
+        add_spent(statement, "unserved", _NOT_IN_FACTS)
+    statement.part("lasted", _LASTED, **{name: micros_of(name) for name in _LENGTHS})
+    if usable is not None:
+        statement.part("kept", _KEPT, contract=_contract_of_facts(statement, scope, cut))
+    rows = await statement.run(session, _SUMS, source="lasted" if usable is None else "kept")
+    return {key: TimeSums(*sums) for key, *sums in rows}
+
+
+def add_spent(statement: Statement, exposed: str = "subject", condition: str = "") -> Statement:
+    """Add `spent`: per subject of `exposed` the disjoint sets of what its time went into.
+
+    Only outages under the condition on `o` are read.
+    """
+    statement.part("down", _DOWN, condition=condition)
+    return statement.part("spent", _SPENT, exposed=exposed)
+
+
+def _contract_of_facts(statement: Statement, scope: Scope, cut: Cut) -> str:
+    """Return SQL for the contract of the facts that belong to a subject `s`."""
+    if cut is Cut.CONTRACT:
+        return "s.key"
+    statement.values["facts_of"] = scope.get(Cut.CONTRACT) or ALWAYS
+    return "cast(:facts_of as uuid)"
 
 
 async def failure_sums(
@@ -151,7 +178,7 @@ _DOWN = """
     range_agg(o.during) filter (where o.is_degraded) as degraded
   from outage o
   where o.tenant_id = :t and o.during && tstzrange(:from_at, :until_at)
-    and o.asset_id in (select asset_id from subject)
+    and o.asset_id in (select asset_id from subject)$condition
   group by o.asset_id
 """
 
@@ -160,7 +187,7 @@ _SPENT = """
   select s.key, s.asset_id, s.exposed, a.required, a.required * d.failure as failure,
          b.rest * d.operational as operational, c.rest * d.planned as planned,
          c.rest - d.planned as up, (c.rest - d.planned) * d.degraded as degraded
-  from subject s
+  from $exposed s
   left join down w on w.asset_id = s.asset_id
   cross join lateral (
     select coalesce(w.external, '{}') as external, coalesce(w.failure, '{}') as failure,
@@ -172,8 +199,39 @@ _SPENT = """
   cross join lateral (select b.rest - d.operational as rest) c
 """
 
+_LENGTHS = ("exposed", "required", "up", "failure", "operational", "planned", "degraded")
+
+# Of an asset whose facts hold, only what lies outside their months is left to read.
+_UNSERVED = """
+  select s.key, s.asset_id,
+         case when s.asset_id = any(cast(:dirty as uuid[])) then s.exposed
+              else s.exposed - tstzmultirange(tstzrange(:facts_begin, :facts_end)) end as exposed
+  from subject s
+"""
+
+_NOT_IN_FACTS = """
+    and (not o.during <@ tstzrange(:facts_begin, :facts_end) or o.asset_id = any(cast(:dirty as uuid[])))"""
+
+_KEPT = """
+  select x.key, sum(x.exposed)::bigint as exposed, sum(x.required)::bigint as required,
+         sum(x.up)::bigint as up, sum(x.failure)::bigint as failure,
+         sum(x.operational)::bigint as operational, sum(x.planned)::bigint as planned,
+         sum(x.degraded)::bigint as degraded
+  from (
+    select l.* from lasted l
+    union all
+    select s.key, s.asset_id, f.exposed_us, f.required_us, f.up_us, f.failure_us, f.operational_us,
+           f.planned_us, f.degraded_us
+    from subject s
+    join asset_month f on f.tenant_id = :t and f.asset_id = s.asset_id and f.contract_id = $contract
+    where f.month_on >= :months_from and f.month_on < :months_to
+      and s.asset_id <> all(cast(:dirty as uuid[]))
+  ) x
+  group by x.key, x.asset_id
+"""
+
 _LASTED = """
-  select key, $exposed as exposed, $required as required, $up as up, $failure as failure,
+  select key, asset_id, $exposed as exposed, $required as required, $up as up, $failure as failure,
          $operational as operational, $planned as planned, $degraded as degraded
   from spent
 """
@@ -182,7 +240,7 @@ _SUMS = """
 select key, count(*), sum(exposed)::bigint, sum(required)::bigint, sum(up)::bigint, sum(failure)::bigint,
        sum(operational)::bigint, sum(planned)::bigint, sum(degraded)::bigint,
        count(*) filter (where required = 0), count(*) filter (where required = planned)
-from lasted group by key order by key
+from $source group by key order by key
 """
 
 # The outages of a failure are looked up one by one: joined, they would be compared with failures pair by

@@ -18,6 +18,7 @@ import fsm.work_orders.tables
 import mobile_api.compat.tables
 import mobile_api.tables
 import reports.documents.tables
+import reports.fact_tables
 import scheduler.promise_ledger.tables
 import scheduler.rosters.tables
 import scheduler.tables

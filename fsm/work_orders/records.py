@@ -242,6 +242,7 @@ class TimeEntry(Row, table=True):
         check("distance", "distance_m >= 0"),
         lookup("time_entry_work_order_idx", "work_order_id"),
         lookup("time_entry_technician_idx", "technician_id"),
+        lookup("time_entry_during_idx", "during", postgresql_using="gist"),
     )
     work_order_id: UUID
     visit_id: UUID | None = None

@@ -283,6 +283,8 @@ class Visit(Revised, table=True):
         check("window", "window_ends_at is null or window_ends_at >= window_starts_at"),
         lookup("visit_work_order_idx", "work_order_id"),
         lookup("visit_technician_idx", "technician_id", "planned_starts_at"),
+        lookup("visit_window_idx", "window_ends_at"),
+        lookup("visit_arrived_idx", "arrived_at"),
         lookup(
             "visit_open_idx",
             "technician_id",

@@ -1,0 +1,171 @@
+"""Monthly facts: whatever the window and whatever changed since, they give what the rows give."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.dialects.postgresql import Range
+from uuid_utils.compat import uuid7
+
+from fsm import events
+from fsm.assets import failures
+from fsm.assets.tables import Outage
+from fsm.database import Database, Session, enter, run
+from reports.facts import Refreshed, refresh_facts
+from reports.reliability_sql import TimeSums, time_sums
+from reports.rows import Period
+from reports.scopes import NONE, Cut, Key, Scope
+from reports.usable_facts import find_usable
+from tests.company import Company
+from tests.reports.histories import History, h, histories, store
+
+few = settings(
+    max_examples=6,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+LATER = datetime(2027, 1, 20, 15, tzinfo=UTC)
+"""When the facts are refreshed: the histories lie in October and November 2026."""
+
+
+def at(day: int) -> datetime:
+    return datetime(2026, 9, 1, tzinfo=UTC) + timedelta(days=day, hours=day % 5)
+
+
+days = st.integers(0, 150)
+windows = st.lists(
+    st.tuples(days, days, days).filter(lambda drawn: drawn[0] != drawn[1]), min_size=2, max_size=4
+)
+
+
+@asynccontextmanager
+async def opened(database: Database, company: Company) -> AsyncIterator[Session]:
+    """Give a transaction, and leave nothing of it behind."""
+    async with Session(database.engine, expire_on_commit=False, autoflush=False) as session:
+        await enter(session, company.id)
+        yield session
+
+
+Sums = list[dict[Key, TimeSums]]
+
+
+async def sums(session: Session, company: Company, history: History, periods: list[Period]) -> Sums:
+    """Return the time by every kind of key, and under one contract and under none."""
+    asked: list[tuple[Cut, Scope]] = [
+        (Cut.TENANT, Scope()),
+        (Cut.ASSET, Scope()),
+        (Cut.CONTRACT, Scope()),
+        (Cut.ASSET, Scope(((Cut.CONTRACT, history.contract_ids[0]),))),
+        (Cut.TENANT, Scope(((Cut.CONTRACT, NONE),))),
+        (Cut.REGION, Scope(((Cut.MODEL, company.model.id),))),
+    ]
+    return [
+        await time_sums(session, company.system, period, scope, cut)
+        for period in periods
+        for cut, scope in asked
+    ]
+
+
+async def without_facts(
+    session: Session, company: Company, history: History, periods: list[Period]
+) -> Sums:
+    async with session.begin_nested() as savepoint:
+        await run(session, "delete from fact_state where tenant_id = :t", t=company.id)
+        found = await sums(session, company, history, periods)
+        await savepoint.rollback()
+    return found
+
+
+@few
+@given(history=histories(), drawn=windows)
+async def test_facts_give_what_the_rows_give_for_any_window(
+    database: Database, company: Company, history: History, drawn: list[tuple[int, int, int]]
+) -> None:
+    periods = [Period(at(min(a, b)), at(max(a, b)), at(c)) for a, b, c in drawn]
+    periods.append(Period(at(0), at(150), at(150)))
+    async with opened(database, company) as session:
+        await store(session, company, history)
+        live = await sums(session, company, history, periods)
+        await refresh_facts(session, company.id, LATER)
+        assert await sums(session, company, history, periods) == live
+        # What an event tells of is read from the rows until the facts have it, sealed or not.
+        machine = history.machines[0]
+        await failures.open_outage(
+            session, company.system, LATER, asset_id=machine.id, from_at=h(50), cause="operational"
+        )
+        live = await without_facts(session, company, history, periods)
+        assert await sums(session, company, history, periods) == live
+        await events.seal(session, company.id, LATER)
+        assert await sums(session, company, history, periods) == live
+        assert await refresh_facts(session, company.id, LATER) == Refreshed(1, 0)
+        assert await sums(session, company, history, periods) == live
+
+
+async def test_a_refresh_computes_what_changed_and_adds_the_months_that_passed(
+    database: Database, company: Company
+) -> None:
+    now = datetime(2026, 3, 20, tzinfo=UTC)
+    async with database.transaction(company.id) as session:
+        await events.seal(session, company.id, now)
+        first = await refresh_facts(session, company.id, now)
+        # From January 2025 to February 2026.
+        assert (first.assets, first.months) == (1, 14)
+        assert await refresh_facts(session, company.id, now) == Refreshed(0, 0)
+        assert await refresh_facts(session, company.id, now + timedelta(days=31)) == Refreshed(0, 1)
+        counted = (
+            "select count(*), min(month_on), max(month_on) from asset_month where tenant_id = :t"
+        )
+        count, begins, ends = (await run(session, counted, t=company.id)).one()
+        # Once whatever the contract, once under the company's contract.
+        assert (count, str(begins), str(ends)) == (30, "2025-01-01", "2026-03-01")
+
+
+async def test_an_asset_with_every_kind_of_change_is_computed_again(
+    database: Database, company: Company
+) -> None:
+    now = datetime(2026, 3, 20, tzinfo=UTC)
+    system, asset = company.system, company.asset
+    period = Period(datetime(2025, 6, 1, tzinfo=UTC), now, now)
+    async with opened(database, company) as session:
+        await refresh_facts(session, company.id, now)
+        outage = Outage(
+            tenant_id=company.id,
+            asset_id=asset.id,
+            during=Range(now - timedelta(days=90), now - timedelta(days=80)),
+        )
+        session.add(outage)
+        await session.flush()
+        for entity, row_id, data in (
+            ("asset", asset.id, {}),
+            ("outage", outage.id, {}),
+            ("failure", uuid7(), {"asset_id": str(asset.id)}),
+            ("contract", company.contract.id, {}),
+            ("site", company.site.id, {}),
+            ("import", uuid7(), {}),
+        ):
+            await run(session, "savepoint before")
+            await events.record(
+                session, system, f"{entity}.edited", entity, row_id, now=now, **data
+            )
+            (found,) = (await time_sums(session, system, period, Scope(), Cut.ASSET)).values()
+            assert found.failure == 10 * 86_400 * 10**6, entity
+            await run(session, "rollback to savepoint before")
+            # Without the event the facts know nothing of the row: so the event is what did it.
+            (stale,) = (await time_sums(session, system, period, Scope(), Cut.ASSET)).values()
+            assert stale.failure == 0
+
+
+async def test_a_strangers_facts_are_not_there(
+    database: Database, company: Company, stranger: Company
+) -> None:
+    now = datetime(2026, 3, 20, tzinfo=UTC)
+    async with database.transaction(stranger.id) as session:
+        await refresh_facts(session, stranger.id, now)
+    async with database.transaction(company.id) as session:
+        period = Period(datetime(2025, 6, 1, tzinfo=UTC), now, now)
+        assert await find_usable(session, company.system, period) is None
+        rows = await run(session, "select asset_id from asset_month")
+        assert rows.all() == []
