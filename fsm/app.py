@@ -59,6 +59,7 @@ from mobile_api.compat import (
 from mobile_api.uploads import Storage
 from mobile_api.writers import Writers
 from reports import routes as reports
+from reports.documents import report_routes as report_documents
 from reports.documents import routes as documents
 from reports.exports import routes as exports
 from reports.packs import routes as packs
@@ -103,6 +104,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *reports.ROUTES,
     *packs.ROUTES,
     *documents.ROUTES,
+    *report_documents.ROUTES,
     *statements.ROUTES,
     *app_pages.ROUTES,
     *exports.ROUTES,
@@ -205,6 +207,7 @@ def state_of(
                 has_trailers,
             ),
             "upload_writers": Writers(),
+            "day_sheet": route_sheets.sheet_for_paper,
         }
     )
 

@@ -51,11 +51,22 @@ def write_csv(
     A number is written exactly as JSON has it but for the decimal sign; an absent one is an empty field. Text
     that a spreadsheet would take for a formula gets an apostrophe in front.
     """
+    values = (values_of(row) for row in rows)
+    return write_rows(COLUMNS, values, separator, decimal_sign)
+
+
+def write_rows(
+    columns: Iterable[str],
+    rows: Iterable[Iterable[Any]],
+    separator: Separator = Separator.COMMA,
+    decimal_sign: DecimalSign = DecimalSign.POINT,
+) -> Iterator[bytes]:
+    """Yield any table in the same form, in pieces."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=_SEPARATORS[separator], lineterminator="\r\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     for count, row in enumerate(rows, start=1):
-        writer.writerow([_cell(value, decimal_sign) for value in values_of(row)])
+        writer.writerow([_cell(value, decimal_sign) for value in row])
         if count % _ROWS_PER_CHUNK == 0:
             yield _taken(text)
     yield _taken(text)

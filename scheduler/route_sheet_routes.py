@@ -9,10 +9,11 @@ from litestar import Controller, get
 from litestar.params import QueryParameter
 
 from fsm import http
-from fsm.actors import Permission
+from fsm.actors import Actor, Permission
 from fsm.assets.tables import Asset, AssetModel
 from fsm.checklists.tables import ChecklistVersion
 from fsm.customers.tables import Contact, Customer, Site
+from fsm.database import Session
 from fsm.http import CurrentActor, DbSession, Now, needs
 from fsm.technicians import positions
 from fsm.technicians.tables import Shift
@@ -239,6 +240,15 @@ class RouteSheetView(msgspec.Struct, frozen=True):
             [SheetVisit.of(line, place) for place, line in enumerate(sheet.lines, start=1)],
             [SheetTake.of(take) for take in sheet.take],
         )
+
+
+async def sheet_for_paper(
+    session: Session, actor: Actor, now: datetime, technician_id: UUID, on: date
+) -> dict[str, Any]:
+    """Return what the API gives as plain values, for whoever prints it."""
+    sheet = await build_sheet(session, actor, technician_id, on)
+    given: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(RouteSheetView.of(sheet, now)))
+    return given
 
 
 class RouteSheetController(Controller):

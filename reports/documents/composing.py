@@ -1,6 +1,5 @@
 """From a snapshot to a page: the frame that all kinds share, and each kind's own blocks. Pure."""
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,13 +7,21 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
-import segno
 
-from reports.documents import acts, technical_acts
 from reports.documents.blocks import AnyBlock, Page, Paragraph, Verification
 from reports.documents.drawing import template_digest
 from reports.documents.glyphs import drawable_all
 from reports.documents.kinds import DocumentKind
+from reports.documents.pages import (
+    acts,
+    contract_statements,
+    invoices,
+    management_packs,
+    route_sheets,
+    service_reports,
+    technical_acts,
+)
+from reports.documents.qr import qr_svg
 from reports.documents.snapshot import Snapshot
 from reports.documents.wording import Words, words
 
@@ -25,8 +32,21 @@ COMPOSERS: Final[Mapping[DocumentKind, Compose]] = MappingProxyType(
     {
         DocumentKind.ACT: acts.compose,
         DocumentKind.TECHNICAL_ACT: technical_acts.compose,
+        DocumentKind.SERVICE_REPORT: service_reports.compose,
+        DocumentKind.CONTRACT_STATEMENT: contract_statements.compose,
+        DocumentKind.MANAGEMENT_PACK: management_packs.compose,
+        DocumentKind.ROUTE_SHEET: route_sheets.compose,
+        DocumentKind.INVOICE: invoices.compose,
     }
 )
+_SHARED: Final[Mapping[DocumentKind, tuple[str, ...]]] = MappingProxyType(
+    {
+        DocumentKind.TECHNICAL_ACT: ("pages.acts",),
+        DocumentKind.SERVICE_REPORT: ("pages.figures",),
+        DocumentKind.MANAGEMENT_PACK: ("pages.figures",),
+    }
+)
+"""What a kind's own page is made with beside its own module."""
 LANDSCAPE: Final[frozenset[DocumentKind]] = frozenset()
 
 
@@ -83,8 +103,8 @@ def typeset(snapshot: Snapshot, *, is_preview: bool = False) -> Typeset:
 
 def template_of(kind: DocumentKind) -> str:
     """Return the version of what turns a snapshot of this kind into a page."""
-    module = COMPOSERS[kind].__module__.rpartition(".")[2]
-    return f"{kind}/{template_digest('composing', module)}"
+    own = {COMPOSERS[kind].__module__.removeprefix("reports.documents."), *_SHARED.get(kind, ())}
+    return f"{kind}/{template_digest('composing', *sorted(own))}"
 
 
 def _around_numbers(text: Words) -> tuple[str, str, str]:
@@ -96,12 +116,3 @@ def _around_numbers(text: Words) -> tuple[str, str, str]:
 def _verification(snapshot: Snapshot, text: Words) -> Verification:
     url = f"{snapshot.data['verify_url']}/{snapshot.code}"
     return Verification(qr_svg(url), [text("frame.verify"), url])
-
-
-def qr_svg(content: str) -> str:
-    """Return a QR code as SVG without size: the page gives it one."""
-    out = io.BytesIO()
-    segno.make(content, error="q", micro=False).save(
-        out, kind="svg", border=4, xmldecl=False, svgns=True, omitsize=True, nl=False
-    )
-    return out.getvalue().decode()

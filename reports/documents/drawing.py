@@ -107,7 +107,9 @@ def template_digest(*modules: str) -> str:
     digest = sha256(template())
     folder = resources.files("reports.documents")
     for name in sorted({"wording", "blocks", "glyphs", *modules}):
-        digest.update((folder / f"{name}.py").read_bytes())
+        digest.update(
+            folder.joinpath(*name.split(".")[:-1], f"{name.split('.')[-1]}.py").read_bytes()
+        )
     digest.update((folder / "glyphs.json").read_bytes())
     for words in sorted((folder / "words").iterdir(), key=lambda one: one.name):
         digest.update(words.read_bytes())

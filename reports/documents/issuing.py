@@ -25,9 +25,9 @@ from fsm.tenants.queries import find_own_tenant
 from fsm.tenants.tables import DirectoryKind
 from fsm.work_orders.tables import Counter
 from reports.documents.composing import template_of, typeset
+from reports.documents.contents.collected import Collected
 from reports.documents.drawers import Drawers
 from reports.documents.drawing import Attachment, renderer, standard_of
-from reports.documents.job_content import Collected
 from reports.documents.kinds import DocumentKind, number_of
 from reports.documents.queries import find_document
 from reports.documents.snapshot import TYPE, Snapshot, code_of, freeze, instant, thaw

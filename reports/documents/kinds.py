@@ -15,7 +15,6 @@ class DocumentKind(StrEnum):
     CONTRACT_STATEMENT = "contract_statement"
     MANAGEMENT_PACK = "management_pack"
     ROUTE_SHEET = "route_sheet"
-    LABEL_SHEET = "label_sheet"
     INVOICE = "invoice"
 
 
@@ -39,7 +38,6 @@ TERMS: Mapping[DocumentKind, Terms] = MappingProxyType(
         DocumentKind.CONTRACT_STATEMENT: Terms("CS", Permission.READ_COSTS),
         DocumentKind.MANAGEMENT_PACK: Terms("MP", Permission.READ_COSTS),
         DocumentKind.ROUTE_SHEET: Terms("RS", Permission.PLAN),
-        DocumentKind.LABEL_SHEET: Terms("LS", Permission.EDIT_ASSETS),
         DocumentKind.INVOICE: Terms("INV", Permission.READ_COSTS),
     }
 )

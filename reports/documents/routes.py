@@ -13,8 +13,9 @@ from fsm.evidence.blobs import NoSuchBlob, StorageFull, StorageUnavailable, read
 from fsm.evidence.receipts import ReceiptKey
 from fsm.http import Body, CurrentActor, DbSession, Line, Now, needs
 from reports.documents import issuing, queries
+from reports.documents.contents.collected import Collected
+from reports.documents.contents.jobs import WorkNotDone, collect_job
 from reports.documents.drawers import DRAWERS, DrawingFailed
-from reports.documents.job_content import Collected, WorkNotDone, collect_job
 from reports.documents.kinds import DocumentKind
 from reports.documents.views import DocumentPage, DocumentView
 from reports.documents.wording import Language
@@ -22,7 +23,7 @@ from reports.documents.wording import Language
 AnyRequest = Request[Any, Any, Any]
 
 _READ = needs(Permission.READ_WORK_ORDERS)
-_FILE: dict[int, ResponseSpec] = {
+PDF: dict[int, ResponseSpec] = {
     200: ResponseSpec(
         data_container=bytes,
         description="The document.",
@@ -30,7 +31,7 @@ _FILE: dict[int, ResponseSpec] = {
         generate_examples=False,
     ),
 }
-_REFUSALS = http.refusals(DrawingFailed, StorageFull, StorageUnavailable)
+DRAWING_REFUSALS = http.refusals(DrawingFailed, StorageFull, StorageUnavailable)
 
 
 class Wanted(Body):
@@ -105,7 +106,7 @@ class DocumentController(Controller):
         "/{document_id:uuid}/file",
         opt=_READ,
         media_type="application/pdf",
-        responses={**_FILE, **http.refusals(NoSuchBlob, StorageUnavailable)},
+        responses={**PDF, **http.refusals(NoSuchBlob, StorageUnavailable)},
         summary="The file, byte for byte as it was issued",
     )
     async def file(
@@ -208,7 +209,7 @@ class ActController(Controller):
     @post(
         "/acts",
         opt=needs(Permission.CLOSE_WORK_ORDER),
-        responses={**_REFUSALS, **http.refusals(WorkNotDone)},
+        responses={**DRAWING_REFUSALS, **http.refusals(WorkNotDone)},
         summary="Issue an act of completed work",
     )
     async def act(
@@ -227,7 +228,7 @@ class ActController(Controller):
         opt=_READ,
         status_code=200,
         media_type="application/pdf",
-        responses={**_FILE, **_REFUSALS, **http.refusals(WorkNotDone)},
+        responses={**PDF, **DRAWING_REFUSALS, **http.refusals(WorkNotDone)},
         summary="See an act of completed work before it is issued",
     )
     async def act_preview(
@@ -244,7 +245,7 @@ class ActController(Controller):
     @post(
         "/technical-acts",
         opt=needs(Permission.CLOSE_WORK_ORDER),
-        responses=_REFUSALS,
+        responses=DRAWING_REFUSALS,
         summary="Issue a technical act",
     )
     async def technical(
@@ -264,7 +265,7 @@ class ActController(Controller):
         opt=_READ,
         status_code=200,
         media_type="application/pdf",
-        responses={**_FILE, **_REFUSALS},
+        responses={**PDF, **DRAWING_REFUSALS},
         summary="See a technical act before it is issued",
     )
     async def technical_preview(

@@ -54,6 +54,17 @@ NOT_WALKED = {
     "POST /api/documents/acts": "as a technical act, of a job that is done",
     "POST /api/documents/acts/preview": "draws",
     "POST /api/documents/technical-acts/preview": "draws",
+    **{
+        f"POST /api/documents/{kind}": "issues as a technical act does"
+        for kind in (
+            "service-reports",
+            "contract-statements",
+            "management-packs",
+            "invoices",
+            "route-sheets",
+        )
+    },
+    "POST /api/documents/service-reports/preview": "draws",
     "POST /api/checklists/validation": "answers a question",
     "POST /api/sites/{}/geocoding": "asks a server elsewhere; the same `place_site` as a PATCH",
     "POST /sync/v1/reconcile": "reads",

@@ -1,7 +1,6 @@
 """From rows to what an act says of a job: everything that was recorded, as plain values."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
@@ -31,6 +30,7 @@ from fsm.work_orders.lifecycle import Status
 from fsm.work_orders.lists import list_records
 from fsm.work_orders.orders import find_work_order, list_visits
 from fsm.work_orders.tables import ServiceRequest, Visit, WorkOrder
+from reports.documents.contents.collected import Collected
 
 MOST_PHOTOS: Final = 60
 """Pictures in one document; further photos are named with their hashes."""
@@ -42,21 +42,6 @@ class WorkNotDone(Problem):
     """An act says that work was done; this job's is not."""
 
     code, status, title = "work-not-done", 409, "The work is not done yet"
-
-
-@dataclass(slots=True)
-class Collected:
-    """What a document is to say, about what, and which photos it shows.
-
-    `photos` are dicts in `content` whose `image` is still to be filled in, by the photo's SHA-256.
-    """
-
-    content: dict[str, Any]
-    zone: str
-    subject_kind: str
-    subject_id: UUID | None = None
-    customer_id: UUID | None = None
-    photos: list[dict[str, Any]] = field(default_factory=list)
 
 
 async def collect_job(

@@ -6,8 +6,8 @@ With who pays for which line it is what goes to a manufacturer with a claim.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports.documents import acts
 from reports.documents.blocks import AnyBlock, Column, Heading, Paragraph, table
+from reports.documents.pages import acts
 from reports.documents.wording import Words
 
 

@@ -1,0 +1,1 @@
+"""From rows and results to what a document is to say, as plain values."""
