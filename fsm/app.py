@@ -63,6 +63,7 @@ from reports.documents import report_routes as report_documents
 from reports.documents import routes as documents
 from reports.exports import routes as exports
 from reports.packs import routes as packs
+from reports.statements import pay_routes as pay
 from reports.statements import routes as statements
 from scheduler import route_sheet_routes as route_sheets
 from scheduler import routes as scheduler
@@ -106,6 +107,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *documents.ROUTES,
     *report_documents.ROUTES,
     *statements.ROUTES,
+    *pay.ROUTES,
     *app_pages.ROUTES,
     *exports.ROUTES,
     *mobile_api.ROUTES,

@@ -9,7 +9,7 @@ from reports import asset_figures, cost_figures, hours_sql, outcomes_sql, visits
 from reports.clocks_sql import clocks
 from reports.counted import Counted, Measure, Shape
 from reports.jobs_sql import FOLLOW_UP
-from reports.ledger import margin
+from reports.ledger import margin, people
 from reports.questions import Figures
 from reports.results import NullReason
 
@@ -107,6 +107,7 @@ FIGURES: Mapping[str, Figures] = MappingProxyType(
         "cost": cost_figures.cost,
         "contract_margin": margin.contract_margin,
         "payer_split": margin.payer_split,
+        "technician_pay": people.technician_pay,
         **{kpi: counted.figures for kpi, counted in COUNTED.items()},
     }
 )

@@ -23,7 +23,7 @@ from reports.candidates import Candidate
 from reports.computed import COUNTED
 from reports.exposure_sql import Page, Statement, subjects
 from reports.formulae.reliability import Availability, TimeBase
-from reports.ledger import margin
+from reports.ledger import margin, people
 from reports.questions import Asked, Known, Question
 from reports.reliability_sql import TimeSums
 from reports.scopes import Cut
@@ -226,6 +226,12 @@ async def _margin_entries(
     return await margin.margin_entries(Asked(session, actor, known, question), page, kind)
 
 
+async def _pay_lines(
+    session: Session, actor: Actor, known: Known, question: Question, page: Page
+) -> list[Candidate]:
+    return await people.pay_lines(Asked(session, actor, known, question), page)
+
+
 async def _margin_lines(
     session: Session, actor: Actor, known: Known, question: Question, page: Page
 ) -> list[Candidate]:
@@ -263,6 +269,7 @@ _PARTS: dict[str, tuple[tuple[str, Part], ...]] = {
         ("cost", _margin_lines),
     ),
     "payer_split": (("cost", _margin_lines),),
+    "technician_pay": (("pay_line", _pay_lines),),
 }
 
 _FAILURES = """

@@ -4,7 +4,7 @@ from fsm.actors import Permission
 from fsm.work_orders.records import CostKind
 from reports.cost_sql import ALL_KINDS
 from reports.definitions.definition import MONEY, Definition, define
-from reports.scopes import ASSET_CUTS, JOB_CUTS, Cut
+from reports.scopes import ASSET_CUTS, JOB_CUTS, PERSON_CUTS, Cut
 
 MONEY_FIGURES: tuple[Definition, ...] = (
     define(
@@ -85,5 +85,23 @@ MONEY_FIGURES: tuple[Definition, ...] = (
         ),
         needs=(Permission.READ_KPIS, Permission.READ_COSTS),
         cuts=JOB_CUTS,
+    ),
+    define(
+        "technician_pay",
+        1,
+        MONEY,
+        "Σ lines of issued statements of pay by the day worked, in one currency. A line is quantity × amount "
+        "of a rule: piece, hour, kilometre, bonus, penalty; what is paid twice or no longer earned is taken "
+        "back by the next statement.",
+        (),
+        names=("Pay", "Оплата труда"),
+        docs=(
+            "What people were paid for the work of these days by the statements issued so far. A statement "
+            "is frozen; late work is paid, and dated back, by the next one.",
+            "Сколько выплачено за работу этих дней по уже выпущенным ведомостям. Ведомость не меняется; "
+            "поздние данные учитываются в следующей и относятся к дню работы.",
+        ),
+        needs=(Permission.READ_KPIS, Permission.READ_COSTS, Permission.READ_PERSON_KPIS),
+        cuts=PERSON_CUTS,
     ),
 )

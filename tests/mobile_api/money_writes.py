@@ -26,5 +26,19 @@ async def ledger(walk: Walk) -> None:
     await make(walk, f"/api/part-requests/{kept}/issue", {"to_place_id": van})
     await make(walk, f"/api/part-requests/{ordered}/order", {})
     await make(walk, f"/api/part-requests/{ordered}/cancellation", {"reason": "not needed"})
+    await pay(walk)
     weights = [{"asset_id": str(walk.company.asset.id), "weight": "1"}]
     await walk.step("PUT", f"{path}/assets", {"assets": weights})
+
+
+async def pay(walk: Walk) -> None:
+    """Rules of pay, a statement, a contractor's bill."""
+    rule = {"code": "piece", "name": "Visit", "kind": "piece", "amount": "15.00"}
+    added = await make(walk, "/api/pay-rules", {**rule, "starts_on": "2026-01-01"})
+    await edit(walk, "/api/pay-rules", added, ends_on="2026-12-31")
+    february = {"first_on": "2026-02-01", "last_on": "2026-02-28"}
+    mine = {"technician_id": str(walk.company.technician.id), **february}
+    await make(walk, "/api/pay-statements", mine)
+    mason = {"number": "T-7", "name": "Mason", "zone": "UTC", "is_contractor": True}
+    who = {"technician_id": (await make(walk, "/api/technicians", mason))["id"], **february}
+    await make(walk, "/api/contractors/invoices", {**who, "number": "R-1", "amount": "9.00"})

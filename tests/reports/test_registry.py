@@ -23,6 +23,7 @@ PUBLISHED: dict[tuple[str, int], str] = {
     ("downtime", 1): "709589ad006caab2",
     ("cost", 1): "170dfe6ea1742dec",
     ("cost", 2): "4f22e1f4e4da201c",
+    ("technician_pay", 1): "50f701132580b26c",
     ("contract_margin", 1): "f500d66283774c6c",
     ("payer_split", 1): "d532a76535962b5a",
     ("sla_response", 1): "b9e6d1d9c01132c9",
