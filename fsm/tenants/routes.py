@@ -16,7 +16,7 @@ from fsm import http
 from fsm.actors import Actor, Permission, public_actor
 from fsm.http import Body, Code, CurrentActor, DbSession, Line, Now, needs, signed_in
 from fsm.problems import Invalid, RateLimited
-from fsm.tenants import browser_routes, passwords, queries, tokens
+from fsm.tenants import browser_routes, enrolments, passwords, queries, tokens
 from fsm.tenants.sessions import (
     Password,
     Renewal,
@@ -391,6 +391,7 @@ async def authenticate(token: str, connection: Any) -> Actor:
 ROUTES = [
     SignInController,
     *browser_routes.ROUTES,
+    *enrolments.ROUTES,
     MeController,
     UserController,
     RoleController,

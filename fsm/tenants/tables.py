@@ -22,6 +22,7 @@ class DirectoryKind(StrEnum):
     PASSPORT_HOST = "passport_host"
     GS1_PREFIX = "gs1_prefix"
     DOCUMENT = "document"
+    ENROLMENT = "enrolment"
 
 
 class Directory(SQLModel, table=True):

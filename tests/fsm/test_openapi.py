@@ -147,6 +147,7 @@ BODILESS = {
     "POST /api/rosters/{roster_id}/withdrawal",
     "POST /api/work-orders/{work_order_id}/payer-review",
     "POST /api/sign-in/browser/renewal",
+    "POST /api/users/{user_id}/enrolment",
 }
 """Changes that need nothing said."""
 

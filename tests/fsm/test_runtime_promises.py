@@ -34,6 +34,15 @@ OPEN_TO_ANYONE = {
     "POST /api/sign-in",
     "DELETE /api/sign-in",
     "POST /api/sign-in/renewal",
+    "POST /api/sign-in/browser",
+    "POST /api/sign-in/browser/renewal",
+    "DELETE /api/sign-in/browser",
+    "POST /api/sign-in/enrolment",
+    # the pages themselves, which hold nobody's data
+    "GET, HEAD /office",
+    "GET /office/{path:path}",
+    "GET, HEAD /app",
+    "GET /app/{path:path}",
     # the document that says all this
     "GET /api/openapi",
     "GET /api/openapi/openapi.json",

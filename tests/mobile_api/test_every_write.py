@@ -48,6 +48,8 @@ NOT_WALKED = {
     "POST /api/sign-in/browser": "the same",
     "POST /api/sign-in/browser/renewal": "the same",
     "DELETE /api/sign-in/browser": "the same",
+    "POST /api/sign-in/enrolment": "the same",
+    "POST /api/users/{}/enrolment": "the same",
     "PUT /api/me/password": "needs a password to be replaced; no phone shows one",
     "POST /api/coverage": "answers a question",
     "POST /api/label-sheets": "draws",

@@ -3,7 +3,7 @@
  * loses and mixes nothing; who has ever been here is remembered apart from it, to notice an erased database.
  */
 import { uuidv7 } from "./sync/bytes.ts";
-import { postJson } from "./sync/http.ts";
+import { type Request, ask, postJson } from "./sync/http.ts";
 import { register } from "./sync/engine.ts";
 import { type Store, getMeta, openStore, setMeta } from "./store/database.ts";
 
@@ -17,11 +17,12 @@ export interface Account {
   install_id: string;
 }
 
-interface Session {
+/** What lets a person register this phone. A code leaves no session behind, a password does. */
+interface Entrance {
   access_token: string;
-  refresh_token: string;
   name: string;
-  language: string;
+  login?: string;
+  refresh_token?: string;
 }
 
 export interface Opened {
@@ -53,28 +54,33 @@ async function open(account: Account): Promise<Opened> {
 
 /** Sign in with a password and register this installation; whoever was here before finds everything again. */
 export async function signIn(url: string, login: string, password: string, app: string): Promise<Opened> {
-  const session = await postJson<Session>(`${url}/api/sign-in`, { login: login.trim(), password });
-  return enter(url, login.trim(), session, app);
+  const entrance = await postJson<Entrance>(`${url}/api/sign-in`, { login: login.trim(), password });
+  return enter(url, login.trim(), entrance, app);
 }
 
-/** The same with the one-time code that the office shows; the session that it opens is whose phone this becomes. */
+/** The same with the one-time code that the office shows. */
 export async function enrol(url: string, code: string, app: string): Promise<Opened> {
-  const session = await postJson<Session & { login?: string }>(`${url}/api/sign-in/enrolment`, { code: code.trim() });
-  return enter(url, session.login ?? session.name, session, app);
+  const entrance = await postJson<Entrance>(`${url}/api/sign-in/enrolment`, { code: code.trim() });
+  return enter(url, entrance.login!, entrance, app);
 }
 
-async function enter(url: string, login: string, session: Session, app: string): Promise<Opened> {
+async function enter(url: string, login: string, entrance: Entrance, app: string): Promise<Opened> {
   const known = accounts().find((one) => one.login === login);
-  const account = known ?? { login, name: session.name, store: `fsm-${uuidv7()}`, install_id: `app-${uuidv7()}` };
+  const account = known ?? { login, name: entrance.name, store: `fsm-${uuidv7()}`, install_id: `app-${uuidv7()}` };
   const opened = await open(account);
-  await setMeta(opened.store, { install_id: account.install_id, person: { login, name: session.name } });
-  await register(opened.store, url, session.access_token, app);
+  await setMeta(opened.store, { install_id: account.install_id, person: { login, name: entrance.name } });
+  await register(opened.store, url, entrance.access_token, app);
   await setMeta(opened.store, { sentinel: account.install_id });
   localStorage.setItem(ACCOUNTS, JSON.stringify([...accounts().filter((one) => one.login !== login), account]));
   localStorage.setItem(CURRENT, account.store);
   // The device has a token of its own now: the person's session is not kept on the phone.
-  await postJson(`${url}/api/sign-in`, { refresh_token: session.refresh_token }, { method: "DELETE" }).catch(() => {});
+  const { refresh_token } = entrance;
+  if (refresh_token) await ask(`${url}/api/sign-in`, ending(refresh_token), async () => {}).catch(() => {});
   return { ...opened, wasErased: known !== undefined && opened.wasErased };
+}
+
+function ending(refresh_token: string): Request {
+  return { method: "DELETE", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ refresh_token }) };
 }
 
 /** Forget the token and what customers' rows say; what is unsent stays for the same login. */

@@ -143,6 +143,16 @@ async def test_a_whole_day_without_a_line_arrives_once_though_page_and_server_di
     )
 
 
+NEWER_WAITS = """async () => {
+  const registration = await navigator.serviceWorker.getRegistration();
+  await registration.update();
+  const worker = registration.installing ?? registration.waiting;
+  while (worker.state !== 'installed') {
+    await new Promise(resolve => worker.addEventListener('statechange', resolve, { once: true }));
+  }
+}"""
+
+
 async def test_an_update_waits_for_an_idle_moment_and_loses_nothing_unsent(
     there: Field, chromium: Any
 ) -> None:
@@ -152,7 +162,7 @@ async def test_an_update_waits_for_an_idle_moment_and_loses_nothing_unsent(
     async with phone_in(there, chromium) as phone:
         phone.watch.forgiven += ["Failed to load resource", "net::ERR"]
         page = phone.page
-        await phone.sign_in()
+        await phone.enrol()
         await page.evaluate("navigator.serviceWorker.ready.then(() => null)")
         await page.reload()
         await open_job(phone, job)
@@ -169,18 +179,12 @@ async def test_an_update_waits_for_an_idle_moment_and_loses_nothing_unsent(
             await (
                 step(phone, "Customer").get_by_role("button", name="Let the customer sign").click()
             )
-            await page.evaluate(
-                "navigator.serviceWorker.getRegistration().then(one => one.update())"
-            )
-            await page.wait_for_function(
-                "navigator.serviceWorker.getRegistration().then(one => one.waiting !== null)"
-            )
+            await page.evaluate(NEWER_WAITS)
             await page.clock.fast_forward(60_000)
             assert await page.get_by_role("dialog").is_visible()  # somebody is signing
             await page.keyboard.press("Escape")
-            await page.evaluate("window.isOld = true")
-            await page.clock.fast_forward(60_000)
-            await page.wait_for_function("window.isOld === undefined")
+            async with page.expect_event("load"):
+                await page.clock.fast_forward(60_000)
             await phone.is_quiet()
         finally:
             app_pages.PAGES._files["sw.js"] = worker
