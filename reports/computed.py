@@ -5,13 +5,29 @@ from types import MappingProxyType
 
 from fsm.contracts.service_levels import ClockKind
 from fsm.intervals import HOUR
-from reports import asset_figures, cost_figures, hours_sql, outcomes_sql, visits_sql, work_sql
+from reports import (
+    asset_figures,
+    cost_figures,
+    hours_sql,
+    outcomes_sql,
+    promises_sql,
+    visits_sql,
+    work_sql,
+)
 from reports.clocks_sql import clocks
 from reports.counted import Counted, Measure, Shape
 from reports.jobs_sql import FOLLOW_UP
 from reports.ledger import margin, people
 from reports.questions import Figures
 from reports.results import NullReason
+
+_CHANCE = Measure(
+    Shape.RATIO,
+    ("promise", "promise"),
+    NullReason.NOTHING_DUE,
+    scale=promises_sql.PARTS_OF_ONE,
+    below_scale=promises_sql.PARTS_OF_ONE,
+)
 
 
 def _share(things: str, empty: NullReason = NullReason.NOTHING_DUE) -> Measure:
@@ -82,7 +98,8 @@ COUNTED: Mapping[str, Counted] = MappingProxyType(
         ),
         "pm_ratio": Counted("work_order", hours_sql.preventive, lambda _: _of_hours()),
         "backlog": Counted("work_order", work_sql.still_open, _backlog),
-        "on_time": Counted("visit", visits_sql.kept_windows, lambda _: _share("visit")),
+        "on_time": Counted("promise", promises_sql.kept_promises, lambda _: _share("promise")),
+        "calibration": Counted("promise", promises_sql.stated_chances, lambda _: _CHANCE),
         "adherence": Counted("planned_visit", visits_sql.adhered, _adherence),
         "fcr": Counted(
             "request", visits_sql.solved_at_first_contact, lambda _: _share("request"), FOLLOW_UP

@@ -134,8 +134,7 @@ async def failure_clocks(
     asset that never ran has none; a failure at the beginning happens after a second.
     """
     statement = add_failures(subjects(actor, period, scope, cut, page))
-    statement.part("down", _DOWN)
-    statement.part("spent", _SPENT)
+    add_spent(statement)
     statement.part(
         "clock", _CLOCK, length=micros_of("k.running"), running="up" if is_operating else "exposed"
     )

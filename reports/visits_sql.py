@@ -11,12 +11,6 @@ _PLANNED_AHEAD = "366 days"
 """How long before its day a visit is planned at most, for figures about plans."""
 
 
-async def kept_windows(asked: Asked) -> Statement:
-    """Find the visits whose announced window ended in the window of the figure, and those that kept it."""
-    statement = begin(asked)
-    return statement.part("candidate", _WINDOWS, **work_texts(statement, asked, "v.technician_id"))
-
-
 async def adhered(asked: Asked) -> Statement:
     """Find the visits in the plan when it was frozen, and those of them that took place as planned.
 
@@ -52,7 +46,7 @@ async def solved_at_first_contact(asked: Asked) -> Statement:
 
 
 # A visit taken back or rejected is made good by another one of the job in the same window.
-_WINDOWS = """
+WINDOWS = """
   select x.key, x.id, x.asset_id, x.at, (x.state = 'kept')::int as above, 1 as below,
          case when x.state in ('cancelled', 'replaced', 'running') then x.state end as reason,
          case when x.state <> 'kept' then x.state end as note, x.job_ids
@@ -75,7 +69,7 @@ _WINDOWS = """
     from visit v
     join work_order w on w.tenant_id = :t and w.id = v.work_order_id
     $joins
-    where v.tenant_id = :t and v.window_ends_at >= :from_at and v.window_ends_at < :to_at$conditions
+    where v.tenant_id = :t and v.window_ends_at >= :from_at and v.window_ends_at < :to_at$only$conditions
   ) x
 """
 

@@ -92,20 +92,20 @@ class Drawing:
         self.session.add_all([*machines, *self.people])
         await self.session.flush()
         self.assets = [None, *(each.id for each in machines)]
-        for _ in range(70):
+        for _ in range(50):
             await self.repair()
-        for _ in range(30):
+        for _ in range(20):
             await self.upkeep()
-        for _ in range(25):
+        for _ in range(15):
             await self.contact()
         self.life.own_site = self.company.site.id
         self.life.reopening_site = await self.site("Nord")
         self.life.planning_site = await self.site("Sud")
         self.life.clock_site = await self.site("")
-        for _ in range(40):
+        for _ in range(25):
             await self.closed_job()
             await self.planned_visit()
-        for _ in range(30):
+        for _ in range(16):
             await self.promised_job()
         for person in self.people:
             await self.person(person)

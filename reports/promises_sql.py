@@ -1,0 +1,115 @@
+"""Promises as they were told to customers: were they kept, and as often as was said.
+
+A customer's own change takes the place of what was promised; the company's leaves the first promise standing.
+A job without any promise in the ledger counts by the windows of its visits.
+"""
+
+from reports.exposure_sql import Statement
+from reports.jobs_sql import begin, work_texts
+from reports.questions import Asked
+from reports.visits_sql import WINDOWS
+
+PARTS_OF_ONE = 10**9
+"""Chances are counted in whole billionths, so that sums do not depend on an order."""
+
+
+async def kept_promises(asked: Asked) -> Statement:
+    """Find the promises whose window ended in the window of the figure, and those that were kept."""
+    statement = begin(asked)
+    texts = work_texts(statement, asked, "v.technician_id")
+    _add_judged(statement, asked.question.variant)
+    statement.part("promised", _PROMISED, **texts)
+    statement.part("visited", WINDOWS, **texts, only=_WITHOUT_PROMISE)
+    return statement.part("candidate", "select * from promised union all select * from visited")
+
+
+async def stated_chances(asked: Asked) -> Statement:
+    """Find the promises that were decided, with the chance that was stated when they were told."""
+    statement = begin(asked)
+    texts = work_texts(statement, asked, "v.technician_id")
+    _add_judged(statement, "original")
+    above = {
+        "brier": "(x.probability - (x.state = 'kept')::int) ^ 2",
+        "stated": "x.probability",
+        "kept": "(x.state = 'kept')::int",
+    }[asked.question.variant]
+    return statement.part("candidate", _STATED, **texts, above=above, parts=str(PARTS_OF_ONE))
+
+
+def _add_judged(statement: Statement, variant: str) -> None:
+    """Add `judged`: of each chain of promises the first, or the last, and what became of it by `as_of`."""
+    statement.part("told", _TOLD)
+    order = "" if variant == "original" else " desc"
+    statement.part("meant", _MEANT, order=order)
+    statement.part("judged", _JUDGED)
+
+
+_WITHOUT_PROMISE = """
+      and not exists (select from promise q where q.tenant_id = :t and q.work_order_id = w.id)"""
+
+# A chain is a promise and what the company made of it; the customer's change begins another.
+_TOLD = """
+  select p.*, sum(case when p.asked_by = 'customer' then 1 else 0 end)
+                over (partition by p.work_order_id order by p.sent_at, p.id) as chain
+  from promise p
+  where p.tenant_id = :t and p.sent_at <= :as_of and p.work_order_id in (
+    select q.work_order_id from promise q
+    where q.tenant_id = :t and q.window_ends_at >= :from_at and q.window_ends_at < :to_at)
+"""
+
+_MEANT = """
+  select distinct on (o.work_order_id, o.chain) o.*,
+         o.chain < max(o.chain) over (partition by o.work_order_id) as is_replaced
+  from told o
+  order by o.work_order_id, o.chain, o.sent_at$order, o.id$order
+"""
+
+_JUDGED = """
+  select m.*, case when m.is_replaced then 'moved_by_customer'
+                   when c.arrived_at > m.window_ends_at then 'late'
+                   when c.began_at < m.window_starts_at then 'early'
+                   when c.arrived_at is not null then 'kept'
+                   when j.cancelled_at <= :as_of then 'cancelled'
+                   when m.window_ends_at < :as_of then 'missed'
+                   else 'running' end as state
+  from meant m
+  join work_order j on j.tenant_id = :t and j.id = m.work_order_id
+  left join lateral (
+    select n.arrived_at,
+           coalesce(case when n.work_started_at <= :as_of then n.work_started_at end, n.arrived_at)
+             as began_at
+    from visit n
+    where n.tenant_id = :t and n.work_order_id = m.work_order_id and n.arrived_at <= :as_of
+      and (n.id = m.visit_id or n.arrived_at >= m.sent_at)
+    order by n.id <> m.visit_id, n.arrived_at, n.id limit 1
+  ) c on true
+  where m.window_ends_at >= :from_at and m.window_ends_at < :to_at
+"""
+
+_PROMISED = """
+  select $key as key, x.id, w.asset_id, x.window_ends_at as at, (x.state = 'kept')::int as above,
+         1 as below,
+         case when x.state in ('moved_by_customer', 'cancelled', 'running') then x.state end as reason,
+         case when x.state in ('late', 'early', 'missed') then x.state end as note,
+         array[w.id] as job_ids
+  from judged x
+  join work_order w on w.tenant_id = :t and w.id = x.work_order_id
+  join visit v on v.tenant_id = :t and v.id = x.visit_id
+  $joins
+  where true$conditions
+"""
+
+_STATED = """
+  select $key as key, x.id, w.asset_id, x.window_ends_at as at,
+         case when x.probability is null then 0 else round(($above) * $parts)::bigint end as above,
+         $parts as below,
+         case when x.state in ('moved_by_customer', 'cancelled', 'running') then x.state
+              when x.probability is null then 'no_chance_stated' end as reason,
+         'stated_' || least(floor(x.probability * 10) * 10, 90) || '_percent' as note,
+         array[w.id] as job_ids
+  from judged x
+  join work_order w on w.tenant_id = :t and w.id = x.work_order_id
+  join visit v on v.tenant_id = :t and v.id = x.visit_id
+  $joins
+  where true$conditions
+"""
