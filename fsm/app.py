@@ -62,6 +62,7 @@ from reports import routes as reports
 from reports.documents import report_routes as report_documents
 from reports.documents import routes as documents
 from reports.exports import routes as exports
+from reports.mailing import routes as mailing
 from reports.packs import routes as packs
 from reports.statements import pay_routes as pay
 from reports.statements import routes as statements
@@ -106,6 +107,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *packs.ROUTES,
     *documents.ROUTES,
     *report_documents.ROUTES,
+    *mailing.ROUTES,
     *statements.ROUTES,
     *pay.ROUTES,
     *app_pages.ROUTES,

@@ -26,6 +26,17 @@ class S3Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class MailSettings:
+    """Where mail is handed over, and whom it is from. The URL may hold a password: the repr shows none."""
+
+    url: str
+    sender: str
+
+    def __repr__(self) -> str:
+        return f"MailSettings(sender={self.sender!r})"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that differs between installations. Its repr shows no secret."""
 
@@ -50,6 +61,7 @@ class Settings:
     receipt_seed: bytes | None = None
     backup_database_url: str | None = None
     router_url: str | None = None
+    mail: MailSettings | None = None
 
     def __repr__(self) -> str:
         return f"Settings(public_url={self.public_url!r}, s3={self.s3!r})"
@@ -107,6 +119,17 @@ def _key(env: Mapping[str, str], name: str) -> bytes | None:
     return key
 
 
+def _mail(env: Mapping[str, str]) -> MailSettings | None:
+    url, sender = env.get("FSM_SMTP_URL", ""), env.get("FSM_MAIL_FROM", "")
+    if not url and not sender:
+        return None
+    if not url.startswith(("smtp://", "smtps://")):
+        raise SettingsError("FSM_SMTP_URL must look like smtp://user:password@host:587?starttls=1.")
+    if "@" not in sender:
+        raise SettingsError("FSM_MAIL_FROM must be the address that mail is sent from.")
+    return MailSettings(url, sender)
+
+
 def read_settings(env: Mapping[str, str] | None = None) -> Settings:
     """Return the settings of this process, or raise `SettingsError` with one sentence for the operator.
 
@@ -156,4 +179,5 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         receipt_seed=_key(env, "FSM_RECEIPT_SEED"),
         backup_database_url=env.get("FSM_BACKUP_DATABASE_URL") or None,
         router_url=env.get("FSM_ROUTER_URL") or None,
+        mail=_mail(env),
     )

@@ -43,7 +43,10 @@ from mobile_api.feed import slide_in_steps
 from mobile_api.held import apply_held
 from mobile_api.orphans import discard_orphans
 from mobile_api.uploads import STAGING_LIFE, sweep_uploads
+from reports.documents import issuing
+from reports.documents.drawers import DRAWERS
 from reports.facts import refresh_facts
+from reports.mailing.sending import mail_reports
 from scheduler.jobs import solve_plan
 from scheduler.promise_ledger import learning as promises
 from scheduler.queries import SOLVE
@@ -210,6 +213,12 @@ async def _discard_orphans(tools: Tools) -> None:
             _say_failed(error, tenant=str(tenant_id))
 
 
+async def _mail_reports(tools: Tools) -> None:
+    key = ReceiptKey.from_seed(tools.settings.receipt_key_seed)
+    drawing = issuing.Tools(tools.store, DRAWERS, key, tools.settings.public_url)
+    await mail_reports(tools.database, drawing, tools.settings.mail, tools.clock)
+
+
 ROUNDS: Mapping[str, Round] = MappingProxyType(
     {
         "seal events": Round(
@@ -257,6 +266,7 @@ ROUNDS: Mapping[str, Round] = MappingProxyType(
                 )
             ),
         ),
+        "mail reports": Round(300, _mail_reports),
         "slide sync windows": Round(3_600, _slide_windows),
         "generate preventive work": Round(3_600, _generate),
         "warn of contracts that end": Round(

@@ -19,6 +19,7 @@ import mobile_api.compat.tables
 import mobile_api.tables
 import reports.documents.tables
 import reports.fact_tables
+import reports.mailing.tables
 import reports.statements.tables
 import scheduler.promise_ledger.tables
 import scheduler.rosters.tables

@@ -67,6 +67,8 @@ NOT_WALKED = {
         )
     },
     "POST /api/documents/service-reports/preview": "draws",
+    "POST /api/report-schedules": "needs a mail server; writes what no phone shows",
+    "DELETE /api/report-schedules/{}": "the same",
     "POST /api/checklists/validation": "answers a question",
     "POST /api/sites/{}/geocoding": "asks a server elsewhere; the same `place_site` as a PATCH",
     "POST /sync/v1/reconcile": "reads",

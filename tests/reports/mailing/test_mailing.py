@@ -1,0 +1,171 @@
+"""The management pack by mail: made once a period, handed to a real server, tried again until it is taken."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from hashlib import sha256
+from typing import Any
+
+import httpx
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+
+from fsm.database import Database
+from fsm.evidence.blobs import blob_store
+from fsm.settings import MailSettings, Settings, SettingsError, read_settings
+from fsm.worker import ROUNDS, Tools
+from reports.mailing.periods import Every, days_before, next_due
+from tests.applications import application
+from tests.company import Company
+from tests.conftest import Clock
+
+RECIPIENTS = ["director@acme.example", "owner@acme.example"]
+
+
+class Mailbox:
+    """What a real SMTP server took; it refuses while `refuses` is set."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[list[str], EmailMessage]] = []
+        self.refuses = False
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        if not session.authenticated:
+            return "530 sign in first"
+        if self.refuses:
+            return "451 try again later"
+        message = message_from_bytes(envelope.content, policy=policy.default)
+        assert isinstance(message, EmailMessage)
+        self.taken.append((list(envelope.rcpt_tos), message))
+        return "250 taken"
+
+
+@pytest.fixture
+def mailbox() -> Any:
+    """A mail server of its own on the loopback that wants a password."""
+    box = Mailbox()
+
+    def authenticate(*given: Any) -> AuthResult:
+        login = given[-1]
+        assert isinstance(login, LoginPassword)
+        return AuthResult(success=(login.login, login.password) == (b"us", b"p@ss"))
+
+    controller = Controller(
+        box, hostname="127.0.0.1", port=free_port(), authenticator=authenticate,
+        auth_require_tls=False,
+    )  # fmt: skip
+    controller.start()
+    box.url = f"smtp://us:p%40ss@127.0.0.1:{controller.port}"  # type: ignore[attr-defined]
+    yield box
+    controller.stop()
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_a_pack_is_made_once_a_month_and_mailed_until_the_server_takes_it(
+    mailbox: Any, settings: Settings, database: Database, company: Company, clock: Clock
+) -> None:
+    with_mail = replace(settings, mail=MailSettings(mailbox.url, "reports@acme.example"))
+    app = application(with_mail, database=database, clock=clock)
+    tools = Tools(with_mail, database, blob_store(with_mail), clock)
+    headers = company.headers["manager"]
+
+    async def go() -> None:
+        await ROUNDS["mail reports"].work(tools)
+
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=app), base_url="http://fsm.test"
+    ) as client:
+        wanted = {"name": "Board", "every": "month", "recipients": RECIPIENTS, "language": "ru"}
+        made = await client.post("/api/report-schedules", headers=headers, json=wanted)
+        assert made.status_code == 201, made.text
+        assert made.json()["next_on"] == "2026-04-01"
+        await go()
+        assert mailbox.taken == [], "the month is not over"
+
+        clock.now = datetime(2026, 3, 31, 22, 30, tzinfo=UTC)  # April has begun in Paris
+        mailbox.refuses = True
+        await go()
+        path = f"/api/report-schedules/{made.json()['id']}/deliveries"
+
+        async def deliveries() -> list[Any]:
+            found: list[Any] = (await client.get(path, headers=headers)).json()["items"]
+            return found
+
+        (waiting,) = await deliveries()
+        assert (waiting["sent_at"], waiting["attempts"]) == (None, 1)
+        assert "451" in waiting["last_error"]
+
+        mailbox.refuses = False
+        await go()
+        assert mailbox.taken == [], "tried again only after a while"
+        clock.forward(minutes=6)
+        await go()
+        await go()
+        ((recipients, message),) = mailbox.taken
+        (sent,) = await deliveries()
+        assert (sent["attempts"], sent["sent_at"] is None) == (2, False)
+        assert (sent["first_on"], sent["last_on"]) == ("2026-03-01", "2026-03-31")
+
+        assert recipients == RECIPIENTS
+        assert "Отчёт руководителю MP-1" in message["subject"]
+        assert message["from"] == "reports@acme.example"
+        (attached,) = message.iter_attachments()
+        content = attached.get_content()
+        document = (
+            await client.get(f"/api/documents/{sent['document_id']}", headers=headers)
+        ).json()
+        assert sha256(content).hexdigest() == document["file_sha256"]
+        assert attached.get_filename() == "MP-1.pdf"
+
+        ended = await client.delete(f"/api/report-schedules/{made.json()['id']}", headers=headers)
+        assert ended.status_code == 204, ended.text
+        clock.now = datetime(2026, 5, 2, 8, tzinfo=UTC)
+        await go()
+        assert len(mailbox.taken) == 1, "a schedule that was ended sends nothing"
+
+
+async def test_without_a_mail_server_a_schedule_is_refused_with_what_to_set(
+    client: httpx.AsyncClient, company: Company, stranger: Company
+) -> None:
+    wanted = {"name": "Board", "every": "week", "recipients": ["a@example.com"]}
+    headers = company.headers["manager"]
+    refused = await client.post("/api/report-schedules", headers=headers, json=wanted)
+    assert (refused.status_code, refused.json()["code"]) == (409, "mail-not-set-up")
+    assert "FSM_SMTP_URL" in refused.json()["detail"]
+    denied = await client.get("/api/report-schedules", headers=company.headers["dispatcher"])
+    assert denied.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("every", "after", "due", "days"),
+    [
+        ("month", date(2026, 3, 23), date(2026, 4, 1), (date(2026, 3, 1), date(2026, 3, 31))),
+        ("month", date(2026, 12, 31), date(2027, 1, 1), (date(2026, 12, 1), date(2026, 12, 31))),
+        ("month", date(2028, 2, 1), date(2028, 3, 1), (date(2028, 2, 1), date(2028, 2, 29))),
+        ("week", date(2026, 3, 23), date(2026, 3, 30), (date(2026, 3, 23), date(2026, 3, 29))),
+        ("week", date(2026, 3, 29), date(2026, 3, 30), (date(2026, 3, 23), date(2026, 3, 29))),
+    ],
+)
+def test_a_period_is_reported_when_the_next_begins(
+    every: str, after: date, due: date, days: tuple[date, date]
+) -> None:
+    assert next_due(Every(every), after) == due
+    assert days_before(Every(every), due) == days
+
+
+@pytest.mark.parametrize(
+    ("url", "sender"), [("http://x", "a@b"), ("smtp://x", ""), ("", "a@b"), ("smtp://x", "nobody")]
+)
+def test_mail_settings_that_cannot_work_are_named_at_the_start(url: str, sender: str) -> None:
+    env = {"FSM_DATABASE_URL": "postgresql://x/y", "FSM_SECRET": "s" * 32}
+    with pytest.raises(SettingsError, match="FSM_(SMTP_URL|MAIL_FROM)"):
+        read_settings({**env, "FSM_SMTP_URL": url, "FSM_MAIL_FROM": sender})
