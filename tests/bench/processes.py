@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import json
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 from fsm.embedded import OWNER_ROLE, EmbeddedPostgres
 
@@ -30,6 +32,36 @@ listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
 print(f"Answering at http://127.0.0.1:{listener.getsockname()[1]} ", file=sys.stderr, flush=True)
 app = Litestar([bare], logging_config=None, openapi_config=None)
 config = uvicorn.Config(app, http="httptools", loop="uvloop", access_log=False, log_config=None)
+uvicorn.Server(config).run(sockets=[listener])
+"""
+
+_STATEMENT = """
+import os, socket, sys, asyncpg, msgspec, uvicorn
+from uuid import UUID
+from fsm.database import SERVER_SETTINGS
+from mobile_api.pull_sql import PULLS
+
+tenant, device, scopes, since = msgspec.json.decode(os.environ["PULL"])
+values = UUID(tenant), [UUID(device)], [None], [1] * len(scopes), scopes, since, [0] * len(scopes)
+connection = None
+
+async def app(scope, receive, send):
+    global connection
+    if connection is None:
+        connection = await asyncpg.connect(
+            os.environ["FSM_DATABASE_URL"], server_settings=SERVER_SETTINGS
+        )
+    (row,) = await connection.fetch(PULLS, *values, 100, 65536, None)
+    body = row["changes"]
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+print(f"Answering at http://127.0.0.1:{listener.getsockname()[1]} ", file=sys.stderr, flush=True)
+config = uvicorn.Config(
+    app, http="httptools", loop="uvloop", access_log=False, log_config=None, lifespan="off"
+)
 uvicorn.Server(config).run(sockets=[listener])
 """
 
@@ -85,6 +117,17 @@ def _running(arguments: list[str], environment: Mapping[str, str]) -> Iterator[P
 def bare_framework() -> "contextmanager[Program]":
     """Run Litestar with one handler that answers two words, under the same server as the product."""
     return _running(["-c", _BARE], {})
+
+
+def bare_statement(
+    server: EmbeddedPostgres, database: str, tenant_id: UUID, device_id: UUID, read: dict[str, int]
+) -> "contextmanager[Program]":
+    """Run an ASGI program that only puts one phone's pull to the database: no server of pulls does less."""
+    asked = [str(tenant_id), str(device_id), list(read), list(read.values())]
+    return _running(
+        ["-c", _STATEMENT],
+        {**environment_of(server, database), "PULL": json.dumps(asked)},
+    )
 
 
 def product(server: EmbeddedPostgres, database: str, **settings: str) -> "contextmanager[Program]":

@@ -25,11 +25,13 @@ from fsm.embedded import OWNER_ROLE, EmbeddedPostgres
 from fsm.migrations.migrate import migrate
 from fsm.settings import read_settings
 from fsm.work_orders import orders
+from mobile_api.feed_tokens import read_token
 from tests.bench.busy_company import Filler, Phone
 from tests.bench.figures import Figure, figure
 from tests.bench.processes import (
     Program,
     bare_framework,
+    bare_statement,
     cpu_of,
     cpu_of_requests,
     environment_of,
@@ -157,7 +159,9 @@ async def _measure(server: EmbeddedPostgres, seconds: float) -> list[Figure]:
         figures = await asyncio.to_thread(_cold, server, ours, company, phones[0], seconds / 2)
         read = {phone: Reader(ours, phone, "identity").cold()[0] for phone in phones}
         await retitle(database, company, changed, "Changed after")
-        figures += await _delta(server, ours, bare, read, seconds / 2)
+        alone = read_token(settings.sync_token_key, read[phones[0]])
+        with bare_statement(server, "bench", company.id, alone.device, alone.read) as statement:
+            figures += await _delta(server, ours, bare, statement, read, seconds / 2)
     await database.close()
     return figures
 
@@ -206,6 +210,7 @@ async def _delta(
     server: EmbeddedPostgres,
     ours: Program,
     bare: Program,
+    statement: Program,
     read: dict[Phone, str],
     seconds: float,
 ) -> list[Figure]:
@@ -235,6 +240,7 @@ async def _delta(
         times.setdefault("postgres", []).append((postgres_cpu_s(server) - before) / BATCH)
         await spend("bare_alone", bare, nothing)
         await spend("delta_alone", ours, delta[:1])
+        await spend("statement_alone", statement, nothing)
     detail = {
         "phones": PHONES,
         "changes": sorted(changes),
@@ -255,5 +261,6 @@ async def _delta(
             ("delta pull", "delta", "bare"),
             ("pull of nothing new", "idle", "bare"),
             ("delta pull of one phone that is alone", "delta_alone", "bare_alone"),
+            ("of it, the database's statement and HTTP alone", "statement_alone", "bare_alone"),
         )
     ]
