@@ -155,6 +155,12 @@ class Intent(SQLModel, table=True):
             "received_at",
             postgresql_where=text("status in ('waiting', 'quarantined')"),
         ),
+        lookup(
+            "intent_told_idx",
+            "device_id",
+            "received_at",
+            postgresql_where=text("status <> 'applied' or outcome ? 'settled_at'"),
+        ),
         Index(
             "intent_chain_idx",
             "tenant_id",
