@@ -181,16 +181,20 @@ class Fleet:
         terms: Callable[[int], Terms] | None = None,
         has_parts: bool = True,
         most: int | None = None,
+        below: int | None = None,
     ) -> tuple[int, Place] | None:
         """Return (cost, place) of the cheapest exact place, None where no gap keeps a timetable.
 
         `extra` is a lower bound, by gap, of what `price` adds to a place. With `has_parts` a van must carry
-        what the visit needs. `most` gaps are timed: the best of those is then the cheapest found.
+        what the visit needs. `most` gaps are timed: the best of those is then the cheapest found. A place
+        that costs `below` or more is none.
         """
         best: tuple[int, Place] | None = None
         carries: dict[int, bool] = {}
         timed = 0
         for gap, least in self.in_order(gaps, extra):
+            if below is not None and least >= below:
+                break
             if best is not None and least >= best[0]:
                 break
             if most is not None and timed >= most:
@@ -205,7 +209,7 @@ class Fleet:
             if place is None:
                 continue
             cost = place.delta + (0 if price is None else price(place))
-            if best is None or cost < best[0]:
+            if (below is None or cost < below) and (best is None or cost < best[0]):
                 best = cost, place
         return best
 

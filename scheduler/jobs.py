@@ -5,6 +5,7 @@ Each step is a transaction of its own, so that nothing is locked while the engin
 
 import asyncio
 from datetime import datetime, timedelta
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
@@ -110,12 +111,18 @@ def keep(
     """Write into a run what was asked and what came of it."""
     run.inputs = zstandard.compress(to_json(day.problem))
     run.inputs_sha256 = digest(day.problem)
-    run.versions = {name: version(name) for name in _SOLVERS if find_spec(name) is not None}
+    run.versions = dict(_versions())
     run.weights_version = day.weights_version
     run.result = result
     if solved is not None:
         run.plan = zstandard.compress(to_json(solved.plan))
         run.log = {"plan": solved.plan.problem, "costs": solved.plan.costs.total}
+
+
+@cache
+def _versions() -> tuple[tuple[str, str], ...]:
+    """Return what is installed of the solvers; the running program does not change it."""
+    return tuple((name, version(name)) for name in _SOLVERS if find_spec(name) is not None)
 
 
 async def list_unsolved(database: Database, tenant_id: UUID) -> list[UUID]:

@@ -6,13 +6,15 @@ that of one that another route takes over. A visit that would now miss its promi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
-from scheduler.candidates import Fleet
+from scheduler.candidates import NEVER, Fleet, Gaps
 from scheduler.engine.assembly import assemble
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft, Place, fits_an_empty_shift
+from scheduler.engine.timing import first_start, timetable
 from scheduler.problem import DayProblem, Plan
 
 ENGINE = "repair"
@@ -42,6 +44,19 @@ class _Step:
     cost: int
     orders: dict[int, list[int]]
     dropped: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Swap:
+    """A visit in the place of another: the route it makes, and what the change costs there at least."""
+
+    shift_no: int
+    position: int
+    gone: int
+    order: tuple[int, ...]
+    gaps: Gaps
+    """Where else the other may go."""
+    least: int
 
 
 class _Repair:
@@ -131,59 +146,93 @@ class _Repair:
             assert done, "a step was timed before it is taken"
 
     def _best(self, visit: int) -> _Step | None:
+        """Return the cheapest way to place a visit; what costs more than leaving it out is not looked for."""
         fleet = Fleet(self.draft)
-        steps = [self._plain(place, visit) for place in fleet.ranked(visit, 1)]
-        known = None if not steps else steps[0].cost
-        for step in self._instead(visit, fleet, known):
-            if known is None or step.cost < known:
-                known = step.cost
-                steps.append(step)
-        return min(steps, key=lambda step: step.cost, default=None)
+        plain = [self._plain(place, visit) for place in fleet.ranked(visit, 1)]
+        best = plain[0] if plain else None
+        most = NEVER if self.day.is_kept(visit) else self.day.drop[visit]
+        for swap in self._swaps(visit, fleet):
+            known = most if best is None else min(most, best.cost)
+            if swap.least >= known:
+                break
+            step = self._swapped(swap, visit, fleet, known)
+            if step is not None and (best is None or step.cost < best.cost):
+                best = step
+        return best
 
     def _plain(self, place: Place, visit: int) -> _Step:
         order = list(self.draft.orders[place.shift_no])
         order.insert(place.position, visit)
         return _Step(place.delta, {place.shift_no: order})
 
-    def _instead(self, visit: int, fleet: Fleet, known: int | None) -> Iterable[_Step]:
-        """Yield the ways that take the place of another visit, which is handed on or left out."""
+    def _swaps(self, visit: int, fleet: Fleet) -> list[_Swap]:
+        """Return the places of others that time allows a visit to take, the least cost first."""
         day = self.day
         wanted = fleet.wanted(visit)
         direct = wanted.fixed + wanted.there_s[[t.start_place for t in day.terms]]
         able = [number for number in range(len(day.shifts)) if day.able[number, visit]]
+        found: list[_Swap] = []
         for number in sorted(able, key=lambda each: int(direct[each]))[:_SHIFTS_TRIED]:
             order = self.draft.orders[number]
             for gone in order[len(day.shifts[number].prefix) :]:
                 if day.is_kept(gone):
                     continue
-                rest = [each for each in order if each != gone]
-                places = list(self.draft.places(number, visit, order=rest))
-                if not places:
-                    continue
-                place = min(places, key=lambda each: each.timed.cost)
-                cost = place.timed.cost - self.draft.cost_of(number)
-                if known is not None and cost >= known:
-                    continue
-                mine = list(rest)
-                mine.insert(place.position, visit)
-                yield from self._handed_on(number, mine, gone, cost, fleet, visit)
+                others = day.able[:, gone].copy()
+                others[number] = False
+                gaps = fleet.gaps(fleet.wanted(gone), others)
+                onward = int(gaps.least[gaps.fits].min(initial=NEVER))
+                if day.drop[gone] < day.drop[visit]:
+                    onward = min(onward, day.drop[gone])
+                if onward < NEVER:
+                    found += self._swaps_in(number, gone, visit, gaps, onward)
+        return sorted(found, key=lambda each: (each.least, each.shift_no, each.position))
 
-    def _handed_on(
-        self, number: int, mine: list[int], gone: int, cost: int, fleet: Fleet, visit: int
-    ) -> Iterable[_Step]:
-        day = self.day
-        others = day.able[:, gone].copy()
-        others[number] = False
-        found = fleet.best(gone, fleet.gaps(fleet.wanted(gone), others))
-        if not self._carries(number, mine):
-            return
-        if found is not None and found[0] < day.drop[gone]:
-            place = found[1]
-            theirs = list(self.draft.orders[place.shift_no])
-            theirs.insert(place.position, gone)
-            yield _Step(cost + found[0], {number: mine, place.shift_no: theirs})
-        elif day.drop[gone] < day.drop[visit]:
-            yield _Step(cost + day.drop[gone], {number: mine}, dropped=gone)
+    def _swaps_in(
+        self, number: int, gone: int, visit: int, gaps: Gaps, onward: int
+    ) -> Iterator[_Swap]:
+        """Yield the positions in one route; `onward` is what it costs at least to be rid of `gone`."""
+        day, terms = self.day, self.day.terms[number]
+        rest = [each for each in self.draft.orders[number] if each != gone]
+        bounds = self.draft.bounds(number, rest)
+        places = [terms.start_place, *(day.place[each] for each in rest), terms.end_place]
+        where, work = day.place[visit], day.work_s(number, visit)
+        # Work that is late, waiting and overtime cost nothing at best; driving and what is fixed is certain.
+        certain = sum(int(day.fixed[number, each]) for each in (*rest, visit))
+        certain += day.weights.first_use + sum(
+            int(day.drive_s[one, other]) for one, other in pairwise(places)
+        )
+        certain += onward - self.draft.cost_of(number)
+        for position in range(len(day.shifts[number].prefix), len(rest) + 1):
+            before, after = places[position], places[position + 1]
+            there, back = day.drive_s[before, where], day.drive_s[where, after]
+            least = -NEVER
+            if bounds is not None:
+                start = first_start(day.starts[visit], bounds.free_from[position] + there)
+                if start is None or start + work + back > bounds.needed_by[position]:
+                    continue
+                least = certain + int(there + back - day.drive_s[before, after])
+            mine = (*rest[:position], visit, *rest[position:])
+            yield _Swap(number, position, gone, mine, gaps, least)
+
+    def _swapped(self, swap: _Swap, visit: int, fleet: Fleet, known: int) -> _Step | None:
+        """Return what it costs to take another's place, which is handed on or left out; None: not below."""
+        day, number, gone = self.day, swap.shift_no, swap.gone
+        timed = timetable(day, number, swap.order, opened=self.draft.held)
+        if timed is None:
+            return None
+        cost = timed.cost - self.draft.cost_of(number)
+        limit = min(known - cost, day.drop[gone])
+        found = fleet.best(gone, swap.gaps, below=limit)
+        orders = {number: list(swap.order)}
+        if found is not None:
+            theirs = list(self.draft.orders[found[1].shift_no])
+            theirs.insert(found[1].position, gone)
+            step = _Step(cost + found[0], {**orders, found[1].shift_no: theirs})
+        elif day.drop[gone] < day.drop[visit] and cost + day.drop[gone] < known:
+            step = _Step(cost + day.drop[gone], orders, dropped=gone)
+        else:
+            return None
+        return step if self._carries(number, orders[number]) else None
 
     def _carries(self, number: int, order: list[int]) -> bool:
         """Whether the van holds the parts of a route in place of its present one."""

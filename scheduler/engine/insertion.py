@@ -32,7 +32,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bounds:
+class Bounds:
     """Of a route without breaks: what one insertion may use at each position, checked in O(1)."""
 
     free_from: list[int]
@@ -51,7 +51,7 @@ class Draft:
         self.orders: list[list[int]] = [[] for _ in day.shifts]
         self.timed: list[Timetable | None] = [None for _ in day.shifts]
         self.left = {name: dict(stock) for name, stock in day.decisions.stock.items()}
-        self._bounds: dict[int, _Bounds] = {}
+        self._bounds: dict[int, Bounds] = {}
 
     @staticmethod
     def of(day: IndexedDay, plan: Plan) -> Draft:
@@ -220,21 +220,30 @@ class Draft:
                 used[part] = used.get(part, 0) + quantity
         return used
 
-    def _bounds_of(self, shift_no: int) -> _Bounds | None:
-        """Return the bounds of a route as if it had no pauses: with them it is only tighter.
+    def _bounds_of(self, shift_no: int) -> Bounds | None:
+        """Return the bounds of a route as it is; None where the shift has stops of its own."""
+        if shift_no not in self._bounds:
+            bounds = self.bounds(shift_no, self.orders[shift_no])
+            if bounds is None:
+                return None
+            self._bounds[shift_no] = bounds
+        return self._bounds[shift_no]
 
-        None where the shift has stops of its own, whose places lie between those of the visits.
+    def bounds(self, shift_no: int, order: Sequence[int]) -> Bounds | None:
+        """Return the bounds of an order of visits as if it had no pauses: with them it is only tighter.
+
+        None where the order keeps no timetable, or where the shift has stops of its own, whose places lie
+        between those of the visits.
         """
-        if shift_no in self._bounds:
-            return self._bounds[shift_no]
-        day, terms, order = self.day, self.day.terms[shift_no], self.orders[shift_no]
+        day, terms = self.day, self.day.terms[shift_no]
         if any(extra.place is not None for extra in terms.extras):
             return None
         free_from, place = [terms.opens], terms.start_place
         for visit_no in order:
             arrive = free_from[-1] + day.drive_s[place, day.place[visit_no]]
             start = first_start(self._starts(visit_no), arrive)
-            assert start is not None, "a route that is timed with pauses is timed without"
+            if start is None:
+                return None
             free_from.append(start + day.work_s(shift_no, visit_no))
             place = day.place[visit_no]
         needed_by, place = [terms.last], terms.end_place
@@ -242,12 +251,12 @@ class Draft:
             leave_by = needed_by[-1] - day.drive_s[day.place[visit_no], place]
             bound = leave_by - day.work_s(shift_no, visit_no)
             latest = last_start(self._starts(visit_no), bound)
-            assert latest is not None, "a route that is timed with pauses is timed without"
+            if latest is None:
+                return None
             needed_by.append(latest)
             place = day.place[visit_no]
         needed_by.reverse()
-        self._bounds[shift_no] = _Bounds(free_from, needed_by)
-        return self._bounds[shift_no]
+        return Bounds(free_from, needed_by)
 
 
 def fits_an_empty_shift(day: IndexedDay, visit_no: int) -> bool:
