@@ -168,7 +168,9 @@ def _write_types(project: Path, node: Node) -> None:
     _write_document()
     tool = project / "node_modules/openapi-typescript/bin/cli.js"
     generated = project / "generated"
-    command = [node.program, tool, generated / "openapi.json", "-o", generated / "api.d.ts"]
+    # A member with a default may be left out of what is sent.
+    plain = ["--default-non-nullable", "false"]
+    command = [node.program, tool, generated / "openapi.json", "-o", generated / "api.d.ts", *plain]
     subprocess.run(command, cwd=project, check=True, capture_output=True)
 
 

@@ -66,6 +66,7 @@ from reports.mailing import routes as mailing
 from reports.packs import routes as packs
 from reports.statements import pay_routes as pay
 from reports.statements import routes as statements
+from scheduler import live
 from scheduler import route_sheet_routes as route_sheets
 from scheduler import routes as scheduler
 from scheduler.promise_ledger import routes as promise_ledger
@@ -180,7 +181,8 @@ async def _document(response: Response[Any]) -> Response[Any]:
 
 
 async def say_farewell(app: Litestar) -> None:
-    """End what never ends by itself, the phones' streams, before the server waits for its connections."""
+    """End what never ends by itself, the streams, before the server waits for its connections."""
+    live.watches_in(app.state).farewell()
     await stream.pump_in(app.state).farewell()
 
 

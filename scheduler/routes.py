@@ -14,7 +14,7 @@ from fsm.http import Body, CurrentActor, DbSession, Now, needs
 from fsm.problems import Invalid
 from fsm.work_orders.lifecycle import WrongStatus
 from fsm.work_orders.views import VisitView
-from scheduler import accepting, day_routes, queries, settings_routes
+from scheduler import accepting, board_routes, day_routes, queries, settings_routes
 from scheduler.accepting import NotAPlan
 from scheduler.day import MOST_DAYS
 from scheduler.engine import ENGINES
@@ -226,4 +226,9 @@ class PlanController(Controller):
         return ComparisonView(plan_id, other_id, lines)
 
 
-ROUTES = [PlanController, *settings_routes.ROUTES, *day_routes.ROUTES]
+ROUTES = [
+    PlanController,
+    *settings_routes.ROUTES,
+    *day_routes.ROUTES,
+    *board_routes.ROUTES,
+]

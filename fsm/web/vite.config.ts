@@ -18,7 +18,7 @@ export default defineConfig({
       [here('common'), here('office')],
     ),
     svelte({ ...strict, configFile: false }),
-    budgets({ board: 150_000, dashboard: 90_000, 'sign-in': 90_000 }),
+    budgets({ board: 150_000, 'sign-in': 90_000 }),
   ],
   resolve: { alias: { $common: here('common') } },
   build: {
@@ -28,7 +28,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     rolldownOptions: {
-      input: ['board', 'dashboard', 'sign-in'].map((page) => here(`office/${page}.html`)),
+      input: ['board', 'sign-in'].map((page) => here(`office/${page}.html`)),
     },
   },
 })

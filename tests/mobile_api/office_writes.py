@@ -379,6 +379,9 @@ async def running_day(walk: Walk) -> None:
         who = {"work_order_id": await job(), "technician_id": mine, "starts_at": at}
         return str((await make(walk, "/api/planning/holds", {**who, **window}))["id"])
 
+    hand = {"work_order_id": await job(), "technician_id": mine}
+    at = (now + timedelta(hours=3)).isoformat()
+    await make(walk, "/api/board/placements", {**hand, "starts_at": at, "reason": "asked for"})
     plan = await make(walk, "/api/day/urgent-visits", {"work_order_id": await job()})
     await make(walk, f"/api/plans/{plan['plan']['id']}/acceptance", {})
     await make(walk, f"/api/plans/{plan['plan']['id']}/undoing", {})

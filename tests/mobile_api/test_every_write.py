@@ -52,6 +52,7 @@ NOT_WALKED = {
     "POST /api/users/{}/enrolment": "the same",
     "PUT /api/me/password": "needs a password to be replaced; no phone shows one",
     "POST /api/coverage": "answers a question",
+    "POST /api/board/placement-previews": "the same",
     "POST /api/label-sheets": "draws",
     "POST /api/documents/acts": "as a technical act, of a job that is done",
     "POST /api/documents/acts/preview": "draws",

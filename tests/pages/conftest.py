@@ -174,6 +174,7 @@ async def sign_in(page: Any, office: Office, role: str, to: str = "/office/board
     """Sign in by typing, and be where one wanted to go."""
     await page.goto(to)
     await page.wait_for_url("**/office/sign-in?**")
+    await page.locator("[name=login]:focus").wait_for()
     await page.keyboard.type(office.login(role))
     await page.keyboard.press("Tab")
     await page.keyboard.type(PASSWORD)

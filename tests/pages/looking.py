@@ -15,11 +15,12 @@ async def assert_accessible(page: Any) -> None:
     found = await page.evaluate(
         "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", _RULES
     )
-    assert [
+    said = [
         f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
         for one in found["violations"]
         for node in one["nodes"]
-    ] == []
+    ]
+    assert not said, "\n".join(said)
 
 
 async def take(page: Any, name: str) -> None:

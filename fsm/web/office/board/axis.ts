@@ -1,0 +1,71 @@
+// From instants to places on the timeline and back. Each day shows the same hours, nights are left out; places
+// are percentages, so that a timeline grows with its window without being drawn again.
+import { instantOf } from '$common/times.ts'
+
+import type { BoardData } from './board.svelte.ts'
+
+const HOUR_MS = 3_600_000
+
+export interface Axis {
+  days: { day: string; opens: number; closes: number }[]
+  hours: number[]
+  at(instant: number): number
+  instant(percent: number): number
+  /** Whether any of [from, to) is shown. */
+  shows(from: number, to: number): boolean
+}
+
+/** The axis of a board: from an hour before the first shift to an hour after the last, at least 7 to 18 o'clock. */
+export function axisOf(data: BoardData, days: string[]): Axis {
+  let first = 7
+  let last = 18
+  const hourOf = (at: number, day: string) => (at - instantOf(day, '00:00', data.zone).getTime()) / HOUR_MS
+  const spans = [
+    ...data.shifts.map((one) => [Date.parse(one.starts_at), Date.parse(one.ends_at)] as const),
+    ...data.visits.map((one) => [Date.parse(one.starts_at), Date.parse(one.ends_at)] as const),
+  ]
+  for (const day of days) {
+    for (const [from, to] of spans) {
+      const a = hourOf(from, day)
+      const b = hourOf(to, day)
+      if (a < 24 && b > 0) {
+        first = Math.min(first, Math.max(0, Math.floor(a) - 1))
+        last = Math.max(last, Math.min(24, Math.ceil(b) + 1))
+      }
+    }
+  }
+  const shown = days.map((day) => {
+    const midnight = instantOf(day, '00:00', data.zone).getTime()
+    return { day, opens: midnight + first * HOUR_MS, closes: midnight + last * HOUR_MS }
+  })
+  const share = 100 / days.length
+  return {
+    days: shown,
+    hours: Array.from({ length: last - first }, (_, n) => first + n),
+    at(instant) {
+      for (let n = 0; n < shown.length; n++) {
+        const { opens, closes } = shown[n]!
+        if (instant < opens) return n * share
+        if (instant <= closes) return (n + (instant - opens) / (closes - opens)) * share
+      }
+      return 100
+    },
+    instant(percent) {
+      const n = Math.max(0, Math.min(shown.length - 1, Math.floor(percent / share)))
+      const { opens, closes } = shown[n]!
+      return opens + Math.max(0, Math.min(1, percent / share - n)) * (closes - opens)
+    },
+    shows: (from, to) => shown.some(({ opens, closes }) => from < closes && to > opens),
+  }
+}
+
+/** The lane of each span, so that spans which overlap lie under each other. In order of their beginnings. */
+export function lanesOf(spans: { from: number; to: number }[]): number[] {
+  const free: number[] = []
+  return spans.map(({ from, to }) => {
+    let lane = free.findIndex((until) => until <= from)
+    if (lane < 0) lane = free.length
+    free[lane] = to
+    return lane
+  })
+}

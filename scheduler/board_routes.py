@@ -1,0 +1,161 @@
+"""The dispatcher's board over HTTP: all of it at once, what a move would do, the move, pokes of change."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+import pydantic
+from litestar import Controller, Request, get, post
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import JSONBody, QueryParameter
+from litestar.response import Stream
+from litestar.status_codes import HTTP_200_OK
+
+from fsm import http
+from fsm.actors import Permission
+from fsm.http import Body, CurrentActor, DbSession, Instant, Line, Now, ReadOnly, needs
+from fsm.work_orders.lifecycle import WrongStatus
+from fsm.work_orders.views import VisitView
+from scheduler.day_board import BoardView, read_board
+from scheduler.live import watches_in
+from scheduler.placements import (
+    CannotBePlaced,
+    Looked,
+    MovedMeanwhile,
+    ReasonNeeded,
+    Wanted,
+    as_json,
+    look,
+    put,
+)
+
+
+class PlacementBody(Body):
+    """Where a visit is to go: without `visit_id` a new one of the job.
+
+    `rev` is the visit's as the caller saw it; `ends_at` left out, it takes as long as this person needs.
+    """
+
+    work_order_id: UUID
+    technician_id: UUID
+    starts_at: Instant
+    visit_id: UUID | None = None
+    rev: http.Revision | None = None
+    ends_at: Instant | None = None
+
+    def wanted(self) -> Wanted:
+        return Wanted(
+            self.work_order_id,
+            self.technician_id,
+            self.starts_at,
+            self.visit_id,
+            self.rev,
+            self.ends_at,
+        )
+
+
+class PlacementOrder(PlacementBody):
+    """`reason` is needed where something suffers that may: a promise, the hours, another visit."""
+
+    reason: Annotated[Line | None, pydantic.Field()] = None
+
+
+class ConsequenceView(msgspec.Struct, frozen=True):
+    """`said` is it in words, by language."""
+
+    code: str
+    is_hard: bool
+    asks_reason: bool
+    minutes: int
+    what: str
+    said: dict[str, str]
+
+
+class PlacementView(msgspec.Struct, frozen=True):
+    """What comes of it. The added travel is the route's, below zero where it becomes shorter."""
+
+    ends_at: datetime
+    travel_s: int
+    added_travel_s: int
+    added_travel_m: int
+    is_refused: bool
+    asks_reason: bool
+    consequences: list[ConsequenceView]
+
+    @classmethod
+    def of(cls, looked: Looked) -> "PlacementView":
+        found = list(looked.placement.consequences)
+        return cls(
+            looked.ends_at,
+            looked.placement.travel_s,
+            looked.placement.added_s,
+            looked.placement.added_m,
+            any(each.is_hard for each in found),
+            any(each.asks_reason for each in found),
+            [msgspec.convert(each, ConsequenceView) for each in as_json(found)],
+        )
+
+
+class BoardController(Controller):
+    path = "/api/board"
+    tags = ["Board"]
+
+    @get("/", opt=needs(Permission.PLAN), summary="People, their time, visits, and work that waits")
+    async def read(
+        self,
+        reader: ReadOnly,
+        now: Now,
+        from_on: Annotated[
+            http.Day | None, QueryParameter(name="from", description="Today, unless told.")
+        ] = None,
+        days: Annotated[int, QueryParameter(ge=1, le=7, description="How many days.")] = 1,
+    ) -> BoardView:
+        return await read_board(reader, now, from_on, days)
+
+    @post(
+        "/placement-previews",
+        opt=needs(Permission.PLAN),
+        status_code=HTTP_200_OK,
+        summary="What would come of putting a visit there",
+    )
+    async def preview(
+        self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[PlacementBody]
+    ) -> PlacementView:
+        return PlacementView.of(await look(session, actor, now, data.wanted()))
+
+    @post(
+        "/placements",
+        opt=needs(Permission.PLAN),
+        status_code=HTTP_200_OK,
+        responses=http.refusals(CannotBePlaced, ReasonNeeded, MovedMeanwhile, WrongStatus),
+        summary="Put a visit there",
+    )
+    async def place(
+        self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[PlacementOrder]
+    ) -> VisitView:
+        return VisitView.of(await put(session, actor, now, data.wanted(), data.reason))
+
+    @get(
+        "/live",
+        opt=needs(Permission.PLAN),
+        media_type="text/event-stream",
+        responses={
+            200: ResponseSpec(
+                data_container=str,
+                description="Events `changes` (what, by whom), `people` (who looks on), `bye`",
+                media_type="text/event-stream",
+                generate_examples=False,
+            )
+        },
+        summary="Pokes when something changes; what changed is fetched",
+    )
+    async def live(self, request: Request[Any, Any, Any], actor: CurrentActor, now: Now) -> Stream:
+        return Stream(
+            watches_in(request.app.state).stream(actor, now),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+
+ROUTES = [BoardController]

@@ -1,0 +1,115 @@
+"""The dispatcher's board: a job planned, moved and taken back without dragging, by keyboard, by dragging."""
+
+from typing import Any
+from urllib.parse import urlparse
+
+import httpx
+import pytest_asyncio
+
+from tests.pages.conftest import BROWSER, Office, sign_in
+from tests.pages.looking import assert_accessible, take
+
+pytestmark = BROWSER
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def job(office: Office) -> str:
+    """The number of a job that waits on the lift."""
+    async with httpx.AsyncClient(base_url=office.url) as client:
+        answer = await client.post(
+            "/api/work-orders",
+            headers=office.company.headers["dispatcher"],
+            json={"work_type": "repair", "asset_id": str(office.company.asset.id), "title": "Door"},
+        )
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["number"])
+
+
+async def open_board(office: Office, opened: Any, path: str = "/office/board", **look: Any) -> Any:
+    page = await opened(**look)
+    page.watch.forgiven.append("401")  # nobody was signed in at first
+    await sign_in(page, office, "dispatcher", path)
+    await page.get_by_text("Europe/Paris").wait_for()
+    return page
+
+
+async def test_a_job_is_planned_moved_and_taken_back_by_keyboard_alone(
+    office: Office, opened: Any, job: str
+) -> None:
+    page = await open_board(office, opened)
+    await page.keyboard.press("/")
+    await page.keyboard.type(job)
+    await page.keyboard.press("Escape")
+    waiting = page.locator(f"[data-job]:has-text('{job}')")
+    await waiting.focus()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("m")
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Begins").fill("11:00")
+    await dialog.get_by_text("Every promise is kept.").wait_for()
+    await assert_accessible(page)
+    await page.keyboard.press("Enter")
+    visit = page.locator(f"[data-visit]:has-text('{job}')")
+    await visit.wait_for()
+    assert "11:00–12:00" in (await visit.get_attribute("aria-label") or "")
+    await visit.focus()
+    await page.keyboard.press("m")
+    await dialog.get_by_label("Begins").fill("16:30")  # the service level ends at 13:00
+    await dialog.get_by_label("Reason").fill("The customer asked for it")
+    await dialog.get_by_label("Reason").press("Enter")
+    await page.locator(f"[data-visit][aria-label*='{job}'][aria-label*='16:30–17:30']").wait_for()
+    await page.keyboard.press("u")
+    await page.locator(f"[data-visit][aria-label*='{job}'][aria-label*='11:00–12:00']").wait_for()
+    await page.keyboard.press("u")
+    await page.locator(f"[data-job]:has-text('{job}')").wait_for()
+
+
+async def test_a_drag_shows_what_comes_of_it_and_others_see_the_change(
+    office: Office, opened: Any, job: str
+) -> None:
+    page = await open_board(office, opened)
+    other = await open_board(office, opened, "/office/board?view=table", language="ru", dark=True)
+    card = await page.locator(f"[data-job]:has-text('{job}')").bounding_box()
+    technician = office.company.technician.id
+    track = await page.locator(f"[data-technician='{technician}'] [data-track]").bounding_box()
+    await page.mouse.move(card["x"] + 30, card["y"] + 20)
+    await page.mouse.down()
+    y = track["y"] + track["height"] / 2
+    await page.mouse.move(track["x"] + track["width"] * 0.4, y, steps=4)
+    await page.get_by_text("Driving").wait_for()
+    await take(page, "board-drag")
+    await page.mouse.up()
+    await page.locator(f"[data-visit]:has-text('{job}')").wait_for()
+    row = other.get_by_role("row").filter(has_text=job)
+    await row.wait_for()  # nobody touched this page
+    await assert_accessible(other)
+    await page.get_by_role("button", name="Unplan").click()
+    await row.wait_for(state="detached")
+
+
+async def test_a_sick_call_shows_at_once_what_becomes_of_the_day(
+    office: Office, opened: Any, job: str
+) -> None:
+    headers = office.company.headers["dispatcher"]
+    page = await open_board(office, opened, width=320, height=700)
+    await page.locator(f"[data-technician='{office.company.technician.id}'] .who").click()
+    await assert_accessible(page)
+    await take(page, "board-320")
+    await page.get_by_role("button", name="Sick today").click()
+    await page.get_by_role("dialog", name="What would change").wait_for()
+    await assert_accessible(page)
+    await page.keyboard.press("Escape")
+    assert urlparse(page.url).path == "/office/board"
+    async with httpx.AsyncClient(base_url=office.url, headers=headers) as client:
+        for absence in (await client.get("/api/absences")).json()["items"]:
+            await client.delete(f"/api/absences/{absence['id']}")
+
+
+async def test_a_technician_is_told_what_is_missing_to_see_the_board(
+    office: Office, opened: Any
+) -> None:
+    page = await opened(language="ru")
+    page.watch.forgiven.append("401")
+    await sign_in(page, office, "technician")
+    await page.get_by_text("не даёт доступа").wait_for()
+    await assert_accessible(page)
