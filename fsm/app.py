@@ -59,6 +59,7 @@ from mobile_api.compat import (
 from mobile_api.uploads import Storage
 from mobile_api.writers import Writers
 from reports import routes as reports
+from reports.claims import routes as claims
 from reports.documents import report_routes as report_documents
 from reports.documents import routes as documents
 from reports.exports import routes as exports
@@ -110,6 +111,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *report_documents.ROUTES,
     *mailing.ROUTES,
     *statements.ROUTES,
+    *claims.ROUTES,
     *pay.ROUTES,
     *app_pages.ROUTES,
     *exports.ROUTES,

@@ -17,6 +17,7 @@ import fsm.work_orders.records
 import fsm.work_orders.tables
 import mobile_api.compat.tables
 import mobile_api.tables
+import reports.claims.tables
 import reports.documents.tables
 import reports.fact_tables
 import reports.mailing.tables

@@ -27,6 +27,11 @@ async def ledger(walk: Walk) -> None:
     await make(walk, f"/api/part-requests/{ordered}/order", {})
     await make(walk, f"/api/part-requests/{ordered}/cancellation", {"reason": "not needed"})
     await pay(walk)
+    await walk.step("POST", f"{path}/costs", {**bill, "payer": "manufacturer"})
+    about = {"work_order_id": job["id"], "number": "WC-1"}
+    claim = f"/api/warranty-claims/{(await make(walk, '/api/warranty-claims', about))['id']}"
+    await make(walk, f"{claim}/decision", {"approved": "80.00"})
+    await make(walk, f"{claim}/payments", {"amount": "80.00", "paid_on": "2026-03-23"})
     weights = [{"asset_id": str(walk.company.asset.id), "weight": "1"}]
     await walk.step("PUT", f"{path}/assets", {"assets": weights})
 

@@ -1,0 +1,1 @@
+"""Warranty claims: what is put before a manufacturer, with its proofs, until the money has come back."""
