@@ -17,12 +17,18 @@ async def solved_first_time(asked: Asked) -> Statement:
     statement = _repairs(asked)
     statement.part("trip", _TRIP)
     statement.part("attended", _ATTENDED)
+    statement.part("several", _SEVERAL)
+    statement.part("since", _SINCE_ATTENDED)
+    statement.part("followed", _FOLLOWED)
+    statement.part("returned", _RETURNED)
     return statement.part("candidate", _FIRST_TIME, **work_texts(statement, asked))
 
 
 async def repeated(asked: Asked) -> Statement:
     """Find the repairs restored in the window, and those of them that another one followed."""
     statement = _repairs(asked)
+    statement.part("since", _SINCE_SOLVED)
+    statement.part("followed", _FOLLOWED)
     return statement.part("candidate", _REPEATED, **work_texts(statement, asked))
 
 
@@ -107,28 +113,63 @@ _TRIP = """
 
 # Touching times on site are one attendance; ends are closed, so that one without length is there at all.
 _ATTENDED = """
-  select x.id, x.attendances, x.first_on_site, x.in_vain,
-         exists (select from trip n where n.id = x.id and n.created_at < lower(x.first_on_site)
-                 and n.planned_starts_at >= x.first_planned_end and not n.is_in_vain) as is_planned_multiple
+  select t.id, t.useful is null as in_vain, t.first_planned_end,
+         (select count(*) from unnest(t.useful)) as attendances,
+         (select a from unnest(coalesce(t.useful, t.every)) a order by a limit 1) as first_on_site
   from (
-    select t.id, t.useful is null as in_vain, t.first_planned_end,
-           (select count(*) from unnest(t.useful)) as attendances,
-           (select a from unnest(coalesce(t.useful, t.every)) a order by a limit 1) as first_on_site
-    from (
-      select id, range_agg(on_site) filter (where not is_in_vain) as useful, range_agg(on_site) as every,
-             (array_agg(planned_ends_at order by is_in_vain, arrived_at, visit_id))[1] as first_planned_end
-      from trip where is_there group by id
-    ) t
-  ) x
+    select id, range_agg(on_site) filter (where not is_in_vain) as useful, range_agg(on_site) as every,
+           (array_agg(planned_ends_at order by is_in_vain, arrived_at, visit_id))[1] as first_planned_end
+    from trip where is_there group by id
+  ) t
+"""
+
+# Repairs are compared through joins on what they share: looked up one by one, each would read all.
+_SEVERAL = """
+  select distinct x.id
+  from attended x
+  join trip n on n.id = x.id
+  where not n.is_in_vain and n.created_at < lower(x.first_on_site)
+    and n.planned_starts_at >= x.first_planned_end
+"""
+
+_SINCE_ATTENDED = """
+  select r.id, r.repair_id, r.place_id, r.class, upper(t.first_on_site) as at
+  from repair r join attended t on t.id = r.id
+"""
+
+_SINCE_SOLVED = """
+  select r.id, r.repair_id, r.place_id, r.class, r.solved_at as at from repair r
+"""
+
+_FOLLOWED = """
+  select distinct s.id
+  from since s
+  join repair n on n.place_id = s.place_id and n.class = s.class and n.id <> s.id
+  where n.exclusion is null and not n.is_cancelled
+    and n.began_at > s.at and n.began_at <= least(s.at + :follow_up, :as_of)
+"""
+
+_RETURNED = """
+  select s.id
+  from since s
+  join job o on o.repair_id = s.repair_id
+  where o.reopened_at > s.at and o.reopened_at <= least(s.at + :follow_up, :as_of)
+  union
+  select s.id
+  from since s
+  join job o on o.repair_id = s.repair_id
+  join event e on e.tenant_id = :t and e.entity = 'work_order' and e.entity_id = o.id
+  where e.kind = 'work_order.reopened'
+    and e.occurred_at > s.at and e.occurred_at <= least(s.at + :follow_up, :as_of)
 """
 
 _FIRST_TIME = """
   select $key as key, c.id, c.asset_id, c.at,
          (c.attendances = 1 and c.solved_at is not null and not c.came_back)::int as above, 1 as below,
          c.reason,
-         case when c.attendances = 1 and c.solved_at is not null and not c.came_back then null
-              when c.solved_at is null then 'unsolved'
-              when c.attendances > 1 then 'several_attendances' else 'came_back' end as note, c.job_ids
+         case when c.solved_at is null then 'unsolved'
+              when c.attendances > 1 then 'several_attendances'
+              when c.came_back then 'came_back' end as note, c.job_ids
   from (
     select r.id, r.asset_id, r.solved_at, r.job_ids, t.attendances,
            case when t.id is null then r.solved_at else upper(t.first_on_site) end as at,
@@ -136,23 +177,8 @@ _FIRST_TIME = """
                 when r.is_cancelled then 'cancelled'
                 when t.id is null then 'remote'
                 when t.in_vain then 'no_access'
-                when t.is_planned_multiple then 'planned_visits' end as reason,
-           exists (
-             select from event e
-             where e.tenant_id = :t and e.entity = 'work_order' and e.entity_id = any(r.job_ids)
-               and e.kind = 'work_order.reopened' and e.occurred_at > upper(t.first_on_site)
-               and e.occurred_at <= least(upper(t.first_on_site) + :follow_up, :as_of)
-           ) or exists (
-             select from job o
-             where o.repair_id = r.repair_id and o.reopened_at > upper(t.first_on_site)
-               and o.reopened_at <= least(upper(t.first_on_site) + :follow_up, :as_of)
-           ) or exists (
-             select from repair n
-             where n.place_id = r.place_id and n.class = r.class and n.id <> r.id
-               and n.exclusion is null and not n.is_cancelled
-               and n.began_at > upper(t.first_on_site)
-               and n.began_at <= least(upper(t.first_on_site) + :follow_up, :as_of)
-           ) as came_back
+                when r.id in (select id from several) then 'planned_visits' end as reason,
+           r.id in (select id from followed) or r.id in (select id from returned) as came_back
     from repair r
     left join attended t on t.id = r.id
   ) c
@@ -162,20 +188,13 @@ _FIRST_TIME = """
 """
 
 _REPEATED = """
-  select $key as key, r.id, r.asset_id, r.solved_at as at, n.is_followed::int as above, 1 as below,
+  select $key as key, r.id, r.asset_id, r.solved_at as at,
+         (r.id in (select id from followed))::int as above, 1 as below,
          case when r.exclusion is not null then r.exclusion
               when r.is_cancelled then 'cancelled' end as reason,
          null::text as note, r.job_ids
   from repair r
   join work_order w on w.tenant_id = :t and w.id = r.id
   $joins
-  cross join lateral (
-    select exists (
-      select from repair n
-      where n.place_id = r.place_id and n.class = r.class and n.id <> r.id
-        and n.exclusion is null and not n.is_cancelled
-        and n.began_at > r.solved_at and n.began_at <= least(r.solved_at + :follow_up, :as_of)
-    ) as is_followed
-  ) n
   where r.solved_at >= :from_at and r.solved_at < :until_at$conditions
 """
