@@ -232,6 +232,26 @@ async def list_counted(
     ]
 
 
+async def list_at_work(
+    session: Session, actor: Actor, starts_at: datetime, ends_at: datetime
+) -> list[UUID]:
+    """Return whose shift touches a period, neighbours beside each other as far as territories tell."""
+    rows = await run(
+        session,
+        """
+        select t.id from technician t
+        where t.tenant_id = :tenant and t.is_active and exists (
+          select from shift s where s.tenant_id = t.tenant_id and s.technician_id = t.id
+            and s.during && tstzrange(:starts_at, :ends_at))
+        order by t.territory, t.home_latitude, t.id
+        """,
+        tenant=actor.tenant_id,
+        starts_at=starts_at,
+        ends_at=ends_at,
+    )
+    return [row.id for row in rows]
+
+
 def kinds_of(work_orders: dict[str, Any]) -> dict[str, str]:
     """Return the kind of work of each visit, by which errors are told apart."""
     return {key: str(one.work_type_id) for key, one in work_orders.items()}

@@ -218,8 +218,8 @@ class PromiseController(Controller):
         self, session: DbSession, actor: CurrentActor, now: Now, on: _On
     ) -> list[RiskView]:
         _near(on, now)
-        day, found = await telling.list_risks(session, actor, now, on)
-        return [RiskView.of(day, each) for each in found]
+        found = await telling.list_risks(session, actor, now, on)
+        return [RiskView.of(day, each) for day, each in found]
 
     @post(
         "/",

@@ -1,9 +1,9 @@
 """Windows for the visits of a day: proposed, told to customers, watched while the day goes on."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,13 @@ from scheduler.day import Day
 from scheduler.day_problem import build_day
 from scheduler.engine.timing import as_route
 from scheduler.problem import Route
-from scheduler.promise_ledger.queries import Stated, kinds_of, model_of, tell
+from scheduler.promise_ledger.queries import (
+    Stated,
+    kinds_of,
+    list_at_work,
+    model_of,
+    tell,
+)
 from scheduler.promise_ledger.tables import Channel, PromiseTold
 from scheduler.promises.keeping import Asker
 from scheduler.promises.windows import Outlook, Window
@@ -28,6 +34,8 @@ from scheduler.slots import Risk, risks
 
 LONGEST = timedelta(days=3)
 """A window; what is longer is a period, and nobody waits at home for it."""
+_AT_ONCE = 60
+"""People whose routes are foreseen together."""
 LATEST_NOTED = timedelta(days=7)
 """How long after telling it a promise may be entered."""
 
@@ -52,29 +60,36 @@ class Proposal:
 
 async def propose(session: Session, actor: Actor, now: datetime, on: date) -> list[Proposal]:
     """Return windows for the planned visits of a day that were promised none, in order of time."""
-    day = await _day_of(session, actor, now, on)
-    outlook = await outlook_of(session, actor, day, now)
-    windows = await asyncio.to_thread(lambda: outlook.announced(_routes(day)))
-    found = [
-        Proposal(
-            visit=day.planned[key].visit,
-            number=day.work_orders[key].number,
-            opens_at=day.instant(window.opens),
-            closes_at=day.instant(window.closes),
-            probability=window.probability,
-        )
-        for key, window in windows.items()
-    ]
+    found: list[Proposal] = []
+    async for day in _parts_of(session, actor, now, on):
+        outlook = await outlook_of(session, actor, day, now)
+        windows = await asyncio.to_thread(_announced, day, outlook)
+        found += [
+            Proposal(
+                visit=day.planned[key].visit,
+                number=day.work_orders[key].number,
+                opens_at=day.instant(window.opens),
+                closes_at=day.instant(window.closes),
+                probability=window.probability,
+            )
+            for key, window in windows.items()
+        ]
     return sorted(found, key=lambda each: (each.opens_at, each.number))
 
 
 async def list_risks(
     session: Session, actor: Actor, now: datetime, on: date
-) -> tuple[Day, list[Risk]]:
-    """Return the promises of a day that are kept less surely than was stated, with what would mend them."""
-    day = await _day_of(session, actor, now, on)
-    outlook = await outlook_of(session, actor, day, now)
-    return day, await asyncio.to_thread(risks, day.problem, outlook)
+) -> list[tuple[Day, Risk]]:
+    """Return the promises of a day that are kept less surely than was stated, with what would mend them.
+
+    A cure is looked for among the people of the territory.
+    """
+    found: list[tuple[Day, Risk]] = []
+    async for day in _parts_of(session, actor, now, on):
+        outlook = await outlook_of(session, actor, day, now)
+        unsure = await asyncio.to_thread(risks, day.problem, outlook)
+        found += [(day, risk) for risk in unsure]
+    return sorted(found, key=lambda each: each[1].chance - each[1].stated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +236,24 @@ def _chances(
     return chances
 
 
+def _announced(day: Day, outlook: Outlook) -> dict[str, Window]:
+    return outlook.announced(_routes(day))
+
+
 def _routes(day: Day) -> list[Route]:
     """Return the plan in force, as far as it still keeps a timetable."""
     draft = standing(day.problem)
     return [as_route(draft.day, timed) for timed in draft.timed if timed is not None]
+
+
+async def _parts_of(session: Session, actor: Actor, now: datetime, on: date) -> AsyncIterator[Day]:
+    """Yield a day some people at a time: routes do not touch each other, and travel grows with the square."""
+    zone = ZoneInfo((await find_own_tenant(session, actor.tenant_id)).zone)
+    starts_at = datetime.combine(on, time(), zone)
+    ends_at = datetime.combine(on + timedelta(days=1), time(), zone)
+    people = await list_at_work(session, actor, starts_at, ends_at)
+    for first in range(0, len(people), _AT_ONCE):
+        yield await _day_of(session, actor, now, on, people[first : first + _AT_ONCE])
 
 
 async def _day_of(
@@ -232,10 +261,10 @@ async def _day_of(
     actor: Actor,
     now: datetime,
     on: date,
-    technician_ids: Collection[UUID] | None = None,
+    technician_ids: Collection[UUID],
 ) -> Day:
-    """Return a day with what is planned on it, and none of the work that waits."""
-    among = None if technician_ids is None else frozenset(str(each) for each in technician_ids)
+    """Return some people's day with what is planned on it, and none of the work that waits."""
+    among = frozenset(str(each) for each in technician_ids)
     scope = Scope(moves=Moves.ALL, among=among, work_orders=frozenset())
     options = Options(scope=scope, may_break_promises=True)
     return await build_day(session, actor, starts_on=on, ends_on=on, now=now, options=options)
