@@ -1,4 +1,4 @@
-import { loadLanguage } from "$common/messages.ts";
+import { loadLanguage, t } from "$common/messages.ts";
 import { applyTheme } from "$common/theme.ts";
 import { mount } from "svelte";
 import App from "./App.svelte";
@@ -9,6 +9,7 @@ import "./phone.css";
 
 applyTheme();
 await loadLanguage();
+document.title = t("app.welcome");
 await app.begin();
 mount(App, { target: document.getElementById("app")! });
 keepShell();

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -22,6 +23,9 @@ from tests.pages.conftest import PASSWORD, Office, Watch, chromium, office
 __all__ = ["chromium", "office"]
 
 BUILT = Path(__file__).parents[3] / "mobile_api/pwa/built/built-from"
+
+PUBLIC = ("/app/", "/sync/v1/", "/files", "/blobs/", "/api/sign-in", "/api/users/")
+"""What the app may talk to: itself, the public sync API, the doors to sign in. The last is the test's own."""
 
 CHECKLIST: dict[str, Any] = {
     "template_id": "lift-repair-full",
@@ -135,6 +139,8 @@ class Phone:
     page: Any
     watch: Watch
     there: Field
+    asked: set[str] = field(default_factory=set)
+    """The paths of everything that the app has asked for."""
 
     async def sign_in(self) -> None:
         await self.page.goto("/app/index")
@@ -212,8 +218,16 @@ async def phone_in(
         context.on("console", watch.on_console)
         context.on("weberror", lambda error: watch.complaints.append(str(error.error)))
         context.on("request", watch.on_request)
-        yield Phone(await context.new_page(), watch, there)
+        phone = Phone(await context.new_page(), watch, there)
+
+        def ask(request: Any) -> None:
+            if not request.url.startswith("blob:"):  # what the page made itself
+                phone.asked.add(urlsplit(request.url).path)
+
+        context.on("request", ask)
+        yield phone
         watch.check()
+        assert [path for path in phone.asked if not path.startswith(PUBLIC)] == []
     finally:
         await context.close()
 

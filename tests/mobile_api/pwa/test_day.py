@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+import pytest
 from sqlmodel import select
 
 from fsm.evidence.tables import Receipt
@@ -17,6 +18,8 @@ from tests.pages.conftest import BROWSER
 from tests.pages.looking import take
 
 pytestmark = BROWSER
+
+expect = pytest.importorskip("playwright.async_api").expect
 
 
 async def rows(there: Field, table: Any, job: Job) -> list[Any]:
@@ -68,6 +71,10 @@ async def finish(phone: Phone) -> None:
     await phone.page.get_by_text("Visit finished").wait_for()
 
 
+async def has_draft(phone: Phone, text: str) -> bool:
+    return text in await phone.kept("drafts")
+
+
 async def is_completed(there: Field, job: Job) -> bool:
     return (await job.row()).status == Status.COMPLETED
 
@@ -94,9 +101,11 @@ async def test_a_whole_day_without_a_line_arrives_once_though_page_and_server_di
         await step(phone, "Cause found").get_by_role("button", name="Unknown").click()
         observed = step(phone, "What was observed").get_by_role("textbox")
         await observed.fill("Roller worn")
+        await settled(
+            lambda: has_draft(phone, "Roller worn"), "the words are kept as they are typed"
+        )
         await page.reload()
-        await step(phone, "What was observed").get_by_role("textbox").wait_for()
-        assert await observed.input_value() == "Roller worn"
+        await expect(observed).to_have_value("Roller worn")
         await step(phone, "Cause found").get_by_role("button", name="Wear").click()
         await fill_checklist(phone)
         await take(page, "app-offline-checklist")

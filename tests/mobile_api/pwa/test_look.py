@@ -23,6 +23,9 @@ async def test_every_page_of_the_app_is_accessible(
         async def look(at: str) -> None:
             await assert_accessible(page)
             await take(page, f"{name}-{at}")
+            await page.set_viewport_size({"width": 320, "height": 640})
+            assert await page.evaluate("document.documentElement.scrollWidth") == 320, at
+            await page.set_viewport_size({"width": 360, "height": 740})
 
         await page.goto("/app/index")
         await page.locator("form").wait_for()
