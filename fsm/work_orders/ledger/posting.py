@@ -171,13 +171,11 @@ async def post_part(
     used: PartUsed,
     movement: Movement,
     now: datetime,
-    *,
-    returned: bool = False,
 ) -> None:
-    """Post a used part at the cost that its movement froze; one brought back, with its negative."""
+    """Post a used part at the cost that its movement froze."""
     day = used.used_at.astimezone(ZoneInfo(work_order.zone)).date()
     part = await find_sale_price(session, actor, used.part_id, day, movement.currency)
-    quantity = -movement.quantity if returned else movement.quantity
+    quantity = movement.quantity
     await post(
         session,
         actor,
