@@ -60,6 +60,7 @@ from mobile_api.uploads import Storage
 from mobile_api.writers import Writers
 from reports import routes as reports
 from reports.claims import routes as claims
+from reports.documents import extra_routes as document_extras
 from reports.documents import report_routes as report_documents
 from reports.documents import routes as documents
 from reports.exports import routes as exports
@@ -109,6 +110,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *packs.ROUTES,
     *documents.ROUTES,
     *report_documents.ROUTES,
+    *document_extras.ROUTES,
     *mailing.ROUTES,
     *statements.ROUTES,
     *claims.ROUTES,

@@ -37,6 +37,17 @@ class MailSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SealSettings:
+    """The company's seal: a PKCS#12 file with its certificate and key."""
+
+    file: Path
+    password: str
+
+    def __repr__(self) -> str:
+        return f"SealSettings(file={str(self.file)!r})"
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that differs between installations. Its repr shows no secret."""
 
@@ -62,6 +73,7 @@ class Settings:
     backup_database_url: str | None = None
     router_url: str | None = None
     mail: MailSettings | None = None
+    seal: SealSettings | None = None
 
     def __repr__(self) -> str:
         return f"Settings(public_url={self.public_url!r}, s3={self.s3!r})"
@@ -180,4 +192,9 @@ def read_settings(env: Mapping[str, str] | None = None) -> Settings:
         backup_database_url=env.get("FSM_BACKUP_DATABASE_URL") or None,
         router_url=env.get("FSM_ROUTER_URL") or None,
         mail=_mail(env),
+        seal=(
+            SealSettings(Path(file).absolute(), env.get("FSM_SEAL_PASSWORD", ""))
+            if (file := env.get("FSM_SEAL_FILE"))
+            else None
+        ),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import openpyxl
+import pypdfium2
 import pytest
 
 from fsm.database import Database
@@ -136,6 +137,16 @@ async def test_statements_and_invoice_data_add_up_to_the_cent_everywhere(
     assert [Decimal(line["net"]) for line in lines] == [Decimal(120)]
     assert [(row["net"], row["quantity"], row["vat_category"]) for row in rows] == [(120, 2, "S")]
     assert "144.00" in text_of((await manager.call("GET", f"/{invoice['id']}/file")).content)
+    about = "seller_vat=FR98765432109&seller_country=FR&buyer_country=FR"
+    cii = await manager.call("GET", f"/{invoice['id']}/einvoice.xml?{about}")
+    assert b"144.00" in cii.content
+    whole = await manager.call("GET", f"/{invoice['id']}/einvoice.pdf?{about}")
+    inside_page = pypdfium2.PdfDocument(whole.content).get_attachment(0)
+    assert inside_page.get_name() == "factur-x.xml"
+    assert b"144.00" in bytes(inside_page.get_data())
+    await manager.call("GET", f"/{inside['id']}/einvoice.xml?{about}", 404)
+    unsealed = await manager.call("GET", f"/{invoice['id']}/sealed", 409)
+    assert unsealed.json()["code"] == "seal-not-set-up"
     await manager.call("POST", "/invoices", 422, **{**wanted, "vat_category": "Z"})
     empty = {**wanted, "first_on": "2026-01-01", "last_on": "2026-01-31"}
     refused = await manager.call("POST", "/invoices", 409, **empty)
