@@ -28,7 +28,7 @@ from tests.node import runtime
 from tests.node.judge import PWA
 
 PUSH, PULL = "POST /sync/v1/push", "GET /sync/v1/pull"
-DRIVER = Path(__file__).parent / "phone.mjs"
+DRIVER = Path(__file__).parent / "pwa/phone.mjs"
 
 
 @pytest.fixture
