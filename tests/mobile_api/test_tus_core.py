@@ -393,9 +393,8 @@ async def test_patch_cut(server: Server) -> None:
     size = str(len(photo.content))
     head = server.live.head("PATCH", path, **BYTES, Upload_Offset="0", Content_Length=size)
     at, pause_s = 0, 0.05
-    while (
-        at == 0
-    ):  # asking cuts the line's request, on a busy machine before anything of it was read
+    # Asking cuts the line's request, on a busy machine before anything of it was read.
+    while at == 0:
         _, line = await asyncio.open_connection("127.0.0.1", server.live.port)
         line.write(head + photo.content[:100])
         await asyncio.sleep(pause_s)
