@@ -15,6 +15,7 @@ from scheduler.engine.assembly import assemble
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft
 from scheduler.engine.timing import Timetable, timetable
+from scheduler.engine.together import settle
 from scheduler.problem import DayProblem, Plan
 
 
@@ -64,7 +65,7 @@ class _Choice:
     def __init__(self, problem: DayProblem, plan: Plan, lines: Sequence[Line]) -> None:
         self.problem = problem
         self.plan = plan
-        self.day = IndexedDay(problem)
+        self.day = IndexedDay(problem, keeps_links=True)
         self.before = before_of(problem)
         self.after = after_of(plan)
         self.lines = {line.visit: line for line in lines if line.kind is not Kind.RETIMED}
@@ -281,11 +282,15 @@ class _Choice:
         if complaints:
             raise NotTogether(complaints)
         problem = _without(self.problem, broken)
-        day = IndexedDay(problem)
+        day = IndexedDay(problem, keeps_links=True)
         draft = Draft(day)
         for shift_no, visits in routes.items():
             if not draft.set_order(shift_no, [day.visit_no[visit] for visit in visits]):
                 raise NotTogether(["The vans do not carry the parts for what was chosen alone."])
+        if not settle(draft):
+            raise NotTogether(
+                ["What was chosen leaves no time at which a crew can begin together."]
+            )
         impossible = {each.visit for each in self.plan.unplanned if each.cause == "impossible"}
         plan = assemble(
             draft,

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from scheduler.engine.indexed import IndexedDay, Terms
 from scheduler.engine.insertion import Draft, Place
-from scheduler.engine.timing import first_start, last_start, timetable
+from scheduler.engine.timing import first_start, last_start
 from scheduler.problem import Interval
 
 Ints = npt.NDArray[np.int64]
@@ -149,11 +149,10 @@ class Fleet:
         terms: Terms | None = None,
     ) -> Place | None:
         """Return the exact timetable with the visit in a gap, None where it keeps none."""
-        day, number = self.draft.day, int(self.shift[gap])
+        _day, number = self.draft.day, int(self.shift[gap])
         position = int(self.position[gap])
         order = self.orders[number]
-        timed = timetable(
-            day,
+        timed = self.draft.time(
             number,
             [*order[:position], visit_no, *order[position:]],
             terms=terms,

@@ -67,6 +67,7 @@ class _Options:
     iterations: int | None
     seed: int
     engine: str
+    processes: int
     parent: int
     asked_at: float
     """On the system's monotonic clock, which parent and child share."""
@@ -88,9 +89,12 @@ async def solve(
     seed: int = 0,
     published: Plan | None = None,
     engine: str = "or-tools",
+    processes: int | None = None,
     grace_s: float = _GRACE_S,
 ) -> Solved:
     """Return a plan with its reasons; the arguments are those of `engine.plan_day`.
+
+    A large day is searched by as many processes as there are cores, unless told.
 
     The limit counts from this call: the child's start, the referee and the reasons are within it.
     The child is killed `grace_s` after its limit, and at once where the caller is cancelled. Raises
@@ -98,7 +102,9 @@ async def solve(
     """
     if published is not None:
         problem = problem.with_published(published)
-    options = _Options(seconds, iterations, seed, engine, os.getpid(), time.monotonic())
+    options = _Options(
+        seconds, iterations, seed, engine, processes or _cores(), os.getpid(), time.monotonic()
+    )
     limit = _CLOCKLESS_S if iterations is not None else (seconds or _SECONDS)
     request = msgspec.json.encode(options) + b"\n" + to_json(problem)
     said = await ask("scheduler.child", request, limit + grace_s, _Answer)
@@ -176,6 +182,12 @@ async def warm() -> None:
         log.warning("the search could not be compiled", extra={"why": (lines or [""])[-1]})
 
 
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    mine = getattr(os, "sched_getaffinity", None)
+    return len(mine(0)) if mine is not None else os.cpu_count() or 1
+
+
 def _environment() -> dict[str, str]:
     """Let the child find this package where it was found here, installed or not."""
     here = str(Path(__file__).resolve().parents[1])
@@ -219,6 +231,7 @@ def _answer(options: _Options, data: bytes) -> _Answer:
             iterations=options.iterations,
             seed=options.seed,
             engine=options.engine,
+            processes=options.processes,
         )
     except ProblemInvalid as refusal:
         return _Answer(refusal=(refusal.code, refusal.sentence))

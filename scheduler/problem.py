@@ -405,6 +405,8 @@ class Step:
 
     iterations: int
     temperature: float
+    territory: int = -1
+    """Which of several territories it was taken in; below zero: in the whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,9 +421,9 @@ class Plan:
     unplanned: tuple[Unplanned, ...]
     costs: Costs
     notes: tuple[str, ...] = ()
-    """What the reader should know of the search, as codes: `not_searched:balance` (priced in
-    `costs`, unseen by the search), `not_searched:pickups` (vans are not refilled on the way),
-    `search_found_nothing` and `too_large_to_search` (the plan is built by insertion alone)."""
+    """What the reader should know of the search, as codes: `not_searched:greatest_lateness` (priced in
+    `costs`, unseen by OR-Tools), `search_found_nothing` and `too_large_to_search` (the plan is built by
+    insertion alone)."""
     steps: tuple[Step, ...] = ()
     """What the search did, as its clock had it: doing it again on the same problem, with the same
     seed, gives the same plan. Empty where the engine cannot be told."""

@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 
-from scheduler.engine.assembly import assemble, unsearched
+from scheduler.engine.assembly import assemble, costs_of, unsearched
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft, fits_an_empty_shift
 from scheduler.engine.machine_code import is_warm
 from scheduler.engine.timing import Items, Opened, within
+from scheduler.engine.together import leave_out, leave_out_halves, put, settle
 from scheduler.problem import DayProblem, Plan, Step
 
 ENGINES = ("search", "or-tools", "auto")
@@ -24,6 +25,10 @@ _SEARCH_SHARE = 0.95
 """What is left is for the referee and the reasons."""
 _FIRST_SOLUTION_SHARE = 0.4
 """A first solution that would take more of the time left is not begun: nothing stops it."""
+_ROUNDS = 2
+"""OR-Tools changes one visit at a time, so that a crew left out comes in between two runs of it."""
+_ROUND_S = 2.0
+"""The least such a run is begun for."""
 
 
 def plan_day(
@@ -35,6 +40,7 @@ def plan_day(
     steps: Sequence[Step] | None = None,
     published: Plan | None = None,
     engine: str = "or-tools",
+    processes: int = 1,
 ) -> Plan:
     """Return a plan of `problem` that keeps all its rules.
 
@@ -42,8 +48,9 @@ def plan_day(
     then gives the same plan. `published` is the plan in force: the search starts from it and changes
     are priced; the plan then answers `problem.with_published(published)`.
 
-    `search` is ruin and recreate. Its plans carry the `steps` it took: told them again, with the same
-    seed, it makes the same plan to the byte, whatever clock it had then.
+    `search` is ruin and recreate, by up to so many `processes` where the day is large: territory by
+    territory for most of the time, then the whole. Its plans carry the `steps` it took: told them again,
+    with the same seed, it makes the same plan to the byte, whatever clock it had then.
 
     `auto` is `engine_for` the problem; the plan says which it was.
 
@@ -52,8 +59,8 @@ def plan_day(
     taken where it is cheaper. A day too large for the first solution of OR-Tools to come in time is
     planned by insertion alone, and says so.
 
-    A visit that fits no shift, or carries a condition this engine cannot keep, never empties the
-    plan: it is left out before the search and named with its cause. Raises `ProblemInvalid` where
+    A visit that fits no shift never empties the plan: it is left out before the search and named with
+    its cause. Raises `ProblemInvalid` where
     the problem contradicts itself, `ValueError` for an engine or a limit that does not exist.
     """
     began = time.monotonic()
@@ -75,13 +82,13 @@ def plan_day(
     if published is not None:
         problem = problem.with_published(published)
     problem.validate()
-    day = IndexedDay(problem, keeps_links=engine == "search")
+    day = IndexedDay(problem, keeps_links=True)
     candidates, impossible = _sorted_out(day)
     built = _in_force(day, candidates)
     if engine == "search":
-        from scheduler.engine.search import search  # brings numba
+        from scheduler.engine import parallel  # brings numba
 
-        found = search(
+        found = parallel.search(
             day,
             candidates,
             start=built,
@@ -89,6 +96,7 @@ def plan_day(
             iterations=iterations,
             steps=steps,
             seed=seed,
+            processes=processes,
         )
         held = {v: within(day.starts[v], bounds) for v, bounds in found.bounds.items()}
         draft, done = _timed(day, found.orders, found.items, held), found.steps
@@ -103,7 +111,7 @@ def engine_for(problem: DayProblem) -> str:
     """Return the engine to plan a day with where nobody chose.
 
     OR-Tools where the search is not compiled on this machine, since its first use would take minutes,
-    and for small days without crews and links, which it cannot keep; else the search.
+    and for small days without crews and links, in which the search finds more; else the search.
     """
     if find_spec("numba") is None:
         return "or-tools"
@@ -132,6 +140,7 @@ def _routed(
     seed: int,
 ) -> tuple[Draft, tuple[str, ...]]:
     """Return what OR-Tools finds or insertion built, whichever is cheaper, and notes on it."""
+    _tie(built)
     _fill(built, candidates, deadline)
 
     from scheduler.engine import routing  # brings OR-Tools, which takes a while to import
@@ -140,22 +149,31 @@ def _routed(
     left = math.inf if deadline is None else deadline - time.monotonic()
     if routing.first_solution_s(day, candidates) > left * _FIRST_SOLUTION_SHARE:
         return built, (*notes, "too_large_to_search")
-    orders = routing.search(
-        day, candidates, start=built, deadline=deadline, iterations=iterations, seed=seed
-    )
-    if orders is None:
-        return built, (*notes, "search_found_nothing")
-    found = _kept(day, orders)
-    _fill(found, candidates, deadline)
-    return min(found, built, key=_price), notes
+    best = built
+    rounds = min(_ROUNDS, max(1, int(left / _ROUND_S))) if day.linked and deadline else 1
+    for number in range(rounds):
+        until = deadline
+        if deadline is not None:
+            now = time.monotonic()
+            until = now + (deadline - now) / (rounds - number)
+        orders = routing.search(
+            day, candidates, start=best, deadline=until, iterations=iterations, seed=seed + number
+        )
+        if orders is None:
+            return best, notes if number else (*notes, "search_found_nothing")
+        found = _kept(day, orders)
+        _tie(found)
+        _fill(found, candidates, deadline)
+        best = min(found, best, key=_price)
+    return best, notes
 
 
 def _price(draft: Draft) -> tuple[int, int]:
     """Return what to choose a plan by: first that decisions are kept, then its cost."""
     day, planned = draft.day, draft.planned()
     out = [number for number in range(len(day.visits)) if number not in planned]
-    cost = sum(draft.cost_of(number) for number in range(len(day.shifts)))
-    return sum(day.is_kept(number) for number in out), cost + sum(day.drop[n] for n in out)
+    routes = [timed for timed in draft.timed if timed is not None]
+    return sum(day.is_kept(number) for number in out), costs_of(day, routes, out).total
 
 
 def _sorted_out(day: IndexedDay) -> tuple[list[int], list[int]]:
@@ -219,14 +237,27 @@ def _kept(day: IndexedDay, orders: list[list[int]]) -> Draft:
     return draft
 
 
+def _tie(draft: Draft) -> None:
+    """Time visits that depend on each other together; where they cannot be, or not whole, they go."""
+    day = draft.day
+    if not settle(draft):
+        fixed = {day.visit_no[each] for shift in day.shifts for each in shift.prefix}
+        leave_out(draft, day.linked - fixed)
+    leave_out_halves(draft)
+
+
 def _fill(draft: Draft, candidates: Iterable[int], deadline: float | None) -> None:
     """Put visits that are still out where they cost less than leaving them out, dearest first."""
     day, planned = draft.day, draft.planned()
     out = [number for number in candidates if number not in planned]
     out.sort(key=lambda number: (not day.is_kept(number), -day.drop[number], number))
+    dependent = day.linked & set(out)
     for number in out:
         if deadline is not None and time.monotonic() > deadline:
             return
+        if number in dependent:
+            put(draft, number, dependent)
+            continue
         place = draft.best_place(number)
         if place is not None and (place.delta < day.drop[number] or day.is_kept(number)):
             draft.insert(number, place)

@@ -79,19 +79,10 @@ def costs_of(day: IndexedDay, routes: Iterable[Timetable], unplanned: Iterable[i
 def unsearched(day: IndexedDay, engine: str) -> tuple[str, ...]:
     """Return notes on what is in the costs, or would be allowed, and this engine does not look at."""
     notes = []
-    blind = engine == "or-tools"
     if (
-        blind
-        and day.weights.balance_permille
-        and any(each.target_work_s is not None for each in day.problem.technicians)
-    ):
-        notes.append("not_searched:balance")
-    if (
-        blind
+        engine == "or-tools"
         and day.weights.greatest_lateness_permille
         and any(each is not None for each in day.due)
     ):
         notes.append("not_searched:greatest_lateness")
-    if day.problem.depots and any(visit.parts for visit in day.visits):
-        notes.append("not_searched:pickups")
     return tuple(notes)

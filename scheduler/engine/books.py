@@ -70,6 +70,7 @@ def copied(routes: Routes) -> Routes:
         routes.sum.copy(),
         routes.shift_of.copy(),
         routes.owner.copy(),
+        routes.taken.copy(),
         routes.span.copy(),
         routes.spare.copy(),
     )
@@ -103,6 +104,8 @@ def copy_route(flat: Flat, source: Routes, target: Routes, shift: int, profile: 
                 target.row[shift, row, at] = source.row[shift, row, at]
     for column in range(source.sum.shape[1]):
         target.sum[shift, column] = source.sum[shift, column]
+    for part in range(source.taken.shape[1]):
+        target.taken[shift, part] = source.taken[shift, part]
 
 
 @compiled

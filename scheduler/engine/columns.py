@@ -1,7 +1,8 @@
 """The shapes that compiled code works on: which number stands where.
 
-*Nodes* are numbered visits first, then pinned stops (absences that have a place). A route is a row: the
-node and the place of each position, between the sentinels of its start and its end.
+*Nodes* are numbered visits first, then pinned stops (absences that have a place), then depots, which may be
+in any number of routes. A route is a row: the node and the place of each position, between the sentinels of
+its start and its end.
 
 A pause (a break, or an absence without a place) is no node: it is taken on some leg. The pauses of a
 shift have one order; a *label* is how many of them lie behind. Taking pauses i … j−1 on a leg means
@@ -110,6 +111,8 @@ class Flat(NamedTuple):
     """(kinds of rest, labels, labels, 3)"""
     need: Ints
     """(visits, parts)"""
+    at_depot: Bytes
+    """(depots, parts): which parts can be picked up there; no rows where no visit could use that."""
     near: Ints
     """(visits, `NEIGHBOURS`): other visits by travel, -1 where there are no more."""
     near_class: Ints
@@ -136,6 +139,8 @@ class Routes(NamedTuple):
     """(visits): the route a visit is in, -1 where in none."""
     owner: Ints
     """(technicians, `LEFT` + parts): work given to each, and what is left in the van."""
+    taken: Ints
+    """(shifts, parts): what each route takes from its van; kept where there are depots."""
     span: Ints
     """(nodes, 3): see `FLOOR`."""
     spare: Ints

@@ -31,6 +31,7 @@ from scheduler.engine.links import (
     worth_of_group,
 )
 from scheduler.engine.places import best_place
+from scheduler.engine.refills import best_refill, insert_refill
 from scheduler.engine.rides import insert
 
 
@@ -104,12 +105,23 @@ def put_one(
     price, shift, position = best_place(
         flat, routes, visit, work.shifts, work.dice, blink, latest, profile
     )
+    depot = -1
+    if len(flat.at_depot) > 0:
+        refilled, other, behind, store = best_refill(
+            flat, routes, visit, work.shifts, work.dice, blink, latest, profile
+        )
+        if refilled < price:
+            price, shift, position, depot = refilled, other, behind, store
     if shift < 0:
         free_bounds(routes, visit)
         return NEVER, touched
     touched = touch(flat, routes, work, shift, touched, profile)
     touched = touch_around(flat, routes, work, visit, touched, profile)
-    if not insert(flat, routes, shift, position, visit, profile):
+    if depot >= 0:
+        done = insert_refill(flat, routes, shift, position, depot, visit, profile)
+    else:
+        done = insert(flat, routes, shift, position, visit, profile)
+    if not done:
         free_bounds(routes, visit)
         return NEVER, touched
     if not redraw_around(flat, routes, visit, profile):

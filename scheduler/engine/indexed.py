@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from scheduler.engine.permissions import Decisions, failures, prices, work_s
+from scheduler.engine.ties import ties_of
 from scheduler.problem import (
     Cause,
     Costs,
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
+FIRST_DEPOT = 1 << 16
+"""In the numbers of what a route does beside visits, depots come after all extras of a shift."""
+
+
 @dataclass(frozen=True, slots=True)
 class Extra:
     """Something a shift must do beside visits. Without a place it is a pause."""
@@ -34,6 +39,8 @@ class Extra:
     latest: int
     length_s: int
     place: int | None
+    is_pickup: bool = False
+    """A stop at a depot, at any time: never a must."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +54,15 @@ class Terms:
     end_place: int
     extras: tuple[Extra, ...]
     longest_s: int = 1 << 40
+    depots: tuple[Extra, ...] = ()
+
+    def stands_for(self, item: int) -> Extra:
+        """Return what an item of a route below zero stands for."""
+        number = -1 - item
+        return self.depots[number - FIRST_DEPOT] if number >= FIRST_DEPOT else self.extras[number]
 
     @staticmethod
-    def of(shift: Shift) -> Terms:
+    def of(shift: Shift, depots: tuple[Extra, ...] = ()) -> Terms:
         last = shift.closes + shift.overtime_limit_s
         breaks = tuple(
             Extra(
@@ -81,6 +94,7 @@ class Terms:
             end_place=shift.end_place,
             extras=breaks + absences,
             longest_s=1 << 40 if shift.longest_s is None else shift.longest_s,
+            depots=depots,
         )
 
 
@@ -98,7 +112,11 @@ class IndexedDay:
         self.drive_s = memoryview(cast("Buffer", problem.travel_s))
         self.drive_m = memoryview(cast("Buffer", problem.travel_m))
         self.names = {each.id: each.name for each in problem.technicians if each.name}
-        self.terms = [Terms.of(shift) for shift in problem.shifts]
+        depots = tuple(
+            Extra(False, number, 0, 1 << 40, depot.service_s, depot.place, is_pickup=True)
+            for number, depot in enumerate(problem.depots)
+        )
+        self.terms = [Terms.of(shift, depots) for shift in problem.shifts]
         self.decisions = Decisions.of(problem)
         self.start_places = np.array([shift.start_place for shift in problem.shifts], dtype=np.intp)
         self.place = [visit.place for visit in problem.visits]
@@ -111,10 +129,11 @@ class IndexedDay:
             else None
             for visit in problem.visits
         ]
-        conditions = _conditions(problem)
-        self.linked = conditions.keys()
-        self.unsupported = {} if keeps_links else conditions
-        """Visits with conditions that the engine cannot keep."""
+        self.ties = ties_of(problem, self.visit_no)
+        """What visits that depend on others ask of them."""
+        self.linked = self.ties.keys()
+        self.unsupported = {} if keeps_links else _conditions(problem)
+        """Visits with conditions that whoever asks does not keep."""
         self._permit()
 
     def starts_of(self, visit: Visit, *, ignore_pin: bool = False) -> tuple[Interval, ...]:

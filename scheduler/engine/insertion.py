@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scheduler.engine.indexed import IndexedDay, Terms
+from scheduler.engine import pickups
+from scheduler.engine.indexed import FIRST_DEPOT, IndexedDay, Terms
 from scheduler.engine.timing import (
+    NOTHING_OPENED,
     Items,
     Opened,
     Timetable,
@@ -41,6 +43,17 @@ class Bounds:
     """Latest arrival at the stop after each position that keeps the rest."""
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A draft as it was."""
+
+    held: Opened
+    orders: list[list[int]]
+    timed: list[Timetable | None]
+    left: dict[str, dict[str, int]]
+    shift_of: dict[int, int]
+
+
 class Draft:
     """A plan being put together: one order of visits per shift, and what vans have left."""
 
@@ -51,6 +64,8 @@ class Draft:
         self.orders: list[list[int]] = [[] for _ in day.shifts]
         self.timed: list[Timetable | None] = [None for _ in day.shifts]
         self.left = {name: dict(stock) for name, stock in day.decisions.stock.items()}
+        self.shift_of: dict[int, int] = {}
+        """The shift of each visit that has one."""
         self._bounds: dict[int, Bounds] = {}
 
     @staticmethod
@@ -64,35 +79,46 @@ class Draft:
         }
         draft = Draft(day, {number: starts[number] for number in day.linked & starts.keys()})
         for route in plan.routes:
-            order = [
-                day.visit_no[stop.visit]
+            stops = [
+                day.visit_no[stop.visit] if stop.visit is not None else _at_depot(stop.number)
                 for stop in route.stops
-                if stop.kind is StopKind.VISIT and stop.visit is not None
+                if stop.kind in (StopKind.VISIT, StopKind.PICKUP)
             ]
-            if not draft.set_order(day.shift_no[route.shift], order):
+            if not draft.set_order(day.shift_no[route.shift], stops):
                 raise ValueError(f"The route of shift {route.shift} keeps no timetable.")
         return draft
+
+    def copy(self) -> Draft:
+        """Return a draft that can be changed without this one."""
+        other = Draft(self.day)
+        other.restore(self.snapshot())
+        return other
 
     def set_order(self, shift_no: int, order: Sequence[int], known: Items | None = None) -> bool:
         """Replace a shift's route; False, and nothing changed, where time or parts do not allow it.
 
-        `known` is an arrangement of it that can be kept; the route is timed so, or better.
+        Stops at depots are made where they are in `order`, and where the van runs out. `known` is an
+        arrangement of it that can be kept; the route is timed so, or better.
         """
         timed = None
         if order and known is None:
-            timed = timetable(self.day, shift_no, order, opened=self.held)
+            timed = self.time(shift_no, order)
         elif order and known is not None:
-            timed = arranged(self.day, shift_no, order, known, opened=self.held)
+            stops = [item for item in known if item >= 0 or item < -FIRST_DEPOT]
+            timed = arranged(self.day, shift_no, stops, known, opened=self.held)
         if order and timed is None:
             return False
         vans = self.left[self.day.shifts[shift_no].technician]
-        before = self._parts(self.orders[shift_no])
-        after = self._parts(order)
+        before, after = self._taken(self.timed[shift_no]), self._taken(timed)
         if any(vans.get(part, 0) + before.get(part, 0) < used for part, used in after.items()):
             return False
         for part in before.keys() | after.keys():
             vans[part] = vans.get(part, 0) + before.get(part, 0) - after.get(part, 0)
-        self.orders[shift_no] = list(order)
+        for each in self.orders[shift_no]:
+            if self.shift_of.get(each) == shift_no:
+                del self.shift_of[each]
+        self.orders[shift_no] = [each for each in order if each >= 0]
+        self.shift_of |= dict.fromkeys(self.orders[shift_no], shift_no)
         self.timed[shift_no] = timed
         self._bounds.pop(shift_no, None)
         return True
@@ -101,6 +127,40 @@ class Draft:
         """Whether the route begins with what is fixed; one that does not takes no visit at all."""
         prefix = [self.day.visit_no[each] for each in self.day.shifts[shift_no].prefix]
         return self.orders[shift_no][: len(prefix)] == prefix
+
+    def time(
+        self,
+        shift_no: int,
+        order: Sequence[int],
+        *,
+        terms: Terms | None = None,
+        opened: Opened = NOTHING_OPENED,
+    ) -> Timetable | None:
+        """Return the times of a route in place of the present one, with the stops at depots it needs."""
+        day = self.day
+        changes = {**self.held, **opened} if opened else self.held
+        if not day.decisions.at_depots:
+            return timetable(day, shift_no, order, terms=terms, opened=changes)
+        van = dict(self.left[day.shifts[shift_no].technician])
+        for part, used in self._taken(self.timed[shift_no]).items():
+            van[part] = van.get(part, 0) + used
+        return pickups.timed(day, shift_no, order, van, terms=terms, opened=changes)
+
+    def snapshot(self) -> Snapshot:
+        """Return what `restore` makes it again; orders are never changed in place."""
+        left = {name: dict(vans) for name, vans in self.left.items()}
+        return Snapshot(
+            dict(self.held), list(self.orders), list(self.timed), left, dict(self.shift_of)
+        )
+
+    def restore(self, before: Snapshot) -> None:
+        for number, timed in enumerate(before.timed):
+            if self.timed[number] is not timed:
+                self._bounds.pop(number, None)
+        self.held = dict(before.held)
+        self.orders, self.timed = list(before.orders), list(before.timed)
+        self.left = {name: dict(vans) for name, vans in before.left.items()}
+        self.shift_of = dict(before.shift_of)
 
     def cost_of(self, shift_no: int) -> int:
         timed = self.timed[shift_no]
@@ -111,9 +171,11 @@ class Draft:
         return {visit: number for number, order in enumerate(self.orders) for visit in order}
 
     def has_parts(self, shift_no: int, visit_no: int) -> bool:
+        """Whether the van has the parts of one more visit, or a depot has those that are missing."""
         vans = self.left[self.day.shifts[shift_no].technician]
         return all(
-            vans.get(part, 0) >= quantity for part, quantity in self.day.visits[visit_no].parts
+            vans.get(part, 0) >= quantity or part in self.day.decisions.at_depots
+            for part, quantity in self.day.visits[visit_no].parts
         )
 
     def best_place(
@@ -173,9 +235,9 @@ class Draft:
         if order is None:
             order, now = self.orders[shift_no], self.timed[shift_no]
         else:
-            now = timetable(day, shift_no, order, terms=terms, opened=self.held) if order else None
+            now = self.time(shift_no, order, terms=terms) if order else None
         now_cost, waiting = (0, 0) if now is None else (now.cost, now.waiting_s)
-        changes: Opened = self.held if opened is None else {**self.held, visit_no: opened}
+        changes: Opened = NOTHING_OPENED if opened is None else {visit_no: opened}
         bounds = None
         if terms is None and order is self.orders[shift_no]:
             bounds = self._bounds_of(shift_no)
@@ -194,8 +256,7 @@ class Draft:
                 detour = there + back - day.drive_s[before, after] + fixed
                 if below is not None and detour - saved >= below:
                     continue
-            timed = timetable(
-                day,
+            timed = self.time(
                 shift_no,
                 [*order[:position], visit_no, *order[position:]],
                 terms=terms,
@@ -213,15 +274,14 @@ class Draft:
     def _starts(self, visit_no: int) -> tuple[Interval, ...]:
         return self.held.get(visit_no, self.day.starts[visit_no])
 
-    def _parts(self, order: Sequence[int]) -> dict[str, int]:
-        used: dict[str, int] = {}
-        for visit_no in order:
-            for part, quantity in self.day.visits[visit_no].parts:
-                used[part] = used.get(part, 0) + quantity
-        return used
+    def _taken(self, timed: Timetable | None) -> dict[str, int]:
+        return {} if timed is None else pickups.taken(self.day, timed.items)
 
     def _bounds_of(self, shift_no: int) -> Bounds | None:
         """Return the bounds of a route as it is; None where the shift has stops of its own."""
+        timed = self.timed[shift_no]
+        if timed is not None and any(item < -FIRST_DEPOT for item in timed.items):
+            return None
         if shift_no not in self._bounds:
             bounds = self.bounds(shift_no, self.orders[shift_no])
             if bounds is None:
@@ -274,4 +334,11 @@ def fits_alone(day: IndexedDay, shift_no: int, visit_no: int) -> bool:
         return False
     prefix = [day.visit_no[each] for each in day.shifts[shift_no].prefix]
     order = prefix if visit_no in prefix else [*prefix, visit_no]
-    return timetable(day, shift_no, order) is not None
+    van = day.decisions.stock[day.shifts[shift_no].technician]
+    if all(part not in day.decisions.at_depots for part, _ in day.visits[visit_no].parts):
+        return timetable(day, shift_no, order) is not None
+    return pickups.timed(day, shift_no, order, van) is not None
+
+
+def _at_depot(number: int | None) -> int:
+    return -1 - FIRST_DEPOT - (number or 0)

@@ -55,7 +55,16 @@ from scheduler.engine.dice import below, uniform
 from scheduler.engine.groups import pull_partners, put_group, queue_group, time_links
 from scheduler.engine.instants import drive_s, drive_to_s
 from scheduler.engine.places import BLINK, best_exchange, best_place
-from scheduler.engine.rides import exchange, insert, price_route, settle_spare, take, time_route
+from scheduler.engine.refills import best_refill, drop_refills, insert_refill
+from scheduler.engine.rides import (
+    count_parts,
+    exchange,
+    insert,
+    price_route,
+    settle_spare,
+    take,
+    time_route,
+)
 
 _STRING = 10
 _REMOVED = 15
@@ -158,6 +167,10 @@ def pull_string(
     routes.sum[shift, STOPS] = target - 2
     if not time_route(flat, routes, shift, profile):
         work.total[BROKEN] = 1  # a detour was shorter than the straight way
+    if len(profile) > 1 and len(flat.at_depot) > 0:
+        count_parts(flat, routes, shift)
+        if not drop_refills(flat, routes, shift, profile):
+            work.total[BROKEN] = 1
     if was_used and routes.sum[shift, VISITS] == 0:
         settle_spare(flat, routes, shift)
     return queued
@@ -251,6 +264,14 @@ def recreate(
         price, shift, position = best_place(
             flat, routes, visit, work.shifts, work.dice, blink, latest, profile
         )
+        if len(profile) > 1 and len(flat.at_depot) > 0:
+            refilled, other_shift, behind, depot = best_refill(
+                flat, routes, visit, work.shifts, work.dice, blink, latest, profile
+            )
+            if refilled < price and refilled < flat.visit[visit, PRICE_OF_DROP]:
+                touched = touch(flat, routes, work, other_shift, touched, profile)
+                if insert_refill(flat, routes, other_shift, behind, depot, visit, profile):
+                    continue
         if shift >= 0 and price < flat.visit[visit, PRICE_OF_DROP]:
             touched = touch(flat, routes, work, shift, touched, profile)
             if insert(flat, routes, shift, position, visit, profile):

@@ -71,7 +71,9 @@ from scheduler.engine.columns import (
     Routes,
     Shorts,
 )
-from scheduler.engine.indexed import Extra, IndexedDay, Terms
+from scheduler.engine.indexed import FIRST_DEPOT, Extra, IndexedDay, Terms
+from scheduler.engine.stocks import depots_of, parts_of
+from scheduler.engine.ties import NEVER as NO_GAP
 from scheduler.engine.timing import timetable
 
 NEAREST_SHIFTS = 12
@@ -112,6 +114,7 @@ class Layout:
             sum=np.zeros((shifts, SUM_COLUMNS), np.int64),
             shift_of=np.full(visits, -1, np.int64),
             owner=owner,
+            taken=np.zeros((shifts, self.stock.shape[1]), np.int64),
             span=self._spans(),
             spare=np.full(classes, -1, np.int64),
         )
@@ -123,9 +126,19 @@ class Layout:
 
     def nodes(self, shift_no: int, items: Sequence[int]) -> list[int]:
         """Return the nodes of a route that `timing` wrote as items; pauses are no nodes."""
-        node_of = {each: len(self.flat.able) + number for number, each in enumerate(self.pinned)}
-        found = [item if item >= 0 else node_of.get((shift_no, -1 - item), -1) for item in items]
-        return [node for node in found if node >= 0]
+        visits, depots = len(self.flat.able), len(self.flat.at_depot)
+        node_of = {each: visits + number for number, each in enumerate(self.pinned)}
+        first_depot = visits + len(self.pinned)
+        found: list[int] = []
+        for item in items:
+            number = -1 - item
+            if item >= 0:
+                found.append(item)
+            elif (shift_no, number) in node_of:
+                found.append(node_of[shift_no, number])
+            elif 0 <= number - FIRST_DEPOT < depots:
+                found.append(first_depot + number - FIRST_DEPOT)
+        return found
 
     def items(self, shift_no: int, nodes: list[int], labels: list[int]) -> tuple[int, ...]:
         """Return a route's nodes as `timing` writes them; `labels` are those on arrival, the end's last."""
@@ -135,7 +148,9 @@ class Layout:
         for node, label in zip([*nodes, -1], labels, strict=True):
             items += [-1 - extra for extra in self.orders[shift_no][taken:label]]
             taken = label
-            if node >= visits:
+            if node >= visits + len(self.pinned):
+                items.append(-1 - FIRST_DEPOT - (node - visits - len(self.pinned)))
+            elif node >= visits:
                 items.append(-1 - self.pinned[node - visits][1])
             elif node >= 0:
                 items.append(node)
@@ -163,7 +178,7 @@ def layout(day: IndexedDay, candidates: list[int], left: AbstractSet[int] = froz
     members = np.argsort(classes, kind="stable").astype(np.int64)
     count = int(classes.max()) + 1 if len(classes) else 0
     visit, window = _nodes(day, pinned, candidates, able, shift[:, KIND])
-    need, stock = _parts(day)
+    need, stock, at_depot = parts_of(day)
     drive = day.problem.travel_s
     symmetric = bool(len(drive) == 0 or _is_symmetric(drive))
     drive_to = drive if symmetric else np.ascontiguousarray(drive.T)
@@ -182,6 +197,7 @@ def layout(day: IndexedDay, candidates: list[int], left: AbstractSet[int] = froz
         work=_work(day, pinned),
         rest=rest,
         need=need,
+        at_depot=at_depot,
         near=np.full((len(day.visits), NEIGHBOURS), -1, np.int64),
         near_class=np.full(
             (len(day.visits), min(count, NEAREST_SHIFTS * min(day.problem.days, 4))), -1, np.int64
@@ -193,13 +209,16 @@ def layout(day: IndexedDay, candidates: list[int], left: AbstractSet[int] = froz
         target=np.array([-1 if each is None else each for each in targets], np.int64),
     )
     labels = max((len(order) for order in orders), default=0) + 1
-    return Layout(flat, _profile(day, labels), labels, stock, pinned, beginnings, usable, orders)
+    return Layout(
+        flat, _profile(day, labels, at_depot), labels, stock, pinned, beginnings, usable, orders
+    )
 
 
-def _profile(day: IndexedDay, labels: int) -> Profile:
+def _profile(day: IndexedDay, labels: int, at_depot: Bytes) -> Profile:
     weights = day.weights
     timed = (
-        any(len(starts) > 1 for starts in day.starts)
+        len(at_depot)
+        or any(len(starts) > 1 for starts in day.starts)
         or day.problem.crews
         or day.problem.links
         or any(shift.longest_s is not None for shift in day.shifts)
@@ -370,7 +389,8 @@ def _nodes(
     able: Bytes,
     kinds: Ints,
 ) -> tuple[Ints, Ints]:
-    rows = np.zeros((len(day.visits) + len(pinned), VISIT_COLUMNS), np.int64)
+    depots = depots_of(day)
+    rows = np.zeros((len(day.visits) + len(pinned) + len(depots), VISIT_COLUMNS), np.int64)
     windows: list[tuple[int, int]] = []
     dear = _KEPT * (max(day.drop, default=0) + 1) if candidates else 0
     shifts_of = np.bincount(kinds, minlength=able.shape[1]) if len(kinds) else np.zeros(1)
@@ -404,6 +424,11 @@ def _nodes(
         row[FIRST_WINDOW] = row[LAST_WINDOW] = len(windows)
         windows.append((extra.earliest, extra.earliest))
         row[DUE] = row[PROMISE] = NEVER
+    for row, depot in zip(rows[len(day.visits) + len(pinned) :], depots, strict=True):
+        row[PLACE], row[OPENS], row[CLOSES] = depot.place, 0, NEVER
+        row[FIRST_WINDOW] = row[LAST_WINDOW] = len(windows)
+        windows.append((0, NEVER))
+        row[DUE] = row[PROMISE] = NEVER
     return rows, np.array(windows or [(0, 0)], np.int64)
 
 
@@ -411,58 +436,41 @@ def _work(day: IndexedDay, pinned: list[tuple[int, int]]) -> Ints:
     paces: dict[int, int] = {}
     for number, shift in enumerate(day.shifts):
         paces.setdefault(shift.efficiency_percent, number)
-    work = np.zeros((len(day.visits) + len(pinned), max(1, len(paces))), np.int64)
+    depots = depots_of(day)
+    count = len(day.visits) + len(pinned) + len(depots)
+    work = np.zeros((count, max(1, len(paces))), np.int64)
     for pace, shift_no in enumerate(paces.values()):
         work[: len(day.visits), pace] = [
             day.work_s(shift_no, each) for each in range(len(day.visits))
         ]
     for offset, (shift_no, number) in enumerate(pinned):
         work[len(day.visits) + offset, :] = day.terms[shift_no].extras[number].length_s
+    for offset, depot in enumerate(depots):
+        work[len(day.visits) + len(pinned) + offset, :] = depot.service_s
     return work
-
-
-def _parts(day: IndexedDay) -> tuple[Ints, Ints]:
-    names = sorted({part for visit in day.visits for part, _ in visit.parts})
-    need = np.zeros((len(day.visits), len(names)), np.int64)
-    for number, visit in enumerate(day.visits):
-        for part, quantity in visit.parts:
-            need[number, names.index(part)] = quantity
-    stock = np.zeros((len(day.problem.technicians), len(names)), np.int64)
-    for number, technician in enumerate(day.problem.technicians):
-        held = day.decisions.stock[technician.id]
-        stock[number] = [held.get(name, 0) for name in names]
-    return need, stock
 
 
 def _links(day: IndexedDay, candidates: list[int], visit: Ints) -> Ints:
     """Return the links between candidates from both ends, and note in `visit` where each one's are."""
-    found: dict[int, list[tuple[int, ...]]] = {}
     wanted = set(candidates)
-
-    def tie(first: str, second: str, least: int, greatest: int, order: int, *rest: int) -> None:
-        one, other = day.visit_no[first], day.visit_no[second]
-        if one in wanted and other in wanted:
-            found.setdefault(one, []).append((other, least, greatest, order, *rest))
-            found.setdefault(other, []).append((one, -greatest, -least, -order, *rest))
-
-    for crew in day.problem.crews:
-        tie(crew.first, crew.second, 0, 0, 0, TWO_PEOPLE, 0, 1)
-    for link in day.problem.links:
-        people = ONE_PERSON if link.same_technician else TWO_PEOPLE if link.other_technician else 0
-        tie(
-            link.first,
-            link.second,
-            -NEVER if link.least_gap_s is None else link.least_gap_s,
-            NEVER if link.greatest_gap_s is None else link.greatest_gap_s,
-            int(link.ordered),
-            people,
-            int(link.same_day),
-            int(link.all_or_none),
-        )
     rows: list[tuple[int, ...]] = []
-    for number in sorted(found):
-        visit[number, FIRST_LINK], visit[number, LINKS] = len(rows), len(found[number])
-        rows += found[number]
+    for number in sorted(wanted & day.linked):
+        first = len(rows)
+        rows += [
+            (
+                tie.other,
+                tie.least if tie.least > -NO_GAP else -NEVER,
+                tie.greatest if tie.greatest < NO_GAP else NEVER,
+                tie.order,
+                ONE_PERSON if tie.one_person else TWO_PEOPLE if tie.two_people else 0,
+                int(tie.same_day),
+                int(tie.together),
+            )
+            for tie in day.ties[number]
+            if tie.other in wanted
+        ]
+        if len(rows) > first:
+            visit[number, FIRST_LINK], visit[number, LINKS] = first, len(rows) - first
     return np.array(rows, np.int64).reshape(len(rows), LINK_COLUMNS)
 
 

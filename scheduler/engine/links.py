@@ -23,7 +23,6 @@ from scheduler.engine.columns import (
     LABELS,
     LEAST,
     LEAVES,
-    LEFT,
     LINKS,
     NEEDED,
     NEVER,
@@ -55,9 +54,11 @@ from scheduler.engine.instants import (
     first_start,
     last_start,
 )
-from scheduler.engine.places import may_join, routes_around, time_prices
+from scheduler.engine.places import first_with_parts, may_join, routes_around, time_prices
+from scheduler.engine.refills import drop_refills
 from scheduler.engine.rides import (
     begin_times,
+    count_parts,
     insert,
     remove_at,
     settle_spare,
@@ -256,21 +257,16 @@ def list_places(
     here, visits = flat.visit[visit, PLACE], len(flat.able)
     for number in range(routes_around(flat, routes, visit, shifts)):
         shift = shifts[number, FOUND]
-        owner, stops = flat.shift[shift, OWNER], routes.sum[shift, STOPS]
+        stops = routes.sum[shift, STOPS]
         if stops + 4 > row.shape[2] or not may_join(flat, routes, visit, shift):
             continue
-        enough = True
-        for part in range(flat.need.shape[1]):
-            if flat.need[visit, part] > routes.owner[owner, LEFT + part]:
-                enough = False
-        if not enough:
-            continue
+        first = max(flat.shift[shift, FIXED_STOPS], first_with_parts(flat, routes, visit, shift))
         work = flat.work[visit, flat.shift[shift, PACE]]
         labels, rests = flat.shift[shift, LABELS], flat.shift[shift, RESTS]
         base = flat.fixed[visit, flat.shift[shift, KIND]]
         if routes.sum[shift, VISITS] == 0:
             base += routes.sum[shift, IF_USED]
-        for position in range(flat.shift[shift, FIXED_STOPS], stops + 1):
+        for position in range(first, stops + 1):
             there = drive_to_s(flat, here, row[shift, AT, position])
             back = drive_s(flat, here, row[shift, AT, position + 1])
             price = base + there + back - row[shift, EDGE, position + 1]
@@ -443,7 +439,10 @@ def drop_linked(flat: Flat, routes: Routes, visit: int, profile: Profile) -> boo
     take(flat, routes, shift, visit, -1)
     free_bounds(routes, visit)
     remove_at(routes, shift, at)
+    count_parts(flat, routes, shift)
     kept = time_route(flat, routes, shift, profile)
+    if len(flat.at_depot) > 0:
+        kept = drop_refills(flat, routes, shift, profile) and kept
     if routes.sum[shift, VISITS] == 0:
         settle_spare(flat, routes, shift)
     return kept

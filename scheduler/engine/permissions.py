@@ -47,6 +47,8 @@ class Decisions:
     published: dict[str, Published]
     stock: dict[str, dict[str, int]]
     """Parts in each technician's van."""
+    at_depots: frozenset[str] = frozenset()
+    """Parts that can be fetched on the way."""
 
     @staticmethod
     def of(problem: DayProblem) -> Decisions:
@@ -55,6 +57,7 @@ class Decisions:
             prefix_shift={visit: shift.id for shift in problem.shifts for visit in shift.prefix},
             published={each.visit: each for each in problem.published},
             stock={each.id: dict(each.stock) for each in problem.technicians},
+            at_depots=frozenset(part for depot in problem.depots for part in depot.parts),
         )
 
 
@@ -81,7 +84,7 @@ def failures(decisions: Decisions, shift: Shift, visit: Visit) -> Iterator[Failu
         yield Failure(Rule.TERRITORY, (("territory", visit.territory or ""),))
     for part, quantity in visit.parts:
         stocked = decisions.stock[shift.technician].get(part, 0)
-        if stocked < quantity:
+        if stocked < quantity and part not in decisions.at_depots:
             yield Failure(Rule.PARTS, (("part", part), ("needed", quantity), ("has", stocked)))
 
 

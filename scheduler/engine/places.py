@@ -123,6 +123,48 @@ def may_join(flat: Flat, routes: Routes, visit: int, shift: int) -> bool:
 
 
 @compiled
+def first_with_parts(flat: Flat, routes: Routes, visit: int, shift: int) -> int:
+    """Return the first position after which a visit's parts are there, `NEVER` where that is nowhere.
+
+    From the van they are there at once, else after a stop at a depot that the route makes.
+    """
+    owner, first = flat.shift[shift, OWNER], 0
+    first_depot = len(flat.visit) - len(flat.at_depot)
+    for part in range(flat.need.shape[1]):
+        if flat.need[visit, part] > routes.owner[owner, LEFT + part]:
+            fetched = NEVER
+            if len(flat.at_depot) > 0:
+                for at in range(routes.sum[shift, STOPS], 0, -1):
+                    node = routes.row[shift, NODE, at]
+                    if node >= first_depot and flat.at_depot[node - first_depot, part]:
+                        fetched = at
+            first = max(first, fetched)
+    return first
+
+
+@compiled
+def carries_instead(
+    flat: Flat, routes: Routes, visit: int, other: int, shift: int, position: int
+) -> bool:
+    """Whether the parts of a visit are there in the place of another."""
+    owner = flat.shift[shift, OWNER]
+    first_depot = len(flat.visit) - len(flat.at_depot)
+    for part in range(flat.need.shape[1]):
+        if flat.need[visit, part] == 0:
+            continue
+        fetched = False
+        if len(flat.at_depot) > 0:
+            for at in range(1, position):
+                node = routes.row[shift, NODE, at]
+                if node >= first_depot and flat.at_depot[node - first_depot, part]:
+                    fetched = True
+        spare = routes.owner[owner, LEFT + part] + flat.need[other, part]
+        if not fetched and flat.need[visit, part] > spare:
+            return False
+    return True
+
+
+@compiled
 def best_place(
     flat: Flat,
     routes: Routes,
@@ -141,7 +183,7 @@ def best_place(
     row = routes.row
     here = flat.visit[visit, PLACE]
     opens, closes = flat.visit[visit, OPENS], flat.visit[visit, CLOSES]
-    parts, capacity = flat.need.shape[1], row.shape[2]
+    capacity = row.shape[2]
     for number in range(routes_around(flat, routes, visit, shifts)):
         shift = shifts[number, FOUND]
         kind, owner = flat.shift[shift, KIND], flat.shift[shift, OWNER]
@@ -159,17 +201,12 @@ def best_place(
             continue
         if len(profile) > 1 and not may_join(flat, routes, visit, shift):
             continue
-        enough = True
-        for part in range(parts):
-            if flat.need[visit, part] > routes.owner[owner, LEFT + part]:
-                enough = False
-        if not enough:
-            continue
+        first = max(flat.shift[shift, FIXED_STOPS], first_with_parts(flat, routes, visit, shift))
         labels = flat.shift[shift, LABELS] if len(profile) > 0 else 1
         rests = flat.shift[shift, RESTS]
         # Work may take the place of idle time, which is then saved.
         most = routes.sum[shift, IDLE] + 1 if len(profile) > 1 and flat.price[WAITING] > 0 else 0
-        for position in range(flat.shift[shift, FIXED_STOPS], stops + 1):
+        for position in range(first, stops + 1):
             if len(profile) > 0:
                 left = row[shift, LEAVES, position]
                 for label in range(1, labels):
@@ -341,11 +378,11 @@ def best_exchange(
     row = routes.row
     here = flat.visit[visit, PLACE]
     opens, closes = flat.visit[visit, OPENS], flat.visit[visit, CLOSES]
-    parts, visits = flat.need.shape[1], len(flat.able)
+    visits = len(flat.able)
     worth = flat.visit[visit, PRICE_OF_DROP]
     for number in range(routes_around(flat, routes, visit, shifts)):
         shift = shifts[number, FOUND]
-        kind, owner = flat.shift[shift, KIND], flat.shift[shift, OWNER]
+        kind = flat.shift[shift, KIND]
         pace, rests = flat.shift[shift, PACE], flat.shift[shift, RESTS]
         work = flat.work[visit, pace]
         labels = flat.shift[shift, LABELS] if len(profile) > 0 else 1
@@ -391,12 +428,7 @@ def best_exchange(
                             start = min(start, begin)
             if start >= NEVER:
                 continue
-            enough = True
-            for part in range(parts):
-                spare = routes.owner[owner, LEFT + part] + flat.need[other, part]
-                if flat.need[visit, part] > spare:
-                    enough = False
-            if not enough:
+            if not carries_instead(flat, routes, visit, other, shift, position):
                 continue
             if len(profile) > 1:
                 price += late_price(flat, visit, start)

@@ -268,7 +268,7 @@ def _price_times(flat: Flat, routes: Routes, shift: int, profile: Profile) -> tu
 def _latest_leave(flat: Flat, routes: Routes, shift: int, profile: Profile) -> int:
     """Return the latest departure that changes neither a price nor the last stop's beginning."""
     row = routes.row
-    visits = len(flat.able)
+    visits, first_depot = len(flat.able), len(flat.visit) - len(flat.at_depot)
     pace, rests = flat.shift[shift, PACE], flat.shift[shift, RESTS]
     position = routes.sum[shift, STOPS]
     by = row[shift, BEGIN, position]
@@ -280,7 +280,7 @@ def _latest_leave(flat: Flat, routes: Routes, shift: int, profile: Profile) -> i
         position -= 1
         here, begin = row[shift, NODE, position], row[shift, BEGIN, position]
         by = begin
-        if here < visits:
+        if here < visits or here >= first_depot:
             bound = left - flat.work[here, pace]
             bound = min(bound, max(flat.visit[here, DUE], begin))
             bound = min(bound, max(flat.visit[here, PROMISE], begin))
@@ -359,11 +359,34 @@ def settle_spare(flat: Flat, routes: Routes, shift: int) -> None:
 
 @compiled
 def take(flat: Flat, routes: Routes, shift: int, visit: int, sign: int) -> None:
-    """Take a visit's parts from its technician's van, and count its work; give back with sign -1."""
+    """Take a visit's parts from its technician's van, and count its work; give back with sign -1.
+
+    Where there are depots, `count_parts` has to be asked once the route is as it will be.
+    """
     owner = flat.shift[shift, OWNER]
-    for part in range(flat.need.shape[1]):
-        routes.owner[owner, LEFT + part] -= sign * flat.need[visit, part]
+    if len(flat.at_depot) == 0:
+        for part in range(flat.need.shape[1]):
+            routes.owner[owner, LEFT + part] -= sign * flat.need[visit, part]
     routes.owner[owner, WORKED] += sign * flat.work[visit, flat.shift[shift, PACE]]
+
+
+@compiled
+def count_parts(flat: Flat, routes: Routes, shift: int) -> None:
+    """Count again what a route takes from its van: nothing of what it has picked up before."""
+    row, owner = routes.row, flat.shift[shift, OWNER]
+    visits, first_depot = len(flat.able), len(flat.visit) - len(flat.at_depot)
+    if len(flat.at_depot) == 0:
+        return
+    for part in range(flat.need.shape[1]):
+        taken = 0
+        for at in range(1, routes.sum[shift, STOPS] + 1):
+            node = row[shift, NODE, at]
+            if node < visits:
+                taken += flat.need[node, part]
+            elif node >= first_depot and flat.at_depot[node - first_depot, part]:
+                break
+        routes.owner[owner, LEFT + part] += routes.taken[shift, part] - taken
+        routes.taken[shift, part] = taken
 
 
 @compiled
@@ -398,6 +421,7 @@ def insert(
         return False
     routes.shift_of[visit] = shift
     take(flat, routes, shift, visit, 1)
+    count_parts(flat, routes, shift)
     if routes.sum[shift, VISITS] == 1:
         settle_spare(flat, routes, shift)
     return True
@@ -421,6 +445,7 @@ def exchange(
     take(flat, routes, shift, other, -1)
     routes.shift_of[visit] = shift
     take(flat, routes, shift, visit, 1)
+    count_parts(flat, routes, shift)
     return True
 
 

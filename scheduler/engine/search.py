@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -77,7 +78,7 @@ def search(
 
     `candidates` fit some shift; the rest is not looked at. `deadline` is on `time.monotonic`'s clock.
     """
-    run = _run_from(day, candidates, start, seed)
+    run = run_from(day, candidates, start, seed)
     if steps is not None:
         for step in steps:
             run.step(step)
@@ -90,12 +91,21 @@ def search(
     return run.found()
 
 
-def _run_from(day: IndexedDay, candidates: Sequence[int], start: Draft, seed: int) -> _Run:
-    """Return a run that begins with a draft's routes; those it cannot keep are left as they are."""
-    left: set[int] = set()
+def run_from(
+    day: IndexedDay,
+    candidates: Sequence[int],
+    start: Draft,
+    seed: int,
+    elsewhere: AbstractSet[int] = frozenset(),
+) -> Run:
+    """Return a run that begins with a draft's routes; those it cannot keep are left as they are.
+
+    Shifts that are `elsewhere` are left as well.
+    """
+    left = set(elsewhere)
     while True:
         wanted = sorted(set(candidates) - {each for shift in left for each in start.orders[shift]})
-        run = _Run(day, layout(day, wanted, left), wanted, seed)
+        run = Run(day, layout(day, wanted, left), wanted, seed)
         refused = run.take_over(start)
         if not refused:
             return run
@@ -105,7 +115,7 @@ def _run_from(day: IndexedDay, candidates: Sequence[int], start: Draft, seed: in
         left |= refused
 
 
-class _Run:
+class Run:
     def __init__(self, day: IndexedDay, flat: Layout, candidates: list[int], seed: int) -> None:
         self.day = day
         self.layout = flat
@@ -141,7 +151,7 @@ class _Run:
                 refused.add(number)
         routes, work = self.routes, self.work
         if not self._time_links():
-            self._leave_out_linked()
+            self.leave_out_linked()
         planned = set(np.flatnonzero(routes.shift_of >= 0).tolist())
         out = [visit for visit in self.candidates.tolist() if visit not in planned]
         work.visits[: len(out), books.OUT] = out
@@ -160,7 +170,7 @@ class _Run:
             return True
         return links.time_together(self.flat, self.routes, self.linked, self.profile)
 
-    def _leave_out_linked(self) -> None:
+    def leave_out_linked(self) -> None:
         """Take visits that depend on others out of the routes: as they stand they cannot all be kept."""
         routes = self.routes
         linked = [] if self.linked is None else self.linked.tolist()
@@ -184,6 +194,7 @@ class _Run:
             if node < len(self.flat.able):
                 self.routes.shift_of[node] = number
                 rides.take(self.flat, self.routes, number, node, 1)
+        rides.count_parts(self.flat, self.routes, number)
         return True
 
     def _count(self) -> None:
@@ -224,20 +235,20 @@ class _Run:
         while self.queue and (deadline is None or time.monotonic() < deadline):
             self.step(Step(min(_BUILT_AT_ONCE, len(self.queue)), BUILD))
 
-    def until(self, deadline: float) -> None:
-        """Search, colder and colder, until the deadline."""
+    def until(self, deadline: float, *, cooled: float = 0.0) -> None:
+        """Search, colder and colder, until the deadline; `cooled` is how far that has gone already."""
         if not len(self.candidates):
             return
         began = now = time.monotonic()
         count = 8.0
         while now < deadline:
-            share = (now - began) / (deadline - began)
+            share = cooled + (1 - cooled) * (now - began) / (deadline - began)
             self.step(Step(max(1, int(count)), self._temperature(share)))
             before, now = now, time.monotonic()
             wanted = min(_CALL_S, max(0.001, deadline - now))
             count *= min(4.0, max(0.1, wanted / max(1e-6, now - before)))
 
-    def iterate(self, iterations: int) -> None:
+    def iterate(self, iterations: int, *, cooled: float = 0.0) -> None:
         """Search for so many iterations."""
         if not len(self.candidates):
             return
@@ -245,7 +256,8 @@ class _Run:
         for number in range(1, _STEPS + 1):
             count = iterations * number // _STEPS - done
             if count:
-                self.step(Step(count, self._temperature(done / iterations)))
+                share = cooled + (1 - cooled) * done / iterations
+                self.step(Step(count, self._temperature(share)))
             done += count
 
     def _temperature(self, share: float) -> float:
@@ -307,16 +319,17 @@ def warm() -> None:
         days=1,
         travel_s=np.array([[0, 60], [60, 0]], np.int32),
         travel_m=np.array([[0, 60], [60, 0]], np.int32),
-        technicians=(Technician("t"),),
-        shifts=(Shift("s", "t", 0, 0, 0, 0, DAY_S),),
+        technicians=(Technician("t"), Technician("u")),
+        shifts=(Shift("s", "t", 0, 0, 0, 0, DAY_S), Shift("r", "u", 0, 0, 0, 0, DAY_S)),
         visits=(visit, replace(visit, id="b")),
         crews=(Crew("a", "b"),),
     )
     day = IndexedDay(problem)
     for profile in (PLAIN, WITH_BREAKS, EVERYTHING):
-        run = _Run(day, replace(layout(day, [0, 1]), profile=profile), [0, 1], 0)
+        run = Run(day, replace(layout(day, [0, 1]), profile=profile), [0, 1], 0)
         run.take_over(Draft(day))
         run.build(None)
         run.iterate(1)
         run.found()
+        run.leave_out_linked()
     note_warm()

@@ -16,12 +16,13 @@ from scheduler.problem import Interval, Route, Stop, StopKind
 Opened = Mapping[int, tuple[Interval, ...]]
 """Other intervals in which a visit, by number, may begin than the problem's."""
 
-_NOTHING_OPENED: Opened = {}
+NOTHING_OPENED: Opened = {}
 
 _MANY_EXTRAS = 4
 """With more of them a route has too many arrangements to look at each."""
 
-# An item of a route is a visit's number, or −1 − the number of an extra.
+# An item of a route is a visit's number, or −1 − the number of an extra or, from `FIRST_DEPOT` on, of a
+# depot where parts are picked up.
 Items = tuple[int, ...]
 
 
@@ -54,12 +55,12 @@ def timetable(
     order: Sequence[int],
     *,
     terms: Terms | None = None,
-    opened: Opened = _NOTHING_OPENED,
+    opened: Opened = NOTHING_OPENED,
 ) -> Timetable | None:
     """Return the times of `order` on a shift, or None where no such route keeps the rules of time.
 
-    `terms` and `opened` replace the shift's and visits' own, to ask what would be if they gave way.
-    Permissions and parts are not looked at.
+    In `order` are visits and stops at depots. `terms` and `opened` replace the shift's and visits' own, to
+    ask what would be if they gave way. Permissions and parts are not looked at.
     """
     terms = terms or day.terms[shift_no]
     route = _Route(day, shift_no, terms, opened)
@@ -82,7 +83,7 @@ def arranged(
     order: Sequence[int],
     known: Items,
     *,
-    opened: Opened = _NOTHING_OPENED,
+    opened: Opened = NOTHING_OPENED,
 ) -> Timetable | None:
     """Return the times of one arrangement of `order`, or of a cheaper one where there are few.
 
@@ -101,10 +102,16 @@ def arranged(
 
 
 def as_arranged(
-    day: IndexedDay, shift_no: int, items: Items, *, opened: Opened = _NOTHING_OPENED
+    day: IndexedDay, shift_no: int, items: Items, *, opened: Opened = NOTHING_OPENED
 ) -> Timetable | None:
     """Return the times of items in exactly this order, no pause of it taken before leaving."""
     return _Route(day, shift_no, day.terms[shift_no], opened).timed(items, 0)
+
+
+def undelayed(day: IndexedDay, timed: Timetable, *, opened: Opened = NOTHING_OPENED) -> Timetable:
+    """Return the same arrangement with everything at its earliest, however long the tour is then."""
+    route = _Route(day, timed.shift_no, day.terms[timed.shift_no], opened)
+    return route.earliest(timed.items, timed.at_home) or timed
 
 
 def within(intervals: Sequence[Interval], bounds: Interval) -> tuple[Interval, ...]:
@@ -139,7 +146,7 @@ def as_route(day: IndexedDay, timed: Timetable) -> Route:
     place, metres, work = terms.start_place, 0, 0
     stops: list[Stop] = []
     for item, (arrive, start, end) in zip(timed.items, timed.times, strict=True):
-        extra = None if item >= 0 else terms.extras[-1 - item]
+        extra = None if item >= 0 else terms.stands_for(item)
         target = day.place[item] if extra is None else extra.place
         drive_s = drive_m = 0
         if target is not None:
@@ -179,6 +186,8 @@ def as_route(day: IndexedDay, timed: Timetable) -> Route:
 def _kind(extra: Extra | None) -> StopKind:
     if extra is None:
         return StopKind.VISIT
+    if extra.is_pickup:
+        return StopKind.PICKUP
     return StopKind.BREAK if extra.is_break else StopKind.ABSENCE
 
 
@@ -236,28 +245,26 @@ class _Route:
         day = self.day
         place = self.terms.start_place
         labels: dict[int, list[_Label]] = {taken: [_Label(now, 0, home)]}
-        for visit_no in order:
+        for item in order:
             reached: dict[int, list[_Label]] = {}
-            intervals = self.starts(visit_no)
-            work = day.work_s(self.shift_no, visit_no)
+            target = self._place(item)
             for mask, held in labels.items():
                 for label in held:
-                    for arrive, after, between in self._leg(
-                        label.now, place, day.place[visit_no], mask
-                    ):
-                        start = first_start(intervals, arrive)
+                    for arrive, after, between in self._leg(label.now, place, target, mask):
+                        start = self._first_start(item, arrive)
                         if start is None:
                             continue
+                        late = day.late_cost(item, start) if item >= 0 else 0
                         _keep_best(
                             reached.setdefault(after, []),
                             _Label(
-                                start + work,
-                                label.cost + day.late_cost(visit_no, start),
-                                (*label.items, *between, visit_no),
+                                start + self._length_s(item),
+                                label.cost + late,
+                                (*label.items, *between, item),
                             ),
                         )
             labels = reached
-            place = day.place[visit_no]
+            place = target
         everything = (1 << len(self.terms.extras)) - 1
         done: list[_Label] = []
         for mask, held in labels.items():
@@ -269,6 +276,16 @@ class _Route:
                         _keep_best(done, _Label(arrive, label.cost, (*label.items, *between)))
         for label in done:
             yield label.items
+
+    def _first_start(self, item: int, arrive: int) -> int | None:
+        return first_start(self.starts(item), arrive) if item >= 0 else arrive
+
+    def _length_s(self, item: int) -> int:
+        return (
+            self.day.work_s(self.shift_no, item)
+            if item >= 0
+            else self.terms.stands_for(item).length_s
+        )
 
     def _leg(
         self, now: int, place: int, target: int, taken: int
@@ -303,11 +320,14 @@ class _Route:
 
     def timed(self, items: Items, at_home: int) -> Timetable | None:
         """Return the cheapest times of these items in this order, None where they break a rule."""
-        earliest = self._play(items, at_home, self.terms.opens, provisional=True)
+        earliest = self.earliest(items, at_home)
         if earliest is None:
             return None
         leave = self._latest_leave(earliest) if earliest.waiting_s else earliest.leave
         return self._play(items, at_home, leave)
+
+    def earliest(self, items: Items, at_home: int) -> Timetable | None:
+        return self._play(items, at_home, self.terms.opens, provisional=True)
 
     def _play(
         self, items: Items, at_home: int, leave: int, *, provisional: bool = False
@@ -329,7 +349,7 @@ class _Route:
         cost, used = 0, False
         pending: list[Extra] = []
         for item in items[at_home:]:
-            extra = None if item >= 0 else terms.extras[-1 - item]
+            extra = None if item >= 0 else terms.stands_for(item)
             if extra is not None and extra.place is None:
                 pending.append(extra)
                 continue
@@ -355,7 +375,7 @@ class _Route:
                 cost += int(day.fixed[self.shift_no, item]) + day.late_cost(item, start)
                 used = True
             else:
-                start = extra.earliest
+                start = max(arrive, extra.earliest) if extra.is_pickup else extra.earliest
                 if arrive > start:
                     return None
                 now = start + extra.length_s
@@ -405,7 +425,7 @@ class _Route:
             (number, item)
             for number, item in enumerate(earliest.items)
             if number >= earliest.at_home
-            and (item >= 0 or terms.extras[-1 - item].place is not None)
+            and (item >= 0 or terms.stands_for(item).place is not None)
         ]
         by = earliest.times[stops[-1][0]][1]
         while stops:
@@ -424,7 +444,8 @@ class _Route:
             previous = stops[-1][1]
             start = earliest.times[stops[-1][0]][1]
             if previous < 0:
-                by = start
+                extra = terms.stands_for(previous)
+                by = left - extra.length_s if extra.is_pickup else start
                 continue
             bound = left - day.work_s(self.shift_no, previous)
             for priced in (day.due[previous], day.promise_closes[previous]):
@@ -435,7 +456,7 @@ class _Route:
         return earliest.leave
 
     def _place(self, item: int) -> int:
-        place = self.day.place[item] if item >= 0 else self.terms.extras[-1 - item].place
+        place = self.day.place[item] if item >= 0 else self.terms.stands_for(item).place
         assert place is not None
         return place
 

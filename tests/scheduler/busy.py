@@ -11,6 +11,7 @@ from scheduler.problem import (
     Break,
     Crew,
     DayProblem,
+    Depot,
     Link,
     Promise,
     Published,
@@ -183,3 +184,22 @@ def with_links(rng: np.random.Generator, day: DayProblem) -> DayProblem:
             case _:
                 links.append(Link(one, other, least_gap_s=-HOUR, greatest_gap_s=HOUR))
     return replace(day, visits=patient, crews=tuple(crews), links=tuple(links))
+
+
+def with_depots(rng: np.random.Generator, day: DayProblem) -> DayProblem:
+    """Let most visits need parts that vans have few of, or none, and two depots have."""
+
+    def needing(visit: Visit) -> Visit:
+        parts = (("belt", int(rng.integers(1, 3))),) if rng.random() < 0.6 else ()
+        return replace(visit, parts=(*parts, ("fan", 1)) if rng.random() < 0.3 else parts)
+
+    def stocked(technician: Technician) -> Technician:
+        return replace(technician, stock=(("belt", int(rng.integers(0, 3))),))
+
+    one, other = (int(number) for number in rng.integers(0, len(day.visits), 2))
+    return replace(
+        day,
+        visits=tuple(needing(visit) for visit in day.visits),
+        technicians=tuple(stocked(technician) for technician in day.technicians),
+        depots=(Depot(one, ("belt",), 300), Depot(other, ("belt", "fan"))),
+    )

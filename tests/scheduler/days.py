@@ -17,6 +17,7 @@ from scheduler.problem import (
     Break,
     Crew,
     DayProblem,
+    Depot,
     Link,
     Pin,
     Promise,
@@ -218,6 +219,33 @@ def decided(draw: st.DrawFn, problem: DayProblem) -> DayProblem:
         crews=tuple(crews),
         links=tuple(links),
         published=tuple(published),
+    )
+
+
+@st.composite
+def fuller_days(draw: st.DrawFn) -> DayProblem:
+    """A valid problem that has depots, longest tours and gaps between visits as well."""
+    problem = draw(days())
+    links = list(problem.links)
+    if len(problem.visits) > 1 and _some(draw, 3):
+        links.append(
+            Link(
+                problem.visits[1].id,
+                problem.visits[0].id,
+                least_gap_s=draw(st.sampled_from((None, -HOUR, HOUR))),
+                greatest_gap_s=draw(st.sampled_from((None, 4 * HOUR))),
+                same_technician=draw(st.booleans()),
+                same_day=draw(st.booleans()),
+            )
+        )
+    return replace(
+        problem,
+        shifts=tuple(
+            replace(shift, longest_s=5 * HOUR if _some(draw, 4) else None)
+            for shift in problem.shifts
+        ),
+        links=tuple(links),
+        depots=draw(st.sampled_from(((), (Depot(PLACES - 1, ("belt",), 300),)))),
     )
 
 

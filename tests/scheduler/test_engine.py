@@ -15,12 +15,10 @@ from scheduler.checks import cost, violations
 from scheduler.engine import plan_day
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft
-from scheduler.engine.timing import timetable
 from scheduler.problem import (
     Absence,
     Break,
     Cause,
-    Crew,
     DayProblem,
     Pin,
     Plan,
@@ -32,7 +30,7 @@ from scheduler.problem import (
     Weights,
     to_json,
 )
-from tests.scheduler.days import HOUR, a_day, a_shift, a_visit, days, dispatch_day
+from tests.scheduler.days import HOUR, a_day, a_shift, a_visit, days, dispatch_day, fuller_days
 
 TRAVEL_ONLY = Weights(waiting_permille=0, first_use=0, surplus_level=0)
 
@@ -47,7 +45,7 @@ def starts(plan: Plan) -> dict[str, int]:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(days())
+@given(fuller_days())
 def test_every_plan_keeps_every_promise(day: DayProblem) -> None:
     plan = plan_day(day, iterations=20)
     assert violations(day, plan) == []
@@ -58,7 +56,7 @@ def test_every_plan_keeps_every_promise(day: DayProblem) -> None:
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(days(), st.integers(0, 3))
+@given(fuller_days(), st.integers(0, 3))
 def test_the_same_input_without_a_clock_gives_the_same_plan(day: DayProblem, seed: int) -> None:
     one, other = (plan_day(day, iterations=10, seed=seed) for _ in range(2))
     assert to_json(one) == to_json(other)
@@ -203,16 +201,6 @@ def test_a_day_without_technicians_leaves_everything_out() -> None:
     assert [each.cause for each in plan.unplanned] == [Cause.IMPOSSIBLE]
 
 
-def test_what_the_engine_cannot_keep_is_left_out_and_said() -> None:
-    day = a_day((a_visit("a", 1), a_visit("b", 2), a_visit("c", 3)), crews=(Crew("a", "b"),))
-    plan = plan_day(day, iterations=5)
-    assert set(planned(plan)) == {"c"}
-    assert [(each.visit, each.cause, each.conditions) for each in plan.unplanned] == [
-        ("a", Cause.UNSUPPORTED, ("crew",)),
-        ("b", Cause.UNSUPPORTED, ("crew",)),
-    ]
-
-
 def test_the_dearest_visits_are_kept_when_not_all_fit() -> None:
     jobs = tuple(
         a_visit(f"p{number}", 1, duration_s=4 * HOUR, priority=number) for number in range(1, 6)
@@ -315,7 +303,7 @@ def _by_timing(
     day: IndexedDay, draft: Draft, shift_no: int, number: int, order: list[int]
 ) -> Iterator[tuple[int, int]]:
     for position in range(len(day.shifts[shift_no].prefix), len(order) + 1):
-        timed = timetable(day, shift_no, [*order[:position], number, *order[position:]])
+        timed = draft.time(shift_no, [*order[:position], number, *order[position:]])
         if timed is not None:
             yield position, timed.cost - draft.cost_of(shift_no)
 

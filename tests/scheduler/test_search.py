@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numba.core.dispatcher import Dispatcher
 
 from scheduler.checks import cost, violations
 from scheduler.engine import engine_for, plan_day
 from scheduler.engine.assembly import assemble
 from scheduler.engine.columns import EVERYTHING, PLAIN, WITH_BREAKS, Profile
 from scheduler.engine.indexed import IndexedDay
-from scheduler.engine.insertion import Draft
+from scheduler.engine.insertion import Draft, fits_an_empty_shift
 from scheduler.engine.layout import layout
-from scheduler.engine.search import search
+from scheduler.engine.search import search, warm
+from scheduler.engine.territories import territories
 from scheduler.engine.timing import as_arranged
 from scheduler.problem import Crew, DayProblem, Pin, to_json
-from tests.scheduler.busy import plain, with_breaks, with_everything, with_overtime
+from tests.scheduler.busy import (
+    plain,
+    with_breaks,
+    with_depots,
+    with_everything,
+    with_links,
+    with_overtime,
+)
 from tests.scheduler.days import HOUR, a_day, a_shift, a_visit
 
 Added = Callable[[np.random.Generator, DayProblem], DayProblem]
@@ -27,6 +38,11 @@ KINDS: dict[str, tuple[Profile, tuple[Added, ...]]] = {
     "plain": (PLAIN, ()),
     "breaks": (WITH_BREAKS, (with_breaks,)),
     "everything": (EVERYTHING, (with_breaks, with_overtime, with_everything)),
+    "depots": (EVERYTHING, (with_depots,)),
+    "everything and depots": (
+        EVERYTHING,
+        (with_breaks, with_overtime, with_everything, with_depots),
+    ),
 }
 
 
@@ -44,7 +60,9 @@ def test_the_search_counts_every_second_as_the_referee_does(kind: str) -> None:
     for seed in range(12):
         day = a_busy_day(kind, seed, days=1 + seed % 2)
         indexed = IndexedDay(day)
-        everything = list(range(len(day.visits)))
+        everything = [
+            number for number in range(len(day.visits)) if fits_an_empty_shift(indexed, number)
+        ]
         assert layout(indexed, everything).profile == KINDS[kind][0]
         found = search(
             indexed,
@@ -63,7 +81,9 @@ def test_the_search_counts_every_second_as_the_referee_does(kind: str) -> None:
                 assert draft.timed[number] is not None
         plan = assemble(draft, impossible=(), engine="search", seed=seed)
         assert violations(day, plan) == []
-        assert found.cost == cost(day, plan).total
+        impossible = set(range(len(day.visits))) - set(everything)
+        left_aside = sum(indexed.drop[number] for number in impossible)
+        assert found.cost + left_aside == cost(day, plan).total
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -135,3 +155,61 @@ def test_a_longest_tour_is_kept_by_leaving_later_or_doing_less() -> None:
         assert route.leave == 12 * HOUR - 600
         shorter = a_day(apart, (a_shift(longest_s=3 * HOUR),))
         assert len(plan_day(shorter, iterations=20, engine=engine).unplanned) == 1
+
+
+def dispatchers() -> dict[str, Any]:
+    """Return every compiled function of the engine by its name."""
+    return {
+        f"{name}.{each}": function
+        for name, module in sys.modules.items()
+        if name.startswith("scheduler.engine.")
+        for each, function in vars(module).items()
+        if isinstance(function, Dispatcher) and function.__module__ == name
+    }
+
+
+def test_nothing_is_compiled_in_a_plan_once_the_search_is_warm() -> None:
+    warm()
+    versions = {name: list(each.signatures) for name, each in dispatchers().items()}
+    assert len(versions) > 50
+    for seed, kind in enumerate(KINDS):
+        for days in (1, 2):
+            day = a_busy_day(kind, seed, days)
+            linked = with_links(np.random.default_rng(seed), day)
+            empty = replace(day, visits=(), published=())
+            for each in (day, linked, empty, replace(linked, shifts=())):
+                plan_day(each, iterations=30, engine="search")
+    assert {name: list(each.signatures) for name, each in dispatchers().items()} == versions
+
+
+def a_day_of_two_territories(seed: int) -> DayProblem:
+    rng = np.random.default_rng(seed)
+    return with_links(rng, plain(rng, people=10, jobs=140))
+
+
+def test_territories_searched_by_processes_make_one_plan_that_can_be_repeated_in_one() -> None:
+    day = a_day_of_two_territories(4)
+    for limit in ({"iterations": 200}, {"seconds": 4.0}):
+        plan = plan_day(day, seed=3, engine="search", processes=2, **limit)
+        assert violations(day, plan) == []
+        assert {step.territory for step in plan.steps} >= {0, 1}
+        again = plan_day(day, steps=plan.steps, seed=3, engine="search")
+        assert to_json(again) == to_json(plan)
+
+
+def test_every_visit_and_shift_is_in_one_territory_with_its_partners() -> None:
+    day = IndexedDay(a_day_of_two_territories(5))
+    everything = list(range(len(day.visits)))
+    found = territories(day, everything, Draft(day), 2)
+    assert sorted(visit for each in found for visit in each.visits) == everything
+    assert sorted(n for each in found for n in each.shifts) == list(range(len(day.shifts)))
+    assert [len(each.shifts) for each in found] == [5, 5]
+    for each in found:
+        here = set(each.visits)
+        assert all(tie.other in here for visit in here for tie in day.ties.get(visit, ()))
+
+
+def test_a_small_day_is_one_territory() -> None:
+    day = IndexedDay(a_busy_day("plain", 1))
+    (whole,) = territories(day, range(len(day.visits)), Draft(day), 8)
+    assert whole.visits == list(range(len(day.visits)))
