@@ -34,7 +34,7 @@ class Payer(StrEnum):
     UNDECIDED = "undecided"
 
 
-class PayerRule(StrEnum):
+class DecidedBy(StrEnum):
     """What says who pays."""
 
     STATED = "stated"
@@ -203,7 +203,7 @@ def payer(cover: Cover | None, kind: str) -> Payer:
 
 def payer_under(
     contract_kind: str, payers: Mapping[str, str], kind: str
-) -> tuple[Payer, PayerRule]:
+) -> tuple[Payer, DecidedBy]:
     """Return who pays for one kind of cost under a contract, and what says so.
 
     A contractor does the labour's work and overhead comes with it, so both follow it where nothing is said
@@ -211,10 +211,10 @@ def payer_under(
     """
     word = Paid(kind)
     if word in payers:
-        return Payer(payers[word]), PayerRule.STATED
+        return Payer(payers[word]), DecidedBy.STATED
     if word in _AS_LABOUR and Paid.LABOUR in payers:
-        return Payer(payers[Paid.LABOUR]), PayerRule.AS_LABOUR
-    return _KINDS[contract_kind], PayerRule.KIND
+        return Payer(payers[Paid.LABOUR]), DecidedBy.AS_LABOUR
+    return _KINDS[contract_kind], DecidedBy.KIND
 
 
 def _rank(terms: ContractTerms) -> tuple[int, int, str]:

@@ -15,7 +15,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, Final
 
-from fsm.contracts.coverage import InvalidTerms, Paid, Payer, PayerRule, Span, payer_under
+from fsm.contracts.coverage import DecidedBy, InvalidTerms, Paid, Payer, Span, payer_under
 
 NONE: Final = "none"
 _LISTS: Final = (
@@ -105,11 +105,11 @@ def decide(rules: Iterable[CostRule], charge: Charge, payers: Mapping[str, str])
         first = min(holding, key=lambda rule: (rule.place, rule.code))
         return Decision(first.payer, f"{_PREFIX}{first.code}", first.ground)
     if charge.contract_kind is None:
-        return Decision(Payer.CUSTOMER, PayerRule.NO_CONTRACT, Ground.NO_CONTRACT)
+        return Decision(Payer.CUSTOMER, DecidedBy.NO_CONTRACT, Ground.NO_CONTRACT)
     payer, rule = payer_under(charge.contract_kind, payers, charge.kind)
     if payer is not Payer.CUSTOMER:
         return Decision(payer, rule)
-    ground = Ground.ON_ACCOUNT if rule is PayerRule.KIND else Ground.NOT_COVERED
+    ground = Ground.ON_ACCOUNT if rule is DecidedBy.KIND else Ground.NOT_COVERED
     return Decision(payer, rule, ground)
 
 

@@ -114,9 +114,7 @@ async def edit_payer_rule(
         .where(PayerRule.tenant_id == actor.tenant_id, PayerRule.id == rule_id)
         .with_for_update()
     )
-    rule = (await session.exec(statement)).one_or_none()
-    if rule is None:
-        raise NotFound(f"No rule {rule_id}.")
+    rule = await session.found(statement, f"No rule {rule_id}.")
     changes = _checked(changes)
     _check_days(changes.get("starts_on", rule.starts_on), changes.get("ends_on", rule.ends_on))
     if revise(rule, rev, changes):

@@ -22,7 +22,7 @@ from fsm.assets.tables import Asset
 from fsm.catalogue.tables import MaintenanceKind, RequestClass, WorkType
 from fsm.contracts import coverage, versions
 from fsm.contracts.clocks import PinnedPolicy, StartedClock, start_clocks
-from fsm.contracts.coverage import ContractTerms, Cover, InvalidTerms, Miss, Payer, PayerRule, Span
+from fsm.contracts.coverage import ContractTerms, Cover, DecidedBy, InvalidTerms, Miss, Payer, Span
 from fsm.contracts.credits import read_credits
 from fsm.contracts.fees import set_fee
 from fsm.contracts.opening_hours import calendar_from_json
@@ -53,20 +53,14 @@ def _check_office(actor: Actor) -> None:
 async def find_contract(session: Session, actor: Actor, contract_id: UUID) -> Contract:
     """Return one contract; another tenant's, or another customer's, is `NotFound`."""
     statement = _visible(actor).where(Contract.id == contract_id)
-    contract = (await session.exec(statement)).one_or_none()
-    if contract is None:
-        raise NotFound(f"No contract {contract_id}.")
-    return contract
+    return await session.found(statement, f"No contract {contract_id}.")
 
 
 async def lock_contract(session: Session, actor: Actor, contract_id: UUID) -> Contract:
     statement = _visible(actor).where(Contract.id == contract_id).with_for_update(key_share=True)
-    contract = (
-        await session.exec(statement.execution_options(populate_existing=True))
-    ).one_or_none()
-    if contract is None:
-        raise NotFound(f"No contract {contract_id}.")
-    return contract
+    return await session.found(
+        statement.execution_options(populate_existing=True), f"No contract {contract_id}."
+    )
 
 
 async def list_contracts(
@@ -546,10 +540,10 @@ async def preview_cover(
 
 async def payer_of(
     session: Session, actor: Actor, contract_id: UUID | None, kind: str
-) -> tuple[Payer, PayerRule]:
+) -> tuple[Payer, DecidedBy]:
     """Return who pays for one kind of cost under a contract, or without one, and what says so."""
     if contract_id is None:
-        return Payer.CUSTOMER, PayerRule.NO_CONTRACT
+        return Payer.CUSTOMER, DecidedBy.NO_CONTRACT
 
     async def load() -> tuple[str, dict[str, str]]:
         found = await fetch(session, _PAYERS, actor.tenant_id, contract_id, actor.customer_id)

@@ -411,9 +411,7 @@ async def ensure_openings(
     statement = select(CalendarVersion.body).where(
         CalendarVersion.tenant_id == actor.tenant_id, CalendarVersion.id == calendar_version_id
     )
-    body = (await session.exec(statement)).one_or_none()
-    if body is None:
-        raise NotFound(f"No calendar version {calendar_version_id}.")
+    body = await session.found(statement, f"No calendar version {calendar_version_id}.")
     calendar, where = calendar_from_json(body), ZoneInfo(zone)
     # An opening that runs past midnight pushes the next day's first one back, so the day before is
     # laid out too; what it begins before `first_on` is not for this call to write.

@@ -141,10 +141,7 @@ async def lock_price(session: Session, actor: Actor, price_id: UUID) -> PartPric
         .where(PartPrice.tenant_id == actor.tenant_id, PartPrice.id == price_id)
         .with_for_update()
     )
-    price = (await session.exec(statement)).one_or_none()
-    if price is None:
-        raise NotFound(f"No price {price_id}.")
-    return price
+    return await session.found(statement, f"No price {price_id}.")
 
 
 async def end_price(

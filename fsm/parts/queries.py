@@ -19,7 +19,7 @@ from fsm.appending import new_row
 from fsm.database import Session, fetch, once, revise, touch, utc
 from fsm.parts.price_list import find_cost
 from fsm.parts.tables import Movement, MovementKind, Part, StockPlace, StockPlaceKind
-from fsm.problems import Invalid, NotFound
+from fsm.problems import Invalid
 from fsm.tenants.queries import find_zone_and_currency
 
 # --- parts ------------------------------------------------------------------------------------------------
@@ -27,20 +27,14 @@ from fsm.tenants.queries import find_zone_and_currency
 
 async def find_part(session: Session, actor: Actor, part_id: UUID) -> Part:
     statement = select(Part).where(Part.tenant_id == actor.tenant_id, Part.id == part_id)
-    part = (await session.exec(statement)).one_or_none()
-    if part is None:
-        raise NotFound(f"No part {part_id}.")
-    return part
+    return await session.found(statement, f"No part {part_id}.")
 
 
 async def lock_part(session: Session, actor: Actor, part_id: UUID) -> Part:
     statement = (
         select(Part).where(Part.tenant_id == actor.tenant_id, Part.id == part_id).with_for_update()
     )
-    part = (await session.exec(statement)).one_or_none()
-    if part is None:
-        raise NotFound(f"No part {part_id}.")
-    return part
+    return await session.found(statement, f"No part {part_id}.")
 
 
 async def list_parts(
@@ -129,10 +123,7 @@ async def find_stock_place(session: Session, actor: Actor, place_id: UUID) -> St
     statement = select(StockPlace).where(
         StockPlace.tenant_id == actor.tenant_id, StockPlace.id == place_id
     )
-    place = (await session.exec(statement)).one_or_none()
-    if place is None:
-        raise NotFound(f"No stock place {place_id}.")
-    return place
+    return await session.found(statement, f"No stock place {place_id}.")
 
 
 async def find_van(session: Session, actor: Actor, technician_id: UUID) -> UUID | None:
@@ -156,10 +147,7 @@ async def lock_stock_place(session: Session, actor: Actor, place_id: UUID) -> St
         .where(StockPlace.tenant_id == actor.tenant_id, StockPlace.id == place_id)
         .with_for_update()
     )
-    place = (await session.exec(statement)).one_or_none()
-    if place is None:
-        raise NotFound(f"No stock place {place_id}.")
-    return place
+    return await session.found(statement, f"No stock place {place_id}.")
 
 
 async def list_stock_places(
@@ -302,10 +290,7 @@ async def find_movement(session: Session, actor: Actor, movement_id: UUID) -> Mo
     statement = select(Movement).where(
         Movement.tenant_id == actor.tenant_id, Movement.id == movement_id
     )
-    movement = (await session.exec(statement)).one_or_none()
-    if movement is None:
-        raise NotFound(f"No movement {movement_id}.")
-    return movement
+    return await session.found(statement, f"No movement {movement_id}.")
 
 
 async def record_movement(

@@ -21,7 +21,7 @@ from fsm.catalogue.tables import Reason, ReasonKind
 from fsm.database import Session, run, touch
 from fsm.parts import queries as parts
 from fsm.parts.tables import MovementKind
-from fsm.problems import Conflict, NotFound
+from fsm.problems import Conflict
 from fsm.tenants.queries import find_zone_and_currency
 from fsm.work_orders import clocks
 from fsm.work_orders.lifecycle import Status
@@ -90,9 +90,7 @@ async def _lock(session: Session, actor: Actor, request_id: UUID) -> PartRequest
     statement = select(PartRequest).where(
         PartRequest.tenant_id == actor.tenant_id, PartRequest.id == request_id
     )
-    found = (await session.exec(statement)).one_or_none()
-    if found is None:
-        raise NotFound(f"No request for a part {request_id}.")
+    found = await session.found(statement, f"No request for a part {request_id}.")
     await lock_work_order(session, actor, found.work_order_id)
     locked = statement.with_for_update().execution_options(populate_existing=True)
     request = (await session.exec(locked)).one()

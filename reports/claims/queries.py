@@ -16,7 +16,7 @@ from fsm.appending import new_row
 from fsm.canonical import canonical_json
 from fsm.contracts.coverage import Payer
 from fsm.database import Session, run
-from fsm.problems import Conflict, Invalid, NotFound
+from fsm.problems import Conflict, Invalid
 from fsm.work_orders import ledger
 from fsm.work_orders.ledger.correcting import list_standing
 from fsm.work_orders.orders import lock_work_order
@@ -54,10 +54,7 @@ async def find_claim(
     )
     if lock:
         statement = statement.with_for_update().execution_options(populate_existing=True)
-    claim = (await session.exec(statement)).one_or_none()
-    if claim is None:
-        raise NotFound(f"No claim {claim_id}.")
-    return claim
+    return await session.found(statement, f"No claim {claim_id}.")
 
 
 async def make_claim(

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from fsm import events
 from fsm.actors import Actor
 from fsm.database import Session, enter
-from fsm.problems import Conflict, NotFound
+from fsm.problems import Conflict
 from fsm.tenants.directory import find_tenant
 from fsm.tenants.tables import DirectoryKind, Tenant
 from reports.documents.kinds import TERMS, DocumentKind, DocumentState, state_of
@@ -55,10 +55,7 @@ def _own(actor: Actor) -> list[Any]:
 async def find_document(session: Session, actor: Actor, document_id: UUID) -> IssuedDocument:
     """Return one document; a kind that the actor may not have does not exist for them."""
     statement = select(IssuedDocument).where(*_own(actor), IssuedDocument.id == document_id)
-    found = (await session.exec(statement)).one_or_none()
-    if found is None:
-        raise NotFound(f"No document {document_id}.")
-    return found
+    return await session.found(statement, f"No document {document_id}.")
 
 
 async def find_standing(session: Session, actor: Actor, document_id: UUID) -> Standing:

@@ -10,7 +10,6 @@ from sqlmodel import col, select
 from fsm import events
 from fsm.actors import Actor
 from fsm.database import Session
-from fsm.problems import NotFound
 from fsm.tenants.queries import find_own_tenant
 from reports.mailing.periods import Every, next_due
 from reports.mailing.tables import ReportDelivery, ReportSchedule
@@ -33,10 +32,9 @@ async def find_schedule(
     statement = select(ReportSchedule).where(
         ReportSchedule.tenant_id == actor.tenant_id, ReportSchedule.id == schedule_id
     )
-    found = (await session.exec(statement.with_for_update() if lock else statement)).one_or_none()
-    if found is None:
-        raise NotFound(f"No schedule {schedule_id}.")
-    return found
+    return await session.found(
+        statement.with_for_update() if lock else statement, f"No schedule {schedule_id}."
+    )
 
 
 async def add_schedule(

@@ -14,7 +14,7 @@ from fsm.actors import Actor
 from fsm.appending import new_row
 from fsm.contracts.coverage import InvalidTerms
 from fsm.database import Session, revise, run
-from fsm.problems import Conflict, Invalid, NotFound
+from fsm.problems import Conflict, Invalid
 from fsm.technicians.tables import Technician
 from fsm.tenants.queries import find_zone_and_currency
 from reports.formulae import pay
@@ -77,9 +77,7 @@ async def end_rule(
         .where(PayRule.tenant_id == actor.tenant_id, PayRule.id == rule_id)
         .with_for_update()
     )
-    rule = (await session.exec(statement)).one_or_none()
-    if rule is None:
-        raise NotFound(f"No rule of pay {rule_id}.")
+    rule = await session.found(statement, f"No rule of pay {rule_id}.")
     if ends_on < rule.starts_on:
         raise Invalid(
             "A rule ends on the day it starts or later.",
@@ -141,10 +139,7 @@ async def find_technician(session: Session, actor: Actor, technician_id: UUID) -
         .where(Technician.tenant_id == actor.tenant_id, Technician.id == technician_id)
         .with_for_update(key_share=True)
     )
-    technician = (await session.exec(statement)).one_or_none()
-    if technician is None:
-        raise NotFound(f"No technician {technician_id}.")
-    return technician
+    return await session.found(statement, f"No technician {technician_id}.")
 
 
 async def issue_statement(
@@ -250,15 +245,12 @@ async def find_statement(
     session: Session, actor: Actor, statement_id: UUID
 ) -> tuple[PayStatement, Sequence[PayLine]]:
     """Return a statement as it was issued, its lines in order of day."""
-    found = (
-        await session.exec(
-            select(PayStatement).where(
-                PayStatement.tenant_id == actor.tenant_id, PayStatement.id == statement_id
-            )
-        )
-    ).one_or_none()
-    if found is None:
-        raise NotFound(f"No statement of pay {statement_id}.")
+    found = await session.found(
+        select(PayStatement).where(
+            PayStatement.tenant_id == actor.tenant_id, PayStatement.id == statement_id
+        ),
+        f"No statement of pay {statement_id}.",
+    )
     lines = await session.exec(
         select(PayLine)
         .where(PayLine.tenant_id == actor.tenant_id, PayLine.statement_id == statement_id)

@@ -19,11 +19,11 @@ from fsm.appending import new_row
 from fsm.assets.tables import Asset
 from fsm.catalogue.tables import WorkType
 from fsm.contracts import queries as contracts
-from fsm.contracts.coverage import Payer, PayerRule
+from fsm.contracts.coverage import DecidedBy, Payer
 from fsm.contracts.coverage_rules import Decision
 from fsm.database import Session
 from fsm.parts.tables import Part
-from fsm.problems import Conflict, Invalid, NotFound
+from fsm.problems import Conflict, Invalid
 from fsm.work_orders.ledger.posting import Cost, JobShare, cost_of, list_shares, post, who_pays
 from fsm.work_orders.orders import lock_work_order
 from fsm.work_orders.records import CostKind, CostLine, PartUsed
@@ -138,7 +138,7 @@ async def post_by_hand(
         price=price,
         note=note,
     )
-    decided = None if payer is None else Decision(payer, PayerRule.DECIDED, note)
+    decided = None if payer is None else Decision(payer, DecidedBy.DECIDED, note)
     await post(session, actor, work_order, cost, now, decided=decided)
     posted = [
         line for line in await list_standing(session, actor, work_order_id) if line.id not in before
@@ -188,10 +188,7 @@ async def _find_line(session: Session, actor: Actor, line_id: UUID) -> CostLine:
     statement = select(CostLine).where(
         CostLine.tenant_id == actor.tenant_id, CostLine.id == line_id
     )
-    line = (await session.exec(statement)).one_or_none()
-    if line is None:
-        raise NotFound(f"No line {line_id} in the ledger.")
-    return line
+    return await session.found(statement, f"No line {line_id} in the ledger.")
 
 
 # --- several assets ---------------------------------------------------------------------------------------
@@ -316,7 +313,7 @@ def _by_cost(lines: Sequence[CostLine]) -> list[list[CostLine]]:
 
 def _decided(line: CostLine) -> Decision | None:
     """Return what a person decided about a line, None where rules did."""
-    if line.payer_rule != PayerRule.DECIDED or line.payer is None:
+    if line.payer_rule != DecidedBy.DECIDED or line.payer is None:
         return None
     return Decision(Payer(line.payer), line.payer_rule, line.payer_ground)
 
@@ -383,7 +380,7 @@ async def assign_payer(
     if unknown := set(line_ids) - {line.id for line in lines}:
         detail = f"No line {min(unknown, key=str)} stands on this job."
         raise Invalid(detail, errors=[{"at": "/line_ids", "detail": detail}])
-    decision = Decision(payer, PayerRule.DECIDED, ground)
+    decision = Decision(payer, DecidedBy.DECIDED, ground)
     moved = [
         line
         for line in lines

@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from fsm.assets.tables import Asset
 from fsm.contracts import queries, versions
 from fsm.contracts.clocks import start_clocks
-from fsm.contracts.coverage import PayerRule
+from fsm.contracts.coverage import DecidedBy
 from fsm.contracts.opening_hours import calendar_from_json, expand_rows
 from fsm.contracts.service_levels import ClockKind
 from fsm.contracts.tables import CalendarVersion, Opening, ServiceLevel
@@ -328,7 +328,7 @@ async def test_a_cost_without_a_contract_is_the_customers(
     async with database.transaction(company.id) as session:
         assert await queries.payer_of(session, company.system, None, "parts") == (
             "customer",
-            PayerRule.NO_CONTRACT,
+            DecidedBy.NO_CONTRACT,
         )
         contract_id = company.contract.id
         found = [

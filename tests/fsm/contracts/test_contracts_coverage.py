@@ -12,11 +12,11 @@ from uuid_utils.compat import uuid7
 
 from fsm.contracts.coverage import (
     ContractTerms,
+    DecidedBy,
     InvalidTerms,
     Miss,
     Paid,
     Payer,
-    PayerRule,
     Rule,
     Span,
     Work,
@@ -157,7 +157,7 @@ def test_every_kind_of_cost_has_a_payer() -> None:
     ],
 )
 def test_where_nothing_is_said_the_kind_of_contract_pays(kind: str, who: Payer) -> None:
-    assert payer_under(kind, {}, "labour") == (who, PayerRule.KIND)
+    assert payer_under(kind, {}, "labour") == (who, DecidedBy.KIND)
 
 
 def test_without_a_contract_the_customer_pays_and_unknown_costs_are_a_mistake() -> None:
