@@ -52,6 +52,7 @@ def as_it_is(_: Any, value: Any) -> bytes:
 NOT_CALLED = {
     "GET /sync/v1/stream": "never ends while a device listens; tests/mobile_api/test_stream.py",
     "POST /compat/powersync/sync/stream": "nor does this; tests/mobile_api/test_powersync.py",
+    "GET /api/board/live": "nor does this; tests/scheduler/test_board_routes.py",
 }
 """Operations that are left out here, with the reason and where they are proved instead."""
 
