@@ -120,13 +120,23 @@ class Inquiry:
 
     # --- what fails ---
 
-    def shifts(self) -> tuple[ShiftReason, ...]:
+    def shifts(self, cause: Cause) -> tuple[ShiftReason, ...]:
         """Return what keeps the visit from each shift."""
-        return self._named(self._failures())
+        failed = self._failures()
+        if self.visit_no in self.day.ties:
+            # What is full or dear for one alone may be neither; in no plan is it the others that fail.
+            alone = {Rule.PRICE} if cause is Cause.NO_ROOM else {Rule.PRICE, Rule.ROOM}
+            failed = [
+                (Failure(Rule.PARTNER),) if {each.rule for each in one} <= alone else one
+                for one in failed
+            ]
+        return self._named(failed)
 
     def shifts_in_brief(self, cause: Cause) -> tuple[ShiftReason, ...]:
         """Return what permissions and hours say, without putting the visit anywhere."""
         rest = (Failure(Rule.TRAVEL if cause is Cause.IMPOSSIBLE else Rule.ROOM),)
+        if self.visit_no in self.day.ties:
+            rest = (Failure(Rule.PARTNER),)
         static = [self._static(number) or rest for number in range(len(self.day.shifts))]
         return self._named(static)
 

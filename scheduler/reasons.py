@@ -30,6 +30,9 @@ class Reason:
     than three stand in the way on every shift."""
     relaxation: Relaxation | None = None
     """The cheapest found."""
+    partners: tuple[str, ...] = ()
+    """Labels of the others it is bound to by a crew or a link. What would let in one of several is not looked
+    for: of such a visit `blocking` and `relaxation` are empty."""
     conditions: tuple[str, ...] = ()
     """Of an unsupported visit: `crew`, `link`."""
     is_brief: bool = False
@@ -75,23 +78,31 @@ class Explainer:
     def reason(self, left_out: Unplanned, *, in_full: bool = True) -> Reason:
         number = self.day.visit_no[left_out.visit]
         visit = self.day.visits[number]
-        label = visit.label or visit.id
+        label = self._label(number)
         if left_out.cause is Cause.UNSUPPORTED:
             return Reason(visit.id, label, left_out.cause, conditions=left_out.conditions)
         inquiry = Inquiry(self._fleets, number)
-        if not in_full:
+        ties = self.day.ties.get(number, ())
+        if not in_full or ties:
             return Reason(
                 visit=visit.id,
                 label=label,
                 cause=left_out.cause,
-                shifts=inquiry.shifts_in_brief(left_out.cause),
-                is_brief=True,
+                shifts=inquiry.shifts(left_out.cause)
+                if in_full
+                else inquiry.shifts_in_brief(left_out.cause),
+                partners=tuple(sorted({self._label(tie.other) for tie in ties} - {label})),
+                is_brief=not in_full,
             )
         return Reason(
             visit=visit.id,
             label=label,
             cause=left_out.cause,
-            shifts=inquiry.shifts(),
+            shifts=inquiry.shifts(left_out.cause),
             blocking=inquiry.blocking(),
             relaxation=cheapest(inquiry),
         )
+
+    def _label(self, visit_no: int) -> str:
+        visit = self.day.visits[visit_no]
+        return visit.label or visit.id

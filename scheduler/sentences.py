@@ -32,6 +32,7 @@ _RULES: dict[str, dict[Rule, str]] = {
         Rule.TRAVEL: "it cannot be reached in time",
         Rule.ROOM: "the route is full",
         Rule.PRICE: "it would cost more than leaving it out",
+        Rule.PARTNER: "it cannot be there together with what it is bound to",
     },
     "ru": {
         Rule.SKILL: "нет нужной квалификации",
@@ -49,6 +50,7 @@ _RULES: dict[str, dict[Rule, str]] = {
         Rule.TRAVEL: "не успеть доехать",
         Rule.ROOM: "маршрут заполнен",
         Rule.PRICE: "это дороже, чем не ехать",
+        Rule.PARTNER: "не получается вместе с тем, с чем он связан",
     },
 }
 
@@ -97,6 +99,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "nobody": "there is no shift",
         "count": "{what} ({count} of {total} shifts)",
         "without": "It would fit without {sets}.",
+        "bound": "It is bound to {labels}.",
         "and": " and ",
         "or": ", or without ",
         "window_early": "Cheapest way in: if its window opened {minutes} min earlier",
@@ -123,6 +126,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "nobody": "нет ни одной смены",
         "count": "{what} (смен: {count} из {total})",
         "without": "Он поместился бы без {sets}.",
+        "bound": "Он связан с {labels}.",
         "and": " и без ",
         "or": " либо без ",
         "window_early": "Дешевле всего: открыть окно на {minutes} мин раньше",
@@ -160,6 +164,8 @@ def sentence(reason: Reason, language: str) -> str:
     ]
     if sets:
         said.append(words["without"].format(sets=words["or"].join(sets)))
+    if reason.partners:
+        said.append(words["bound"].format(labels=", ".join(reason.partners)))
     if reason.relaxation is not None:
         said.append(_way(reason.relaxation, language))
     return " ".join(said)

@@ -28,6 +28,8 @@ class Rule(StrEnum):
     TRAVEL = "travel"
     ROOM = "room"
     PRICE = "price"
+    PARTNER = "partner"
+    """By itself it could be there, but not with the visits that it depends on, or that depend on it."""
 
 
 @dataclass(frozen=True, slots=True)

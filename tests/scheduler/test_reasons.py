@@ -31,7 +31,6 @@ def rules(reason: Reason) -> set[Rule]:
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(days())
 def test_every_visit_left_out_has_a_reason_that_can_be_said(day: DayProblem) -> None:
-    day = replace(day, crews=(), links=())  # what a partner lacks is no rule of the visit's own
     plan = plan_day(day, iterations=10)
     reasons = explain(day, plan)
     assert [each.visit for each in reasons] == [each.visit for each in plan.unplanned]
@@ -173,6 +172,20 @@ def test_times_are_local_also_after_the_clocks_have_changed() -> None:
     day = replace(day, first_midnight="2026-03-29T00:00:00+01:00")
     reason = reason_of(day, "a")
     assert shift_sentence(reason.shifts[0], "en").endswith("(09:00 to 18:00).")
+
+
+def test_a_visit_that_only_its_partner_keeps_out_names_the_partner() -> None:
+    night = {"windows": ((2 * HOUR, 3 * HOUR),)}
+    day = a_day(
+        (a_visit("a", 1), a_visit("b", 1, label="WO-7", **night)),
+        links=(Link("a", "b", all_or_none=True),),
+    )
+    reason = reason_of(day, "a")
+    assert rules(reason) == {Rule.PARTNER}
+    assert (reason.partners, reason.blocking, reason.relaxation) == (("WO-7",), (), None)
+    assert sentence(reason, "en").endswith("It is bound to WO-7.")
+    assert sentence(reason, "ru").endswith("Он связан с WO-7.")
+    assert rules(reason_of(day, "b")) == {Rule.HOURS}
 
 
 def test_a_linked_visit_says_that_the_planner_cannot_yet() -> None:
