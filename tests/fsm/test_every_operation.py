@@ -13,7 +13,7 @@ import httpx
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
@@ -83,6 +83,7 @@ class Service:
         kwargs = {k: v for k, v in kwargs.items() if k in _OF_A_REQUEST}
         sent = requests.Request(**kwargs).prepare()
         body = sent.body.encode() if isinstance(sent.body, str) else sent.body
+        assume(len(str(sent.url)) <= LONGEST_ADDRESS)
         request = httpx.Request(
             str(sent.method),
             str(sent.url),
@@ -98,6 +99,9 @@ class Service:
 def name_of(operation: APIOperation) -> str:
     return f"{operation.method.upper()} {operation.path}"
 
+
+LONGEST_ADDRESS = 65_536
+"""Neither this client nor the server takes a longer one."""
 
 _OF_A_REQUEST = {"method", "url", "headers", "params", "data", "json", "files", "cookies"}
 
@@ -295,7 +299,11 @@ def test_no_request_breaks_the_program_or_the_documents_word(service: Service, s
 
 def test_many_operations_do_what_they_are_asked(service: Service) -> None:
     """The requests are not all refused at the door; how many are not depends on what came before."""
-    readable = [name for name in service.operations if name.startswith("GET /api/")]
+    readable = [
+        name
+        for name in service.operations
+        if name.startswith("GET /api/") and name not in NOT_CALLED
+    ]
     for name in sorted(readable):
         operation = service.operations[name]
         try_operation(service, operation, service.token(operation), Mode.POSITIVE, 3)
