@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from itertools import pairwise
 from typing import Any
 
@@ -54,10 +54,11 @@ def search(
     model refuses it, these are left to be put in afterwards. `deadline` is on `time.monotonic`'s clock;
     `iterations` limits solutions instead.
     """
+    possible = set(candidates)
     shifts = [
         number
         for number in range(len(day.shifts))
-        if day.able[number, list(candidates)].any() and _can_be_used(day, number)
+        if day.able[number, list(candidates)].any() and _can_be_used(day, number, possible)
     ]
     if not candidates or not shifts:
         return [[] for _ in day.shifts]
@@ -81,10 +82,10 @@ def first_solution_s(day: IndexedDay, candidates: Sequence[int]) -> float:
     return len(candidates) ** 2 * len(day.shifts) / 25e6 * (6 if pauses else 1)
 
 
-def _can_be_used(day: IndexedDay, shift_no: int) -> bool:
+def _can_be_used(day: IndexedDay, shift_no: int, possible: Set[int]) -> bool:
     """Whether the fixed beginning of a shift, and the stops its absences make, can be kept at all."""
     prefix = [day.visit_no[each] for each in day.shifts[shift_no].prefix]
-    if any(number in day.unsupported or not day.able[shift_no, number] for number in prefix):
+    if any(each not in possible or not day.able[shift_no, each] for each in prefix):
         return False
     return timetable(day, shift_no, prefix) is not None
 

@@ -20,6 +20,7 @@ from scheduler.problem import (
     Break,
     Cause,
     DayProblem,
+    Link,
     Pin,
     Plan,
     ProblemInvalid,
@@ -199,6 +200,18 @@ def test_a_day_without_technicians_leaves_everything_out() -> None:
     plan = plan_day(day, iterations=5)
     assert plan.routes == ()
     assert [each.cause for each in plan.unplanned] == [Cause.IMPOSSIBLE]
+
+
+def test_a_fixed_visit_whose_partner_fits_nowhere_closes_its_route_alone() -> None:
+    day = a_day(
+        (a_visit("a", 1), a_visit("b", 1, windows=((2 * HOUR, 3 * HOUR),)), a_visit("c", 2)),
+        (a_shift(prefix=("a",)), a_shift("bob")),
+        links=(Link("a", "b", all_or_none=True),),
+    )
+    for engine in ("or-tools", "search"):
+        plan = plan_day(day, iterations=5, engine=engine)
+        assert violations(day, plan) == []
+        assert planned(plan) == {"c": "bob-0"}
 
 
 def test_the_dearest_visits_are_kept_when_not_all_fit() -> None:
