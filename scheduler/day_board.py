@@ -104,8 +104,8 @@ class BoardAbsence(msgspec.Struct, frozen=True):
     kind: str
 
 
-class BoardJob(msgspec.Struct, frozen=True):
-    """Work without a visit."""
+class _Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What the board shows of a job, with a visit or without."""
 
     work_order_id: UUID
     number: str
@@ -127,10 +127,15 @@ class BoardJob(msgspec.Struct, frozen=True):
     latitude: float | None
     longitude: float | None
     asset: str | None
+
+
+class BoardJob(_Job, frozen=True, kw_only=True):
+    """Work without a visit."""
+
     reported_at: datetime
 
 
-class BoardVisit(msgspec.Struct, frozen=True):
+class BoardVisit(_Job, frozen=True, kw_only=True):
     """A visit with its job. `risks`: what it misses as it is planned: promise, respond, restore."""
 
     id: UUID
@@ -146,26 +151,6 @@ class BoardVisit(msgspec.Struct, frozen=True):
     crew_id: UUID | None
     arrived_at: datetime | None
     finished_at: datetime | None
-    work_order_id: UUID
-    number: str
-    title: str
-    priority: int
-    job_status: str
-    estimate_s: int
-    respond_by: datetime | None
-    restore_by: datetime | None
-    request_class: str
-    crew_size: int
-    skills: list[str]
-    customer: str
-    site: str
-    address: str
-    city: str
-    territory: str
-    site_zone: str
-    latitude: float | None
-    longitude: float | None
-    asset: str | None
     risks: list[str]
 
 
