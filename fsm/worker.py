@@ -41,7 +41,7 @@ from mobile_api import quarantine
 from mobile_api.device_chains import check_visit
 from mobile_api.feed import slide_in_steps
 from mobile_api.held import apply_held
-from mobile_api.orphans import discard_orphans
+from mobile_api.orphans import adopt_orphans, discard_orphans
 from mobile_api.uploads import STAGING_LIFE, sweep_uploads
 from reports.documents import issuing
 from reports.documents.drawers import DRAWERS
@@ -213,6 +213,17 @@ async def _discard_orphans(tools: Tools) -> None:
             _say_failed(error, tenant=str(tenant_id))
 
 
+async def _adopt_orphans(tools: Tools) -> None:
+    key = ReceiptKey.from_seed(tools.settings.receipt_key_seed)
+    async with tools.database.transaction() as session:
+        tenants = await list_tenants(session)
+    for tenant_id in tenants:
+        try:
+            await adopt_orphans(tools.database, tools.store, key, tenant_id, tools.clock())
+        except Exception as error:  # noqa: BLE001  # one tenant's trouble is not another's
+            _say_failed(error, tenant=str(tenant_id))
+
+
 async def _mail_reports(tools: Tools) -> None:
     key = ReceiptKey.from_seed(tools.settings.receipt_key_seed)
     drawing = issuing.Tools(tools.store, DRAWERS, key, tools.settings.public_url)
@@ -251,6 +262,7 @@ ROUNDS: Mapping[str, Round] = MappingProxyType(
             ),
         ),
         "audit closures": Round(86_400, _audit_closures),
+        "adopt orphaned bytes": Round(60, _adopt_orphans),
         "discard orphaned bytes": Round(86_400, _discard_orphans),
         "go on with waiting intents": Round(
             60,

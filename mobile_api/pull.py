@@ -131,18 +131,16 @@ async def answer(
     collection alone.
     """
     position = None if since is None else read_token(key, since)
-    if position is not None and (position.tenant, position.device, position.coll) != (
-        actor.tenant_id,
-        actor.device_id,
-        coll,
-    ):
-        raise BadFeedToken(
-            "This 'since' was given to another device, or for other collections. Pull without it."
-        )
+    if position is not None and (position.tenant, position.coll) != (actor.tenant_id, coll):
+        raise _strange_token()
     asked = _Asked(database, actor, token_hash, limit, coll, others)
     found = await asked.look(position)
     # Before anything is stamped: that could bring the head of a feed that was set back past the token.
     await _check_epoch(database, actor, position, found)
+    if position is not None and position.device != actor.device_id:
+        # Only now: an app that had to register anew, because its device was lost with the database, must
+        # hear of the restore, or it never sends again what had been confirmed to it.
+        raise _strange_token()
     if _needs_preparing(found, now, outbox_empty_at):
         await prepare(database, actor, now, outbox_empty_at)
         found = await asked.look(position)
@@ -153,6 +151,12 @@ async def answer(
         found = await asked.look(position)
         await _check_epoch(database, actor, position, found)
     return _page(key, actor, now, position, since, coll, found)
+
+
+def _strange_token() -> BadFeedToken:
+    return BadFeedToken(
+        "This 'since' was given to another device, or for other collections. Pull without it."
+    )
 
 
 async def _check_epoch(

@@ -8,8 +8,9 @@ from fsm.actors import Actor
 from fsm.crash_points import crash_point
 from fsm.database import Session, touch
 from fsm.evidence import queries as evidence
-from fsm.evidence.blobs import StoredBlob, WrongBytes, read_all, wrong_bytes
+from fsm.evidence.blobs import BlobStore, StoredBlob, WrongBytes, read_all, wrong_bytes
 from fsm.evidence.headers import HEAD_SIZE, sniff
+from fsm.evidence.receipts import ReceiptKey
 from fsm.evidence.tables import Blob, Upload
 from fsm.evidence.verification import (
     PHOTO_TYPES,
@@ -52,9 +53,7 @@ async def complete(storage: Storage, actor: Actor, now: datetime, upload: Upload
     try:
         stored = await _store(storage, upload, name)
         crash_point("after PutObject before row")
-        head = await read_all(storage.blobs, actor.tenant_id, name, HEAD_SIZE)
-        inspection, doubt = _inspect(head)
-        inspection = await with_length(storage.blobs, actor.tenant_id, name, inspection)
+        inspection, doubt = await look_into(storage.blobs, actor.tenant_id, name)
         async with storage.database.transaction(actor.tenant_id) as session:
             row = await lock_upload(session, actor, upload.id)
             if row is None:
@@ -106,22 +105,31 @@ async def _find_declared(session: Session, actor: Actor, upload: Upload, mime: s
     return photo
 
 
-def _inspect(head: bytes) -> tuple[Inspection, dict[str, str]]:
-    """Return what the first bytes say, and why it may be doubted: `{"doubt": code}` or nothing."""
+async def look_into(
+    blobs: BlobStore, tenant_id: UUID, name: str
+) -> tuple[Inspection, dict[str, str]]:
+    """Return what stored bytes are, and why that may be doubted: `{"doubt": code}` or nothing."""
+    head = await read_all(blobs, tenant_id, name, HEAD_SIZE)
+    doubt: dict[str, str] = {}
     try:
-        return inspect(head, allowed=TAKEN), {}
-    except (BrokenMedia, TooManyPixels) as doubt:
-        return Inspection(mime=sniff(head) or ""), {"doubt": doubt.code}
+        inspection = inspect(head, allowed=TAKEN)
+    except (BrokenMedia, TooManyPixels) as problem:
+        inspection, doubt = Inspection(mime=sniff(head) or ""), {"doubt": problem.code}
+    return await with_length(blobs, tenant_id, name, inspection), doubt
 
 
 async def finish(
     storage: Storage, session: Session, actor: Actor, now: datetime, upload: Upload
 ) -> None:
-    """Sign the receipt, verify the photos that waited for the bytes, close the upload."""
+    """Acknowledge the bytes of an upload and close it."""
     assert upload.photo_id is not None
     assert upload.sha256 is not None
     assert upload.length is not None
-    receipt = await evidence.issue_receipt(
+    free(upload)
+    upload.received = upload.length
+    upload.finished_at = now
+    upload.failure = None
+    await acknowledge(
         session,
         actor,
         now,
@@ -130,22 +138,34 @@ async def finish(
         sha256=upload.sha256,
         size=upload.length,
     )
-    free(upload)
-    upload.received = upload.length
-    upload.finished_at = now
-    upload.failure = None
+
+
+async def acknowledge(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    key: ReceiptKey,
+    *,
+    photo_id: UUID,
+    sha256: bytes,
+    size: int,
+) -> None:
+    """Sign the receipt of bytes whose row has been written, and verify the photos that waited for them."""
+    receipt = await evidence.issue_receipt(
+        session, actor, now, key, photo_id=photo_id, sha256=sha256, size=size
+    )
     await session.flush()
     await events.record(
         session,
         actor,
         "photo.received",
         "photo",
-        upload.photo_id,
+        photo_id,
         now=now,
         receipt=evidence.signed_form(receipt).to_json(),
     )
-    await field_work.photo_bytes_arrived(session, actor, now, upload.sha256)
-    photo = await session.get(Photo, (actor.tenant_id, upload.photo_id))
+    await field_work.photo_bytes_arrived(session, actor, now, sha256)
+    photo = await session.get(Photo, (actor.tenant_id, photo_id))
     if photo is not None:  # which may have been verified long before; its receipt is new
         touch(session, photo)
 

@@ -55,6 +55,8 @@ class Device:
         self.keys: dict[str, Ed25519PublicKey] = {}
         self.seq = 0
         self.era = 0
+        self.epoch: str | None = None
+        """The server's, as last heard of: what is acknowledged was acknowledged in it."""
         self.outbox: dict[str, dict[str, Any]] = {}
         self.acked: dict[str, tuple[int, int]] = {}
         """id → count it was made in, number"""
@@ -89,6 +91,8 @@ class Device:
                         self.acked[intent_id] = self.era, seq
                 case "counts anew":
                     self.era, self.seq = self.era + 1, 0
+                case "epoch":
+                    self.epoch = record["epoch"]
                 case "replay":
                     self._reopen(record["above"])
                 case "photo":
@@ -129,7 +133,6 @@ class Device:
         }
         self.journal.append(record)
         self._take_registration(record)
-        self.forget()
 
     def _take_registration(self, record: dict[str, Any]) -> None:
         self.device_id, self.token = record["device_id"], record["token"]
@@ -183,6 +186,7 @@ class Device:
                 await self._check_refusal(answer)
             page = answer.json()
             pages += 1
+            self._hear_of_epoch(page)
             self.held.apply(page, self._busy_visits())
             if page["complete"]:
                 self.held.is_complete = True
@@ -200,7 +204,7 @@ class Device:
         return {one["data"].get("visit_id") for one in self.outbox.values()}
 
     async def reconcile(self) -> None:
-        """The feed began anew: compare row by row, then send again all that was said to be applied."""
+        """The feed began anew: compare row by row, then read on from there."""
         while True:
             answer = await self._json("POST", "/sync/v1/reconcile", {"have": self.held.revisions()})
             if answer.status != 200:
@@ -209,13 +213,23 @@ class Device:
             self.held.mend(body)
             if body["complete"]:
                 break
-        if body["epoch"] != self.held.epoch:
-            above = body.get("forget_upto", 0)
+        self._hear_of_epoch(body)
+        self.held.begin_anew(body)
+
+    def _hear_of_epoch(self, body: dict[str, Any]) -> None:
+        """Send everything again that another epoch confirmed, however this phone came to hear of the new one.
+
+        It may hear by a refusal, or by the first page after a start or a registration that forgot the rows.
+        """
+        epoch, above = body["epoch"], body["forget_upto"]
+        if self.epoch is not None and epoch != self.epoch:
             self.journal.append({"k": "replay", "above": above}, {"k": "lost receipts"})
             self._reopen(above)
             for snap in self.photos.values():
                 snap.is_received, snap.is_proved, snap.path = False, False, None
-        self.held.begin_anew(body)
+        if epoch != self.epoch:
+            self.journal.append({"k": "epoch", "epoch": epoch})
+            self.epoch = epoch
 
     def _reopen(self, above: int) -> None:
         """Put acknowledged intents above a number back into the outbox, as they were."""

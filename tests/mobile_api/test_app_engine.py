@@ -4,19 +4,25 @@ import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlmodel import select
 
 from fsm.database import Database
+from fsm.evidence.blobs import blob_store
+from fsm.evidence.receipts import ReceiptKey
 from fsm.evidence.tables import Receipt
+from fsm.settings import Settings
 from fsm.work_orders import visits
 from fsm.work_orders.lifecycle import Status, VisitStatus
 from fsm.work_orders.records import Answer, Note, Photo, TimeEntry
 from fsm.work_orders.tables import Review
-from mobile_api import device_chains, sequencer
+from mobile_api import device_chains, feed, sequencer
+from mobile_api.orphans import adopt_orphans
 from mobile_api.tables import Intent
 from tests.company import Company
 from tests.conftest import Clock
@@ -202,6 +208,65 @@ async def test_after_a_restore_everything_above_the_last_backup_goes_again(
     assert await app.ask("meta", name="epoch") != str(head.epoch)
     assert len(await stored(database, company, Note)) == 2
     assert before.keys() <= rows.keys()
+
+
+async def test_an_app_that_the_backup_has_never_heard_of_signs_in_again_and_loses_nothing(
+    there: Field,
+    app: Client,
+    job: Job,
+    database: Database,
+    company: Company,
+    settings: Settings,
+    owner_url: str,
+) -> None:
+    content = b64encode(snap(4).content).decode()
+    await app.ask("photo", visit_id=str(job.visit_id), item="after", content=content)
+    await report(app, job, "note.add", text="Roller worn")
+    await app.ask("online")
+    await settled(app, there)
+    device = await app.ask("device")
+    there.line.down()
+    await forget_the_phone(owner_url)
+    async with database.transaction(company.id) as session:
+        await feed.rebuild(session, company.id)
+        await sequencer.begin_epoch(session, company.id)
+    there.line.up()
+    await app.ask("nudge")
+
+    async def is_signed_out() -> bool:
+        return bool((await app.ask("status"))["line"] == "signed-out")
+
+    await until(is_signed_out, "the app is told that nobody knows it")
+    await app.ask("signInAgain")
+
+    async def is_registered() -> bool:
+        return bool(await app.ask("isQuiet") and (await app.ask("device")) != device)
+
+    await until(is_registered, "the app is a device again")
+    await settled(app, there)
+    (note,) = await stored(database, company, Note)
+    assert note.text == "Roller worn"
+    # The phone let go of the bytes when it was given its receipt: the store has the last of them.
+    (photo,) = await stored(database, company, Photo)
+    assert photo.state == "declared"
+    key = ReceiptKey.from_seed(settings.receipt_key_seed)
+    adopt = partial(adopt_orphans, database, blob_store(settings), key, company.id)
+    assert await adopt(datetime.now(UTC)) == 1
+    assert await adopt(datetime.now(UTC)) == 0
+    (photo,) = await stored(database, company, Photo)
+    assert photo.state == "verified"
+    await app.ask("nudge")
+    rows = await settled(app, there)
+    assert rows["photos", str(photo.id)][1]["receipt"]["sha256"] == photo.sha256.hex()
+
+
+async def forget_the_phone(owner_url: str) -> None:
+    """Set the database back to before this phone: neither it nor what it sent has ever been there."""
+    sql = await asyncpg.connect(owner_url)
+    for table in ("note", "receipt", "photo", "blob", "upload", "intent"):
+        await sql.execute(f"delete from {table}")
+    await sql.execute("update device set token_hash = sha256('another'), install_id = 'another'")
+    await sql.close()
 
 
 async def test_bytes_that_changed_on_the_phone_are_never_passed_off_as_the_photo(

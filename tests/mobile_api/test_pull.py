@@ -6,10 +6,11 @@ import httpx
 
 from fsm.database import Database
 from fsm.work_orders import field_work, orders, visits
+from mobile_api import sequencer
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import dispatched_job, new_job, plan_and_dispatch
-from tests.mobile_api.phones import Phone
+from tests.mobile_api.phones import Phone, new_phone
 
 
 async def test_a_cold_pull_brings_the_dispatched_job_with_everything_it_needs(
@@ -249,6 +250,19 @@ async def test_a_restored_server_makes_the_phone_reconcile(
     phone.rows = {(one["c"], one["id"]): one for one in body["put"]}
     phone.since = body["since"]
     assert (await phone.pull())["changes"] == []
+
+
+async def test_an_app_that_had_to_register_anew_hears_of_the_restore_that_lost_its_device(
+    phone: Phone, client: httpx.AsyncClient, database: Database, company: Company, clock: Clock
+) -> None:
+    await phone.pull()
+    anew = await new_phone(client, company, clock, "phone-2")
+    strange = await client.get("/sync/v1/pull", params={"since": phone.since}, headers=anew.headers)
+    assert (strange.status_code, strange.json()["code"]) == (400, "bad-feed-token")
+    async with database.transaction(company.id) as session:
+        await sequencer.begin_epoch(session, company.id)
+    refused = await client.get("/sync/v1/pull", params={"since": phone.since}, headers=anew.headers)
+    assert (refused.status_code, refused.json()["reason"]) == (410, "restored")
 
 
 async def test_the_digest_can_be_asked_for_alone(

@@ -258,6 +258,40 @@ async def test_after_a_restore_the_client_begins_anew_and_sends_again_what_was_f
     assert rows["work_orders", str(job.id)][1]["title"] == "After the restore"
 
 
+@pytest.mark.parametrize("is_restored", [True, False])
+async def test_a_phone_that_had_to_register_anew_sends_again_what_a_restore_lost(
+    is_restored: bool,
+    there: Field,
+    database: Database,
+    company: Company,
+    clock: Clock,
+    owner_url: str,
+) -> None:
+    job = await dispatched_job(database, company, clock)
+    phone, client = await started(there)
+    await client.ask(
+        "report", type="note.add", data={"visit_id": str(job.visit_id), "text": "Worn"}
+    )
+    await up_to_date(client, phone)
+    await client.ask("stop")
+    sql = await asyncpg.connect(owner_url)
+    await sql.execute("update device set token_hash = sha256('another'), install_id = 'another'")
+    if is_restored:
+        await sql.execute("delete from note")
+        await sql.execute("delete from intent")
+        async with database.transaction(company.id) as session:
+            await feed.rebuild(session, company.id)
+            await sequencer.begin_epoch(session, company.id)
+    await sql.close()
+    phone = await there.device("rx-1")
+    token = phone.headers["Authorization"].removeprefix("Bearer ")
+    await client.ask("online", token=token)
+    rows = await up_to_date(client, phone)
+    (note,) = rows["visits", str(job.visit_id)][1]["notes"]
+    assert note["text"] == "Worn"
+    assert len(await stored(database, company, Intent)) == 1
+
+
 async def test_more_than_one_request_may_hold_is_sent_in_parts(
     there: Field, database: Database, company: Company, clock: Clock
 ) -> None:

@@ -30,11 +30,11 @@ for (const collection of Object.values(collections)) {
 let sync;
 
 await converse({
-  online({ batchSize = 10, retryTime = 200, silence = 5_000 }) {
+  online({ token: own = token, batchSize = 10, retryTime = 200, silence = 5_000 }) {
     const onError = ({ message, parameters }) => {
       errors.push(`${message.trim().slice(0, 100)} ${JSON.stringify(parameters?.errors ?? '').slice(0, 300)}`);
     };
-    sync = connect({ url, token, collections, intents, batchSize, retryTime, silence, onError });
+    sync = connect({ url, token: own, collections, intents, batchSize, retryTime, silence, onError });
   },
   stop: () => sync.stop(),
   resync: () => sync.resync(),

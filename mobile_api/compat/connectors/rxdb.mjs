@@ -103,7 +103,9 @@ export function connect(options) {
           }
           return page;
         } catch (error) {
-          if (error.status !== 410) throw error;
+          // This registration's feed cannot be gone on with; or the app had to register anew, and the
+          // checkpoint is of the registration before.
+          if (error.status !== 410 && error.problem?.code !== 'bad-feed-token') throw error;
           beginAnew();
           return { documents: [], checkpoint };
         }

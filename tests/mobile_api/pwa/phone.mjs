@@ -39,6 +39,11 @@ await converse({
     const { device_id, token } = await app.getMeta(store, "registration");
     return { device_id, token };
   },
+  // A person signs in anew on this phone, as after a restore that knows nothing of it.
+  async signInAgain() {
+    await app.register(store, url, access, "test");
+    engine.nudge();
+  },
   online: startEngine,
   async offline() {
     await engine?.stop();

@@ -21,6 +21,9 @@ export async function pull(store: Store, url: string, request: Request): Promise
       else throw error;
       return pull(store, url, request);
     }
+    // A first page in another epoch tells of a restore as plainly as a refusal does.
+    const epoch = await getMeta(store, "epoch");
+    if (epoch && epoch !== page.epoch) await sendAllAgain(store);
     await applyPage(store, page, page.complete);
   } while (!page.complete);
   await afterwards(store, answered, page.forget_upto);
@@ -39,16 +42,19 @@ async function query(store: Store): Promise<URLSearchParams> {
   });
 }
 
-/**
- * The outbox stays. A server that was set back to a backup may lack what it confirmed since: all that this
- * backup does not hold goes again, under the same ids.
- */
+/** The outbox stays; what is held is compared before anything is read on. */
 async function beginAnew(store: Store, refused: Refused): Promise<void> {
-  if (refused.problem.reason !== "expired") {
-    await reopenAbove(store, (await getMeta(store, "forget_upto")) ?? 0);
-    await sendAgain(store);
-  }
+  if (refused.problem.reason !== "expired") await sendAllAgain(store);
   await setMeta(store, { must_reconcile: true });
+}
+
+/**
+ * A server that was set back to a backup may lack what it confirmed since: all that this backup does not hold
+ * goes again, under the same ids.
+ */
+async function sendAllAgain(store: Store): Promise<void> {
+  await reopenAbove(store, (await getMeta(store, "forget_upto")) ?? 0);
+  await sendAgain(store);
 }
 
 /** Compare row by row what is held with what should be, page by page. */
