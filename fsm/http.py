@@ -6,6 +6,7 @@ opened. Authentication itself belongs to `fsm.tenants`; the composition root put
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, cast
@@ -26,7 +27,7 @@ from litestar.exceptions import (
 from litestar.handlers import HTTPRouteHandler
 from litestar.handlers.base import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import QueryParameter
+from litestar.params import QueryParameter, SkipValidation
 from litestar.types import Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
@@ -159,14 +160,6 @@ def wall_clock() -> datetime:
     return datetime.now(UTC)
 
 
-dependencies: Mapping[str, Provide] = {
-    "actor": Provide(provide_actor),
-    "session": Provide(provide_session),
-    "reader": Provide(provide_reader),
-    "now": Provide(provide_now),
-}
-
-
 # --- lists ------------------------------------------------------------------------------------------------
 
 PageSize = Annotated[int, QueryParameter(ge=1, le=500, description="Rows on a page.")]
@@ -178,21 +171,53 @@ After = Annotated[
 ]
 
 
-def cursor_id(after: str | None) -> UUID | None:
-    """Return the id that a list goes on after, for lists in order of id."""
-    if after is None:
-        return None
-    try:
-        return UUID(after)
-    except ValueError:
-        raise problems.Invalid(
-            "'after' must be the 'next' of the page before.", errors=[{"at": "/after"}]
-        ) from None
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """Which page of a list is asked for: at most `limit` rows, those behind `after`."""
+
+    limit: int
+    after: str | None
+
+    @property
+    def after_id(self) -> UUID | None:
+        """The id that the list goes on after, for lists in order of id; refused when it is none."""
+        if self.after is None:
+            return None
+        try:
+            return UUID(self.after)
+        except ValueError:
+            raise problems.Invalid(
+                "'after' must be the 'next' of the page before.", errors=[{"at": "/after"}]
+            ) from None
+
+    def is_full(self, found: Sequence[Any]) -> bool:
+        """Say whether more rows may follow those found."""
+        return len(found) == self.limit
+
+    def next(self, found: Sequence[Any]) -> str | None:
+        """Return the `next` of a page in order of id: where a full page goes on, None after the last."""
+        return str(found[-1].id) if self.is_full(found) else None
 
 
-def next_id(found: Sequence[Any], limit: int) -> str | None:
-    """Return the `next` of a page in order of id: where a full page goes on, None after the last."""
-    return str(found[-1].id) if len(found) == limit else None
+Page = NamedDependency[SkipValidation[Paging]]
+
+
+def pages_of(size: int) -> dict[str, Provide]:
+    """Return the dependencies of a list whose pages have `size` rows when nothing is said."""
+
+    async def provide_paging(limit: PageSize = size, after: After = None) -> Paging:
+        return Paging(limit, after)
+
+    return {"page": Provide(provide_paging)}
+
+
+dependencies: Mapping[str, Provide] = {
+    "actor": Provide(provide_actor),
+    "session": Provide(provide_session),
+    "reader": Provide(provide_reader),
+    "now": Provide(provide_now),
+    **pages_of(100),
+}
 
 
 class Body(pydantic.BaseModel):

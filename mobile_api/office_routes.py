@@ -81,20 +81,19 @@ class IntentController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         status: Annotated[OutcomeStatus, QueryParameter()] = OutcomeStatus.QUARANTINED,
         device_id: Annotated[UUID | None, QueryParameter()] = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> IntentPage:
         found = await quarantine.list_undecided(
             session,
             actor,
             status=status,
             device_id=device_id,
-            limit=limit,
-            after=http.cursor_id(after),
+            limit=page.limit,
+            after=page.after_id,
         )
-        return IntentPage([IntentView.of(one) for one in found], http.next_id(found, limit))
+        return IntentPage([IntentView.of(one) for one in found], page.next(found))
 
     @post(
         "/releasing",

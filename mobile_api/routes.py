@@ -208,17 +208,13 @@ class SyncController(Controller):
         summary="What became of everything that this device sent",
     )
     async def outcomes(
-        self,
-        session: DbSession,
-        actor: CurrentActor,
-        limit: http.PageSize = 100,
-        after: http.After = None,
+        self, session: DbSession, actor: CurrentActor, page: http.Page
     ) -> OutcomePage:
         must_be_device(actor)
         found = await intent_store.list_outcomes(
-            session, actor, limit=limit, after=http.cursor_id(after)
+            session, actor, limit=page.limit, after=page.after_id
         )
-        return OutcomePage([_outcome_view(one) for one in found], http.next_id(found, limit))
+        return OutcomePage([_outcome_view(one) for one in found], page.next(found))
 
     @get(
         "/digest",

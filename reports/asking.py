@@ -1,20 +1,24 @@
 """How figures are asked for over HTTP: the words of a request, and what they mean together."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from litestar.params import QueryParameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, QueryParameter, SkipValidation
 
 from fsm.actors import Actor, Permission
 from fsm.database import Session, utc
-from fsm.http import needs
+from fsm.http import CurrentActor, Now, Paging, needs
 from fsm.problems import Invalid
 from reports import queries, registry
 from reports.csv_form import DecimalSign, Separator
+from reports.exposure_sql import Page
 from reports.questions import Known, Question
 from reports.rows import Period
-from reports.scopes import PERSONAL, Cut, Key, check_cuts, parse_scope, read_key
+from reports.scopes import PERSONAL, Cut, check_cuts, parse_scope, read_key
 
 READ = needs(Permission.READ_KPIS)
 
@@ -71,38 +75,66 @@ Sign = Annotated[DecimalSign, QueryParameter(description="The decimal sign of nu
 By = Annotated[Cut, QueryParameter(description="What the rows are.")]
 
 
-def question_of(
-    actor: Actor,
-    now: datetime,
-    kpi: str,
-    scope: str,
-    from_at: str,
-    to_at: str,
-    as_of: str | None,
-    variant: str | None = None,
-    currency: str | None = None,
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks, of what and over which time; about which figure is said by `about`."""
+
+    actor: Actor
+    now: datetime
+    scope: str
+    from_at: str
+    to_at: str
+    as_of: str | None
+
+    def about(self, kpi: str, variant: str | None = None, currency: str | None = None) -> Question:
+        """Return what is asked; refused when it is not permitted, unknown, or makes no sense."""
+        definition = registry.find_definition(kpi)
+        for permission in definition.needs:
+            self.actor.must(permission)
+        begins, ends, known_at = (
+            _instant("from", self.from_at),
+            _instant("to", self.to_at),
+            self.now if self.as_of is None else _instant("as_of", self.as_of),
+        )
+        if ends <= begins:
+            raise Invalid("'to' must be later than 'from'.", errors=[{"at": "/to"}])
+        if known_at > self.now:
+            raise Invalid("'as_of' cannot lie in the future.", errors=[{"at": "/as_of"}])
+        if currency is not None and definition.unit != registry.MONEY:
+            raise Invalid("Only amounts of money have a currency.", errors=[{"at": "/currency"}])
+        period = Period(begins, ends, known_at)
+        parsed = parse_scope(self.scope)
+        check_cuts(kpi, definition.cuts, parsed)
+        if parsed.is_personal():
+            self.actor.must(Permission.READ_PERSON_KPIS)
+        return Question(definition, definition.variant(variant), parsed, period, currency)
+
+
+async def provide_asking(
+    actor: CurrentActor, now: Now, whose: ScopeText, from_at: From, to_at: To, as_of: AsOf = None
+) -> Asking:
+    return Asking(actor, now, whose, from_at, to_at, as_of)
+
+
+async def provide_question(
+    asking: NamedDependency[SkipValidation[Asking]],
+    kpi: FromPath[str],
+    variant: Variant = None,
+    currency: Currency = None,
 ) -> Question:
-    """Return what a request asks; refused when it is not permitted, unknown, or makes no sense."""
-    definition = registry.find_definition(kpi)
-    for permission in definition.needs:
-        actor.must(permission)
-    begins, ends, known_at = (
-        _instant("from", from_at),
-        _instant("to", to_at),
-        now if as_of is None else _instant("as_of", as_of),
-    )
-    if ends <= begins:
-        raise Invalid("'to' must be later than 'from'.", errors=[{"at": "/to"}])
-    if known_at > now:
-        raise Invalid("'as_of' cannot lie in the future.", errors=[{"at": "/as_of"}])
-    if currency is not None and definition.unit != registry.MONEY:
-        raise Invalid("Only amounts of money have a currency.", errors=[{"at": "/currency"}])
-    period = Period(begins, ends, known_at)
-    parsed = parse_scope(scope)
-    check_cuts(kpi, definition.cuts, parsed)
-    if parsed.is_personal():
-        actor.must(Permission.READ_PERSON_KPIS)
-    return Question(definition, definition.variant(variant), parsed, period, currency)
+    return asking.about(kpi, variant, currency)
+
+
+CurrentAsking = NamedDependency[SkipValidation[Asking]]
+"""For routes whose figure is not in the path."""
+CurrentQuestion = NamedDependency[SkipValidation[Question]]
+"""The figure in the path, as the query says it."""
+
+ASKING: Mapping[str, Provide] = {
+    "asking": Provide(provide_asking),
+    "question": Provide(provide_question),
+}
+"""The dependencies of routes that answer questions about figures."""
 
 
 def _instant(name: str, written: str) -> datetime:
@@ -127,9 +159,12 @@ def check_rows(actor: Actor, question: Question, by: Cut) -> None:
         actor.must(Permission.READ_PERSON_KPIS)
 
 
-def read_after(after: str, by: Cut) -> Key:
+def page_of(paging: Paging, by: Cut) -> Page:
+    """Return the page of a table by `by`; refused when it goes on after no key of its."""
+    if paging.after is None:
+        return Page(paging.limit)
     try:
-        return read_key(after, by)
+        return Page(paging.limit, read_key(paging.after, by))
     except ValueError:
         raise Invalid(
             "'after' must be the 'next' of the page before.", errors=[{"at": "/after"}]

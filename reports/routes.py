@@ -4,33 +4,27 @@ from datetime import datetime
 
 import msgspec
 from litestar import Controller, get
-from litestar.params import FromPath
 from litestar.response import Stream
 
 from fsm import http
-from fsm.http import CurrentActor, DbSession, Now
+from fsm.http import CurrentActor, DbSession
 from reports import lineage, queries, registry
 from reports.asking import (
+    ASKING,
     READ,
-    AsOf,
     By,
-    Currency,
+    CurrentAsking,
+    CurrentQuestion,
     FieldSeparator,
-    From,
-    ScopeText,
     Sign,
-    To,
-    Variant,
     check_rows,
     open_answer,
-    question_of,
-    read_after,
+    page_of,
 )
 from reports.candidates import Candidate
 from reports.csv_form import DecimalSign, Separator, write_csv
 from reports.exports.figures import write_figures
 from reports.exports.sending import WORKBOOK, XLSX, workbook
-from reports.exposure_sql import Page
 from reports.questions import Answered
 from reports.registry import Definition
 from reports.results import Result
@@ -115,6 +109,7 @@ class LineagePage(msgspec.Struct, frozen=True):
 class KpiController(Controller):
     path = "/api/kpis"
     tags = ["Figures"]
+    dependencies = ASKING
 
     @get("/", opt=READ, summary="Which figures there are, and how each is computed")
     async def browse(self) -> Registry:
@@ -122,19 +117,9 @@ class KpiController(Controller):
 
     @get("/mttr", opt=READ, summary="The figures that people mean by MTTR, each under its own name")
     async def mttr(
-        self,
-        session: DbSession,
-        actor: CurrentActor,
-        now: Now,
-        whose: ScopeText,
-        from_at: From,
-        to_at: To,
-        as_of: AsOf = None,
+        self, session: DbSession, actor: CurrentActor, asking: CurrentAsking
     ) -> Meanings:
-        questions = [
-            question_of(actor, now, kpi, whose, from_at, to_at, as_of)
-            for kpi in registry.MTTR_MEANINGS
-        ]
+        questions = [asking.about(kpi) for kpi in registry.MTTR_MEANINGS]
         known = await open_answer(session, actor, questions[0])
         return Meanings(
             registry.MTTR,
@@ -144,19 +129,8 @@ class KpiController(Controller):
 
     @get("/{kpi:str}", opt=READ, summary="One figure")
     async def read(
-        self,
-        session: DbSession,
-        actor: CurrentActor,
-        now: Now,
-        kpi: FromPath[str],
-        whose: ScopeText,
-        from_at: From,
-        to_at: To,
-        as_of: AsOf = None,
-        variant: Variant = None,
-        currency: Currency = None,
+        self, session: DbSession, actor: CurrentActor, question: CurrentQuestion
     ) -> Result:
-        question = question_of(actor, now, kpi, whose, from_at, to_at, as_of, variant, currency)
         known = await open_answer(session, actor, question)
         return await queries.answer(session, actor, known, question)
 
@@ -169,23 +143,13 @@ class KpiController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
-        now: Now,
-        kpi: FromPath[str],
+        question: CurrentQuestion,
+        page: http.Page,
         by: By,
-        whose: ScopeText,
-        from_at: From,
-        to_at: To,
-        as_of: AsOf = None,
-        variant: Variant = None,
-        currency: Currency = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> Table:
-        question = question_of(actor, now, kpi, whose, from_at, to_at, as_of, variant, currency)
         check_rows(actor, question, by)
-        page = Page(limit, None if after is None else read_after(after, by))
         known = await open_answer(session, actor, question)
-        rows = await queries.table(session, actor, known, question, by, page)
+        rows = await queries.table(session, actor, known, question, by, page_of(page, by))
         return Table(
             kpi=question.definition.kpi,
             definition=question.definition.version,
@@ -193,7 +157,7 @@ class KpiController(Controller):
             as_of=question.period.as_of,
             watermark=known.watermark,
             items=[RowView.of(row) for row in rows],
-            next=write_key(rows[-1].key) if len(rows) == limit else None,
+            next=write_key(rows[-1].key) if page.is_full(rows) else None,
         )
 
     @get(
@@ -206,19 +170,11 @@ class KpiController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
-        now: Now,
-        kpi: FromPath[str],
+        question: CurrentQuestion,
         by: By,
-        whose: ScopeText,
-        from_at: From,
-        to_at: To,
-        as_of: AsOf = None,
-        variant: Variant = None,
-        currency: Currency = None,
         separator: FieldSeparator = Separator.COMMA,
         decimal_sign: Sign = DecimalSign.POINT,
     ) -> Stream:
-        question = question_of(actor, now, kpi, whose, from_at, to_at, as_of, variant, currency)
         check_rows(actor, question, by)
         known = await open_answer(session, actor, question)
         rows = await queries.table(session, actor, known, question, by)
@@ -238,20 +194,8 @@ class KpiController(Controller):
         summary="The whole table as XLSX",
     )
     async def table_xlsx(
-        self,
-        session: DbSession,
-        actor: CurrentActor,
-        now: Now,
-        kpi: FromPath[str],
-        by: By,
-        whose: ScopeText,
-        from_at: From,
-        to_at: To,
-        as_of: AsOf = None,
-        variant: Variant = None,
-        currency: Currency = None,
+        self, session: DbSession, actor: CurrentActor, question: CurrentQuestion, by: By
     ) -> Stream:
-        question = question_of(actor, now, kpi, whose, from_at, to_at, as_of, variant, currency)
         check_rows(actor, question, by)
         known = await open_answer(session, actor, question)
         rows = await queries.table(session, actor, known, question, by)
@@ -265,31 +209,18 @@ class KpiController(Controller):
         summary="What a figure counted, and what it left out and why",
     )
     async def lineage(
-        self,
-        session: DbSession,
-        actor: CurrentActor,
-        now: Now,
-        kpi: FromPath[str],
-        whose: ScopeText,
-        from_at: From,
-        to_at: To,
-        as_of: AsOf = None,
-        variant: Variant = None,
-        currency: Currency = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
+        self, session: DbSession, actor: CurrentActor, question: CurrentQuestion, page: http.Page
     ) -> LineagePage:
-        question = question_of(actor, now, kpi, whose, from_at, to_at, as_of, variant, currency)
-        place = lineage.read_place(question, after)
+        place = lineage.read_place(question, page.after)
         known = await open_answer(session, actor, question)
-        found = await lineage.list_candidates(session, actor, known, question, place, limit)
+        found = await lineage.list_candidates(session, actor, known, question, place, page.limit)
         return LineagePage(
             kpi=question.definition.kpi,
             definition=question.definition.version,
             as_of=question.period.as_of,
             watermark=known.watermark,
             items=found,
-            next=f"{found[-1].kind}:{found[-1].id}" if len(found) == limit else None,
+            next=f"{found[-1].kind}:{found[-1].id}" if page.is_full(found) else None,
         )
 
 

@@ -8,23 +8,19 @@ from litestar.params import FromPath
 
 from fsm import http
 from fsm.actors import Permission
-from fsm.http import CurrentActor, DbSession, Now, needs
+from fsm.http import CurrentActor, DbSession, needs
 from reports import queries, studies
 from reports.asking import (
+    ASKING,
     READ,
-    AsOf,
     By,
-    Currency,
-    From,
-    ScopeText,
-    To,
+    CurrentAsking,
+    CurrentQuestion,
     Variant,
     check_rows,
     open_answer,
-    question_of,
-    read_after,
+    page_of,
 )
-from reports.exposure_sql import Page
 from reports.scopes import Cut
 from reports.studies import Comparison, FunnelPoint, TrendView
 
@@ -55,22 +51,12 @@ class Funnel(msgspec.Struct, frozen=True):
 class StudyController(Controller):
     path = "/api/kpis"
     tags = ["Figures"]
+    dependencies = ASKING
 
     @get("/{kpi:str}/comparison", opt=READ, summary="One figure beside that of the period before")
     async def comparison(
-        self,
-        session: DbSession,
-        actor: CurrentActor,
-        now: Now,
-        kpi: FromPath[str],
-        whose: ScopeText,
-        from_at: From,
-        to_at: To,
-        as_of: AsOf = None,
-        variant: Variant = None,
-        currency: Currency = None,
+        self, session: DbSession, actor: CurrentActor, question: CurrentQuestion
     ) -> Comparison:
-        question = question_of(actor, now, kpi, whose, from_at, to_at, as_of, variant, currency)
         known = await open_answer(session, actor, question)
         return await studies.compare(session, actor, known, question)
 
@@ -79,27 +65,21 @@ class StudyController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
-        now: Now,
-        whose: ScopeText,
-        from_at: From,
-        to_at: To,
+        asking: CurrentAsking,
+        page: http.Page,
         by: By = Cut.TENANT,
-        as_of: AsOf = None,
         variant: Variant = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> Trends:
-        question = question_of(actor, now, MTBF, whose, from_at, to_at, as_of, variant)
+        question = asking.about(MTBF, variant)
         studies.check_trend(question, by)
-        page = Page(limit, None if after is None else read_after(after, by))
         known = await open_answer(session, actor, question)
-        found = await studies.trends(session, actor, question, by, page)
+        found = await studies.trends(session, actor, question, by, page_of(page, by))
         return Trends(
             by=str(by),
             as_of=question.period.as_of,
             watermark=known.watermark,
             items=found,
-            next=found[-1].key if len(found) == limit else None,
+            next=found[-1].key if page.is_full(found) else None,
         )
 
     @get(
@@ -111,15 +91,11 @@ class StudyController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
-        now: Now,
+        asking: CurrentAsking,
         kpi: FromPath[str],
-        whose: ScopeText,
-        from_at: From,
-        to_at: To,
-        as_of: AsOf = None,
         variant: Variant = None,
     ) -> Funnel:
-        question = question_of(actor, now, kpi, whose, from_at, to_at, as_of, variant)
+        question = asking.about(kpi, variant)
         check_rows(actor, question, Cut.TECHNICIAN)
         known = await open_answer(session, actor, question)
         rows = await queries.table(session, actor, known, question, Cut.TECHNICIAN)

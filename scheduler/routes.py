@@ -153,16 +153,15 @@ class PlanController(Controller):
         )
         return PlanView.of(run)
 
-    @get("/", opt=needs(Permission.PLAN), summary="Plans, newest first")
-    async def list(
-        self,
-        session: DbSession,
-        actor: CurrentActor,
-        limit: http.PageSize = 50,
-        after: http.After = None,
-    ) -> PlanPage:
-        runs = await queries.list_runs(session, actor, limit=limit, after=http.cursor_id(after))
-        return PlanPage([PlanRow.of(run) for run in runs], http.next_id(runs, limit))
+    @get(
+        "/",
+        opt=needs(Permission.PLAN),
+        summary="Plans, newest first",
+        dependencies=http.pages_of(50),
+    )
+    async def list(self, session: DbSession, actor: CurrentActor, page: http.Page) -> PlanPage:
+        runs = await queries.list_runs(session, actor, limit=page.limit, after=page.after_id)
+        return PlanPage([PlanRow.of(run) for run in runs], page.next(runs))
 
     @get("/{plan_id:uuid}", opt=needs(Permission.PLAN), summary="One plan with its reasons")
     async def read(

@@ -81,16 +81,13 @@ class AssetHistoryController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         asset_id: FromPath[UUID],
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> views.FailurePage:
-        start = http.cursor_id(after)
-        rows = await failures.list_failures(session, actor, asset_id, after=start, limit=limit)
-        return views.FailurePage(
-            [views.FailureView.of(row) for row in rows],
-            str(rows[-1].id) if len(rows) == limit else None,
+        rows = await failures.list_failures(
+            session, actor, asset_id, after=page.after_id, limit=page.limit
         )
+        return views.FailurePage([views.FailureView.of(row) for row in rows], page.next(rows))
 
     @post(
         "/{asset_id:uuid}/failures",
@@ -139,13 +136,12 @@ class AssetHistoryController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         asset_id: FromPath[UUID],
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> views.HistoryPage:
-        start = history_cursor(after)
-        lines = await failures.list_history(session, actor, asset_id, after=start, limit=limit)
-        last = lines[-1] if len(lines) == limit else None
+        start = history_cursor(page.after)
+        lines = await failures.list_history(session, actor, asset_id, after=start, limit=page.limit)
+        last = lines[-1] if page.is_full(lines) else None
         return views.HistoryPage(
             lines, None if last is None else f"{last.from_at.isoformat()}|{last.id}|{last.kind}"
         )
@@ -172,15 +168,14 @@ class MeterController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         meter_id: FromPath[UUID],
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> views.ReadingPage:
-        start = instant_cursor(after)
-        rows = await meters.list_readings(session, actor, meter_id, before=start, limit=limit)
+        start = instant_cursor(page.after)
+        rows = await meters.list_readings(session, actor, meter_id, before=start, limit=page.limit)
         return views.ReadingPage(
             [views.ReadingView.of(row, ran) for row, ran in rows],
-            rows[-1][0].read_at.isoformat() if len(rows) == limit else None,
+            rows[-1][0].read_at.isoformat() if page.is_full(rows) else None,
         )
 
     @post(

@@ -191,8 +191,7 @@ class PassportController(Controller):
         request: AnyRequest,
         session: DbSession,
         actor: CurrentActor,
-        limit: http.PageSize = 100,
-        after: http.After = None,
+        page: http.Page,
         asset_id: OfAsset = None,
         batch: OfBatch = None,
         status: WithStatus = None,
@@ -200,8 +199,8 @@ class PassportController(Controller):
         rows = await passports.list_passports(
             session,
             actor,
-            after=after,
-            limit=limit,
+            after=page.after,
+            limit=page.limit,
             asset_id=asset_id,
             batch=batch,
             status=status,
@@ -209,7 +208,7 @@ class PassportController(Controller):
         tenant = await passports.find_tenant(session, actor)
         return PassportPage(
             [PassportView.of(row, tenant.passport_host, _public_url(request)) for row in rows],
-            rows[-1].code if len(rows) == limit else None,
+            rows[-1].code if page.is_full(rows) else None,
         )
 
     @post(

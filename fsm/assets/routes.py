@@ -26,16 +26,11 @@ class ModelController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         q: http.Search = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> views.ModelPage:
-        start = http.cursor_id(after)
-        rows = await queries.list_models(session, actor, q=q, after=start, limit=limit)
-        return views.ModelPage(
-            [views.ModelView.of(row) for row in rows],
-            str(rows[-1].id) if len(rows) == limit else None,
-        )
+        rows = await queries.list_models(session, actor, q=q, after=page.after_id, limit=page.limit)
+        return views.ModelPage([views.ModelView.of(row) for row in rows], page.next(rows))
 
     @post("/", opt=EDIT, status_code=HTTP_201_CREATED, summary="Add a model")
     async def add(
@@ -103,20 +98,19 @@ class AssetController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         q: http.Search = None,
         customer_id: FromQuery[UUID | None] = None,
         site_id: FromQuery[UUID | None] = None,
         model_id: FromQuery[UUID | None] = None,
         parent_id: FromQuery[UUID | None] = None,
         is_retired: FromQuery[bool | None] = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> views.AssetPage:
         lines = await queries.list_assets(
             session,
             actor,
-            after=http.cursor_id(after),
-            limit=limit,
+            after=page.after_id,
+            limit=page.limit,
             customer_id=customer_id,
             site_id=site_id,
             model_id=model_id,
@@ -124,7 +118,7 @@ class AssetController(Controller):
             is_retired=is_retired,
             q=q,
         )
-        return views.AssetPage(lines, str(lines[-1].id) if len(lines) == limit else None)
+        return views.AssetPage(lines, page.next(lines))
 
     @post("/", opt=EDIT, status_code=HTTP_201_CREATED, summary="Register an asset")
     async def add(

@@ -122,19 +122,15 @@ class ComplaintController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
-        limit: http.PageSize = 100,
-        after: http.After = None,
+        page: http.Page,
         is_settled: Annotated[
             bool | None, QueryParameter(description="Only those settled, or only those open.")
         ] = None,
     ) -> ComplaintPage:
         rows = await label_complaints.list_complaints(
-            session, actor, is_settled=is_settled, after=http.cursor_id(after), limit=limit
+            session, actor, is_settled=is_settled, after=page.after_id, limit=page.limit
         )
-        return ComplaintPage(
-            [ComplaintView.of(row) for row in rows],
-            str(rows[-1].id) if len(rows) == limit else None,
-        )
+        return ComplaintPage([ComplaintView.of(row) for row in rows], page.next(rows))
 
     @post(
         "/{complaint_id:uuid}/settlement",

@@ -192,23 +192,22 @@ class WorkTypeController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         now: Now,
         at: At = None,
         is_active: http.Active = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> WorkTypePage:
         rows = await queries.list_work_types(
             session,
             actor,
             now if at is None else utc(at),
             is_active=is_active,
-            after=http.cursor_id(after),
-            limit=limit,
+            after=page.after_id,
+            limit=page.limit,
         )
         return WorkTypePage(
             [WorkTypeView.of(work_type, version) for work_type, version in rows],
-            str(rows[-1][0].id) if len(rows) == limit else None,
+            page.next([first for first, _ in rows]),
         )
 
     @post(
@@ -299,30 +298,31 @@ class ReasonController(Controller):
     path = "/api/reasons"
     tags = ["Catalogue"]
 
-    @get("/", opt=needs(Permission.READ_WORK_ORDERS), summary="List reasons")
+    @get(
+        "/",
+        opt=needs(Permission.READ_WORK_ORDERS),
+        summary="List reasons",
+        dependencies=http.pages_of(500),
+    )
     async def list_reasons(
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         kind: Annotated[
             ReasonKind | None, QueryParameter(description="Only reasons of this kind.")
         ] = None,
         is_active: http.Active = None,
-        limit: http.PageSize = 500,
-        after: http.After = None,
     ) -> ReasonPage:
         rows = await queries.list_reasons(
             session,
             actor,
             kind=kind,
             is_active=is_active,
-            after=http.cursor_id(after),
-            limit=limit,
+            after=page.after_id,
+            limit=page.limit,
         )
-        return ReasonPage(
-            [ReasonView.of(reason) for reason in rows],
-            str(rows[-1].id) if len(rows) == limit else None,
-        )
+        return ReasonPage([ReasonView.of(reason) for reason in rows], page.next(rows))
 
     @post(
         "/",

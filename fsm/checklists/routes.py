@@ -210,16 +210,15 @@ class ChecklistController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         is_active: http.Active = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> TemplatePage:
         rows = await queries.list_templates(
-            session, actor, is_active=is_active, after=http.cursor_id(after), limit=limit
+            session, actor, is_active=is_active, after=page.after_id, limit=page.limit
         )
         return TemplatePage(
             [TemplateView.of(row, newest) for row, newest in rows],
-            str(rows[-1][0].id) if len(rows) == limit else None,
+            page.next([first for first, _ in rows]),
         )
 
     @post("/", opt=MANAGE, status_code=HTTP_201_CREATED, summary="Name a checklist")
@@ -331,16 +330,15 @@ class AssignmentController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         template_id: FromQuery[UUID | None] = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> AssignmentPage:
         rows = await assignments.list_assignments(
-            session, actor, template_id=template_id, after=http.cursor_id(after), limit=limit
+            session, actor, template_id=template_id, after=page.after_id, limit=page.limit
         )
         return AssignmentPage(
             [AssignmentView.of(row, code) for row, code in rows],
-            str(rows[-1][0].id) if len(rows) == limit else None,
+            page.next([first for first, _ in rows]),
         )
 
     @post(

@@ -78,15 +78,10 @@ class PayerRuleController(Controller):
 
     @get("/", opt=READ, summary="List the rules of who bears which cost")
     async def browse(
-        self,
-        session: DbSession,
-        actor: CurrentActor,
-        limit: http.PageSize = 100,
-        after: http.After = None,
+        self, session: DbSession, actor: CurrentActor, page: http.Page
     ) -> PayerRulePage:
-        start = http.cursor_id(after)
-        rows = await payers.list_payer_rules(session, actor, after=start, limit=limit)
-        return PayerRulePage([PayerRuleView.of(row) for row in rows], http.next_id(rows, limit))
+        rows = await payers.list_payer_rules(session, actor, after=page.after_id, limit=page.limit)
+        return PayerRulePage([PayerRuleView.of(row) for row in rows], page.next(rows))
 
     @post("/", opt=EDIT, status_code=HTTP_201_CREATED, summary="Add a rule of who bears a cost")
     async def add(

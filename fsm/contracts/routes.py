@@ -29,18 +29,10 @@ class CalendarController(Controller):
 
     @get("/", opt=READ, summary="List calendars")
     async def browse(
-        self,
-        session: DbSession,
-        actor: CurrentActor,
-        limit: http.PageSize = 100,
-        after: http.After = None,
+        self, session: DbSession, actor: CurrentActor, page: http.Page
     ) -> views.CalendarPage:
-        start = http.cursor_id(after)
-        rows = await versions.list_calendars(session, actor, after=start, limit=limit)
-        return views.CalendarPage(
-            [views.CalendarView.of(row) for row in rows],
-            str(rows[-1].id) if len(rows) == limit else None,
-        )
+        rows = await versions.list_calendars(session, actor, after=page.after_id, limit=page.limit)
+        return views.CalendarPage([views.CalendarView.of(row) for row in rows], page.next(rows))
 
     @post("/", opt=MANAGE, status_code=HTTP_201_CREATED, summary="Add a calendar")
     async def add(
@@ -96,17 +88,13 @@ class ServiceLevelController(Controller):
 
     @get("/", opt=READ, summary="List service levels")
     async def browse(
-        self,
-        session: DbSession,
-        actor: CurrentActor,
-        limit: http.PageSize = 100,
-        after: http.After = None,
+        self, session: DbSession, actor: CurrentActor, page: http.Page
     ) -> views.ServiceLevelPage:
-        start = http.cursor_id(after)
-        rows = await versions.list_service_levels(session, actor, after=start, limit=limit)
+        rows = await versions.list_service_levels(
+            session, actor, after=page.after_id, limit=page.limit
+        )
         return views.ServiceLevelPage(
-            [views.ServiceLevelView.of(row) for row in rows],
-            str(rows[-1].id) if len(rows) == limit else None,
+            [views.ServiceLevelView.of(row) for row in rows], page.next(rows)
         )
 
     @post("/", opt=MANAGE, status_code=HTTP_201_CREATED, summary="Add a service level")
@@ -172,29 +160,25 @@ class ContractController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         now: Now,
         q: http.Search = None,
         customer_id: FromQuery[UUID | None] = None,
         asset_id: FromQuery[UUID | None] = None,
         ends_by: EndsBy = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> views.ContractPage:
         rows = await queries.list_contracts(
             session,
             actor,
-            after=http.cursor_id(after),
-            limit=limit,
+            after=page.after_id,
+            limit=page.limit,
             customer_id=customer_id,
             asset_id=asset_id,
             in_force_on=None if ends_by is None else now.date(),
             ends_by=ends_by,
             q=q,
         )
-        return views.ContractPage(
-            [views.ContractView.of(row) for row in rows],
-            str(rows[-1].id) if len(rows) == limit else None,
-        )
+        return views.ContractPage([views.ContractView.of(row) for row in rows], page.next(rows))
 
     @post("/", opt=EDIT, status_code=HTTP_201_CREATED, summary="Add a contract")
     async def add(

@@ -274,18 +274,14 @@ class CustomerController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         q: http.Search = None,
         is_active: http.Active = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> CustomerPage:
         rows = await queries.list_customers(
-            session, actor, q=q, is_active=is_active, after=http.cursor_id(after), limit=limit
+            session, actor, q=q, is_active=is_active, after=page.after_id, limit=page.limit
         )
-        return CustomerPage(
-            [CustomerView.of(customer) for customer in rows],
-            str(rows[-1].id) if len(rows) == limit else None,
-        )
+        return CustomerPage([CustomerView.of(customer) for customer in rows], page.next(rows))
 
     @post(
         "/",
@@ -370,11 +366,10 @@ class SiteController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         customer_id: OfCustomer = None,
         q: http.Search = None,
         is_active: http.Active = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> SitePage:
         rows = await queries.list_sites(
             session,
@@ -382,12 +377,10 @@ class SiteController(Controller):
             customer_id=customer_id,
             q=q,
             is_active=is_active,
-            after=http.cursor_id(after),
-            limit=limit,
+            after=page.after_id,
+            limit=page.limit,
         )
-        return SitePage(
-            [SiteView.of(site) for site in rows], str(rows[-1].id) if len(rows) == limit else None
-        )
+        return SitePage([SiteView.of(site) for site in rows], page.next(rows))
 
     @post(
         "/",
@@ -468,11 +461,10 @@ class ContactController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         customer_id: OfCustomer = None,
         site_id: AtSite = None,
         q: http.Search = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> ContactPage:
         rows = await queries.list_contacts(
             session,
@@ -480,13 +472,10 @@ class ContactController(Controller):
             customer_id=customer_id,
             site_id=site_id,
             q=q,
-            after=http.cursor_id(after),
-            limit=limit,
+            after=page.after_id,
+            limit=page.limit,
         )
-        return ContactPage(
-            [ContactView.of(contact) for contact in rows],
-            str(rows[-1].id) if len(rows) == limit else None,
-        )
+        return ContactPage([ContactView.of(contact) for contact in rows], page.next(rows))
 
     @post(
         "/",

@@ -40,16 +40,16 @@ class HistoryController(Controller):
         "/",
         opt=needs(Permission.READ_HISTORY),
         summary="Who did what, when, from which device: of one thing, of one phone, or everything",
+        dependencies=http.pages_of(200),
     )
     async def list(
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         entity: Entity = None,
         entity_id: EntityId = None,
         device_id: DeviceId = None,
-        limit: http.PageSize = 200,
-        after: http.After = None,
     ) -> HistoryEventPage:
         found = await history.list_events(
             session,
@@ -57,10 +57,10 @@ class HistoryController(Controller):
             entity=entity,
             entity_id=entity_id,
             device_id=device_id,
-            limit=limit,
-            after=http.cursor_id(after),
+            limit=page.limit,
+            after=page.after_id,
         )
-        return HistoryEventPage(found, http.next_id(found, limit))
+        return HistoryEventPage(found, page.next(found))
 
 
 ROUTES = [HistoryController]

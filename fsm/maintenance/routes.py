@@ -48,8 +48,7 @@ class PlanController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
-        limit: http.PageSize = 100,
-        after: http.After = None,
+        page: http.Page,
         q: http.Search = None,
         asset_id: FromQuery[UUID | None] = None,
         is_active: http.Active = None,
@@ -57,13 +56,13 @@ class PlanController(Controller):
         rows = await queries.list_plans(
             session,
             actor,
-            after=http.cursor_id(after),
-            limit=limit,
+            after=page.after_id,
+            limit=page.limit,
             asset_id=asset_id,
             is_active=is_active,
             q=q,
         )
-        return views.PlanPage([views.PlanView.of(row) for row in rows], http.next_id(rows, limit))
+        return views.PlanPage([views.PlanView.of(row) for row in rows], page.next(rows))
 
     @post("/", opt=EDIT, status_code=HTTP_201_CREATED, summary="Add a maintenance plan")
     async def add(
@@ -154,9 +153,8 @@ class OccurrenceController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         now: Now,
-        limit: http.PageSize = 100,
-        after: http.After = None,
         plan_id: FromQuery[UUID | None] = None,
         asset_id: FromQuery[UUID | None] = None,
         status: Statuses = None,
@@ -166,8 +164,8 @@ class OccurrenceController(Controller):
         rows = await queries.list_occurrences(
             session,
             actor,
-            after=http.cursor_id(after),
-            limit=limit,
+            after=page.after_id,
+            limit=page.limit,
             plan_id=plan_id,
             asset_id=asset_id,
             status=status,
@@ -176,7 +174,7 @@ class OccurrenceController(Controller):
         )
         return views.OccurrencePage(
             [views.OccurrenceView.of(row, now) for row in rows],
-            str(rows[-1].occurrence.id) if len(rows) == limit else None,
+            page.next([row.occurrence for row in rows]),
         )
 
     @post(

@@ -320,17 +320,14 @@ class PartController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         q: http.Search = None,
         is_active: http.Active = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> PartPage:
         rows = await queries.list_parts(
-            session, actor, q=q, is_active=is_active, after=http.cursor_id(after), limit=limit
+            session, actor, q=q, is_active=is_active, after=page.after_id, limit=page.limit
         )
-        return PartPage(
-            [PartView.of(part) for part in rows], str(rows[-1].id) if len(rows) == limit else None
-        )
+        return PartPage([PartView.of(part) for part in rows], page.next(rows))
 
     @post("/", opt=needs(Permission.EDIT_PARTS), status_code=HTTP_201_CREATED, summary="Add a part")
     async def add(
@@ -378,18 +375,14 @@ class PartController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         part_id: FromPath[UUID],
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> PricePage:
         await queries.find_part(session, actor, part_id)
         rows = await price_list.list_prices(
-            session, actor, part_id, after=http.cursor_id(after), limit=limit
+            session, actor, part_id, after=page.after_id, limit=page.limit
         )
-        return PricePage(
-            [PriceView.of(price) for price in rows],
-            str(rows[-1].id) if len(rows) == limit else None,
-        )
+        return PricePage([PriceView.of(price) for price in rows], page.next(rows))
 
     @post(
         "/{part_id:uuid}/prices",
@@ -451,20 +444,16 @@ class StockPlaceController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         kind: Annotated[
             StockPlaceKind | None, QueryParameter(description="Only warehouses, or only vans.")
         ] = None,
         q: http.Search = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> StockPlacePage:
         rows = await queries.list_stock_places(
-            session, actor, kind=kind, q=q, after=http.cursor_id(after), limit=limit
+            session, actor, kind=kind, q=q, after=page.after_id, limit=page.limit
         )
-        return StockPlacePage(
-            [StockPlaceView.of(place) for place in rows],
-            str(rows[-1].id) if len(rows) == limit else None,
-        )
+        return StockPlacePage([StockPlaceView.of(place) for place in rows], page.next(rows))
 
     @post(
         "/",
@@ -511,23 +500,27 @@ class StockPlaceController(Controller):
     ) -> None:
         await queries.delete_stock_place(session, actor, now, place_id)
 
-    @get("/{place_id:uuid}/stock", opt=needs(Permission.READ_PARTS), summary="What a place holds")
+    @get(
+        "/{place_id:uuid}/stock",
+        opt=needs(Permission.READ_PARTS),
+        summary="What a place holds",
+        dependencies=http.pages_of(500),
+    )
     async def contents(
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         place_id: FromPath[UUID],
-        limit: http.PageSize = 500,
-        after: http.After = None,
     ) -> PlaceStock:
         place = await queries.find_stock_place(session, actor, place_id)
         held = await stock.list_stock_in_place(
-            session, actor, place, after=http.cursor_id(after), limit=limit
+            session, actor, place, after=page.after_id, limit=page.limit
         )
         return PlaceStock(
             place_id,
             [StockInPlaceView.of(part) for part in held],
-            str(held[-1].part_id) if len(held) == limit else None,
+            str(held[-1].part_id) if page.is_full(held) else None,
         )
 
 
@@ -540,6 +533,7 @@ class MovementController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         part_id: Annotated[
             UUID | None, QueryParameter(description="Only movements of this part.")
         ] = None,
@@ -549,8 +543,6 @@ class MovementController(Controller):
         kind: Annotated[
             MovementKind | None, QueryParameter(description="Only movements of this kind.")
         ] = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> MovementPage:
         rows = await stock.list_movements(
             session,
@@ -558,12 +550,11 @@ class MovementController(Controller):
             part_id=part_id,
             place_id=place_id,
             kind=kind,
-            after=http.cursor_id(after),
-            limit=limit,
+            after=page.after_id,
+            limit=page.limit,
         )
         return MovementPage(
-            [MovementView.of(movement, actor) for movement in rows],
-            str(rows[-1].id) if len(rows) == limit else None,
+            [MovementView.of(movement, actor) for movement in rows], page.next(rows)
         )
 
     @post(

@@ -228,19 +228,17 @@ class SkillController(Controller):
     path = "/api/skills"
     tags = ["Technicians"]
 
-    @get("/", opt=needs(Permission.READ_TECHNICIANS), summary="List skills")
+    @get(
+        "/",
+        opt=needs(Permission.READ_TECHNICIANS),
+        summary="List skills",
+        dependencies=http.pages_of(500),
+    )
     async def list_skills(
-        self,
-        session: DbSession,
-        actor: CurrentActor,
-        limit: http.PageSize = 500,
-        after: http.After = None,
+        self, session: DbSession, actor: CurrentActor, page: http.Page
     ) -> SkillPage:
-        rows = await queries.list_skills(session, actor, after=http.cursor_id(after), limit=limit)
-        return SkillPage(
-            [SkillView.of(skill) for skill in rows],
-            str(rows[-1].id) if len(rows) == limit else None,
-        )
+        rows = await queries.list_skills(session, actor, after=page.after_id, limit=page.limit)
+        return SkillPage([SkillView.of(skill) for skill in rows], page.next(rows))
 
     @post(
         "/",
@@ -287,18 +285,17 @@ class TechnicianController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         q: http.Search = None,
         is_active: http.Active = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> TechnicianPage:
         rows = await queries.list_technicians(
-            session, actor, q=q, is_active=is_active, after=http.cursor_id(after), limit=limit
+            session, actor, q=q, is_active=is_active, after=page.after_id, limit=page.limit
         )
         held = await queries.list_held_skills(session, actor, [row.id for row in rows])
         return TechnicianPage(
             [TechnicianView.of(technician, held[technician.id]) for technician in rows],
-            str(rows[-1].id) if len(rows) == limit else None,
+            page.next(rows),
         )
 
     @post(
@@ -374,6 +371,7 @@ class RateController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         technician_id: Annotated[
             UUID | None, QueryParameter(description="Only this technician's own rates.")
         ] = None,
@@ -383,8 +381,6 @@ class RateController(Controller):
         on: Annotated[
             Day | None, QueryParameter(description="Only rates in force on this day.")
         ] = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> RatePage:
         rows = await queries.list_rates(
             session,
@@ -392,12 +388,10 @@ class RateController(Controller):
             technician_id=technician_id,
             of_company=of_company,
             on=on,
-            after=http.cursor_id(after),
-            limit=limit,
+            after=page.after_id,
+            limit=page.limit,
         )
-        return RatePage(
-            [RateView.of(rate) for rate in rows], str(rows[-1].id) if len(rows) == limit else None
-        )
+        return RatePage([RateView.of(rate) for rate in rows], page.next(rows))
 
     @post(
         "/",

@@ -310,24 +310,28 @@ class ShiftController(Controller):
     path = "/api/shifts"
     tags = ["Working time"]
 
-    @get("/", opt=needs(Permission.READ_TECHNICIANS), summary="List the shifts of some days")
+    @get(
+        "/",
+        opt=needs(Permission.READ_TECHNICIANS),
+        summary="List the shifts of some days",
+        dependencies=http.pages_of(500),
+    )
     async def list_shifts(
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         first_on: FirstOn,
         last_on: LastOn,
         technician_id: OfTechnician = None,
-        limit: http.PageSize = 500,
-        after: http.After = None,
     ) -> ShiftPage:
         rows, following = await working_time.list_shifts(
             session,
             actor,
             day_range(first_on, last_on),
             technician_id=technician_id,
-            after=http.cursor_id(after),
-            limit=limit,
+            after=page.after_id,
+            limit=page.limit,
         )
         return ShiftPage(
             [ShiftView.of(shift, on) for shift, on in rows],
@@ -372,6 +376,7 @@ class AbsenceController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         technician_id: OfTechnician = None,
         from_at: Annotated[
             datetime | None, QueryParameter(description="Only absences that last beyond this.")
@@ -379,8 +384,6 @@ class AbsenceController(Controller):
         until_at: Annotated[
             datetime | None, QueryParameter(description="Only absences that begin before this.")
         ] = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> AbsencePage:
         rows = await working_time.list_absences(
             session,
@@ -388,13 +391,10 @@ class AbsenceController(Controller):
             technician_id=technician_id,
             from_at=None if from_at is None else utc(from_at),
             until_at=None if until_at is None else utc(until_at),
-            after=http.cursor_id(after),
-            limit=limit,
+            after=page.after_id,
+            limit=page.limit,
         )
-        return AbsencePage(
-            [AbsenceView.of(absence) for absence in rows],
-            str(rows[-1].id) if len(rows) == limit else None,
-        )
+        return AbsencePage([AbsenceView.of(absence) for absence in rows], page.next(rows))
 
     @post(
         "/",

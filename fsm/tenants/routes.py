@@ -245,18 +245,11 @@ class UserController(Controller):
     tags = ["Users and roles"]
 
     @get("/", opt=needs(Permission.MANAGE_USERS), summary="List users")
-    async def list(
-        self,
-        session: DbSession,
-        actor: CurrentActor,
-        limit: http.PageSize = 100,
-        after: http.After = None,
-    ) -> UserPage:
-        start = http.cursor_id(after)
-        rows = await queries.list_users(session, actor, after=start, limit=limit)
+    async def list(self, session: DbSession, actor: CurrentActor, page: http.Page) -> UserPage:
+        rows = await queries.list_users(session, actor, after=page.after_id, limit=page.limit)
         return UserPage(
             [UserView.of(user, role) for user, role in rows],
-            str(rows[-1][0].id) if len(rows) == limit else None,
+            page.next([first for first, _ in rows]),
         )
 
     @post(
@@ -342,14 +335,13 @@ class DeviceController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         user_id: Annotated[UUID | None, QueryParameter()] = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> DevicePage:
         found = await queries.list_devices(
-            session, actor, after=http.cursor_id(after), limit=limit, user_id=user_id
+            session, actor, after=page.after_id, limit=page.limit, user_id=user_id
         )
-        return DevicePage([DeviceView.of(device) for device in found], http.next_id(found, limit))
+        return DevicePage([DeviceView.of(device) for device in found], page.next(found))
 
     @post(
         "/{device_id:uuid}/revocation",

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
@@ -80,6 +81,10 @@ class PartRequestPage(msgspec.Struct, frozen=True):
 PartsToOrder: TypeAlias = list[PartToOrder]
 
 
+_step = partial(post, opt=EDIT, status_code=HTTP_200_OK)
+"""A step of a request that is there: it is changed, not made."""
+
+
 class PartRequestController(Controller):
     path = "/api/part-requests"
     tags = ["Parts"]
@@ -89,20 +94,19 @@ class PartRequestController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         work_order_id: FromQuery[UUID | None] = None,
         status: OneStatus = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> PartRequestPage:
         rows = await part_requests.list_requests(
             session,
             actor,
             work_order_id=work_order_id,
             status=status,
-            after=http.cursor_id(after),
-            limit=limit,
+            after=page.after_id,
+            limit=page.limit,
         )
-        return PartRequestPage([PartRequestView.of(row) for row in rows], http.next_id(rows, limit))
+        return PartRequestPage([PartRequestView.of(row) for row in rows], page.next(rows))
 
     @post("/", opt=EDIT, status_code=HTTP_201_CREATED, summary="Ask for a part that a job needs")
     async def add(
@@ -121,12 +125,7 @@ class PartRequestController(Controller):
         await session.flush()
         return PartRequestView.of(request)
 
-    @post(
-        "/{request_id:uuid}/reservation",
-        opt=EDIT,
-        status_code=HTTP_200_OK,
-        summary="Keep a place's stock for a job",
-    )
+    @_step("/{request_id:uuid}/reservation", summary="Keep a place's stock for a job")
     async def reserve(
         self,
         session: DbSession,
@@ -139,11 +138,8 @@ class PartRequestController(Controller):
             await part_requests.reserve(session, actor, now, request_id, data.place_id)
         )
 
-    @post(
-        "/{request_id:uuid}/order",
-        opt=EDIT,
-        status_code=HTTP_200_OK,
-        summary="Note that a part was ordered, and when it is expected",
+    @_step(
+        "/{request_id:uuid}/order", summary="Note that a part was ordered, and when it is expected"
     )
     async def order(
         self,
@@ -157,12 +153,7 @@ class PartRequestController(Controller):
             await part_requests.order(session, actor, now, request_id, data.expected_on)
         )
 
-    @post(
-        "/{request_id:uuid}/issue",
-        opt=EDIT,
-        status_code=HTTP_200_OK,
-        summary="Hand a part over to a van; the job waits no longer",
-    )
+    @_step("/{request_id:uuid}/issue", summary="Hand a part over to a van; the job waits no longer")
     async def issue(
         self,
         session: DbSession,
@@ -175,11 +166,8 @@ class PartRequestController(Controller):
             await part_requests.issue(session, actor, now, request_id, data.to_place_id)
         )
 
-    @post(
-        "/{request_id:uuid}/cancellation",
-        opt=EDIT,
-        status_code=HTTP_200_OK,
-        summary="Let a request go, and what was reserved for it",
+    @_step(
+        "/{request_id:uuid}/cancellation", summary="Let a request go, and what was reserved for it"
     )
     async def cancel(
         self,

@@ -253,8 +253,7 @@ class RequestController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
-        limit: http.PageSize = 100,
-        after: http.After = None,
+        page: http.Page,
         status: WithStatus = None,
         request_class: OfClass = None,
         asset_id: OnAsset = None,
@@ -263,17 +262,14 @@ class RequestController(Controller):
         rows = await requests.list_requests(
             session,
             actor,
-            after=http.cursor_id(after),
-            limit=limit,
+            after=page.after_id,
+            limit=page.limit,
             status=status,
             request_class=request_class,
             asset_id=asset_id,
             q=q,
         )
-        return RequestPage(
-            [RequestView.of(row) for row in rows],
-            str(rows[-1].id) if len(rows) == limit else None,
-        )
+        return RequestPage([RequestView.of(row) for row in rows], page.next(rows))
 
     @post(
         "/",

@@ -375,24 +375,24 @@ class WorkOrderController(Controller):
         "/{work_order_id:uuid}/history",
         opt=needs(Permission.READ_HISTORY),
         summary="Who did what to a job, when, from which device",
+        dependencies=http.pages_of(200),
     )
     async def history(
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         work_order_id: FromPath[UUID],
-        limit: http.PageSize = 200,
-        after: http.After = None,
     ) -> EventPage:
         job = await orders.find_work_order(session, actor, work_order_id)
         found = await history.list_history(
-            session, actor, job, limit=limit, after=http.cursor_id(after)
+            session, actor, job, limit=page.limit, after=page.after_id
         )
         items = [
             EventView(**{name: getattr(event, name) for name in EventView.__struct_fields__})
             for event in found
         ]
-        return EventPage(items, http.next_id(found, limit))
+        return EventPage(items, page.next(found))
 
 
 ROUTES = [WorkOrderController]

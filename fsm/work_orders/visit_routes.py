@@ -159,14 +159,13 @@ class ReviewController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         settled: Annotated[bool, QueryParameter()] = False,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> ReviewPage:
         found = await lists.list_reviews(
-            session, actor, settled=settled, limit=limit, after=http.cursor_id(after)
+            session, actor, settled=settled, limit=page.limit, after=page.after_id
         )
-        return ReviewPage([ReviewView.of(review) for review in found], http.next_id(found, limit))
+        return ReviewPage([ReviewView.of(review) for review in found], page.next(found))
 
     @post(
         "/{review_id:uuid}/settlement",

@@ -102,14 +102,13 @@ class ClaimController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         status: OneStatus = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> ClaimPage:
         rows = await queries.list_claims(
-            session, actor, status=status, after=http.cursor_id(after), limit=limit
+            session, actor, status=status, after=page.after_id, limit=page.limit
         )
-        return ClaimPage([ClaimView.of(row) for row in rows], http.next_id(rows, limit))
+        return ClaimPage([ClaimView.of(row) for row in rows], page.next(rows))
 
     @post("/", opt=EDIT, status_code=HTTP_201_CREATED, summary="Claim a job's costs")
     async def make(

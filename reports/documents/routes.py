@@ -76,24 +76,22 @@ class DocumentController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         kind: Annotated[DocumentKind | None, QueryParameter()] = None,
         subject_id: Annotated[
             UUID | None, QueryParameter(description="The job, contract … that it is about.")
         ] = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> DocumentPage:
         found = await queries.list_documents(
             session,
             actor,
             kind=kind,
             subject_id=subject_id,
-            after=http.cursor_id(after),
-            limit=limit,
+            after=page.after_id,
+            limit=page.limit,
         )
         return DocumentPage(
-            [DocumentView.of(one) for one in found],
-            str(found[-1].document.id) if len(found) == limit else None,
+            [DocumentView.of(one) for one in found], page.next([row.document for row in found])
         )
 
     @get("/{document_id:uuid}", opt=_READ, summary="One document")

@@ -211,16 +211,9 @@ class PayRuleController(Controller):
     tags = ["Pay"]
 
     @get("/", opt=READ, summary="List the rules of pay")
-    async def browse(
-        self,
-        session: DbSession,
-        actor: CurrentActor,
-        limit: http.PageSize = 100,
-        after: http.After = None,
-    ) -> PayRulePage:
-        start = http.cursor_id(after)
-        rows = await pay.list_rules(session, actor, after=start, limit=limit)
-        return PayRulePage([PayRuleView.of(row) for row in rows], http.next_id(rows, limit))
+    async def browse(self, session: DbSession, actor: CurrentActor, page: http.Page) -> PayRulePage:
+        rows = await pay.list_rules(session, actor, after=page.after_id, limit=page.limit)
+        return PayRulePage([PayRuleView.of(row) for row in rows], page.next(rows))
 
     @post("/", opt=EDIT, status_code=HTTP_201_CREATED, summary="Add a rule of pay")
     async def add(
@@ -253,14 +246,13 @@ class PayStatementController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         technician_id: FromQuery[UUID | None] = None,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> StatementPage:
         rows = await pay.list_statements(
-            session, actor, technician_id=technician_id, after=http.cursor_id(after), limit=limit
+            session, actor, technician_id=technician_id, after=page.after_id, limit=page.limit
         )
-        return StatementPage([StatementView.of(row) for row in rows], http.next_id(rows, limit))
+        return StatementPage([StatementView.of(row) for row in rows], page.next(rows))
 
     @get("/preview", opt=READ, summary="What a period comes to by now; nothing is stored")
     async def preview(

@@ -244,13 +244,17 @@ class PromiseController(Controller):
         rows = await telling.tell_windows(session, actor, now, told)
         return [PromiseView.of(row) for row in rows]
 
-    @get("/", opt=_PLAN, summary="What was promised, newest first, and what became of it")
+    @get(
+        "/",
+        opt=_PLAN,
+        summary="What was promised, newest first, and what became of it",
+        dependencies=http.pages_of(50),
+    )
     async def list(
         self,
         session: DbSession,
         actor: CurrentActor,
-        limit: http.PageSize = 50,
-        after: http.After = None,
+        page: http.Page,
         work_order_id: Annotated[
             UUID | None, QueryParameter(description="Of one job alone.")
         ] = None,
@@ -258,12 +262,12 @@ class PromiseController(Controller):
         found = await queries.list_promises(
             session,
             actor,
-            limit=limit,
-            after=http.cursor_id(after),
+            limit=page.limit,
+            after=page.after_id,
             work_order_id=work_order_id,
         )
         views = [PromiseView.of(promise, outcome) for promise, outcome in found]
-        return PromisePage(views, http.next_id(views, limit))
+        return PromisePage(views, page.next(views))
 
     @get(
         "/calibration",

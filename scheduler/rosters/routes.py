@@ -227,16 +227,15 @@ class RosterController(Controller):
         )
         return RosterView.of(run, [], [])
 
-    @get("/", opt=needs(Permission.PLAN), summary="Rosters, newest first")
-    async def list(
-        self,
-        session: DbSession,
-        actor: CurrentActor,
-        limit: http.PageSize = 50,
-        after: http.After = None,
-    ) -> RosterPage:
-        runs = await queries.list_rosters(session, actor, limit=limit, after=http.cursor_id(after))
-        return RosterPage([RosterRow.of(run) for run in runs], http.next_id(runs, limit))
+    @get(
+        "/",
+        opt=needs(Permission.PLAN),
+        summary="Rosters, newest first",
+        dependencies=http.pages_of(50),
+    )
+    async def list(self, session: DbSession, actor: CurrentActor, page: http.Page) -> RosterPage:
+        runs = await queries.list_rosters(session, actor, limit=page.limit, after=page.after_id)
+        return RosterPage([RosterRow.of(run) for run in runs], page.next(runs))
 
     @get("/{roster_id:uuid}", opt=needs(Permission.PLAN), summary="One roster with its reasons")
     async def read(

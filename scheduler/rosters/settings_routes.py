@@ -370,20 +370,24 @@ class WishController(Controller):
     path = "/api/roster-wishes"
     tags = ["Rosters"]
 
-    @get("/", opt=needs(Permission.READ_TECHNICIANS), summary="Wishes for some days")
+    @get(
+        "/",
+        opt=needs(Permission.READ_TECHNICIANS),
+        summary="Wishes for some days",
+        dependencies=http.pages_of(500),
+    )
     async def list(
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         first_on: FirstOn,
         last_on: LastOn,
-        limit: http.PageSize = 500,
-        after: http.After = None,
     ) -> WishPage:
         rows = await settings.list_wishes(
-            session, actor, first_on, last_on, after=http.cursor_id(after), limit=limit
+            session, actor, first_on, last_on, after=page.after_id, limit=page.limit
         )
-        return WishPage([WishView.of(one) for one in rows], http.next_id(rows, limit))
+        return WishPage([WishView.of(one) for one in rows], page.next(rows))
 
     @post(
         "/",
