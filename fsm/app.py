@@ -40,6 +40,7 @@ from fsm.tenants import routes as tenants
 from fsm.web import app_pages, office_pages
 from fsm.web import document_routes as public_documents
 from fsm.web import passport_routes as public_passports
+from fsm.web import status_forms as public_status_forms
 from fsm.web import status_routes as public_status
 from fsm.work_orders import part_request_routes as part_requests
 from fsm.work_orders import request_routes as service_requests
@@ -47,6 +48,7 @@ from fsm.work_orders import routes as work_orders
 from fsm.work_orders import visit_routes as visits
 from fsm.work_orders.calendar_feed import routes as calendars
 from fsm.work_orders.ledger import routes as ledger
+from fsm.work_orders.ratings import routes as ratings
 from fsm.worker import REACTIONS
 from mobile_api import blob_routes, feed, office_routes, short_pull, stream, upload_routes
 from mobile_api import routes as mobile_api
@@ -91,12 +93,14 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *office_pages.ROUTES,
     *public_passports.ROUTES,
     *public_status.ROUTES,
+    *public_status_forms.ROUTES,
     *public_documents.ROUTES,
     *service_requests.ROUTES,
     *work_orders.ROUTES,
     *visits.ROUTES,
     *calendars.ROUTES,
     *ledger.ROUTES,
+    *ratings.ROUTES,
     *part_requests.ROUTES,
     *contracts.ROUTES,
     *payers.ROUTES,

@@ -116,8 +116,8 @@ def answer_error(request: AnyRequest, error: Exception) -> Response[Any]:
     retry_after = problem.headers.get("Retry-After")
     path = request.url.path
     if request.method == "POST":
-        # A form's own address shows nothing to a GET; its label's page does.
-        path = path.rpartition("/")[0] + "/page"
+        # A form's own address shows nothing to a GET; its label's page does, or its link's.
+        path = path.rpartition("/")[0] + ("" if path.startswith("/s/") else "/page")
     view = ErrorView(
         path=path,
         back_url=path if request.method == "POST" else None,

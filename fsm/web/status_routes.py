@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import Controller, Response, get
@@ -10,11 +9,8 @@ from litestar.params import FromPath
 
 from fsm import http
 from fsm.assets.passport_code import BadPassportCode, normalise_code
-from fsm.database import Database
 from fsm.http import Now
-from fsm.problems import NotFound, Problem
-from fsm.web.arrivals import with_arrival
-from fsm.web.progress import Progress, progress
+from fsm.problems import NotFound
 from fsm.web.public_pages import (
     AnyRequest,
     answer_error,
@@ -25,21 +21,12 @@ from fsm.web.public_pages import (
     page_answers,
     wants_json,
 )
-from fsm.web.views import (
-    FormProblem,
-    StatusView,
-    StepName,
-    ThanksKind,
-    ThanksView,
-)
-from fsm.work_orders import requests
-from fsm.work_orders.request_story import Story, read_story_without_actor
-
-
-class LinkExpired(Problem):
-    """The link was good once; the report is in the office's records, not here any more."""
-
-    code, status, title = "status-link-expired", 410, "This link no longer works"
+from fsm.web.status_link import Link, LinkExpired, Rateable, find_rateable, opened_link
+from fsm.web.status_page import status_page, technician_of
+from fsm.web.views import FormProblem, StepName, ThanksKind, ThanksView
+from fsm.work_orders.ratings.queries import Given
+from fsm.work_orders.ratings.rules import changeable_until
+from fsm.work_orders.request_story import Story
 
 
 class StepBody(msgspec.Struct, frozen=True):
@@ -53,8 +40,27 @@ class WindowBody(msgspec.Struct, frozen=True):
     ends_at: datetime
 
 
+class RatingBody(msgspec.Struct, frozen=True):
+    """What the holder of the link last said of the last visit."""
+
+    stars: int
+    nps: int | None
+    comment: str
+    given_at: datetime
+    changeable_until: datetime
+
+    @classmethod
+    def of(cls, given: Given) -> "RatingBody":
+        said = given.rating
+        until = changeable_until(given.first_at)
+        return cls(said.stars, said.nps, said.comment, said.given_at, until)
+
+
 class StatusBody(msgspec.Struct, frozen=True):
-    """How far a report has come. Instants are UTC; `zone` is where the equipment stands."""
+    """How far a report has come. Instants are UTC; `zone` is where the equipment stands.
+
+    `may_rate` while there is a finished visit and nobody is at it again.
+    """
 
     model: str
     current: StepName
@@ -65,45 +71,30 @@ class StatusBody(msgspec.Struct, frozen=True):
     cancelled_at: datetime | None
     zone: str
     checked_at: datetime
+    may_rate: bool
+    rating: RatingBody | None
 
 
-async def _find_story(request: AnyRequest, token: str, now: datetime) -> tuple[Story, Progress]:
-    """Return the story behind a link, and how far it has come.
-
-    `NotFound` for a link of nobody's, `LinkExpired` after its time.
-    """
-    database: Database = request.app.state.database
-    secret = requests.read_status_token(token)
-    if secret is None:
-        raise NotFound("There is no such link.")
-    async with database.transaction(secret.tenant_id) as session:
-        reported = await requests.find_reported_without_actor(session, secret)
-        if reported is None:
-            raise NotFound("There is no such link.")
-        story = await read_story_without_actor(session, reported)
-        made = await with_arrival(session, story, progress(story), now)
-    if story.is_over(now):
-        raise LinkExpired(
-            "Status links expire. Scan the label on the equipment to report a problem."
-        )
-    return story, made
-
-
-def _view(story: Story, made: Progress, token: str, now: datetime) -> StatusView:
-    return StatusView(
-        path=f"/s/{token}",
-        service_name=story.service_name,
-        model_name=story.model or story.root.number,
-        zone=ZoneInfo(story.zone),
+def _body(link: Link, found: Rateable | None, now: datetime) -> StatusBody:
+    story, made = link.story, link.made
+    order = list(StepName)
+    reached = order.index(made.current)
+    given = None if found is None else found.given
+    return StatusBody(
+        model=story.model or story.root.number,
         current=made.current,
-        reached_at=made.reached_at,
-        checked_at=now,
-        window=made.window,
+        steps=[
+            StepBody(name, made.reached_at.get(name), number <= reached)
+            for number, name in enumerate(order)
+        ],
+        window=None if made.window is None else WindowBody(*made.window),
         arrival_at=made.arrival_at,
-        technician_first_name=(
-            story.technicians.get(made.technician_id) if made.technician_id else None
-        ),
+        technician_first_name=technician_of(link),
         cancelled_at=made.cancelled_at,
+        zone=story.zone,
+        checked_at=now,
+        may_rate=found is not None,
+        rating=None if given is None else RatingBody.of(given),
     )
 
 
@@ -120,22 +111,10 @@ class StatusController(Controller):
         summary="How far a report has come: a page, or JSON",
     )
     async def show(self, request: AnyRequest, now: Now, token: FromPath[str]) -> Response[Any]:
-        story, made = await _find_story(request, token, now)
-        view = _view(story, made, token, now)
-        if not wants_json(request):
-            return page(request, "status", view)
-        window = None if view.window is None else WindowBody(*view.window)
-        body = StatusBody(
-            model=view.model_name,
-            current=view.current,
-            steps=[StepBody(s.name, s.reached_at, view.is_reached(s.name)) for s in view.steps],
-            window=window,
-            arrival_at=view.arrival_at,
-            technician_first_name=view.technician_first_name,
-            cancelled_at=view.cancelled_at,
-            zone=story.zone,
-            checked_at=now,
-        )
+        async with opened_link(request, token, now) as (session, link):
+            if not wants_json(request):
+                return await status_page(request, session, link, now)
+            body = _body(link, await find_rateable(session, link), now)
         return json_answer(body, Vary="Accept")
 
     @get(
@@ -153,7 +132,8 @@ class StatusController(Controller):
         kind: FromPath[str],
         photo: FromPath[str],
     ) -> Response[bytes]:
-        story, _ = await _find_story(request, token, now)
+        async with opened_link(request, token, now) as (_, link):
+            story = link.story
         if kind not in (ThanksKind.REPORT, ThanksKind.ADDITION):
             raise NotFound("There is nothing at this address.")
         problem = FormProblem(photo) if photo in set(FormProblem) else None

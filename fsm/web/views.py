@@ -7,7 +7,7 @@
 | `missing` | `MissingView` | 404 or 410, as the resolver says |
 | `wrong_label` | `WrongLabelView` | 200; 422 |
 | `thanks` | `ThanksView` | 200, after a redirect (303) from the form |
-| `status` | `StatusView` | 200 |
+| `status` | `StatusView` | 200; 422 |
 | `document` | `DocumentView` | 200 |
 | `error` | `ErrorView` | the error's own status |
 
@@ -61,6 +61,17 @@ class WrongLabelField(StrEnum):
     WEBSITE = "website"
 
 
+class RatingField(StrEnum):
+    """Names in the form that rates a visit. `stars` or `thumb` is needed."""
+
+    STARS = "stars"  # 1 to 5
+    THUMB = "thumb"  # up or down, for messengers and mails with two links
+    NPS = "nps"  # 0 to 10, or empty
+    COMMENT = "comment"
+    CONTACT_PHONE = "contact_phone"
+    WEBSITE = "website"
+
+
 class FormProblem(StrEnum):
     """What keeps a form from being taken; the page says it beside the field."""
 
@@ -74,6 +85,8 @@ class FormProblem(StrEnum):
     PHOTO_NOT_STORED = "photo_not_stored"  # our side: the disk is full, the store does not answer
     EMAIL_UNREADABLE = "email_unreadable"
     REASON_MISSING = "reason_missing"
+    STARS_MISSING = "stars_missing"
+    NPS_UNREADABLE = "nps_unreadable"
 
 
 class ThanksKind(StrEnum):
@@ -232,6 +245,24 @@ class StatusStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RatingView:
+    """The form that rates the last visit, with what was said before.
+
+    `changeable_until` is None until something was said. `is_closed` when that time is over: what was said is
+    shown, and the form is not. `asks_for_call` when the office has been asked to call.
+    """
+
+    send_url: str
+    stars: int | None = None
+    nps: str = ""
+    comment: str = ""
+    contact_phone: str = ""
+    changeable_until: datetime | None = None
+    is_closed: bool = False
+    asks_for_call: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatusView(PageView):
     """How far a report has come. All instants are aware and shown on the clocks of the site's
     `zone`.
@@ -250,6 +281,8 @@ class StatusView(PageView):
     arrival_at: datetime | None = None
     technician_first_name: str | None = None
     cancelled_at: datetime | None = None
+    rating: RatingView | None = None
+    problems: Sequence[FormProblem] = ()
 
     @property
     def steps(self) -> tuple[StatusStep, ...]:

@@ -36,6 +36,7 @@ from fsm.problems import Forbidden, NotFound
 from fsm.technicians import tables as technicians
 from fsm.work_orders import records
 from fsm.work_orders import tables as work_orders
+from fsm.work_orders.ratings.tables import Rating
 from reports.documents.tables import DocumentWithdrawal, IssuedDocument
 
 #: What a column's cells are: it decides how a file writes them.
@@ -188,6 +189,7 @@ TABLES: Final[Mapping[str, ExportTable]] = MappingProxyType(
             _export("waivers", records.Waiver, _P.READ_WORK_ORDERS),
             _export("time-entries", records.TimeEntry, _P.READ_WORK_ORDERS, _P.READ_PERSON_KPIS),
             _export("parts-used", records.PartUsed, _P.READ_WORK_ORDERS, customer=_OF_JOB),
+            _export("ratings", Rating, _P.READ_WORK_ORDERS, customer=_OF_JOB),
             _export("notes", records.Note, _P.READ_WORK_ORDERS),
             _export("cost-lines", records.CostLine, _P.READ_COSTS),
             _export("maintenance-plans", maintenance.MaintenancePlan, _P.READ_WORK_ORDERS),

@@ -59,6 +59,7 @@ OPEN_TO_ANYONE = {
     # whoever holds a printed document
     "GET /d/{code:str}",
     "GET /s/{token:str}",
+    "POST /s/{token:str}/rating",
     "GET /s/{token:str}/thanks/{kind:str}/{photo:str}",
     *(
         f"{method} {label}{end}"

@@ -20,6 +20,7 @@ from fsm.worker import REACTIONS, ROUNDS
 from tests.applications import application
 from tests.company import CHECKLIST, Company
 from tests.conftest import Clock
+from tests.mobile_api.customer_writes import customers
 from tests.mobile_api.money_writes import ledger
 from tests.mobile_api.office_writes import (
     catalogue,
@@ -363,6 +364,7 @@ async def test_a_phone_sees_every_write_that_it_should(
         running_day,
         field_work,
         waivers,
+        customers,
         ledger,
         uploads,
         quarantined,

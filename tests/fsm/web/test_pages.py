@@ -26,6 +26,8 @@ from fsm.web.views import (
     OpenReport,
     PageView,
     PassportView,
+    RatingField,
+    RatingView,
     ReportField,
     StatusView,
     StepName,
@@ -67,6 +69,10 @@ STATUS = StatusView(
     technician_first_name="Jānis",
     **FRAME,
 )
+RATING = RatingView(send_url="/s/secret/rating?lang=en")
+RATED = replace(
+    RATING, stars=2, nps="0", comment="<Late>", changeable_until=NOON, asks_for_call=True
+)
 LABEL = WrongLabelView(path="/l", code="7k3m", send_url="/l", back_url="/p", **FRAME)
 DOCUMENT = DocumentView(
     path="/d/x", kind=DocumentKind.ACT, number="ACT-17", issued_at=NOON, zone=ZoneInfo("Europe/Riga"),
@@ -97,6 +103,10 @@ def all_pages() -> Iterator[tuple[pages.PageName, PageView]]:
     for step in StepName:
         yield "status", replace(STATUS, current=step)
         yield "status", replace(STATUS, current=step, window=None, cancelled_at=NOON)
+    for rating in (RATING, RATED, replace(RATED, is_closed=True)):
+        yield "status", replace(STATUS, current=StepName.DONE, rating=rating)
+    unrated = [FormProblem.STARS_MISSING, FormProblem.NPS_UNREADABLE, FormProblem.TEXT_TOO_LONG]
+    yield "status", replace(STATUS, rating=RATING, problems=unrated)
     for state in DocumentState:
         yield "document", replace(DOCUMENT, state=state)
     for kind_of_paper in DocumentKind:
@@ -243,6 +253,18 @@ def test_the_wrong_label_form_has_the_documented_fields() -> None:
         assert {e.attrib["name"] for e in controls} == set(WrongLabelField)
         reasons = {e.attrib["value"] for e in controls if e.attrib["name"] == "reason"}
         assert reasons == set(LabelReason)
+
+
+def test_the_rating_form_has_the_documented_fields_and_no_star_is_chosen_beforehand() -> None:
+    tree = parsed(pages.render("status", "en", replace(STATUS, rating=RATING)))
+    form = tree.find(".//section[@id='rating']/form")
+    assert form is not None
+    assert (form.attrib["method"], form.attrib["action"]) == ("post", RATING.send_url)
+    controls = [e for e in form.iter() if "name" in e.attrib]
+    assert {e.attrib["name"] for e in controls} == set(RatingField) - {RatingField.THUMB}
+    stars = [e.attrib for e in controls if e.attrib["name"] == "stars"]
+    assert [e["value"] for e in stars] == ["1", "2", "3", "4", "5"]
+    assert not any("checked" in e for e in stars)
 
 
 @pytest.mark.parametrize("page", [("passport", PASSPORT), ("wrong_label", LABEL)])

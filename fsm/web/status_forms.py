@@ -1,0 +1,133 @@
+"""What the holder of a status link may say: a rating of the visit."""
+
+from contextlib import closing
+from typing import Any
+
+from litestar import Controller, Response, post
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath
+from litestar.status_codes import HTTP_303_SEE_OTHER
+
+from fsm import http
+from fsm.http import Now
+from fsm.openapi import form as takes_form
+from fsm.problems import Invalid
+from fsm.web.public_pages import (
+    AnyRequest,
+    address_of,
+    answer_error,
+    json_answer,
+    language_of,
+    page_answers,
+    see_other,
+    wants_json,
+)
+from fsm.web.report_form import Form, read_form
+from fsm.web.status_link import LinkExpired, opened_link
+from fsm.web.status_page import status_page
+from fsm.web.status_routes import RatingBody
+from fsm.web.views import LONGEST_PHONE, LONGEST_TEXT, FormProblem, RatingField
+from fsm.work_orders.ratings import queries as ratings
+from fsm.work_orders.ratings.queries import Said
+from fsm.work_orders.ratings.rules import (
+    THUMBS,
+    NothingToRate,
+    RatingSettled,
+    Scale,
+)
+
+RATED = ResponseSpec(
+    data_container=RatingBody,
+    description="Taken; with Accept: application/json",
+    generate_examples=False,
+)
+
+
+class StatusFormController(Controller):
+    """Each form is a page of its own to a program, and a part of the status page to a person."""
+
+    path = "/s"
+    tags = ["Public passports"]
+    exception_handlers = {Exception: answer_error}
+
+    @post(
+        "/{token:str}/rating",
+        opt=http.anyone(),
+        status_code=HTTP_303_SEE_OTHER,
+        media_type="text/html",
+        request_max_body_size=None,
+        responses=page_answers(LinkExpired, NothingToRate, RatingSettled) | {201: RATED},
+        summary="Rate the last finished visit, or change that",
+        operation_class=takes_form(
+            stars="1 to 5. Needed, or a thumb.",
+            thumb="'up' or 'down', instead of stars.",
+            nps="How likely you are to recommend the company, 0 to 10.",
+            comment="Anything else.",
+            contact_phone="To call back.",
+        ),
+    )
+    async def rate(self, request: AnyRequest, now: Now, token: FromPath[str]) -> Response[Any]:
+        form = await _read(request)
+        async with opened_link(request, token, now) as (session, link):
+            if form.get(RatingField.WEBSITE):
+                return see_other(f"{link.path}?lang={language_of(request)}")
+            said, problems = _said(form)
+            if said is None or problems:
+                if wants_json(request):
+                    raise _invalid(problems)
+                return await status_page(request, session, link, now, problems=problems, form=form)
+            if link.story.work_order is None:
+                raise NothingToRate("You can rate the work once a visit has been finished.")
+            given = await ratings.rate(
+                session,
+                link.actor,
+                now,
+                link.story.work_order.id,
+                link.rater,
+                said,
+                contact_phone=form.get(RatingField.CONTACT_PHONE)[:LONGEST_PHONE],
+            )
+            body = RatingBody.of(given)
+        if wants_json(request):
+            return json_answer(body, 201)
+        return see_other(f"{link.path}?lang={language_of(request)}#rating")
+
+
+async def _read(request: AnyRequest) -> Form:
+    """Read a form of typed fields before any transaction is opened: the sender may be slow."""
+    request.app.state.report_limit.take(address_of(request))
+    with closing(await read_form(request, photo_field=None, most_photo_bytes=0)) as form:
+        return form
+
+
+def _said(form: Form) -> tuple[Said | None, list[FormProblem]]:
+    """Return what a rating says, and what keeps it from being taken."""
+    problems = []
+    stars, thumb = form.get(RatingField.STARS), form.get(RatingField.THUMB)
+    scale = Scale.THUMB if thumb in THUMBS and not stars else Scale.STARS
+    count = THUMBS[thumb] if scale is Scale.THUMB else _whole(stars, 1, 5)
+    if count is None:
+        problems.append(FormProblem.STARS_MISSING)
+    typed = form.get(RatingField.NPS)
+    nps = _whole(typed, 0, 10)
+    if typed and nps is None:
+        problems.append(FormProblem.NPS_UNREADABLE)
+    comment = form.get(RatingField.COMMENT)
+    if len(comment) > LONGEST_TEXT:
+        problems.append(FormProblem.TEXT_TOO_LONG)
+    return None if count is None else Said(count, scale, nps, comment), problems
+
+
+def _whole(typed: str, least: int, most: int) -> int | None:
+    if not (typed.isascii() and typed.isdigit() and len(typed) <= 2):
+        return None
+    return int(typed) if least <= int(typed) <= most else None
+
+
+def _invalid(problems: list[FormProblem]) -> Invalid:
+    fields = {"stars": "/stars", "nps": "/nps", "text": "/comment"}
+    errors = [{"at": fields[p.partition("_")[0]], "detail": str(p)} for p in problems]
+    return Invalid(f"The form is not complete: {', '.join(problems)}.", errors=errors)
+
+
+ROUTES = [StatusFormController]

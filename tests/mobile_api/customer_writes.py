@@ -1,0 +1,12 @@
+"""What customers may write, with and without a login, and what a phone must then be shown."""
+
+from tests.fsm.web.status_links import finish, followed
+from tests.mobile_api.office_writes import make
+from tests.mobile_api.walking import Walk
+
+
+async def customers(walk: Walk) -> None:
+    link = await followed(walk.client, walk.database, walk.company, walk.clock)
+    await finish(link)
+    await walk.step("POST", f"{link.path}/rating", headers={}, data={"stars": "4"})
+    await make(walk, f"/api/work-orders/{link.job.id}/ratings", {"stars": 2}, role="customer")
