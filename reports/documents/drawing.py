@@ -106,7 +106,7 @@ def template_digest(*modules: str) -> str:
     """
     digest = sha256(template())
     folder = resources.files("reports.documents")
-    for name in sorted({"wording", "blocks", "glyphs", *modules}):
+    for name in sorted({"wording", "blocks", "glyphs", "qr", *modules}):
         digest.update(
             folder.joinpath(*name.split(".")[:-1], f"{name.split('.')[-1]}.py").read_bytes()
         )

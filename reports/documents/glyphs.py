@@ -4,6 +4,7 @@ In archive format (PDF/A) one character without a glyph refuses the whole docume
 without a word. Both are worse than a box that everybody sees. The snapshot keeps what was written.
 """
 
+import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -22,8 +23,11 @@ def drawable(text: str) -> tuple[str, int]:
     """Return the text as it can be drawn, and how many of its characters became a box."""
     if text.isascii() and text.isprintable():
         return text, 0
+    text = unicodedata.normalize("NFC", text)
+    if _drawn_as_it_is().fullmatch(text):
+        return text, 0
     kept, missing = [], 0
-    for character in unicodedata.normalize("NFC", text):
+    for character in text:
         if has_glyph(character) or character == "\n":
             kept.append(character)
         elif character.isspace():
@@ -54,6 +58,16 @@ def has_glyph(character: str) -> bool:
     starts, ends = _ranges()
     place = bisect_right(starts, ord(character)) - 1
     return place >= 0 and ord(character) <= ends[place]
+
+
+@cache
+def _drawn_as_it_is() -> re.Pattern[str]:
+    """Return what matches a text that needs no look at its characters one by one: nearly every text."""
+    known = "".join(
+        f"{re.escape(chr(first))}-{re.escape(chr(last))}"
+        for first, last in zip(*_ranges(), strict=True)
+    )
+    return re.compile(f"[\\n{known}]*")
 
 
 @cache
