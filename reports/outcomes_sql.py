@@ -6,6 +6,7 @@ the contract, type of work and technician of its first job. Its class is the fai
 recorded, else the type of work; nothing is ever linked by the customer alone.
 """
 
+from reports.chains_sql import add_rooted
 from reports.exposure_sql import Statement
 from reports.jobs_sql import begin, work_texts
 from reports.questions import Asked
@@ -47,41 +48,21 @@ def _repairs(asked: Asked) -> Statement:
     if asked.actor.customer_id is not None:
         seeds += " and w.customer_id = :own"
         statement.values["own"] = asked.actor.customer_id
-    statement.part("chain", _CHAIN, seeds=seeds)
+    add_rooted(statement, f"w.reported_at <= :as_of{seeds}", _OF_JOB)
     statement.fenced("job", _JOB)
     statement.fenced("repair", _REPAIR)
     return statement
 
 
-_CHAIN = """
-  select w.id, w.id as root_id, w.failure_id as root_failure_id, w.request_id, w.follows_id
-  from work_order w
-  where w.tenant_id = :t and w.reported_at <= :as_of$seeds
-  union
-  select c.id, o.id, o.failure_id, o.request_id, o.follows_id
-  from chain c
-  cross join lateral (
-    select w.id, w.failure_id, w.request_id, w.follows_id
-    from work_order w where w.tenant_id = :t and w.id = c.follows_id limit 1
-  ) o
-  where c.follows_id is not null
-"""
+_OF_JOB = """w.id, w.asset_id, w.site_id, w.work_type_id, w.maintenance, w.reported_at, w.reopened_at,
+         case when w.work_done_at <= :as_of then w.work_done_at end as done_at,
+         coalesce(w.cancelled_at <= :as_of, false) as is_cancelled"""
 
 _JOB = """
-  select w.id, w.asset_id, w.site_id, w.work_type_id, w.status, w.reported_at, w.reopened_at,
-         case when w.work_done_at <= :as_of then w.work_done_at end as done_at,
-         coalesce(w.cancelled_at <= :as_of, false) as is_cancelled,
-         coalesce(w.failure_id, c.root_failure_id, q.failure_id) as failure_id,
-         coalesce(w.failure_id, c.root_failure_id, q.failure_id, c.request_id, c.root_id) as repair_id
-  from chain c
-  join work_order w on w.tenant_id = :t and w.id = c.id
-  left join lateral (
-    select x.failure_id from work_order x
-    where x.tenant_id = :t and x.request_id = c.request_id and x.failure_id is not null
-    order by x.failure_id limit 1
-  ) q on w.failure_id is null and c.root_failure_id is null
-  where c.follows_id is null
-    and (w.maintenance = 'corrective' or w.failure_id is not null or c.root_failure_id is not null)
+  select j.id, j.asset_id, j.site_id, j.work_type_id, j.reported_at, j.reopened_at, j.done_at,
+         j.is_cancelled, j.failure_id, j.repair_id
+  from rooted j
+  where j.maintenance = 'corrective' or j.own_failure_id is not null
 """
 
 # The id of the first job names a repair, which may share its failure with one on another asset.

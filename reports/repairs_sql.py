@@ -15,6 +15,7 @@ from enum import StrEnum
 from fsm.actors import Actor
 from fsm.database import Session
 from fsm.intervals import HOUR
+from reports.chains_sql import add_rooted
 from reports.exposure_sql import Page, Statement, key_type, micros_between, micros_of, subjects
 from reports.reliability_sql import EventSums, add_events
 from reports.rows import Period
@@ -143,7 +144,7 @@ def add_repairs(statement: Statement, part: RepairPart) -> Statement:
     Where nobody recorded work, only the whole length is known.
     """
     add_events(statement, " and f.restored_at >= :from_at and f.restored_at < :until_at")
-    statement.part("chain", _CHAIN)
+    add_rooted(statement, _OF_SUBJECTS, _OF_JOB)
     statement.fenced("job", _JOB)
     statement.fenced("repair", _REPAIR)
     whole = micros_between("r.detected_at", "r.restored_at")
@@ -155,12 +156,12 @@ def add_repairs(statement: Statement, part: RepairPart) -> Statement:
             worked="",
             no_work="",
         )
-    statement.part("worked", _RECORDED, kind="work")
-    statement.part("travelled", _RECORDED, kind="travel")
+    statement.part("concerned", _CONCERNED)
+    statement.part("recorded", _RECORDED)
     statement.part("paused", _PAUSED)
     span = "tstzmultirange(tstzrange(r.detected_at, r.restored_at))"
-    hands_on = f"(w.during * {span} - coalesce(p.during, '{{}}'))"
-    travel = f"coalesce(g.during, '{{}}') * {span} - {hands_on}"
+    hands_on = f"(w.worked * {span} - coalesce(p.during, '{{}}'))"
+    travel = f"coalesce(w.travelled, '{{}}') * {span} - {hands_on}"
     lengths = {
         RepairPart.HANDS_ON: micros_of(hands_on),
         RepairPart.TRAVEL: micros_of(travel),
@@ -171,7 +172,7 @@ def add_repairs(statement: Statement, part: RepairPart) -> Statement:
         _CANDIDATE,
         length=lengths[part],
         worked=_SPENT,
-        no_work=f" when w.during is null then '{NO_WORK}'",
+        no_work=f" when w.worked is null then '{NO_WORK}'",
     )
 
 
@@ -192,37 +193,12 @@ _RESTORED = """
   from happened h
 """
 
-# A chain of jobs that follow one another belongs to its first one, the root. Never round in circles: a job
-# follows an older one, and `union` drops what was there before. The lateral `limit` keeps the step to one
-# look into the index, where a join would read every job of the company.
-_CHAIN = """
-  select w.id, w.asset_id, w.status, w.maintenance, w.reported_at, w.work_done_at, w.failure_id,
-         w.id as root_id, w.failure_id as root_failure_id, w.request_id, w.follows_id
-  from work_order w
-  where w.tenant_id = :t and w.asset_id = any(array(select asset_id from subject))
-  union
-  select c.id, c.asset_id, c.status, c.maintenance, c.reported_at, c.work_done_at, c.failure_id,
-         o.id, o.failure_id, o.request_id, o.follows_id
-  from chain c
-  cross join lateral (
-    select w.id, w.failure_id, w.request_id, w.follows_id
-    from work_order w where w.tenant_id = :t and w.id = c.follows_id limit 1
-  ) o
-  where c.follows_id is not null
-"""
+_OF_SUBJECTS = "w.asset_id in (select asset_id from subject)"
+_OF_JOB = "w.id, w.asset_id, w.status, w.maintenance, w.reported_at, w.work_done_at"
 
 _JOB = """
-  select c.id, c.asset_id, c.status, c.maintenance, c.reported_at, c.work_done_at,
-         coalesce(c.failure_id, c.root_failure_id, q.failure_id) as failure_id,
-         coalesce(c.failure_id, c.root_failure_id, q.failure_id, c.request_id, c.root_id)
-           as repair_id
-  from chain c
-  left join lateral (
-    select x.failure_id from work_order x
-    where x.tenant_id = :t and x.request_id = c.request_id and x.failure_id is not null
-    order by x.failure_id limit 1
-  ) q on c.failure_id is null and c.root_failure_id is null
-  where c.follows_id is null
+  select j.id, j.asset_id, j.status, j.maintenance, j.reported_at, j.work_done_at, j.failure_id, j.repair_id
+  from rooted j
 """
 
 _REPAIR = """
@@ -245,25 +221,27 @@ _REPAIR = """
 
 # A corrected entry stays in the table; the entry that names it counts instead.
 _RECORDED = """
-  select j.repair_id, range_agg(e.during) as during
-  from job j
-  join time_entry e on e.tenant_id = :t and e.work_order_id = j.id and e.kind = '$kind'
-  where j.repair_id in (select id from repair) and not exists (
-    select from time_entry c
-    where c.tenant_id = :t and c.work_order_id = e.work_order_id and c.corrects_id = e.id)
+  select j.repair_id, range_agg(e.during) filter (where e.kind = 'work') as worked,
+         range_agg(e.during) filter (where e.kind = 'travel') as travelled
+  from concerned j
+  join time_entry e on e.tenant_id = :t and e.work_order_id = j.id
+  left join time_entry c on c.tenant_id = :t and c.corrects_id = e.id and c.work_order_id = e.work_order_id
+  where e.kind in ('work', 'travel') and c.id is null
   group by j.repair_id
 """
 
 _PAUSED = """
   select j.repair_id, range_agg(p.during) as during
-  from job j
+  from concerned j
   join pause p on p.tenant_id = :t and p.work_order_id = j.id and p.stops_repair_clock
-  where j.repair_id in (select id from repair)
   group by j.repair_id
 """
 
-_SPENT = """ left join worked w on w.repair_id = r.id left join paused p on p.repair_id = r.id
-    left join travelled g on g.repair_id = r.id"""
+_CONCERNED = """
+  select j.id, j.repair_id from job j where j.repair_id in (select id from repair)
+"""
+
+_SPENT = """ left join recorded w on w.repair_id = r.id left join paused p on p.repair_id = r.id"""
 
 _CANDIDATE = """
   select c.key, c.id, c.asset_id, c.failed_at, c.restored_at as ended_at, c.reason,

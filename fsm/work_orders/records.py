@@ -243,6 +243,11 @@ class TimeEntry(Row, table=True):
         lookup("time_entry_work_order_idx", "work_order_id"),
         lookup("time_entry_technician_idx", "technician_id"),
         lookup("time_entry_during_idx", "during", postgresql_using="gist"),
+        lookup(
+            "time_entry_corrects_idx",
+            "corrects_id",
+            postgresql_where=text("corrects_id is not null"),
+        ),
     )
     work_order_id: UUID
     visit_id: UUID | None = None

@@ -194,6 +194,11 @@ class WorkOrder(Revised, table=True):
         lookup("work_order_request_idx", "request_id"),
         lookup("work_order_failure_idx", "failure_id"),
         lookup("work_order_reported_idx", "reported_at", "id"),
+        lookup(
+            "work_order_follows_idx",
+            "follows_id",
+            postgresql_where=text("follows_id is not null"),
+        ),
     )
     number: str = Field(max_length=60)
     status: str = Field(default=Status.OPEN, max_length=12)

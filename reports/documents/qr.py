@@ -5,7 +5,7 @@ import io
 import segno
 
 MASK = 0
-"""Readers undo any of the eight; trying which looks best takes longer than all else before the page is drawn."""
+"""Readers undo any of the eight; trying which looks best takes longer than the rest of a page's making."""
 
 
 def qr_svg(content: str) -> str:

@@ -33,7 +33,9 @@ def measure(times: int = 15) -> list[Figure]:
     answers = job_content()["answers"]
     content = job_content(
         answers=[
-            {**answer, "item": f"{answer['item']}-{turn}"} for turn in range(6) for answer in answers
+            {**answer, "item": f"{answer['item']}-{turn}"}
+            for turn in range(6)
+            for answer in answers
         ]
     )
     frozen = snapshot(DocumentKind.ACT, content).frozen

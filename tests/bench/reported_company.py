@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from fsm.contracts.opening_hours import calendar_from_json
+from fsm.contracts.opening_hours import calendar_from_json, openings_from
 from fsm.contracts.service_hours import (
     ClockHistory,
     ClockPause,
@@ -28,6 +28,7 @@ from fsm.contracts.service_hours import (
     ServiceHours,
     read_clock,
 )
+from fsm.intervals import SECOND
 from tests.bench.figures import say
 from tests.company import WORKING_HOURS
 
@@ -129,11 +130,11 @@ class Openings:
         self._hours = ServiceHours(calendar_from_json(WORKING_HOURS), ZoneInfo(ZONE))
         self._opens: list[int] = []
         self._open_before: list[int] = [0]
-        for opens, closes in self._hours.calendar.openings_from(began_at, self._hours.zone):
-            if opens > NOW + 60 * _DAY:
-                break
-            self._opens.append(int(opens.timestamp()))
-            self._open_before.append(self._open_before[-1] + int((closes - opens).total_seconds()))
+        for opens, closes in openings_from(
+            self._hours.calendar, self._hours.zone, began_at.date(), (NOW + 60 * _DAY).date()
+        ):
+            self._opens.append(opens // SECOND)
+            self._open_before.append(self._open_before[-1] + (closes - opens) // SECOND)
 
     def read(self, history: ClockHistory) -> ClockReading:
         """Return what a clock shows at `NOW`; what was paused, reopened or cancelled is left to the rule."""
@@ -171,7 +172,7 @@ class Openings:
 
 
 class Years:
-    """Writes the company's years over a superuser's connection, which checks no foreign keys while it does."""
+    """Writes the company's years over a superuser's connection, which checks no foreign keys meanwhile."""
 
     def __init__(self, connection: Any, founded: Founded, size: Size, seed: int) -> None:
         self._connection = connection
@@ -188,7 +189,9 @@ class Years:
     async def write(self) -> None:
         """Write what is missing: the company's things, then batch after batch of its work."""
         await self._connection.execute(_PROGRESS)
-        done = await self._connection.fetchval("select coalesce(max(batch) + 1, 0) from bench_batch")
+        done = await self._connection.fetchval(
+            "select coalesce(max(batch) + 1, 0) from bench_batch"
+        )
         things = self._things()
         for batch in range(done, self._size.batches + 1):
             async with self._connection.transaction():
@@ -236,7 +239,9 @@ class Years:
         contracts = [self._id(began) for _ in range(size.contracts)]
         customers = [self._id(began) for _ in range(max(1, size.contracts // 2))]
         for number, customer_id in enumerate(customers):
-            rows.add("customer", customer_id, 1, f"BC-{number}", f"Customer {number}", "", True, began)
+            rows.add(
+                "customer", customer_id, 1, f"BC-{number}", f"Customer {number}", "", True, began
+            )
         ends: list[datetime | None] = []
         for number, contract_id in enumerate(contracts):
             starts = began + timedelta(days=rng.choice((-300, -300, 0, 200, 700)))
@@ -340,31 +345,41 @@ class _Job:
         request_id = self._request() if is_repair and self._maybe(0.5) else None
         follows = self._last.get(self._place.asset_id) if self._maybe(0.03) else None
         self._last[self._place.asset_id] = self._id
-        again = None
-        if self._done and self._maybe(0.01):
-            again = self._after(self._done, 600, 20_000)
-            again = again if again < NOW - 2 * _DAY else None
-        closed = self._after(self._done, 60, 5_000) if self._done else None
-        if again and closed:
-            closed = self._after(again, 300, 3_000)
-        closed = closed if closed and closed < NOW else None
-        stopped = closed if again else self._done
+        done, closed, again = self._done, None, None
+        if done:
+            first_closed = self._after(done, 60, 5_000)
+            closed = first_closed if first_closed < NOW else None
+            if closed and self._maybe(0.01):
+                again = self._after(closed, 600, 20_000)
+                done = self._after(again, 60, 3_000)
+                closed = self._after(done, 60, 5_000)
+                if closed >= NOW:
+                    done, closed, again = self._done, first_closed, None
+            if again:
+                self._event("work_order.closed", "work_order", self._id, first_closed)
         paused = self._pause() if self._visits and self._maybe(0.08) else None
         has_level = is_repair and self._place.contract_id is not None
-        dues = self._clocks(stopped, again, paused, cancelled) if has_level else (None, None)
+        dues = self._clocks(done, again, paused, cancelled) if has_level else (None, None)
         founded = self._founded
         kind_id, version_id = self._years._kinds[self._code]
         status = (
             "cancelled" if cancelled
             else "closed" if closed
-            else "work_done" if self._done
+            else "work_done" if done
             else "in_progress" if self._visits and self._visits[-1][1] < NOW
             else "open"
         )  # fmt: skip
         closure_id = self._new(closed) if closed else None
         if closed:
             self._rows.add(
-                "work_order_closure", closure_id, self._id, 1, founded.rules_sha256, "{}", "[]", closed
+                "work_order_closure",
+                closure_id,
+                self._id,
+                1,
+                founded.rules_sha256,
+                "{}",
+                "[]",
+                closed,
             )
         self._rows.add(
             "work_order", self._id, 1, f"BW-{self._number}", status, request_id,
@@ -373,7 +388,7 @@ class _Job:
             "incident" if is_repair else "service_request", _KINDS[self._code],
             rng.randint(1, 4), "Door does not close", "", rng.choice((1800, 3600, 7200)), 1, "[]",
             ZONE, self._maybe(0.02), follows, self._reported,
-            closed if again else self._done, closed, closed, founded.user_id if closed else None,
+            done, closed, closed, founded.user_id if closed else None,
             again, cancelled, *dues,
             founded.level_version_id if has_level else None,
             founded.calendar_version_id if has_level else None,
@@ -445,7 +460,9 @@ class _Job:
             self._cost("recovery", 1, self._rng.randint(50, 500), over)
 
     def _cost(self, kind: str, quantity: float, unit_cost: int, at: datetime) -> None:
-        payer = self._rng.choices(("contract", "customer", "manufacturer", "goodwill", None), (70, 20, 6, 3, 1))
+        payer = self._rng.choices(
+            ("contract", "customer", "manufacturer", "goodwill", None), (70, 20, 6, 3, 1)
+        )
         amount = round(quantity * unit_cost, 2)
         self._rows.add(
             "cost_line", self._new(at), self._id, self._place.asset_id, self._place.contract_id,
@@ -497,16 +514,14 @@ class _Job:
         """Add both clocks as the rule of service hours reads them, and return when they are due."""
         arrived = self._visits[0][1] if self._visits and self._visits[0][1] < NOW else None
         dues = []
-        for kind, target_s, at in (("response", 4 * 3600, arrived), ("restoration", 8 * 3600, stopped)):
-            ends = [at] if at else []
+        for kind, target_s, at in (
+            ("response", 4 * 3600, arrived),
+            ("restoration", 8 * 3600, stopped),
+        ):
+            stops = [ClockStop(Moment.exactly(at))] if at else []
             if kind == "restoration" and again and self._done:
-                ends = [self._done, *ends]
-            stops = [
-                ClockStop(Moment.exactly(end), Moment.exactly(again) if again and place < len(ends) - 1 else None)
-                for place, end in enumerate(ends)
-            ]  # fmt: skip
-            if kind == "restoration" and again and len(ends) == 1:
-                stops = [ClockStop(Moment.exactly(ends[0]), Moment.exactly(again))]
+                first = ClockStop(Moment.exactly(self._done), Moment.exactly(again))
+                stops = [first, *stops]
             history = ClockHistory(
                 target_s,
                 Moment.exactly(self._reported),
