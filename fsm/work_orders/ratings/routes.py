@@ -86,26 +86,25 @@ class RatingController(Controller):
         self,
         session: DbSession,
         actor: CurrentActor,
+        page: http.Page,
         work_order_id: FromQuery[UUID | None] = None,
         technician_id: FromQuery[UUID | None] = None,
         most_stars: AtMost = None,
         with_replaced: Replaced = False,
-        limit: http.PageSize = 100,
-        after: http.After = None,
     ) -> RatingPage:
         if technician_id is not None:
             actor.must(Permission.READ_TECHNICIANS)
         rows = await queries.list_ratings(
             session,
             actor,
-            after=http.cursor_id(after),
-            limit=limit,
+            after=page.after_id,
+            limit=page.limit,
             work_order_id=work_order_id,
             technician_id=technician_id,
             most_stars=most_stars,
             with_replaced=with_replaced,
         )
-        return RatingPage([RatingView.of(row) for row in rows], http.next_id(rows, limit))
+        return RatingPage([RatingView.of(row) for row in rows], page.next(rows))
 
     @post(
         "/work-orders/{work_order_id:uuid}/ratings",
