@@ -1,4 +1,4 @@
-"""From rows to a pack: one snapshot of a job and everything that proves it, then the photos' bytes."""
+"""From rows to a pack: one snapshot of a job and everything that proves it, then the bytes that go along."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,10 +30,13 @@ from fsm.work_orders.facts import load_judged_facts, load_template
 from fsm.work_orders.history import belonging_to
 from fsm.work_orders.orders import find_work_order, list_visits
 from fsm.work_orders.tables import Visit, WorkOrder
+from reports.documents import queries as documents
+from reports.documents.kinds import DocumentKind
 from reports.packs import form
 from reports.packs.container import PackRefused, PackWriter
 
 _SEALED_AT_ONCE = 5_000
+_MOST_ACTS = 1_000
 
 
 class NothingToProve(Problem):
@@ -49,9 +52,9 @@ class PackTooLarge(Problem):
 
 
 class EvidenceDamaged(Problem):
-    """A stored photo no longer has the hash it was verified with; `photo_id` names it."""
+    """Stored bytes no longer have the hash that they were kept under; `sha256` names it."""
 
-    code, status, title = "evidence-damaged", 503, "A stored photo is damaged"
+    code, status, title = "evidence-damaged", 503, "A stored file is damaged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class _Contents:
     work_order: dict[str, str]
     documents: Mapping[str, Any]
     photos: list[dict[str, Any]]
+    acts: list[dict[str, Any]]
     numbers: list[int]
 
 
@@ -103,13 +107,17 @@ async def _write(
 ) -> int:
     writer = PackWriter(file)
     files = [_listed(form.README, writer, form.READ_ME.encode())]
-    photos = []
+    photos, acts = [], []
     for photo in contents.photos:
         member = await _write_photo(writer, store, tenant_id, photo)
         photos.append({**photo, "member": member["name"] if member else None})
         files += [member] if member else []
-    documents = {**contents.documents, form.PHOTOS: photos}
-    files += [_listed(name, writer, form.document(documents[name])) for name in form.DOCUMENTS]
+    for act in contents.acts:
+        member = await _write_act(writer, store, tenant_id, act)
+        acts.append({**act, "member": member["name"] if member else None})
+        files += [member] if member else []
+    bodies = {**contents.documents, form.PHOTOS: photos, form.ACTS: acts}
+    files += [_listed(name, writer, form.document(bodies[name])) for name in form.DOCUMENTS]
     manifest = statements.sign(
         key,
         type=form.PACK,
@@ -132,19 +140,50 @@ async def _write_photo(
     """Copy a photo's bytes; None where they were never verified, retracted, or are no longer kept."""
     if photo["state"] != "verified" or photo["retracted_at"] is not None:
         return None
+    return await _copy(
+        writer,
+        store,
+        tenant_id,
+        form.photo_member(photo["photo_id"], photo["mime"]),
+        photo["sha256"],
+        photo["size"],
+        f"photo {photo['photo_id']}",
+    )
+
+
+async def _write_act(
+    writer: PackWriter, store: BlobStore, tenant_id: UUID, act: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Copy an act's file; None where it is no longer kept."""
+    told = act["statement"]
+    file, name = told["file"], form.act_member(told["number"])
+    return await _copy(
+        writer, store, tenant_id, name, file["sha256"], file["size"], f"act {told['number']}"
+    )
+
+
+async def _copy(
+    writer: PackWriter,
+    store: BlobStore,
+    tenant_id: UUID,
+    name: str,
+    sha256: str,
+    size: int,
+    what: str,
+) -> dict[str, Any] | None:
+    """Copy stored bytes into a member and return how it is listed; None where they are no longer kept."""
     try:
-        pieces = await store.open(tenant_id, photo["sha256"])
+        pieces = await store.open(tenant_id, sha256)
     except NoSuchBlob:
         return None
-    name = form.photo_member(photo["photo_id"], photo["mime"])
     with writer.open(name) as member:
         async for piece in pieces:
             member.write(piece)
-    if (member.sha256, member.size) != (photo["sha256"], photo["size"]):
+    if (member.sha256, member.size) != (sha256, size):
         raise EvidenceDamaged(
-            f"The stored bytes of photo {photo['photo_id']} are not those that were received. Tell the "
-            "operator: a backup still has them.",
-            photo_id=photo["photo_id"],
+            f"The stored bytes of {what} are not those that were kept. Tell the operator: a backup "
+            "still has them.",
+            sha256=sha256,
         )
     return {"name": name, "sha256": member.sha256, "size": member.size}
 
@@ -190,6 +229,7 @@ async def _collect(
         tenant={"id": str(tenant.id), "slug": tenant.slug, "name": tenant.name},
         work_order={"id": str(work_order.id), "number": work_order.number},
         numbers=numbers,
+        acts=await _acts(session, actor, work_order),
         photos=[
             {
                 "photo_id": str(photo.id),
@@ -297,6 +337,22 @@ async def _receipts(
         .order_by(col(Receipt.id))
     )
     return [queries.signed_form(one).to_json() for one in await session.exec(statement)]
+
+
+async def _acts(session: Session, actor: Actor, work_order: WorkOrder) -> list[dict[str, Any]]:
+    """Return the acts issued about a job in order of issue, withdrawn and replaced ones among them."""
+    issued = await documents.list_documents(
+        session, actor, kind=None, subject_id=work_order.id, after=None, limit=_MOST_ACTS
+    )
+    return [
+        {
+            "state": str(one.state),
+            "withdrawn": one.withdrawal.reason if one.withdrawal else None,
+            "statement": one.document.statement,
+        }
+        for one in issued
+        if one.document.kind in (DocumentKind.ACT, DocumentKind.TECHNICAL_ACT)
+    ]
 
 
 async def _events(

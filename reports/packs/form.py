@@ -13,6 +13,8 @@
     events.json        what happened, with each event's number, hash and the hash before it
     proofs.json        signed daily roots, and each event's path to one
     device_chain.json  what each phone sent about each visit, with its own chain
+    acts.json          the acts issued about the job: the server's signed statement of each, and its member
+    acts/…             their files, byte for byte as they were issued
     keys.json          public keys: the server's and the phones'
 
 JSON members are in RFC 8785 form. Pure.
@@ -39,10 +41,11 @@ RECEIPTS: Final = "receipts.json"
 EVENTS: Final = "events.json"
 PROOFS: Final = "proofs.json"
 DEVICE_CHAIN: Final = "device_chain.json"
+ACTS: Final = "acts.json"
 KEYS: Final = "keys.json"
 
 DOCUMENTS: Final = (
-    JOB, TEMPLATE, FACTS, VERDICT, RECORDS, PHOTOS, RECEIPTS, EVENTS, PROOFS, DEVICE_CHAIN, KEYS,
+    JOB, TEMPLATE, FACTS, VERDICT, RECORDS, PHOTOS, RECEIPTS, EVENTS, PROOFS, DEVICE_CHAIN, ACTS, KEYS,
 )  # fmt: skip
 """The JSON members that every pack has, beside the manifest."""
 
@@ -85,3 +88,8 @@ def document(value: Any) -> bytes:
 def photo_member(photo_id: str, mime: str) -> str:
     """Return the name of the member with a photo's bytes."""
     return f"photos/{photo_id}.{ENDINGS.get(mime, 'bin')}"
+
+
+def act_member(number: str) -> str:
+    """Return the name of the member with an act's file."""
+    return f"acts/{number.lower()}.pdf"

@@ -20,6 +20,7 @@ from fsm.evidence.merkle import BadProof
 from fsm.evidence.receipts import BadReceipt, decoded, key_id, public_key, verify_receipt
 from fsm.work_orders.closing import verdict
 from fsm.work_orders.closing_facts import Facts
+from reports.documents.statement import STATEMENT
 from reports.packs import form
 from reports.packs.container import PackReader, PackRefused
 
@@ -94,6 +95,7 @@ class _Check:
             (form.EVENTS, self.check_events),
             (form.PROOFS, self.check_roots),
             (form.DEVICE_CHAIN, self.check_device_chains),
+            (form.ACTS, self.check_acts),
         ):
             if name in self.documents:
                 self.guarded(name, check, self.documents[name])
@@ -324,3 +326,24 @@ class _Check:
                     form.DEVICE_CHAIN,
                     f"record {one.seq} of device {chain['device_id']} breaks its chain: {one.code}",
                 )
+
+    # --- what was issued ----------------------------------------------------------------------------------
+
+    def check_acts(self, acts: Sequence[Mapping[str, Any]]) -> None:
+        for act in acts:
+            told = act["statement"]
+            number, name = told["number"], act["member"]
+            try:
+                statements.verify(told, STATEMENT, self.keys)
+            except statements.BadStatement as error:
+                self.find(form.ACTS, f"the statement of {number} is not genuine. {error}")
+            if told["tenant"]["id"] != self.documents[form.MANIFEST]["tenant"]["id"]:
+                self.find(form.ACTS, f"{number} is another company's")
+            if name is None:
+                self.flag(form.ACTS, f"the file of {number} is no longer kept")
+            elif name != form.act_member(number):
+                self.find(form.ACTS, f"{number} names another act's member")
+            elif name not in self.pack.members:
+                self.find(name, "is missing")
+            elif self.pack.sha256(name) != told["file"]["sha256"]:
+                self.find(name, "was altered: it is not the act that was issued")

@@ -24,6 +24,7 @@ from reports.packs.container import PackReader, PackRefused, PackWriter
 from reports.packs.verifying import Report, verify_pack
 from tests.company import Company
 from tests.conftest import Clock
+from tests.reports.documents.office import Office
 from tests.reports.packs.proved_job import ProvedJob, prove_job
 
 FOREIGN = ReceiptKey.from_seed(b"f" * 32)
@@ -264,6 +265,33 @@ async def test_a_change_is_named_even_where_the_server_itself_signs_the_manifest
         report = check(signed_again(pack, proved.key, **altered), proved.key.to_json()["key"])
         said = [str(finding) for finding in report.findings]
         assert any(one.startswith(where) and what in one for one in said), (change, said)
+
+
+async def test_the_acts_of_a_job_go_along_as_they_were_issued(
+    client: httpx.AsyncClient, proved: ProvedJob, company: Company
+) -> None:
+    office = Office(client, company)
+    first = await office.issue(proved)
+    second = await office.issue(proved, replaces_id=first["id"])
+    pack, key = await proved.pack(), proved.key.to_json()["key"]
+    parts = members(pack)
+    acts = json.loads(parts[form.ACTS])
+    assert [(one["statement"]["number"], one["state"]) for one in acts] == [
+        (first["number"], "replaced"),
+        (second["number"], "valid"),
+    ]
+    for one, issued in zip(acts, (first, second), strict=True):
+        file = await office.call("GET", f"/{issued['id']}/file")
+        assert parts[one["member"]] == file.content
+    assert check(pack, key).findings == []
+
+    acts[0]["statement"]["issued_at"] = "2020-01-01T00:00:00.000Z"
+    (told,) = check(signed_again(pack, proved.key, acts=acts), key).findings
+    assert told.where == form.ACTS
+    assert f"the statement of {first['number']} is not genuine" in told.what
+    one, other = (form.act_member(issued["number"]) for issued in (first, second))
+    swapped = rebuilt({**parts, one: parts[other], other: parts[one]})
+    assert named(check(signed_again(swapped, proved.key), key)) == {one, other}
 
 
 async def test_a_pack_signed_by_anybody_else_is_not_ours(pack: bytes, proved: ProvedJob) -> None:
