@@ -37,6 +37,7 @@ from fsm.tenants.tables import NOBODY
 from fsm.work_orders.audit import audit_closures
 from fsm.work_orders.expiry import warn_of_ends
 from fsm.work_orders.photo_flags import flag_similar_photos
+from fsm.work_orders.visits import WINDOW_ANNOUNCED
 from mobile_api import quarantine
 from mobile_api.device_chains import check_visit
 from mobile_api.feed import slide_in_steps
@@ -49,6 +50,7 @@ from reports.facts import refresh_facts
 from reports.mailing.sending import mail_reports
 from scheduler.jobs import solve_plan
 from scheduler.promise_ledger import learning as promises
+from scheduler.promise_ledger.announced import note_window
 from scheduler.queries import SOLVE
 from scheduler.roads import relearn
 from scheduler.rosters import queries as rosters
@@ -120,6 +122,7 @@ REACTIONS: Mapping[str, Reaction] = MappingProxyType(
         BLOB_FINGERPRINTED: in_transaction(_compare_photos),
         "photo.declared": in_transaction(_compare_photos),
         "visit.finished": in_transaction(_check_device_chains),
+        WINDOW_ANNOUNCED: in_transaction(lambda session, job, tools: note_window(session, job)),
         "work_order.reopened": in_transaction(_apply_held),
         PLAN_CHANGED: _generate_plan,
         # What is due by a counter is foreseen anew with each of its readings.

@@ -31,6 +31,8 @@ class Scope:
     """Technicians whose shifts are in the problem; None: all."""
     pulls_forward: bool = True
     """Whether a planned visit may begin earlier than it was planned; inside a promise it always may."""
+    moves_crews: bool = True
+    """Whether visits of a crew may move, all of it together; otherwise they stay where they are."""
     work_orders: frozenset[str] | None = None
     """Jobs without a visit that are to be planned; None: all."""
 

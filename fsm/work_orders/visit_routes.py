@@ -32,12 +32,16 @@ class NewVisitBody(Body):
 
 
 class VisitEdit(Body):
+    """`window_reason` and `window_asked_by_customer` say why a window becomes another, and who asked."""
+
     rev: http.Revision
     technician_id: UUID | None = None
     planned_starts_at: Instant | None = None
     planned_ends_at: Instant | None = None
     window_starts_at: Instant | None = None
     window_ends_at: Instant | None = None
+    window_reason: Line | None = None
+    window_asked_by_customer: bool = False
     is_pinned: bool = False
 
 
@@ -85,6 +89,7 @@ class VisitController(Controller):
         (visit,) = await visits.plan_visits(
             session, actor, now, [visits.NewVisit(**data.model_dump())]
         )
+        await visits.announce_window(session, actor, now, visit)
         return VisitView.of(visit)
 
     @get("/{visit_id:uuid}", opt=needs(Permission.READ_WORK_ORDERS), summary="One visit")
@@ -113,8 +118,11 @@ class VisitController(Controller):
             for name, value in data.changes().items()
             if value is not None or name not in needed
         }
+        said = visits.WindowSaid(
+            changes.pop("window_reason", None), changes.pop("window_asked_by_customer", False)
+        )
         return VisitView.of(
-            await visits.edit_plan(session, actor, now, visit_id, data.rev, changes)
+            await visits.edit_by_hand(session, actor, now, visit_id, data.rev, changes, said)
         )
 
     @post(

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Uuid, any_, literal
@@ -31,6 +31,9 @@ from fsm.work_orders.lifecycle import (
 from fsm.work_orders.orders import lock_work_order, lock_work_orders
 from fsm.work_orders.settling import settle_status
 from fsm.work_orders.tables import Visit, WorkOrder
+
+WINDOW_ANNOUNCED: Final = "visit.window_announced"
+"""The kind of the event that a person set a window."""
 
 NOT_BEGUN = frozenset({VisitStatus.PLANNED, VisitStatus.DISPATCHED, VisitStatus.TRAVELLING})
 
@@ -202,6 +205,52 @@ async def edit_plan(
         )
         touch(session, visit, work_order)
     return visit
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSaid:
+    """Why a person made a visit's window another one."""
+
+    reason: str | None = None
+    asked_by_customer: bool = False
+
+
+async def edit_by_hand(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    visit_id: UUID,
+    rev: int | None,
+    changes: dict[str, Any],
+    said: WindowSaid,
+) -> Visit:
+    """Change a visit as `edit_plan` does; a window that is another than before is announced."""
+    _, before = await lock_visit(session, actor, visit_id)
+    window = before.window_starts_at, before.window_ends_at
+    visit = await edit_plan(session, actor, now, visit_id, rev, changes)
+    if (visit.window_starts_at, visit.window_ends_at) != window:
+        await announce_window(session, actor, now, visit, said)
+    return visit
+
+
+async def announce_window(
+    session: Session, actor: Actor, now: datetime, visit: Visit, said: WindowSaid | None = None
+) -> None:
+    """Note that a person set the window of a visit, where it has both ends: it is a promise."""
+    said = said or WindowSaid()
+    if visit.window_starts_at is not None and visit.window_ends_at is not None:
+        await events.record(
+            session,
+            actor,
+            WINDOW_ANNOUNCED,
+            "visit",
+            visit.id,
+            now=now,
+            window_starts_at=visit.window_starts_at.isoformat(),
+            window_ends_at=visit.window_ends_at.isoformat(),
+            reason=said.reason,
+            asked_by_customer=said.asked_by_customer,
+        )
 
 
 async def _reassign(

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlmodel import col, select
+from uuid_utils.compat import uuid7
 
 from fsm import events
 from fsm.actors import Actor
@@ -41,6 +42,15 @@ class Stated:
             spread_s=window.foreseen.spread,
             model_sha256=model.digest,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """Who set a window at the desk, and why. The event is the promise's id: noted twice, it is one."""
+
+    event_id: UUID
+    name: str
+    reason: str | None
 
 
 async def model_of(session: Session, actor: Actor, now: datetime) -> Model:
@@ -86,10 +96,12 @@ async def tell(
     sent_at: datetime,
     asked_by: Asker | None,
     stated: Stated | None,
+    by_hand: ByHand | None = None,
 ) -> PromiseTold:
     """Write a window that was told. Whoever asked for a first one is not noted: there was none before."""
     before = await _last_of(session, actor, work_order_id)
     row = PromiseTold(
+        id=uuid7() if by_hand is None else by_hand.event_id,
         tenant_id=actor.tenant_id,
         work_order_id=work_order_id,
         visit_id=visit_id,
@@ -97,7 +109,8 @@ async def tell(
         window_ends_at=window[1],
         channel=channel,
         sent_at=sent_at,
-        told_by=actor.name,
+        told_by=actor.name if by_hand is None else by_hand.name,
+        reason=None if by_hand is None else by_hand.reason,
         asked_by=None if before is None else asked_by or Asker.COMPANY,
         probability=None if stated is None else stated.probability,
         expected_at=None if stated is None else stated.expected_at,

@@ -79,6 +79,7 @@ class PromiseView(msgspec.Struct, frozen=True):
     sent_at: datetime
     told_by: str
     asked_by: str | None
+    reason: str | None
     probability: float | None
     expected_at: datetime | None
     model_sha256: str | None

@@ -20,6 +20,8 @@ class Channel(StrEnum):
     LETTER = "letter"
     PORTAL = "portal"
     IN_PERSON = "in_person"
+    OFFICE = "office"
+    """Set at the desk: how the customer was told is not known."""
 
 
 class PromiseTold(Row, table=True):
@@ -27,7 +29,8 @@ class PromiseTold(Row, table=True):
 
     `asked_by` says who wanted it to be another than the one before; null: it is the first. `expected_at` and
     `spread_s` are the forecast behind it, `model_sha256` the errors it was made with (null: those assumed);
-    they and the chance are null where the plan did not tell when the visit is reached.
+    they and the chance are null where the plan did not tell when the visit is reached. `reason` is what was
+    said where somebody set the window at the desk.
     """
 
     __tablename__ = "promise"
@@ -49,6 +52,7 @@ class PromiseTold(Row, table=True):
     sent_at: datetime = instant()
     told_by: str
     asked_by: str | None = Field(default=None, max_length=10)
+    reason: str | None = None
     probability: float | None = None
     expected_at: datetime | None = instant(nullable=True, default=None)
     spread_s: float | None = None

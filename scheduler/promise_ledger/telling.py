@@ -124,7 +124,7 @@ async def tell_windows(
                 errors=[{"at": f"/promises/{number}/visit_id", "detail": "not planned"}],
             )
     wanted = [(held[each.visit_id][1], each.window) for each in told]
-    stated = await _stated(session, actor, now, wanted)
+    stated = await stated_of(session, actor, now, wanted)
     rows = []
     for each in sorted(told, key=lambda one: (one.sent_at, one.visit_id)):
         visit = held[each.visit_id][1]
@@ -158,7 +158,7 @@ async def tell_window(
     asked_by: Asker | None,
 ) -> PromiseTold:
     """Write one window that is told just now, and that the visit has already."""
-    stated = await _stated(session, actor, now, [(visit, window)])
+    stated = await stated_of(session, actor, now, [(visit, window)])
     return await tell(
         session,
         actor,
@@ -190,7 +190,7 @@ def _check(each: Telling, now: datetime, number: int) -> None:
 Wanted = tuple[Visit, tuple[datetime, datetime]]
 
 
-async def _stated(
+async def stated_of(
     session: Session, actor: Actor, now: datetime, wanted: Sequence[Wanted]
 ) -> dict[UUID, Stated]:
     """Return the chance of each window in the plan as it stands; left out is what the plan does not time."""
@@ -265,6 +265,6 @@ async def _day_of(
 ) -> Day:
     """Return some people's day with what is planned on it, and none of the work that waits."""
     among = frozenset(str(each) for each in technician_ids)
-    scope = Scope(moves=Moves.ALL, among=among, work_orders=frozenset())
+    scope = Scope(moves=Moves.ALL, among=among, moves_crews=False, work_orders=frozenset())
     options = Options(scope=scope, may_break_promises=True)
     return await build_day(session, actor, starts_on=on, ends_on=on, now=now, options=options)

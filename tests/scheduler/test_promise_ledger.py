@@ -11,9 +11,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 
 from fsm.database import Database
+from fsm.events import Event
+from fsm.jobs import Job
 from fsm.work_orders import visits
 from fsm.work_orders.tables import Visit
 from scheduler.day_problem import build_day
+from scheduler.promise_ledger.announced import note_window
 from scheduler.promise_ledger.learning import judge_promises, relearn
 from scheduler.promise_ledger.queries import model_of
 from scheduler.promise_ledger.tables import PromiseModel
@@ -287,3 +290,64 @@ async def test_a_stranger_sees_and_promises_nothing(day: RunningDay) -> None:
     answer = await day.client.post(PROMISES, headers=headers, json=body)
     assert answer.status_code == 404
     assert (await day.send("GET", PROMISES, role="customer", status=403))["code"]
+
+
+async def announced(day: RunningDay) -> list[dict[str, Any]]:
+    """Do what the worker does with windows that people set, twice; return the ledger, the newest first."""
+    async with day.database.transaction(day.company.id) as session:
+        statement = select(Event).where(Event.kind == visits.WINDOW_ANNOUNCED).order_by(Event.id)
+        for event in [*await session.exec(statement)] * 2:
+            data = {"event_id": str(event.id), "entity_id": str(event.entity_id), **event.data}
+            await note_window(session, Job(day.company.id, data))
+    found: list[dict[str, Any]] = (await day.send("GET", PROMISES))["items"]
+    return found
+
+
+async def test_a_window_changed_by_hand_is_a_new_promise_with_who_and_why(day: RunningDay) -> None:
+    visit = await day.visit(await day.job("lift", north_km=5), day.one, 3)
+    first = await tell(day, visit, -0.5, 1.5)
+    opens = visit.planned_starts_at + timedelta(minutes=15)
+    wanted = {
+        "rev": (await day.found(visit.id)).rev,
+        "window_starts_at": opens.isoformat(),
+        "window_ends_at": (opens + timedelta(hours=3)).isoformat(),
+        "window_reason": "keys come later",
+        "window_asked_by_customer": True,
+    }
+    day.clock.forward(minutes=1)
+    rev = (await day.send("PATCH", f"/api/visits/{visit.id}", wanted))["rev"]
+    again, before = await announced(day)
+    assert before["id"] == first["id"]
+    assert (again["reason"], again["asked_by"], again["channel"]) == (
+        "keys come later",
+        "customer",
+        "office",
+    )
+    assert again["told_by"] == day.company.actors["dispatcher"].name
+    assert moment(again["window_starts_at"]) == opens
+    assert moment(again["sent_at"]) == day.clock()
+    assert 0 < again["probability"] < 1
+    pinned = {"rev": rev, "is_pinned": True, "technician_id": str(day.two.id)}
+    await day.send("PATCH", f"/api/visits/{visit.id}", pinned)
+    assert len(await announced(day)) == 2, "the window is the same"
+
+
+async def test_a_window_announced_with_a_visit_planned_by_hand_is_a_promise(
+    day: RunningDay,
+) -> None:
+    job, starts = await day.job("lift"), day.clock() + timedelta(hours=2)
+    body = {
+        "work_order_id": str(job.id),
+        "technician_id": str(day.one.id),
+        "starts_at": starts.isoformat(),
+        "ends_at": (starts + timedelta(hours=1)).isoformat(),
+    }
+    await day.post("/api/visits", body, 201)
+    assert await announced(day) == [], "nothing was announced"
+    window = {
+        "window_starts_at": starts.isoformat(),
+        "window_ends_at": (starts + timedelta(hours=2)).isoformat(),
+    }
+    await day.post("/api/visits", {**body, **window}, 201)
+    (told,) = await announced(day)
+    assert (told["asked_by"], told["reason"], told["outcome"]) == (None, None, None)
