@@ -48,7 +48,7 @@ class Chosen:
 
 def grouped(problem: DayProblem, plan: Plan, lines: Sequence[Line]) -> list[Group]:
     """Return the groups of a plan's lines in the order of their first line; retimed visits are in none."""
-    return _Choice(problem, plan, lines).groups()
+    return Choice(problem, plan, lines).groups()
 
 
 def choose(
@@ -58,14 +58,22 @@ def choose(
 
     Raises `NotTogether` where that breaks a rule that was not broken before.
     """
-    return _Choice(problem, plan, lines).chosen(frozenset(accepted))
+    return Choice(problem, plan, lines).chosen(frozenset(accepted))
 
 
-class _Choice:
-    def __init__(self, problem: DayProblem, plan: Plan, lines: Sequence[Line]) -> None:
+class Choice:
+    """A plan made ready to be taken in part; `day` is the problem where it was looked up before."""
+
+    def __init__(
+        self,
+        problem: DayProblem,
+        plan: Plan,
+        lines: Sequence[Line],
+        day: IndexedDay | None = None,
+    ) -> None:
         self.problem = problem
         self.plan = plan
-        self.day = IndexedDay(problem, keeps_links=True)
+        self.day = day or IndexedDay(problem)
         self.before = before_of(problem)
         self.after = after_of(plan)
         self.lines = {line.visit: line for line in lines if line.kind is not Kind.RETIMED}
@@ -282,7 +290,7 @@ class _Choice:
         if complaints:
             raise NotTogether(complaints)
         problem = _without(self.problem, broken)
-        day = IndexedDay(problem, keeps_links=True)
+        day = IndexedDay(problem) if broken else self.day
         draft = Draft(day)
         for shift_no, visits in routes.items():
             if not draft.set_order(shift_no, [day.visit_no[visit] for visit in visits]):

@@ -91,6 +91,7 @@ async def _assemble(visits: DayVisits, travel: TravelProvider, skills: set[str])
     shifts: list[tuple[model.Shift, Underway | None]] = []
     for technician_id, several in _by_technician(known.working).items():
         shifts += collected.of(technician_id, several)
+    visits.bind_crews()
     first_s = min((shift.opens for shift, _ in shifts), default=0)
     visits.wait(known.waiting, first_s)
     depots = [model.Depot(places.row(depot.position), depot.parts) for depot in known.depots]

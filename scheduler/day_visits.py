@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from fsm.technicians.working_time import WorkingShift
 from fsm.work_orders.tables import WorkOrder
 from scheduler import problem as model
 from scheduler.day import Day, Places
 from scheduler.day_rows import DayRows
-from scheduler.rows import Planned, Waiting, position_of
+from scheduler.rows import BEGUN, Planned, Waiting, position_of
 from scheduler.scope import Options
 from scheduler.tables import Keeps, PlanningTerms
 
@@ -37,19 +38,58 @@ class DayVisits:
         self.crews: list[model.Crew] = []
         self.pins: list[model.Pin] = []
         self.published: list[model.Published] = []
+        self.whole_crews = self._whole_crews()
+
+    def _whole_crews(self) -> dict[UUID, list[Planned]]:
+        """Return the crews that may move together, by job: all legs are here, at one time, none begun."""
+        legs: dict[UUID, list[Planned]] = {}
+        for several in self.rows.planned.values() if self.scope.moves_crews else ():
+            for each in several:
+                if each.work_order.crew_size > 1:
+                    legs.setdefault(each.work_order.id, []).append(each)
+        return {
+            work_order_id: crew
+            for work_order_id, crew in legs.items()
+            if len(crew) == crew[0].work_order.crew_size
+            and len({each.visit.technician_id for each in crew}) == len(crew)
+            and len({each.visit.planned_starts_at for each in crew}) == 1
+            and all(each.visit.status not in BEGUN and self._is_asked_for(each) for each in crew)
+        }
+
+    def _is_asked_for(self, each: Planned) -> bool:
+        technician = str(each.visit.technician_id)
+        return self.scope.moves_visit(str(each.visit.id), technician, each.site.region)
+
+    def bind_crews(self) -> None:
+        """Bind the legs of crews that were taken up; where one was not, the others stay where they are."""
+        numbers = {visit.id: number for number, visit in enumerate(self.visits)}
+        pinned = {pin.visit for pin in self.pins}
+        for crew in self.whole_crews.values():
+            legs = [str(each.visit.id) for each in crew if str(each.visit.id) in numbers]
+            if len(legs) == len(crew):
+                self.crews += [model.Crew(a, b) for a, b in itertools.pairwise(legs)]
+                continue
+            for each in crew:
+                key, starts = str(each.visit.id), self.day.second(each.visit.planned_starts_at)
+                if key in legs and key not in pinned and starts >= max(0, self.now_s):
+                    stays = replace(
+                        self.visits[numbers[key]], windows=((starts, starts),), promise=None
+                    )
+                    self.visits[numbers[key]] = stays
+                    self.pins.append(model.Pin(key, str(each.visit.technician_id), start=starts))
 
     def may_move(self, each: Planned, one: WorkingShift, shift: model.Shift) -> bool:
-        """Whether a visit is the run's to move: asked for, no crew's, and not put there against a rule."""
-        number, technician = each.work_order, str(one.technician.id)
+        """Whether a visit is the run's to move: asked for, its crew whole, not put there against a rule."""
+        number = each.work_order
         if str(number.id) in self.supposed.without:
             return True
         where = position_of(each.site)
-        if where is None or number.crew_size > 1:
+        if where is None or (number.crew_size > 1 and number.id not in self.whole_crews):
             return False
         has = dict(shift.skills)
         if any(has.get(str(s["skill"]), 0) < int(s["level"]) for s in number.skills):
             return False
-        return self.scope.moves_visit(str(each.visit.id), technician, each.site.region)
+        return self._is_asked_for(each)
 
     def take_up(self, each: Planned, one: WorkingShift, shift: model.Shift | None) -> None:
         """Put a planned visit into the problem, with where it is now and what people decided on it."""

@@ -32,11 +32,11 @@ from scheduler.child import Solved
 from scheduler.day import Day
 from scheduler.day_events import happened, note
 from scheduler.day_problem import build_day
+from scheduler.engine.indexed import IndexedDay
 from scheduler.jobs import keep
 from scheduler.outcome import Happened, outcome
-from scheduler.problem import DayProblem
 from scheduler.reasons import explain
-from scheduler.repair import ENGINE, repair
+from scheduler.repair import ENGINE, repaired
 from scheduler.rows import Planned, Position, position_of
 from scheduler.scope import Moves, Options, Scope, to_stored
 from scheduler.tables import DayEvent, DayEventKind, PlanKind, PlanRun, PlanStatus
@@ -187,11 +187,13 @@ async def _freed(
     *,
     reason: str,
 ) -> Answer:
-    """Take back a visit and plan what waits nearby into its technician's day."""
+    """Take back a visit, with those of its crew, and plan what waits nearby into their days."""
     on = await today(session, actor, now)
-    if VisitStatus(visit.status) in visits.NOT_BEGUN:
-        await visits.withdraw(session, actor, now, visit.id, reason=reason)
     work_order = await orders.find_work_order(session, actor, visit.work_order_id)
+    crew = [visit] if work_order.crew_size == 1 else await _crew_of(session, work_order, visit)
+    for each in crew:
+        if VisitStatus(each.status) in visits.NOT_BEGUN:
+            await visits.withdraw(session, actor, now, each.id, reason=reason)
     event = await note(
         session,
         actor,
@@ -212,9 +214,19 @@ async def _freed(
         event,
         on,
         1,
-        {str(visit.technician_id)},
+        {str(each.technician_id) for each in crew},
         {each for each in near if each != work_order.id},
     )
+
+
+async def _crew_of(session: Session, work_order: WorkOrder, visit: Visit) -> list[Visit]:
+    """Return a visit and those that others of its crew make with it at the same time."""
+    together = visits.live(await orders.list_visits(session, work_order))
+    return [visit] + [
+        each
+        for each in together
+        if each.id != visit.id and each.planned_starts_at == visit.planned_starts_at
+    ]
 
 
 async def late_part(
@@ -332,15 +344,18 @@ async def _answer(
     people: Collection[str],
     work_orders: Collection[UUID],
 ) -> Answer:
+    last_on = on + timedelta(days=days - 1)
+    mates = await rows.list_crew_mates(
+        session, actor, now, now + timedelta(days=days), [UUID(each) for each in people]
+    )
     options = Options(
         scope=Scope(
             moves=Moves.ALL,
-            among=frozenset(people),
+            among=frozenset({*people, *(str(mate) for mate in mates)}),
             pulls_forward=False,
             work_orders=frozenset(str(each) for each in work_orders),
         )
     )
-    last_on = on + timedelta(days=days - 1)
     day = await build_day(session, actor, starts_on=on, ends_on=last_on, now=now, options=options)
     told = happened(day, event)
     solved, result = await asyncio.to_thread(_mend, day, told)
@@ -366,13 +381,12 @@ async def _answer(
 
 
 def _mend(day: Day, told: Happened) -> tuple[Solved, dict[str, object]]:
-    solved = mended(day.problem)
-    return solved, outcome(day, solved, [told])
-
-
-def mended(problem: DayProblem) -> Solved:
     """Return the repaired plan with its reasons. The referee looks at it as at every other."""
-    plan = repair(problem)
+    problem = day.problem
+    problem.validate()
+    indexed = IndexedDay(problem)
+    plan = repaired(indexed)
     if broken := violations(problem, plan):
         raise AssertionError("The repaired plan breaks a rule: " + " ".join(broken))
-    return Solved(plan, tuple(explain(problem, plan, seconds=_REASONS_S)))
+    solved = Solved(plan, tuple(explain(problem, plan, seconds=_REASONS_S, day=indexed)))
+    return solved, outcome(day, solved, [told], indexed)

@@ -38,6 +38,8 @@ class Why(StrEnum):
     """Something that happened touched its route, or is about this visit."""
     DISPLACED = "displaced"
     """Another visit took its place, and no event stands behind that one."""
+    BOUND = "bound"
+    """A crew or a link binds it to a visit that is elsewhere now, or that something happened to."""
     ROOM = "room"
     """It was waiting, and there was room for it."""
     IMPROVEMENT = "improvement"
@@ -73,7 +75,7 @@ class Cause:
     why: Why
     event: str | None = None
     by: str | None = None
-    """The visit that took this one's place, where the cause goes through it."""
+    """The visit that took this one's place, or that it is bound to, where the cause goes through it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ class _Comparison:
         self.events = events
         self.visits = {visit.id: visit for visit in problem.visits}
         self.moved_in = self._arrivals()
+        self.partners = self._partners()
         self.shifts: dict[tuple[str, int], list[Shift]] = {}
         for shift in problem.shifts:
             self.shifts.setdefault((shift.technician, shift.day), []).append(shift)
@@ -240,9 +243,31 @@ class _Comparison:
                 return Cause(Why.EVENT, event, by)
             visit = self._displacer(visit, chain)
             by = by or visit
+        partners = self.partners.get(line.visit, [])
+        for partner in partners:
+            if (event := self._event(partner)) is not None:
+                return Cause(Why.BOUND, event, partner)
         if by is not None:
             return Cause(Why.DISPLACED, by=by)
+        for partner in partners:
+            if self._is_elsewhere(partner):
+                return Cause(Why.BOUND, by=partner)
         return Cause(Why.ROOM if line.kind is Kind.ADDED else Why.IMPROVEMENT)
+
+    def _partners(self) -> dict[str, list[str]]:
+        """Return the visits that a crew or a link binds each visit to."""
+        found: dict[str, list[str]] = {}
+        pairs = [(crew.first, crew.second) for crew in self.problem.crews]
+        pairs += [(link.first, link.second) for link in self.problem.links]
+        for one, other in pairs:
+            found.setdefault(one, []).append(other)
+            found.setdefault(other, []).append(one)
+        return found
+
+    def _is_elsewhere(self, visit: str) -> bool:
+        """Whether a visit is planned now and was not, or the other way round, or with somebody else."""
+        was, is_ = self.before.get(visit), self.after.get(visit)
+        return (was and was.route) != (is_ and is_.route)
 
     def _event(self, visit: str) -> str | None:
         """Return the event that is about the visit, or about the route it was on."""

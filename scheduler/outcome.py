@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from scheduler import problem as model
-from scheduler.acceptance import NotTogether, choose, grouped
+from scheduler.acceptance import Choice, NotTogether
 from scheduler.child import Solved
 from scheduler.day import Day
 from scheduler.diff import Kind, Line, Spot, Touch, Why, after_of, before_of, compare
+from scheduler.engine.indexed import IndexedDay
 from scheduler.relaxations import Relaxation
 from scheduler.sentences import LANGUAGES, change_sentence, sentence
 
@@ -28,14 +30,24 @@ class Happened:
     kind: str
 
 
-def outcome(day: Day, solved: Solved, happened: Sequence[Happened] = ()) -> dict[str, Any]:
-    """Return routes, reasons, costs, and the difference from what was published."""
+def outcome(
+    day: Day,
+    solved: Solved,
+    happened: Sequence[Happened] = (),
+    indexed: IndexedDay | None = None,
+) -> dict[str, Any]:
+    """Return routes, reasons, costs, and the difference from what was published.
+
+    `indexed` is the day's problem where it was looked up before.
+    """
     plan = solved.plan
     unplanned = [_without_position(work_order) for work_order in day.without_position]
+    told: set[UUID] = set()
     for reason in solved.reasons:
-        if "#" in reason.visit:
-            continue  # the second leg of a crew says the same as the first
         work_order = day.work_orders[reason.visit]
+        if work_order.id in told:
+            continue  # the second leg of a crew says the same as the first
+        told.add(work_order.id)
         unplanned.append(
             {
                 "work_order_id": str(work_order.id),
@@ -53,7 +65,7 @@ def outcome(day: Day, solved: Solved, happened: Sequence[Happened] = ()) -> dict
         "costs": costs_as_json(plan.costs),
         "notes": [*plan.notes, *day.notes],
         "travel_source": day.problem.travel_source,
-        "difference": difference(day, plan, happened),
+        "difference": difference(day, plan, happened, indexed),
         "seen": {
             str(each.visit.id): [
                 str(each.visit.technician_id),
@@ -138,11 +150,17 @@ def lines_of(
     return compare(problem, before_of(problem), after_of(plan), [each.touch for each in happened])
 
 
-def difference(day: Day, plan: model.Plan, happened: Sequence[Happened] = ()) -> dict[str, Any]:
+def difference(
+    day: Day,
+    plan: model.Plan,
+    happened: Sequence[Happened] = (),
+    indexed: IndexedDay | None = None,
+) -> dict[str, Any]:
     """Return what the plan changes: lines with a cause each, the groups they form, and the sums."""
     problem = day.problem
     lines = lines_of(problem, plan, happened)
-    groups = [(group.visits, group.saving) for group in grouped(problem, plan, lines)]
+    choice = Choice(problem, plan, lines, indexed)
+    groups = [(group.visits, group.saving) for group in choice.groups()]
     groups += [(visits, None) for visits in _only_retimed(lines)]
     group_of = {visit: number for number, (visits, _) in enumerate(groups) for visit in visits}
     kinds = {each.touch.event: each.kind for each in happened}
@@ -169,7 +187,7 @@ def difference(day: Day, plan: model.Plan, happened: Sequence[Happened] = ()) ->
             }
             for number, (visits, saving) in enumerate(groups)
         ],
-        "before": _before(problem, plan, lines),
+        "before": _before(problem, choice),
         "after": _sums(problem, plan),
     }
 
@@ -277,12 +295,10 @@ def _sums(problem: model.DayProblem, plan: model.Plan) -> dict[str, Any]:
     }
 
 
-def _before(
-    problem: model.DayProblem, plan: model.Plan, lines: Sequence[Line]
-) -> dict[str, Any] | None:
+def _before(problem: model.DayProblem, choice: Choice) -> dict[str, Any] | None:
     """Return the same sums of what was published; None where not all of it keeps a timetable any more."""
     try:
-        kept = choose(problem, plan, lines, ())
+        kept = choice.chosen(frozenset())
     except NotTogether:
         return None
     return None if kept.stays_broken else _sums(problem, kept.plan)

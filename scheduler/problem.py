@@ -385,8 +385,6 @@ class Cause(StrEnum):
 
     IMPOSSIBLE = "impossible"
     """It fits no shift, even an empty one: in no plan."""
-    UNSUPPORTED = "unsupported"
-    """It carries a condition the engine that made this plan cannot keep yet."""
     NO_ROOM = "no_room"
     """It fits an empty shift, and the search found no place worth its price in this plan."""
 
@@ -395,8 +393,6 @@ class Cause(StrEnum):
 class Unplanned:
     visit: str
     cause: Cause
-    conditions: tuple[str, ...] = ()
-    """Of an unsupported visit: `crew`, `link`."""
 
 
 @dataclass(frozen=True, slots=True)

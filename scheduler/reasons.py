@@ -33,8 +33,6 @@ class Reason:
     partners: tuple[str, ...] = ()
     """Labels of the others it is bound to by a crew or a link. What would let in one of several is not looked
     for: of such a visit `blocking` and `relaxation` are empty."""
-    conditions: tuple[str, ...] = ()
-    """Of an unsupported visit: `crew`, `link`."""
     is_brief: bool = False
     """True: the time for looking had passed. `shifts` names permissions and hours, `room` or `travel`
     stands for whatever else it is, and the rest is empty; ask `explain` for this visit alone."""
@@ -51,14 +49,17 @@ def explain(
     *,
     seconds: float | None = None,
     visits: Collection[str] | None = None,
+    day: IndexedDay | None = None,
 ) -> list[Reason]:
     """Return a reason for every visit `plan` leaves out, or for those of `visits`, in its order.
 
     After `seconds` the rest is explained in brief; visits that are dearest to leave out come first.
-    The plan must be one the referee accepts.
+    The plan must be one the referee accepts. `day` is the problem where it was looked up before.
     """
+    if not plan.unplanned:
+        return []
     deadline = None if seconds is None else time.monotonic() + seconds
-    explainer = Explainer(problem, plan)
+    explainer = Explainer(problem, plan, day)
     day = explainer.day
     found: dict[str, Reason] = {}
     asked = [each for each in plan.unplanned if visits is None or each.visit in visits]
@@ -71,16 +72,14 @@ def explain(
 class Explainer:
     """A plan made ready to be asked about; what all its visits share is looked up once."""
 
-    def __init__(self, problem: DayProblem, plan: Plan) -> None:
-        self.day = IndexedDay(problem)
+    def __init__(self, problem: DayProblem, plan: Plan, day: IndexedDay | None = None) -> None:
+        self.day = day or IndexedDay(problem)
         self._fleets = Fleets(Draft.of(self.day, plan))
 
     def reason(self, left_out: Unplanned, *, in_full: bool = True) -> Reason:
         number = self.day.visit_no[left_out.visit]
         visit = self.day.visits[number]
         label = self._label(number)
-        if left_out.cause is Cause.UNSUPPORTED:
-            return Reason(visit.id, label, left_out.cause, conditions=left_out.conditions)
         inquiry = Inquiry(self._fleets, number)
         ties = self.day.ties.get(number, ())
         if not in_full or ties:

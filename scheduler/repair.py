@@ -1,7 +1,8 @@
 """Mending a plan that something upset, without a search: what stands stays, what lost its place gets another.
 
 A visit without a place goes where it costs least: into a gap, into the place of a cheaper visit, or into
-that of one that another route takes over. A visit that would now miss its promise is tried elsewhere.
+that of one that another route takes over. A visit that would now miss its promise is tried elsewhere. Visits
+that a crew or a link binds stand, move and go together (`scheduler.bonds`).
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from scheduler import bonds
 from scheduler.candidates import NEVER, Fleet, Gaps
+from scheduler.engine import sorted_out
 from scheduler.engine.assembly import assemble
 from scheduler.engine.indexed import IndexedDay
-from scheduler.engine.insertion import Draft, Place, fits_an_empty_shift
+from scheduler.engine.insertion import Draft, Place
 from scheduler.engine.timing import first_start, timetable
 from scheduler.problem import DayProblem, Plan
 
@@ -21,12 +24,19 @@ ENGINE = "repair"
 
 _SHIFTS_TRIED = 8
 """Of the cheapest shifts, in how many a visit may take another's place."""
+_ROUNDS = 3
+"""What one visit leaves behind may be room for another, so that those still out are tried so often."""
 
 
 def repair(problem: DayProblem) -> Plan:
     """Return a plan near the published one that keeps all rules. Raises `ProblemInvalid`."""
     problem.validate()
-    return _Repair(IndexedDay(problem)).plan()
+    return repaired(IndexedDay(problem))
+
+
+def repaired(day: IndexedDay) -> Plan:
+    """Return the same for a problem that was looked up, and validated, before."""
+    return _Repair(day).plan()
 
 
 def standing(problem: DayProblem) -> Draft:
@@ -63,29 +73,28 @@ class _Repair:
     def __init__(self, day: IndexedDay) -> None:
         self.day = day
         self.draft = Draft(day)
-        self.possible = [
-            number not in day.unsupported and fits_an_empty_shift(day, number)
-            for number in range(len(day.visits))
-        ]
+        candidates, self.impossible = sorted_out(day)
+        self.possible = set(candidates)
 
     def plan(self) -> Plan:
         self.stand()
-        planned = self.draft.planned()
-        out = [
-            number
-            for number, possible in enumerate(self.possible)
-            if possible and number not in planned
-        ]
-        day = self.day
-        for number in sorted(out, key=lambda each: (not day.is_kept(each), -day.drop[each], each)):
-            self._place(number)
+        self._fill()
         self._cure()
-        impossible = [
-            number
-            for number, possible in enumerate(self.possible)
-            if not possible and number not in day.unsupported
-        ]
-        return assemble(self.draft, impossible=impossible, engine=ENGINE, seed=0)
+        self._fill()
+        if self.day.linked:
+            bonds.close_halves(self.draft)
+        return assemble(self.draft, impossible=self.impossible, engine=ENGINE, seed=0)
+
+    def _fill(self) -> None:
+        """Place what is out, the dearest first, until nothing more finds a place."""
+        day = self.day
+        for _ in range(_ROUNDS):
+            out = self.possible - self.draft.shift_of.keys()
+            for number in sorted(out, key=lambda one: (not day.is_kept(one), -day.drop[one], one)):
+                if number not in self.draft.shift_of:
+                    self._place(number)
+            if not out & self.draft.shift_of.keys():
+                return
 
     # --- what stands ---
 
@@ -95,19 +104,21 @@ class _Repair:
         prefixes = [[day.visit_no[each] for each in shift.prefix] for shift in day.shifts]
         fixed = {visit for prefix in prefixes for visit in prefix}
         # A beginning is kept whole or the shift stays empty.
-        whole = [all(self.possible[visit] for visit in prefix) for prefix in prefixes]
+        whole = [self.possible.issuperset(prefix) for prefix in prefixes]
         orders = [
             list(prefix) if kept else [] for prefix, kept in zip(prefixes, whole, strict=True)
         ]
         shift_of = {(shift.technician, shift.day): n for n, shift in enumerate(day.shifts)}
         for each in sorted(day.problem.published, key=lambda one: (one.start, one.visit)):
             visit, shift = day.visit_no[each.visit], shift_of.get((each.technician, each.day))
-            if shift is None or visit in fixed or not self.possible[visit]:
+            if shift is None or visit in fixed or visit not in self.possible:
                 continue
             if whole[shift] and day.able[shift, visit]:
                 orders[shift].append(visit)
         for number, order in enumerate(orders):
             self._settle(number, order, len(prefixes[number]))
+        if day.linked:
+            bonds.bind(self.draft)
 
     def _settle(self, number: int, order: list[int], fixed: int) -> None:
         """Keep as much of a route as can be kept; what is cheapest to leave out goes first."""
@@ -132,10 +143,19 @@ class _Repair:
     # --- what lost its place ---
 
     def _place(self, visit: int) -> None:
-        """Put a visit where that costs least, unless leaving it out costs less."""
+        """Put a visit, with all it needs, where that costs least, unless leaving it out costs less."""
+        day = self.day
+        if visit in day.linked:
+            out = (self.possible & day.linked) - self.draft.shift_of.keys()
+            bonds.put(self.draft, visit, out)
+            if visit not in self.draft.shift_of:
+                bonds.make_room(self.draft, bonds.together(day, visit, out))
+            return
         best = self._best(visit)
-        if best is not None and (best.cost < self.day.drop[visit] or self.day.is_kept(visit)):
+        if best is not None and (best.cost < day.drop[visit] or day.is_kept(visit)):
             self._take(best)
+        elif day.linked:
+            bonds.make_room(self.draft, [visit])
 
     def _take(self, step: _Step) -> None:
         # Emptied first: a van's parts go with the visit that is handed on.
@@ -175,7 +195,7 @@ class _Repair:
         for number in sorted(able, key=lambda each: int(direct[each]))[:_SHIFTS_TRIED]:
             order = self.draft.orders[number]
             for gone in order[len(day.shifts[number].prefix) :]:
-                if day.is_kept(gone):
+                if day.is_kept(gone) or gone in day.linked:
                     continue
                 others = day.able[:, gone].copy()
                 others[number] = False
@@ -256,6 +276,9 @@ class _Repair:
         for number, visit in at_risk:
             before = list(self.draft.orders[number])
             if visit not in before:
+                continue
+            if visit in day.linked:
+                bonds.move(self.draft, visit)
                 continue
             cost = self.draft.cost_of(number)
             if not self.draft.set_order(number, [each for each in before if each != visit]):

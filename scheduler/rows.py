@@ -126,6 +126,33 @@ async def list_planned(
     return found
 
 
+async def list_crew_mates(
+    session: Session,
+    actor: Actor,
+    starts_at: datetime,
+    ends_at: datetime,
+    technician_ids: Collection[UUID],
+) -> set[UUID]:
+    """Return who has a visit of a crew together with one of these technicians."""
+    rows = await run(
+        session,
+        """
+        select distinct mate.technician_id
+        from visit v
+        join work_order w on w.tenant_id = v.tenant_id and w.id = v.work_order_id
+        join visit mate on mate.tenant_id = v.tenant_id and mate.work_order_id = v.work_order_id
+        where v.tenant_id = :tenant and v.technician_id = any(:technicians) and w.crew_size > 1
+          and v.status in ('planned', 'dispatched') and mate.status in ('planned', 'dispatched')
+          and v.planned_starts_at < :ends_at and v.planned_ends_at > :starts_at
+        """,
+        tenant=actor.tenant_id,
+        technicians=list(technician_ids),
+        starts_at=starts_at,
+        ends_at=ends_at,
+    )
+    return {row.technician_id for row in rows}
+
+
 async def list_last_places(session: Session, actor: Actor, now: datetime) -> dict[UUID, Position]:
     """Return where each technician finished last today: there they still are, as far as is known."""
     rows = await run(

@@ -8,7 +8,6 @@ from typing import Any
 
 from scheduler.blocking import ShiftReason
 from scheduler.engine.permissions import Failure, Rule
-from scheduler.problem import Cause
 from scheduler.reasons import Reason
 from scheduler.relaxations import Relaxation, Way
 from scheduler.slots import Offer, Risk, Slot
@@ -93,9 +92,6 @@ _WORDS: dict[str, dict[str, str]] = {
     "en": {
         "impossible": "{label} fits into no plan, even with everybody free: {why}.",
         "no_room": "{label} is not in this plan: {why}.",
-        "unsupported": "{label} is not planned automatically: {why}. Plan it by hand.",
-        "crew": "the planner cannot yet bring two people together",
-        "link": "the planner cannot yet keep a condition between two visits",
         "nobody": "there is no shift",
         "count": "{what} ({count} of {total} shifts)",
         "without": "It would fit without {sets}.",
@@ -120,9 +116,6 @@ _WORDS: dict[str, dict[str, str]] = {
     "ru": {
         "impossible": "{label} не помещается ни в один план, даже если все свободны: {why}.",
         "no_room": "{label} не вошёл в этот план: {why}.",
-        "unsupported": "{label} не планируется автоматически: {why}. Запланируйте его вручную.",
-        "crew": "планировщик пока не умеет сводить двух исполнителей",
-        "link": "планировщик пока не соблюдает условия между двумя выездами",
         "nobody": "нет ни одной смены",
         "count": "{what} (смен: {count} из {total})",
         "without": "Он поместился бы без {sets}.",
@@ -153,9 +146,6 @@ def sentence(reason: Reason, language: str) -> str:
     `language` is one of `LANGUAGES`; any other raises `KeyError`.
     """
     words = _WORDS[language]
-    if reason.cause is Cause.UNSUPPORTED:
-        why = "; ".join(words[each] for each in reason.conditions)
-        return words["unsupported"].format(label=reason.label, why=why)
     said = [words[reason.cause].format(label=reason.label, why=_why(reason, language))]
     sets = [
         words["and"].join(_WITHOUT[language][rule] for rule in rules)
@@ -186,6 +176,10 @@ _CHANGES: dict[str, dict[str, str]] = {
         "event": "because of this: {event}",
         "event_by": "{by} takes its place, because of this: {event}",
         "displaced": "{by} takes its place",
+        "bound": "it goes together with {by}",
+        "bound_event": "it goes together with {by}; because of this: {event}",
+        "crew": "the crew stays together",
+        "crew_event": "the crew stays together; because of this: {event}",
         "room": "there was room for it",
         "improvement": "nothing forces it; the plan becomes cheaper",
         "improvement_by": "nothing forces it; the plan becomes cheaper by {saving} min of driving",
@@ -207,6 +201,10 @@ _CHANGES: dict[str, dict[str, str]] = {
         "event": "причина: {event}",
         "event_by": "его место занимает {by}, причина: {event}",
         "displaced": "его место занимает {by}",
+        "bound": "он связан с {by}",
+        "bound_event": "он связан с {by}; причина: {event}",
+        "crew": "бригада остаётся вместе",
+        "crew_event": "бригада остаётся вместе; причина: {event}",
         "room": "для него нашлось место",
         "improvement": "к этому ничто не вынуждает, но план становится дешевле",
         "improvement_by": "к этому ничто не вынуждает, но план становится дешевле на {saving} мин езды",
@@ -238,6 +236,9 @@ def change_sentence(line: Mapping[str, Any], language: str) -> str:
     why = cause["why"]
     if why == "event" and cause["by"]:
         why = "event_by"
+    if why == "bound":
+        why = "crew" if cause["by"] == line["number"] else why
+        why = f"{why}_event" if cause["event_id"] else why
     if why == "improvement" and cause["saving"] is not None and cause["saving"] > 0:
         why = "improvement_by"
     said = words[why].format(

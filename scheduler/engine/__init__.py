@@ -82,8 +82,8 @@ def plan_day(
     if published is not None:
         problem = problem.with_published(published)
     problem.validate()
-    day = IndexedDay(problem, keeps_links=True)
-    candidates, impossible = _sorted_out(day)
+    day = IndexedDay(problem)
+    candidates, impossible = sorted_out(day)
     built = _in_force(day, candidates)
     if engine == "search":
         from scheduler.engine import parallel  # brings numba
@@ -176,13 +176,11 @@ def _price(draft: Draft) -> tuple[int, int]:
     return sum(day.is_kept(number) for number in out), costs_of(day, routes, out).total
 
 
-def _sorted_out(day: IndexedDay) -> tuple[list[int], list[int]]:
+def sorted_out(day: IndexedDay) -> tuple[list[int], list[int]]:
     """Return the visits to search for, and those that fit no shift even on an empty day."""
     candidates: list[int] = []
     impossible: list[int] = []
     for number in range(len(day.visits)):
-        if number in day.unsupported:
-            continue
         (candidates if fits_an_empty_shift(day, number) else impossible).append(number)
     return _with_partners(day, candidates, impossible)
 
@@ -200,7 +198,7 @@ def _with_partners(
             for pair in ties
             for one, other in (pair, pair[::-1])
             if day.visit_no[one] in never and day.visit_no[other] not in never
-        } - day.unsupported.keys()
+        }
         if not drawn:
             return [each for each in candidates if each not in never], sorted(never)
         never |= drawn

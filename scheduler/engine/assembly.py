@@ -24,10 +24,10 @@ def assemble(
     day = draft.day
     planned = draft.planned()
     never = set(impossible)
-    unplanned = day.unplanned_as_unsupported() + [
+    unplanned = [
         Unplanned(visit.id, Cause.IMPOSSIBLE if number in never else Cause.NO_ROOM)
         for number, visit in enumerate(day.visits)
-        if number not in planned and number not in day.unsupported
+        if number not in planned
     ]
     routes = [timed for timed in draft.timed if timed is not None]
     return Plan(
@@ -35,7 +35,7 @@ def assemble(
         engine=engine,
         seed=seed,
         routes=tuple(as_route(day, timed) for timed in routes),
-        unplanned=tuple(sorted(unplanned, key=lambda each: day.visit_no[each.visit])),
+        unplanned=tuple(unplanned),
         costs=costs_of(day, routes, [day.visit_no[each.visit] for each in unplanned]),
         notes=notes,
         steps=steps,

@@ -11,12 +11,10 @@ import numpy as np
 from scheduler.engine.permissions import Decisions, failures, prices, work_s
 from scheduler.engine.ties import ties_of
 from scheduler.problem import (
-    Cause,
     Costs,
     DayProblem,
     Interval,
     Shift,
-    Unplanned,
     Visit,
     by_id,
 )
@@ -101,7 +99,7 @@ class Terms:
 class IndexedDay:
     """What the engine asks of a problem again and again. Read-only once built."""
 
-    def __init__(self, problem: DayProblem, *, keeps_links: bool = False) -> None:
+    def __init__(self, problem: DayProblem) -> None:
         self.problem = problem
         self.shifts = problem.shifts
         self.visits = problem.visits
@@ -132,8 +130,6 @@ class IndexedDay:
         self.ties = ties_of(problem, self.visit_no)
         """What visits that depend on others ask of them."""
         self.linked = self.ties.keys()
-        self.unsupported = {} if keeps_links else _conditions(problem)
-        """Visits with conditions that whoever asks does not keep."""
         self._permit()
 
     def starts_of(self, visit: Visit, *, ignore_pin: bool = False) -> tuple[Interval, ...]:
@@ -183,12 +179,6 @@ class IndexedDay:
         visit = self.visits[visit_no].id
         return visit in self.decisions.pins or visit in self.decisions.prefix_shift
 
-    def unplanned_as_unsupported(self) -> list[Unplanned]:
-        return [
-            Unplanned(self.visits[number].id, Cause.UNSUPPORTED, conditions)
-            for number, conditions in sorted(self.unsupported.items())
-        ]
-
     def _begun(self, visit: Visit) -> bool:
         pin = self.decisions.pins.get(visit.id)
         return pin is not None and pin.begun
@@ -225,6 +215,16 @@ class IndexedDay:
                 self.able[number, other] = not any(failures(self.decisions, shift, visit))
                 terms = prices(self.problem, self.decisions, shift, visit)
                 self.fixed[number, other] = sum(getattr(terms, each) for each in _FIXED_TERMS)
+        self._price_changes()
+
+    def _price_changes(self) -> None:
+        """Add to `fixed` what it costs that a visit is not with whom, and when, it was published."""
+        technicians = np.array([shift.technician for shift in self.shifts], dtype=object)
+        days = np.array([shift.day for shift in self.shifts])
+        for visit, before in self.decisions.published.items():
+            column = self.fixed[:, self.visit_no[visit]]
+            column += (technicians != before.technician) * self.weights.other_technician
+            column += (days != before.day) * self.weights.other_day
 
     def _names_somebody(self, visit: Visit) -> bool:
         """Whether the answer for this visit depends on who is asked, not only on what they are."""
@@ -233,7 +233,6 @@ class IndexedDay:
             bool(visit.required or visit.forbidden or visit.preferred)
             or visit.id in decisions.pins
             or visit.id in decisions.prefix_shift
-            or visit.id in decisions.published
         )
 
     def _profile(self, shift: Shift) -> tuple[object, ...]:
@@ -251,26 +250,6 @@ class IndexedDay:
 _FIXED_TERMS = [
     each.name
     for each in fields(Costs)
-    if each.name
-    in {
-        "rate",
-        "foreign_territory",
-        "surplus_level",
-        "not_preferred",
-        "other_technician",
-        "other_day",
-    }
+    if each.name in {"rate", "foreign_territory", "surplus_level", "not_preferred"}
 ]
-
-
-def _conditions(problem: DayProblem) -> dict[int, tuple[str, ...]]:
-    """Return the visits that depend on others, and how."""
-    numbers = by_id(problem.visits)
-    found: dict[int, set[str]] = {}
-    for crew in problem.crews:
-        for visit in (crew.first, crew.second):
-            found.setdefault(numbers[visit], set()).add("crew")
-    for link in problem.links:
-        for visit in (link.first, link.second):
-            found.setdefault(numbers[visit], set()).add("link")
-    return {number: tuple(sorted(conditions)) for number, conditions in found.items()}
+"""Prices that are the same for all who are alike; what a change of the published plan costs is not."""

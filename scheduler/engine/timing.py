@@ -7,9 +7,10 @@ becomes dearer and the last stop stays where it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from scheduler.engine import one_pause
 from scheduler.engine.indexed import Extra, IndexedDay, Terms
 from scheduler.problem import Interval, Route, Stop, StopKind
 
@@ -67,9 +68,9 @@ def timetable(
     if not terms.extras:
         return route.timed(tuple(order), 0)
     best: Timetable | None = None
-    for now, taken, home in _at_home(terms):
-        for items in route.arranged(order, now, taken, home):
-            timed = route.timed(items, len(home))
+    for home, ways in route.ways(order):
+        for items in ways:
+            timed = route.timed(items, home)
             if timed is not None and (
                 best is None or (timed.cost, timed.back) < (best.cost, best.back)
             ):
@@ -240,6 +241,16 @@ class _Route:
             return self.opened[visit_no]
         return self.day.starts[visit_no]
 
+    def ways(self, order: Sequence[int]) -> Iterator[tuple[int, Iterable[Items]]]:
+        """Yield arrangements of all extras among `order`, by how many pauses are taken before leaving."""
+        if one_pause.is_for(self.terms):
+            before = one_pause.positions(self.day, self.shift_no, self.terms, self.opened, order)
+            yield 0, [(*order[:at], -1, *order[at:]) for at in before]
+            yield 1, [(-1, *order)]
+            return
+        for now, taken, home in _at_home(self.terms):
+            yield len(home), self.arranged(order, now, taken, home)
+
     def arranged(self, order: Sequence[int], now: int, taken: int, home: Items) -> Iterator[Items]:
         """Yield the arrangements of all extras among `order` that no other one beats everywhere."""
         day = self.day
@@ -324,6 +335,8 @@ class _Route:
         if earliest is None:
             return None
         leave = self._latest_leave(earliest) if earliest.waiting_s else earliest.leave
+        if leave <= earliest.leave:
+            return earliest if earliest.back - earliest.leave <= self.terms.longest_s else None
         return self._play(items, at_home, leave)
 
     def earliest(self, items: Items, at_home: int) -> Timetable | None:

@@ -12,6 +12,7 @@ from scheduler.engine import plan_day
 from scheduler.problem import (
     Absence,
     Break,
+    Cause,
     Costs,
     Crew,
     DayProblem,
@@ -218,7 +219,7 @@ def test_all_or_none_is_missed_where_one_is_left_out() -> None:
         links=(Link("v1", "v4", all_or_none=True),),
         crews=(Crew("v4", "v3"),),
     )
-    left_out = (Unplanned("v4", "unsupported"),)  # type: ignore[arg-type]
+    left_out = (Unplanned("v4", Cause.NO_ROOM),)
     found = violations(linked, replace(plan, problem=digest(linked), unplanned=left_out))
     assert any("go together" in each for each in found)
     assert any("are a crew; one is left out" in each for each in found)

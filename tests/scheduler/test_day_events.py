@@ -7,6 +7,7 @@ import pytest
 
 from fsm.database import Database
 from fsm.events import seal
+from fsm.work_orders.tables import Visit, WorkOrder
 from scheduler.boards import Kept, board_of
 from tests.company import Company
 from tests.conftest import Clock
@@ -223,3 +224,47 @@ async def test_a_hold_expires_and_a_strangers_does_not_exist(
     again = await day.post(f"/api/planning/holds/{held['id']}/booking", None, 409)
     assert again["code"] == "hold-over"
     await day.post("/api/planning/holds", hold, 201)
+
+
+async def a_crew(day: RunningDay) -> tuple[WorkOrder, list[Visit]]:
+    """Plan a job that takes both technicians, three hours from now."""
+    job = await day.job("lift", north_km=3, crew_size=2)
+    return job, [await day.visit(job, who, 3) for who in (day.one, day.two)]
+
+
+async def test_a_sick_call_gives_the_crew_another_or_takes_it_out_whole(day: RunningDay) -> None:
+    job, legs = await a_crew(day)
+    call = {"technician_id": str(day.one.id)}
+    plan = (await day.post("/api/day/sick-calls", call, 201))["plan"]
+    lines = {line["visit_id"]: line for line in plan["difference"]["lines"]}
+    assert {line["kind"] for line in lines.values()} == {"dropped"}
+    hers, his = (lines[str(leg.id)] for leg in legs)
+    assert (hers["cause"]["why"], his["cause"]["why"]) == ("event", "bound")
+    assert "the crew stays together; because of this: somebody called" in his["said"]["en"]
+    assert "бригада остаётся вместе; причина: исполнитель заболел" in his["said"]["ru"]
+    assert hers["group"] == his["group"]
+    (left,) = [one for one in plan["unplanned"] if one["number"] == job.number]
+    assert "together with what it is bound to" in left["said"]["en"]
+    done = await day.post(f"/api/plans/{plan['id']}/acceptance", {})
+    assert done["skipped"] == []
+    assert {(await day.found(leg.id)).status for leg in legs} == {"withdrawn"}
+
+
+async def test_a_crew_moves_together_and_is_called_off_together(day: RunningDay) -> None:
+    _, legs = await a_crew(day)
+    urgent = await day.job("urgent", north_km=3, priority=1, estimate_s=4 * 3_600)
+    await day.visit(urgent, day.one, 0.5, hours=4)
+    answer = await day.post("/api/day/urgent-visits", {"work_order_id": str(urgent.id)}, 201)
+    found = [
+        (route["technician_id"], stop["starts_at"])
+        for route in answer["plan"]["routes"]
+        for stop in route["stops"]
+        if stop["visit_id"] in {str(leg.id) for leg in legs}
+    ]
+    assert len(found) == 2
+    assert len({who for who, _ in found}) == 2
+    assert len({at for _, at in found}) == 1
+    assert moment(found[0][1]) > legs[0].planned_starts_at
+    body = {"visit_id": str(legs[0].id), "reason": "customer is away"}
+    await day.post("/api/day/cancellations", body, 201)
+    assert {(await day.found(leg.id)).status for leg in legs} == {"withdrawn"}

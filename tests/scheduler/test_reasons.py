@@ -13,7 +13,6 @@ from scheduler.engine.permissions import Rule
 from scheduler.problem import Absence, Cause, DayProblem, Link, Pin, Promise
 from scheduler.reasons import Reason, explain
 from scheduler.relaxations import Way
-from scheduler.repair import repair
 from scheduler.sentences import LANGUAGES, sentence, shift_sentence
 from tests.scheduler.days import HOUR, a_day, a_shift, a_visit, days
 
@@ -186,13 +185,6 @@ def test_a_visit_that_only_its_partner_keeps_out_names_the_partner() -> None:
     assert sentence(reason, "en").endswith("It is bound to WO-7.")
     assert sentence(reason, "ru").endswith("Он связан с WO-7.")
     assert rules(reason_of(day, "b")) == {Rule.HOURS}
-
-
-def test_a_linked_visit_says_that_the_planner_cannot_yet() -> None:
-    day = a_day((a_visit("a", 1), a_visit("b", 1)), links=(Link("a", "b"),))
-    reason = explain(day, repair(day))[0]
-    assert (reason.cause, reason.conditions) == (Cause.UNSUPPORTED, ("link",))
-    assert sentence(reason, "en").endswith("Plan it by hand.")
 
 
 def test_looking_for_ways_in_ends_with_the_time_given() -> None:

@@ -16,7 +16,7 @@ from scheduler.engine import plan_day
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft
 from scheduler.engine.permissions import Rule
-from scheduler.problem import DAY_S, Cause, DayProblem, Plan, Shift, StopKind, Visit
+from scheduler.problem import DAY_S, DayProblem, Plan, Shift, StopKind, Visit
 from scheduler.reasons import explain
 from scheduler.relaxations import Relaxation, Way
 from tests.scheduler.days import days
@@ -184,7 +184,7 @@ def hold_smallest_sets(problem: DayProblem) -> None:
     plan = plan_day(problem, iterations=5, engine="or-tools")
     for reason in explain(problem, plan):
         fixed = any(reason.visit in shift.prefix for shift in problem.shifts)
-        if reason.cause is Cause.UNSUPPORTED or not reason.blocking or fixed:
+        if not reason.blocking or fixed:
             continue
         if reason.blocking == ((Rule.PRICE,),):
             assert anybody_takes(problem, plan, reason.visit), "only the price is in the way"
