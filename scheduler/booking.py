@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
-from sqlmodel import select
+from sqlmodel import col, select
 
 from fsm import events
 from fsm.actors import Actor
@@ -15,7 +15,7 @@ from fsm.database import Session
 from fsm.problems import Problem
 from fsm.work_orders import orders, visits
 from fsm.work_orders.lifecycle import WrongStatus
-from fsm.work_orders.tables import Visit, WorkOrder
+from fsm.work_orders.tables import Review, Visit, WorkOrder
 from scheduler.boards import board_of
 from scheduler.day import Day
 from scheduler.day_problem import build_day
@@ -32,6 +32,8 @@ _LOOKED_AT = 3
 """How many times as many people are timed exactly as slots are wanted."""
 _LOOKED_FOR_S = 7_200
 """A place is looked for in each two hours of the days; its window is then as narrow as can be promised."""
+MOVE_ASKED = "move_asked"
+"""The kind of the review by which a customer asks for a time that is held for them."""
 _OPEN = ("open", "scheduled", "dispatched", "in_progress")
 
 
@@ -217,8 +219,14 @@ async def lock_hold(session: Session, actor: Actor, now: datetime, hold_id: UUID
     return row
 
 
-async def book(session: Session, actor: Actor, now: datetime, hold_id: UUID) -> Visit:
-    """Turn a hold into a visit with its announced window."""
+async def book(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    hold_id: UUID,
+    channel: Channel = Channel.PHONE,
+) -> Visit:
+    """Turn a hold into a visit with its announced window; a customer who asked for it has their answer."""
     row = await lock_hold(session, actor, now, hold_id)
     work_order = await orders.find_work_order(session, actor, row.work_order_id)
     for visit in visits.live(await orders.list_visits(session, work_order)):
@@ -246,9 +254,23 @@ async def book(session: Session, actor: Actor, now: datetime, hold_id: UUID) -> 
     if row.window_ends_at > row.window_starts_at:
         window = (row.window_starts_at, row.window_ends_at)
         await tell_window(
-            session, actor, now, booked, window, channel=Channel.PHONE, asked_by=Asker.CUSTOMER
+            session, actor, now, booked, window, channel=channel, asked_by=Asker.CUSTOMER
         )
+    wishes = select(Review).where(
+        Review.tenant_id == actor.tenant_id,
+        Review.work_order_id == row.work_order_id,
+        Review.kind == MOVE_ASKED,
+        col(Review.settled_at).is_(None),
+        col(Review.data)["hold_id"].astext == str(hold_id),
+    )
+    for wish in await session.exec(wishes):
+        settle_wish(wish, actor, now)
     return booked
+
+
+def settle_wish(wish: Review, actor: Actor, now: datetime) -> None:
+    """Note that a customer has got a time."""
+    wish.settled_at, wish.settled_by, wish.settlement = now, actor.user_id, "booked"
 
 
 async def release(session: Session, actor: Actor, now: datetime, hold_id: UUID) -> None:

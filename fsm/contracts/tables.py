@@ -104,7 +104,8 @@ class Contract(Revised, table=True):
     `covers` and `payers` are in the shapes of `coverage`: which classes of request, kinds of maintenance and
     types of work, for the listed assets or all of the customer's; and the payer of each kind of cost.
     `credits` is in the shape of `credits`: what a broken promise gives back. `monthly_fee` is the newest of
-    the fees in `contract_fee`. So many days before its end somebody is warned. `follows_id` is the contract
+    the fees in `contract_fee`. So many days before its end somebody is warned. With
+    `lets_customer_move` the customer takes another time by themselves. `follows_id` is the contract
     that this one renews. Both days belong to the contract, in the zone of the site where the work is.
     """
 
@@ -135,6 +136,9 @@ class Contract(Revised, table=True):
         default_factory=dict, sa_column_kwargs={"server_default": text("'{}'")}
     )
     notice_days: int = Field(default=60, sa_column_kwargs={"server_default": text("60")})
+    lets_customer_move: bool = Field(
+        default=False, sa_column_kwargs={"server_default": text("false")}
+    )
     follows_id: UUID | None = None
     priority: int = 0
     created_at: datetime = instant()

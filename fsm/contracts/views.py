@@ -122,7 +122,10 @@ class VersionHistory(msgspec.Struct, frozen=True):
 
 
 class NewContract(Body):
-    """`covers` and `payers` say which work and who pays for which kind of cost; empty: all, by its kind."""
+    """`covers` and `payers` say which work and who pays for which kind of cost; empty: all, by its kind.
+
+    With `lets_customer_move` the customer takes another time for a visit without asking the office.
+    """
 
     customer_id: UUID
     number: Code
@@ -137,6 +140,7 @@ class NewContract(Body):
     payers: Terms = {}
     credits: Terms = {}
     notice_days: NoticeDays = 60
+    lets_customer_move: bool = False
     priority: Priority = 0
 
 
@@ -156,6 +160,7 @@ class ContractEdit(Body):
     payers: Terms = {}
     credits: Terms = {}
     notice_days: NoticeDays = 60
+    lets_customer_move: bool = False
     priority: Priority = 0
 
 
@@ -196,6 +201,7 @@ class ContractView(msgspec.Struct, frozen=True):
     payers: dict[str, str]
     credits: dict[str, Any]
     notice_days: int
+    lets_customer_move: bool
     follows_id: UUID | None
     priority: int
 
@@ -217,6 +223,7 @@ class ContractView(msgspec.Struct, frozen=True):
             row.payers,
             row.credits,
             row.notice_days,
+            row.lets_customer_move,
             row.follows_id,
             row.priority,
         )

@@ -21,7 +21,15 @@ from fsm.web import views
 from fsm.web.languages import LANGUAGES, messages
 
 PageName = Literal[
-    "passport", "unclaimed", "missing", "wrong_label", "thanks", "status", "document", "error"
+    "passport",
+    "unclaimed",
+    "missing",
+    "wrong_label",
+    "thanks",
+    "status",
+    "move",
+    "document",
+    "error",
 ]
 
 #: Which view each page takes.
@@ -32,6 +40,7 @@ VIEWS: Final[dict[PageName, type[views.PageView]]] = {
     "wrong_label": views.WrongLabelView,
     "thanks": views.ThanksView,
     "status": views.StatusView,
+    "move": views.MoveView,
     "document": views.DocumentView,
     "error": views.ErrorView,
 }

@@ -1,32 +1,47 @@
-"""What the holder of a status link may say: a rating of the visit."""
+"""What the holder of a status link may do: rate the visit, move the appointment."""
 
+from collections.abc import Sequence
 from contextlib import closing
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from litestar import Controller, Response, post
+import msgspec
+from litestar import Controller, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_303_SEE_OTHER
 
 from fsm import http
+from fsm.database import Session
 from fsm.http import Now
 from fsm.openapi import form as takes_form
 from fsm.problems import Invalid
+from fsm.settings import Settings
 from fsm.web.public_pages import (
     AnyRequest,
     address_of,
     answer_error,
     json_answer,
     language_of,
+    page,
     page_answers,
     see_other,
     wants_json,
 )
 from fsm.web.report_form import Form, read_form
-from fsm.web.status_link import LinkExpired, opened_link
+from fsm.web.status_link import Link, LinkExpired, opened_link
 from fsm.web.status_page import status_page
 from fsm.web.status_routes import RatingBody
-from fsm.web.views import LONGEST_PHONE, LONGEST_TEXT, FormProblem, RatingField
+from fsm.web.views import (
+    LONGEST_PHONE,
+    LONGEST_TEXT,
+    FormProblem,
+    MoveChoice,
+    MoveField,
+    MoveView,
+    RatingField,
+)
 from fsm.work_orders.ratings import queries as ratings
 from fsm.work_orders.ratings.queries import Said
 from fsm.work_orders.ratings.rules import (
@@ -35,10 +50,42 @@ from fsm.work_orders.ratings.rules import (
     RatingSettled,
     Scale,
 )
+from fsm.work_orders.tables import WorkOrder
+from scheduler import moving
+from scheduler.booking import SlotTaken
+from scheduler.moving import NotMovable, read_choice
 
 RATED = ResponseSpec(
     data_container=RatingBody,
     description="Taken; with Accept: application/json",
+    generate_examples=False,
+)
+
+
+class ChoiceBody(msgspec.Struct, frozen=True):
+    """A window that can be had; `choice` is sent back to take it."""
+
+    choice: str
+    opens_at: datetime
+    closes_at: datetime
+
+
+class ChoicesBody(msgspec.Struct, frozen=True):
+    """`is_taken_at_once` where nobody in the office need agree."""
+
+    choices: list[ChoiceBody]
+    is_taken_at_once: bool
+
+
+class MovedBody(msgspec.Struct, frozen=True):
+    """Whether the appointment has been moved; else the office has been asked."""
+
+    is_taken: bool
+
+
+MOVED = ResponseSpec(
+    data_container=MovedBody,
+    description="Taken, or asked for; with Accept: application/json",
     generate_examples=False,
 )
 
@@ -92,6 +139,110 @@ class StatusFormController(Controller):
             return json_answer(body, 201)
         return see_other(f"{link.path}?lang={language_of(request)}#rating")
 
+    @get(
+        "/{token:str}/move",
+        opt=http.anyone(),
+        media_type="text/html",
+        responses=page_answers(LinkExpired, NotMovable),
+        summary="Windows that the appointment can be moved to: a page, or JSON",
+    )
+    async def choices(self, request: AnyRequest, now: Now, token: FromPath[str]) -> Response[Any]:
+        request.app.state.report_limit.take(address_of(request))
+        async with opened_link(request, token, now) as (session, link):
+            if not wants_json(request):
+                return await _move_page(request, session, link, now)
+            job = _movable(link)
+            key = _key(request)
+            body = ChoicesBody(
+                [
+                    ChoiceBody(one.sealed(key), one.opens_at, one.closes_at)
+                    for one in await moving.list_choices(session, link.actor, now, job.id)
+                ],
+                await moving.is_taken_at_once(session, job),
+            )
+        return json_answer(body, Vary="Accept")
+
+    @post(
+        "/{token:str}/move",
+        opt=http.anyone(),
+        status_code=HTTP_303_SEE_OTHER,
+        media_type="text/html",
+        request_max_body_size=None,
+        responses=page_answers(LinkExpired, NotMovable, SlotTaken) | {201: MOVED},
+        summary="Move the appointment to an offered window, or ask the office for another time",
+        operation_class=takes_form(
+            choice="One of the offered windows, as it was given out.",
+            note="When it would suit, or anything else. Needed without a choice.",
+        ),
+    )
+    async def move(self, request: AnyRequest, now: Now, token: FromPath[str]) -> Response[Any]:
+        form = await _read(request)
+        chosen, note = form.get(MoveField.CHOICE), form.get(MoveField.NOTE)
+        problems = [] if chosen or note else [FormProblem.CHOICE_MISSING]
+        if len(note) > LONGEST_TEXT:
+            problems.append(FormProblem.TEXT_TOO_LONG)
+        try:
+            async with opened_link(request, token, now) as (session, link):
+                if form.get(MoveField.WEBSITE):
+                    return see_other(f"{link.path}?lang={language_of(request)}")
+                job = _movable(link)
+                if problems:
+                    if wants_json(request):
+                        raise _invalid(problems)
+                    return await _move_page(request, session, link, now, problems, note)
+                choice = read_choice(_key(request), chosen, job.id) if chosen else None
+                is_taken = await moving.move(session, link.actor, now, job.id, choice, note)
+        except SlotTaken:
+            if wants_json(request):
+                raise
+            async with opened_link(request, token, now) as (session, link):
+                return await _move_page(
+                    request, session, link, now, [FormProblem.SLOT_TAKEN], note, 409
+                )
+        if wants_json(request):
+            return json_answer(MovedBody(is_taken), 201)
+        return see_other(f"{link.path}?lang={language_of(request)}")
+
+
+def _movable(link: Link) -> WorkOrder:
+    job = link.story.work_order
+    if job is None or moving.movable(job, link.story.visits) is None:
+        raise NotMovable("The appointment can no longer be moved here. Please call the office.")
+    return job
+
+
+def _key(request: AnyRequest) -> bytes:
+    settings: Settings = request.app.state.settings
+    return settings.derived_key("move-choice")
+
+
+async def _move_page(
+    request: AnyRequest,
+    session: Session,
+    link: Link,
+    now: datetime,
+    problems: Sequence[FormProblem] = (),
+    note: str = "",
+    refused: int = 422,
+) -> Response[bytes]:
+    job, key, language = _movable(link), _key(request), language_of(request)
+    view = MoveView(
+        path=f"{link.path}/move",
+        service_name=link.story.service_name,
+        zone=ZoneInfo(link.story.zone),
+        send_url=f"{link.path}/move?lang={language}",
+        back_url=f"{link.path}?lang={language}",
+        choices=[
+            MoveChoice(one.sealed(key), one.opens_at, one.closes_at)
+            for one in await moving.list_choices(session, link.actor, now, job.id)
+        ],
+        is_taken_at_once=await moving.is_taken_at_once(session, job),
+        window=link.made.window,
+        note=note,
+        problems=problems,
+    )
+    return page(request, "move", view, refused if problems else 200)
+
 
 async def _read(request: AnyRequest) -> Form:
     """Read a form of typed fields before any transaction is opened: the sender may be slow."""
@@ -125,7 +276,7 @@ def _whole(typed: str, least: int, most: int) -> int | None:
 
 
 def _invalid(problems: list[FormProblem]) -> Invalid:
-    fields = {"stars": "/stars", "nps": "/nps", "text": "/comment"}
+    fields = {"stars": "/stars", "nps": "/nps", "text": "/comment", "choice": "/choice"}
     errors = [{"at": fields[p.partition("_")[0]], "detail": str(p)} for p in problems]
     return Invalid(f"The form is not complete: {', '.join(problems)}.", errors=errors)
 

@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from fsm.actors import Actor, public_actor
+from fsm.actors import Actor, Permission, public_actor
 from fsm.database import Database, Session
 from fsm.problems import NotFound, Problem
 from fsm.web.arrivals import with_arrival
@@ -16,6 +16,7 @@ from fsm.work_orders.ratings import queries as ratings
 from fsm.work_orders.ratings.queries import Given, Rater
 from fsm.work_orders.ratings.rules import rateable
 from fsm.work_orders.request_story import Story, read_story_without_actor
+from fsm.work_orders.tables import RequestSource
 
 
 class LinkExpired(Problem):
@@ -40,6 +41,21 @@ class Link:
     @property
     def path(self) -> str:
         return f"/s/{self.token}"
+
+    @property
+    def reader(self) -> Actor | None:
+        """Whom the job's papers are shown to: the customer, where the office gave them the link.
+
+        A report from a label is a passer-by's, who learns nothing of the customer.
+        """
+        job = self.story.work_order
+        if job is None or self.story.reported.source == RequestSource.PASSPORT:
+            return None
+        return replace(
+            self.actor,
+            customer_id=job.customer_id,
+            permissions=frozenset({Permission.READ_WORK_ORDERS}),
+        )
 
     @property
     def rater(self) -> Rater:

@@ -10,8 +10,18 @@ from fsm.database import Session
 from fsm.web.public_pages import AnyRequest, language_of, page
 from fsm.web.report_form import Form
 from fsm.web.status_link import Link, Rateable, find_rateable
-from fsm.web.views import FormProblem, RatingField, RatingView, StatusView
+from fsm.web.views import (
+    AskedView,
+    DocumentLink,
+    FormProblem,
+    RatingField,
+    RatingView,
+    StatusView,
+)
 from fsm.work_orders.ratings.rules import asks_for_call, changeable_until
+from reports.documents import queries as documents
+from reports.documents.kinds import DocumentKind, DocumentState
+from scheduler.moving import find_asked, movable
 
 
 async def status_page(
@@ -26,6 +36,9 @@ async def status_page(
     """Answer with the page; a form that was refused is shown again with what was typed."""
     story, made = link.story, link.made
     language = language_of(request)
+    job = story.work_order
+    asked = None if job is None else await find_asked(session, job)
+    can_move = job is not None and movable(job, story.visits) is not None
     view = StatusView(
         path=link.path,
         service_name=story.service_name,
@@ -38,10 +51,32 @@ async def status_page(
         arrival_at=made.arrival_at,
         technician_first_name=technician_of(link),
         cancelled_at=made.cancelled_at,
+        move_url=f"{link.path}/move?lang={language}" if can_move else None,
+        asked=AskedView(asked.window) if asked is not None and can_move else None,
+        documents=await list_papers(session, link),
         rating=_rating(link, await find_rateable(session, link), language, now, form),
         problems=problems,
     )
     return page(request, "status", view, 422 if problems else 200)
+
+
+async def list_papers(session: Session, link: Link) -> list[DocumentLink]:
+    """Return the papers of the job that count today, for whom they are for."""
+    reader, job = link.reader, link.story.work_order
+    if reader is None or job is None:
+        return []
+    found = await documents.list_documents(
+        session, reader, kind=None, subject_id=job.id, after=None, limit=50
+    )
+    return [
+        DocumentLink(
+            DocumentKind(one.document.kind),
+            one.document.number,
+            f"{link.path}/documents/{one.document.id}",
+        )
+        for one in found
+        if one.state is DocumentState.VALID
+    ]
 
 
 def technician_of(link: Link) -> str | None:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from litestar import Controller, Response, get
@@ -9,6 +10,8 @@ from litestar.params import FromPath
 
 from fsm import http
 from fsm.assets.passport_code import BadPassportCode, normalise_code
+from fsm.database import Session
+from fsm.evidence.blobs import BlobStore, NoSuchBlob, StorageUnavailable, read_all
 from fsm.http import Now
 from fsm.problems import NotFound
 from fsm.web.public_pages import (
@@ -21,12 +24,16 @@ from fsm.web.public_pages import (
     page_answers,
     wants_json,
 )
-from fsm.web.status_link import Link, LinkExpired, Rateable, find_rateable, opened_link
-from fsm.web.status_page import status_page, technician_of
+from fsm.web.status_link import Link, LinkExpired, find_rateable, opened_link
+from fsm.web.status_page import list_papers, status_page, technician_of
 from fsm.web.views import FormProblem, StepName, ThanksKind, ThanksView
 from fsm.work_orders.ratings.queries import Given
 from fsm.work_orders.ratings.rules import changeable_until
 from fsm.work_orders.request_story import Story
+from reports.documents import queries as documents
+from reports.documents.kinds import DocumentKind
+from reports.documents.routes import PDF, pdf
+from scheduler.moving import find_asked, movable
 
 
 class StepBody(msgspec.Struct, frozen=True):
@@ -56,9 +63,22 @@ class RatingBody(msgspec.Struct, frozen=True):
         return cls(said.stars, said.nps, said.comment, said.given_at, until)
 
 
+class AskedBody(msgspec.Struct, frozen=True):
+    """A move that was asked for; without a window none of the offered ones suited."""
+
+    window: WindowBody | None
+
+
+class PaperBody(msgspec.Struct, frozen=True):
+    kind: DocumentKind
+    number: str
+    url: str
+
+
 class StatusBody(msgspec.Struct, frozen=True):
     """How far a report has come. Instants are UTC; `zone` is where the equipment stands.
 
+    `may_move` while the appointment can be moved, `asked` when the office has yet to agree to a move;
     `may_rate` while there is a finished visit and nobody is at it again.
     """
 
@@ -71,12 +91,18 @@ class StatusBody(msgspec.Struct, frozen=True):
     cancelled_at: datetime | None
     zone: str
     checked_at: datetime
+    may_move: bool
+    asked: AskedBody | None
+    documents: list[PaperBody]
     may_rate: bool
     rating: RatingBody | None
 
 
-def _body(link: Link, found: Rateable | None, now: datetime) -> StatusBody:
+async def _body(session: Session, link: Link, now: datetime) -> StatusBody:
     story, made = link.story, link.made
+    job = story.work_order
+    asked = None if job is None else await find_asked(session, job)
+    found = await find_rateable(session, link)
     order = list(StepName)
     reached = order.index(made.current)
     given = None if found is None else found.given
@@ -93,6 +119,11 @@ def _body(link: Link, found: Rateable | None, now: datetime) -> StatusBody:
         cancelled_at=made.cancelled_at,
         zone=story.zone,
         checked_at=now,
+        may_move=job is not None and movable(job, story.visits) is not None,
+        asked=None if asked is None else AskedBody(asked.window and WindowBody(*asked.window)),
+        documents=[
+            PaperBody(one.kind, one.number, one.url) for one in await list_papers(session, link)
+        ],
         may_rate=found is not None,
         rating=None if given is None else RatingBody.of(given),
     )
@@ -114,8 +145,29 @@ class StatusController(Controller):
         async with opened_link(request, token, now) as (session, link):
             if not wants_json(request):
                 return await status_page(request, session, link, now)
-            body = _body(link, await find_rateable(session, link), now)
+            body = await _body(session, link, now)
         return json_answer(body, Vary="Accept")
+
+    @get(
+        "/{token:str}/documents/{document_id:uuid}",
+        opt=http.anyone(),
+        media_type="application/pdf",
+        responses=page_answers(LinkExpired, NoSuchBlob, StorageUnavailable) | PDF,
+        summary="A paper of the job, byte for byte as it was issued",
+    )
+    async def paper(
+        self, request: AnyRequest, now: Now, token: FromPath[str], document_id: FromPath[UUID]
+    ) -> Response[bytes]:
+        async with opened_link(request, token, now) as (session, link):
+            reader, job = link.reader, link.story.work_order
+            if reader is None or job is None:
+                raise NotFound("There is no such document here.")
+            row = await documents.find_document(session, reader, document_id)
+            if row.subject_id != job.id:
+                raise NotFound("There is no such document here.")
+        store: BlobStore = request.app.state.blobs
+        content = await read_all(store, row.tenant_id, row.file_sha256.hex(), row.file_size)
+        return pdf(content, row.number)
 
     @get(
         "/{token:str}/thanks/{kind:str}/{photo:str}",

@@ -8,6 +8,7 @@
 | `wrong_label` | `WrongLabelView` | 200; 422 |
 | `thanks` | `ThanksView` | 200, after a redirect (303) from the form |
 | `status` | `StatusView` | 200; 422 |
+| `move` | `MoveView` | 200; 422; 409 when a time was taken by somebody else |
 | `document` | `DocumentView` | 200 |
 | `error` | `ErrorView` | the error's own status |
 
@@ -72,6 +73,14 @@ class RatingField(StrEnum):
     WEBSITE = "website"
 
 
+class MoveField(StrEnum):
+    """Names in the form that moves an appointment. One of `choice` and `note` is needed."""
+
+    CHOICE = "choice"  # MoveChoice.sealed
+    NOTE = "note"
+    WEBSITE = "website"
+
+
 class FormProblem(StrEnum):
     """What keeps a form from being taken; the page says it beside the field."""
 
@@ -87,6 +96,8 @@ class FormProblem(StrEnum):
     REASON_MISSING = "reason_missing"
     STARS_MISSING = "stars_missing"
     NPS_UNREADABLE = "nps_unreadable"
+    CHOICE_MISSING = "choice_missing"
+    SLOT_TAKEN = "slot_taken"
 
 
 class ThanksKind(StrEnum):
@@ -262,6 +273,45 @@ class RatingView:
     asks_for_call: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class MoveChoice:
+    """A window that can be had. `sealed` is what the form sends back."""
+
+    sealed: str
+    opens_at: datetime
+    closes_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveView(PageView):
+    """The form that moves an appointment. `is_taken_at_once` where nobody in the office need agree."""
+
+    zone: ZoneInfo
+    send_url: str
+    back_url: str
+    choices: Sequence[MoveChoice]
+    is_taken_at_once: bool
+    window: tuple[datetime, datetime] | None = None
+    note: str = ""
+    problems: Sequence[FormProblem] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AskedView:
+    """A move that the office has yet to agree to; without a window none of the offered ones suited."""
+
+    window: tuple[datetime, datetime] | None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentLink:
+    """A paper of the job that can be opened. `kind` is a word of the catalogue."""
+
+    kind: DocumentKind
+    number: str
+    url: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusView(PageView):
     """How far a report has come. All instants are aware and shown on the clocks of the site's
@@ -281,8 +331,18 @@ class StatusView(PageView):
     arrival_at: datetime | None = None
     technician_first_name: str | None = None
     cancelled_at: datetime | None = None
+    move_url: str | None = None
+    asked: AskedView | None = None
+    documents: Sequence[DocumentLink] = ()
     rating: RatingView | None = None
     problems: Sequence[FormProblem] = ()
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the technician is expected after the announced window."""
+        if self.window is None or self.arrival_at is None:
+            return False
+        return self.arrival_at > self.window[1]
 
     @property
     def steps(self) -> tuple[StatusStep, ...]:

@@ -60,6 +60,9 @@ OPEN_TO_ANYONE = {
     "GET /d/{code:str}",
     "GET /s/{token:str}",
     "POST /s/{token:str}/rating",
+    "GET /s/{token:str}/move",
+    "POST /s/{token:str}/move",
+    "GET /s/{token:str}/documents/{document_id:uuid}",
     "GET /s/{token:str}/thanks/{kind:str}/{photo:str}",
     *(
         f"{method} {label}{end}"

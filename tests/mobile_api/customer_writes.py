@@ -7,6 +7,7 @@ from tests.mobile_api.walking import Walk
 
 async def customers(walk: Walk) -> None:
     link = await followed(walk.client, walk.database, walk.company, walk.clock)
+    await walk.step("POST", f"{link.path}/move", headers={}, data={"note": "Only on Sundays"})
     await finish(link)
     await walk.step("POST", f"{link.path}/rating", headers={}, data={"stars": "4"})
     await make(walk, f"/api/work-orders/{link.job.id}/ratings", {"stars": 2}, role="customer")

@@ -18,11 +18,15 @@ from fsm.assets.tables import LabelReason
 from fsm.web import pages
 from fsm.web.languages import LANGUAGES
 from fsm.web.views import (
+    AskedView,
+    DocumentLink,
     DocumentView,
     ErrorKind,
     ErrorView,
     FormProblem,
     MissingView,
+    MoveChoice,
+    MoveView,
     OpenReport,
     PageView,
     PassportView,
@@ -73,6 +77,11 @@ RATING = RatingView(send_url="/s/secret/rating?lang=en")
 RATED = replace(
     RATING, stars=2, nps="0", comment="<Late>", changeable_until=NOON, asks_for_call=True
 )
+MOVE = MoveView(
+    path="/s/secret/move", zone=ZoneInfo("Europe/Riga"), send_url="/s/secret/move?lang=en",
+    back_url="/s/secret", choices=[MoveChoice("sealed", NOON, NOON + timedelta(hours=2))],
+    is_taken_at_once=True, window=(NOON, NOON), **FRAME,
+)  # fmt: skip
 LABEL = WrongLabelView(path="/l", code="7k3m", send_url="/l", back_url="/p", **FRAME)
 DOCUMENT = DocumentView(
     path="/d/x", kind=DocumentKind.ACT, number="ACT-17", issued_at=NOON, zone=ZoneInfo("Europe/Riga"),
@@ -103,6 +112,12 @@ def all_pages() -> Iterator[tuple[pages.PageName, PageView]]:
     for step in StepName:
         yield "status", replace(STATUS, current=step)
         yield "status", replace(STATUS, current=step, window=None, cancelled_at=NOON)
+    paper = DocumentLink(DocumentKind.ACT, "ACT-17", "/s/secret/documents/1")
+    for asked in (AskedView(None), AskedView((NOON, NOON))):
+        yield "status", replace(STATUS, move_url="/m", asked=asked, documents=[paper])
+    yield "move", MOVE
+    yield "move", replace(MOVE, choices=[], is_taken_at_once=False, window=None)
+    yield "move", replace(MOVE, problems=[FormProblem.SLOT_TAKEN, FormProblem.CHOICE_MISSING])
     for rating in (RATING, RATED, replace(RATED, is_closed=True)):
         yield "status", replace(STATUS, current=StepName.DONE, rating=rating)
     unrated = [FormProblem.STARS_MISSING, FormProblem.NPS_UNREADABLE, FormProblem.TEXT_TOO_LONG]
