@@ -1,9 +1,9 @@
 """A customer on the phone: slots and windows for a job, held while they think it over, booked."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -112,13 +112,25 @@ async def _around(
         str(visit.technician_id)
         for visit in visits.live(await orders.list_visits(session, work_order))
     }
-    options = Options(
-        scope=Scope(
-            moves=Moves.ALL,
-            among=frozenset(people),
-            pulls_forward=False,
-            work_orders=frozenset({str(work_order_id)}),
-        )
+    day, key = await _days_of(session, actor, now, work_order_id, on, days, people)
+    return work_order, day, key
+
+
+async def _days_of(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    work_order_id: UUID,
+    on: date,
+    days: int,
+    people: Iterable[str],
+) -> tuple[Day, str | None]:
+    """Return these people's days with a job to be planned, and its id there (None: nothing of it is)."""
+    scope = Scope(
+        moves=Moves.ALL,
+        among=frozenset(people),
+        pulls_forward=False,
+        work_orders=frozenset({str(work_order_id)}),
     )
     day = await build_day(
         session,
@@ -126,10 +138,10 @@ async def _around(
         starts_on=on,
         ends_on=on + timedelta(days=days - 1),
         now=now,
-        options=options,
+        options=Options(scope=scope),
     )
     keys = [key for key, one in day.work_orders.items() if one.id == work_order_id]
-    return work_order, day, keys[0] if keys else None
+    return day, keys[0] if keys else None
 
 
 def _check_open(work_order: WorkOrder) -> None:
@@ -160,25 +172,9 @@ async def hold(
     await where_of(session, work_order)
     on = await today(session, actor, now)
     days = (starts_at - now).days + 2
-    options = Options(
-        scope=Scope(
-            moves=Moves.ALL,
-            among=frozenset({str(technician_id)}),
-            pulls_forward=False,
-            work_orders=frozenset({str(work_order_id)}),
-        )
-    )
-    day = await build_day(
-        session,
-        actor,
-        starts_on=on,
-        ends_on=on + timedelta(days=days - 1),
-        now=now,
-        options=options,
-    )
-    keys = [key for key, one in day.work_orders.items() if one.id == work_order_id]
+    day, key = await _days_of(session, actor, now, work_order_id, on, days, [str(technician_id)])
     at = day.second(starts_at)
-    found = await asyncio.to_thread(offers, day.problem, keys[0], [(at, at)], 1) if keys else []
+    found = await asyncio.to_thread(offers, day.problem, key, [(at, at)], 1) if key else []
     if not found:
         raise SlotTaken(
             f"{work_order.number} no longer fits there. Ask for slots again.",

@@ -4,14 +4,14 @@ A set's referee reads the published numbers, not the problem made from them, and
 product: it would find a wrong conversion too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from scheduler.problem import DayProblem, Plan, StopKind, Weights
+from scheduler.problem import DayProblem, Plan, Shift, StopKind, Technician, Visit, Weights
 
 DEPOT = -1
 """In a tour: parts are picked up here."""
@@ -23,6 +23,9 @@ Tours = Mapping[int, Sequence[int]]
 
 FIRST_MIDNIGHT = "2026-03-02T00:00:00+00:00"
 LONGEST_DAYS = 14
+
+LOAD = "load"
+"""The part that a vehicle's capacity is counted in."""
 
 DISTANCE_ALONE = Weights(
     waiting_permille=0,
@@ -114,6 +117,47 @@ def tours_of(plan: Plan) -> dict[int, list[int]]:
             elif stop.kind is StopKind.BREAK:
                 tour.append(LUNCH)
     return tours
+
+
+def day_of_one_depot(
+    travel: npt.NDArray[np.int32],
+    hours: tuple[int, int],
+    capacities: Sequence[int],
+    visits: Iterable[Visit],
+) -> DayProblem:
+    """Return the day of vehicles that leave one depot, place 0, in these hours and come back to it."""
+    opens, closes = hours
+    names = [str(number) for number in range(len(capacities))]
+    return DayProblem(
+        first_midnight=FIRST_MIDNIGHT,
+        zone="UTC",
+        days=days_for(closes),
+        travel_s=travel,
+        travel_m=travel,
+        technicians=tuple(
+            Technician(name, stock=((LOAD, capacity),))
+            for name, capacity in zip(names, capacities, strict=True)
+        ),
+        shifts=tuple(
+            Shift(
+                id=name,
+                technician=name,
+                day=0,
+                start_place=0,
+                end_place=0,
+                opens=opens,
+                closes=closes,
+            )
+            for name in names
+        ),
+        visits=tuple(visits),
+        weights=DISTANCE_ALONE,
+    )
+
+
+def load_of(demand: int) -> tuple[tuple[str, int], ...]:
+    """Return the parts of a visit that takes so much of a vehicle's capacity."""
+    return ((LOAD, demand),) if demand else ()
 
 
 def must_be_served(travel_s: npt.NDArray[np.int32]) -> int:

@@ -15,19 +15,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from scheduler.problem import DayProblem, Shift, Technician, Visit
+from scheduler.problem import DayProblem, Visit
 from tests.bench.scheduler.cases import (
-    DISTANCE_ALONE,
-    FIRST_MIDNIGHT,
     Complaints,
     Tours,
     Verdict,
-    days_for,
+    day_of_one_depot,
+    load_of,
     must_be_served,
 )
 
 FACTOR = 1_000
-_LOAD = "load"
 
 
 @dataclass(frozen=True)
@@ -85,51 +83,26 @@ class SdvrptwDay:
         opens, closes = (FACTOR * instant for instant in self.windows[0])
         travel = self.travel
         drop = must_be_served(travel)
-        vehicles = [str(number) for number in range(len(self.capacity))]
-        return DayProblem(
-            first_midnight=FIRST_MIDNIGHT,
-            zone="UTC",
-            days=days_for(closes),
-            travel_s=travel,
-            travel_m=travel,
-            technicians=tuple(
-                Technician(name, stock=((_LOAD, capacity),))
-                for name, capacity in zip(vehicles, self.capacity, strict=True)
-            ),
-            shifts=tuple(
-                Shift(
-                    id=name,
-                    technician=name,
-                    day=0,
-                    start_place=0,
-                    end_place=0,
-                    opens=opens,
-                    closes=closes,
-                )
-                for name in vehicles
-            ),
-            visits=tuple(
+        return day_of_one_depot(
+            travel,
+            (opens, closes),
+            self.capacity,
+            (
                 Visit(
                     id=str(number),
                     place=number + 1,
                     duration_s=FACTOR * self.service[number + 1],
-                    windows=(
-                        (
-                            FACTOR * self.windows[number + 1][0],
-                            FACTOR * self.windows[number + 1][1],
-                        ),
-                    ),
+                    windows=((FACTOR * ready, FACTOR * due),),
                     drop_cost=drop,
                     required=tuple(
-                        name
-                        for name, allowed in zip(vehicles, self.allowed, strict=True)
+                        str(vehicle)
+                        for vehicle, allowed in enumerate(self.allowed)
                         if number in allowed
                     ),
-                    parts=((_LOAD, self.demand[number + 1]),) if self.demand[number + 1] else (),
+                    parts=load_of(self.demand[number + 1]),
                 )
-                for number in range(len(self.at) - 1)
+                for number, (ready, due) in enumerate(self.windows[1:])
             ),
-            weights=DISTANCE_ALONE,
         )
 
     def judge(self, tours: Tours) -> Verdict:

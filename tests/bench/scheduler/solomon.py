@@ -13,19 +13,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from scheduler.problem import DayProblem, Shift, Technician, Visit
+from scheduler.problem import DayProblem, Visit
 from tests.bench.scheduler.cases import (
-    DISTANCE_ALONE,
-    FIRST_MIDNIGHT,
     Complaints,
     Tours,
     Verdict,
-    days_for,
+    day_of_one_depot,
+    load_of,
     must_be_served,
 )
 
 FACTOR = 10
-_LOAD = "load"
 
 
 @dataclass(frozen=True)
@@ -64,38 +62,22 @@ class SolomonDay:
         _, _, _, _, opens, closes, _ = (FACTOR * number for number in self.rows[0])
         travel = self.travel
         drop = must_be_served(travel)
-        names = [str(number) for number in range(min(self.fleet, len(self.rows) - 1))]
-        return DayProblem(
-            first_midnight=FIRST_MIDNIGHT,
-            zone="UTC",
-            days=days_for(closes),
-            travel_s=travel,
-            travel_m=travel,
-            technicians=tuple(Technician(name, stock=((_LOAD, self.capacity),)) for name in names),
-            shifts=tuple(
-                Shift(
-                    id=name,
-                    technician=name,
-                    day=0,
-                    start_place=0,
-                    end_place=0,
-                    opens=opens,
-                    closes=closes,
-                )
-                for name in names
-            ),
-            visits=tuple(
+        fleet = min(self.fleet, len(self.rows) - 1)
+        return day_of_one_depot(
+            travel,
+            (opens, closes),
+            [self.capacity] * fleet,
+            (
                 Visit(
                     id=str(number),
                     place=number + 1,
                     duration_s=FACTOR * service,
                     windows=((FACTOR * ready, FACTOR * due),),
                     drop_cost=drop,
-                    parts=((_LOAD, demand),) if demand else (),
+                    parts=load_of(demand),
                 )
                 for number, (_, _, _, demand, ready, due, service) in enumerate(self.rows[1:])
             ),
-            weights=DISTANCE_ALONE,
         )
 
     def judge(self, tours: Tours) -> Verdict:
