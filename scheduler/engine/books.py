@@ -32,7 +32,8 @@ from scheduler.engine.columns import (
 from scheduler.engine.compiled import compiled
 from scheduler.engine.dice import Words
 from scheduler.engine.instants import balance_price
-from scheduler.engine.links import MOST_PLACES, PLACE_COLUMNS, draw_bounds, free_bounds
+from scheduler.engine.links import draw_bounds, free_bounds
+from scheduler.engine.pairs import MOST_PLACES, PLACE_COLUMNS
 from scheduler.engine.rides import price_route, settle_spare
 
 # Columns of `Work.visits`, and of `Work.shifts`.
@@ -59,7 +60,7 @@ class Work(NamedTuple):
     """(shifts + 1, 6): `TOUCHED`, shifts changed in this iteration; `TOUCHED_AT`, the last in which each
     was; `DIRTY`, shifts that are not as in the best plan; `IS_DIRTY`; `SEEN` and `FOUND` of `places`."""
     places: Ints
-    """(2, `MOST_PLACES`, `PLACE_COLUMNS`) of `links`."""
+    """(2, `MOST_PLACES`, `PLACE_COLUMNS`) of `pairs`."""
     total: Ints
     dice: Words
 

@@ -82,43 +82,37 @@ def neighbourhoods(flat: Flat, candidates: Ints, away: Ints) -> None:
 
     `away` is room for the distances of as many.
     """
-    width = flat.near.shape[1]
     for visit in candidates:
         place, count = flat.visit[visit, PLACE], 0
         for other in candidates:
-            if other == visit:
-                continue
-            there = flat.visit[other, PLACE]
-            drive = drive_s(flat, place, there) + drive_to_s(flat, place, there)
-            if count == width and drive >= away[count - 1]:
-                continue
-            at = count if count < width else width - 1
-            count = min(count + 1, width)
-            while at > 0 and away[at - 1] > drive:
-                away[at] = away[at - 1]
-                flat.near[visit, at] = flat.near[visit, at - 1]
-                at -= 1
-            away[at] = drive
-            flat.near[visit, at] = other
-    classes, width = len(flat.class_from) - 1, flat.near_class.shape[1]
+            if other != visit:
+                there = flat.visit[other, PLACE]
+                drive = drive_s(flat, place, there) + drive_to_s(flat, place, there)
+                count = _keep_nearest(flat.near[visit], away, count, other, drive)
     for visit in candidates:
         place, count = flat.visit[visit, PLACE], 0
-        for group in range(classes):
+        for group in range(len(flat.class_from) - 1):
             shift = flat.member[flat.class_from[group]]
-            if not flat.able[visit, flat.shift[shift, KIND]]:
-                continue
-            drive = drive_to_s(flat, place, flat.shift[shift, START])
-            drive += drive_s(flat, place, flat.shift[shift, END])
-            if count == width and drive >= away[count - 1]:
-                continue
-            at = count if count < width else width - 1
-            count = min(count + 1, width)
-            while at > 0 and away[at - 1] > drive:
-                away[at] = away[at - 1]
-                flat.near_class[visit, at] = flat.near_class[visit, at - 1]
-                at -= 1
-            away[at] = drive
-            flat.near_class[visit, at] = group
+            if flat.able[visit, flat.shift[shift, KIND]]:
+                drive = drive_to_s(flat, place, flat.shift[shift, START])
+                drive += drive_s(flat, place, flat.shift[shift, END])
+                count = _keep_nearest(flat.near_class[visit], away, count, group, drive)
+
+
+@compiled
+def _keep_nearest(nearest: Ints, away: Ints, count: int, number: int, drive: int) -> int:
+    """Put a number among the nearest, farthest last, where it is one of them; return how many there are."""
+    width = len(nearest)
+    if count == width and (width == 0 or drive >= away[count - 1]):
+        return count
+    at = count if count < width else width - 1
+    while at > 0 and away[at - 1] > drive:
+        away[at] = away[at - 1]
+        nearest[at] = nearest[at - 1]
+        at -= 1
+    away[at] = drive
+    nearest[at] = number
+    return min(count + 1, width)
 
 
 @compiled
@@ -262,7 +256,7 @@ def recreate(
                 touched = put_group(flat, routes, work, visit, touched, blink, latest, profile)
             continue
         price, shift, position = best_place(
-            flat, routes, visit, work.shifts, work.dice, blink, latest, profile
+            flat, routes, visit, work.shifts, -1, work.dice, blink, latest, profile
         )
         if len(profile) > 1 and len(flat.at_depot) > 0:
             refilled, other_shift, behind, depot = best_refill(

@@ -80,30 +80,32 @@ def routes_around(flat: Flat, routes: Routes, visit: int, shifts: Ints) -> int:
     Those its neighbours are in, and the nearest shifts that are able: of a class of shifts that are
     alike, the first unused. `SEEN` has a stamp per shift, the last used in its last row.
     """
-    stamp = shifts[-1, SEEN] + 1
-    shifts[-1, SEEN] = stamp
+    shifts[-1, SEEN] += 1
     count = 0
     for number in range(flat.near.shape[1]):
         other = flat.near[visit, number]
         if other < 0:
             break
-        shift = routes.shift_of[other]
-        if shift >= 0 and shifts[shift, SEEN] != stamp:
-            shifts[shift, SEEN] = stamp
-            if flat.able[visit, flat.shift[shift, KIND]]:
-                shifts[count, FOUND] = shift
-                count += 1
+        count = _add_route(flat, visit, routes.shift_of[other], shifts, count)
     for number in range(flat.near_class.shape[1]):
         group = flat.near_class[visit, number]
         if group < 0:
             break
-        shift = routes.spare[group]
-        if shift >= 0 and shifts[shift, SEEN] != stamp:
-            shifts[shift, SEEN] = stamp
-            if flat.able[visit, flat.shift[shift, KIND]]:
-                shifts[count, FOUND] = shift
-                count += 1
+        count = _add_route(flat, visit, routes.spare[group], shifts, count)
     return count
+
+
+@compiled
+def _add_route(flat: Flat, visit: int, shift: int, shifts: Ints, count: int) -> int:
+    """Note one route, if there is one, it is able and not noted yet; return how many there are."""
+    stamp = shifts[-1, SEEN]
+    if shift < 0 or shifts[shift, SEEN] == stamp:
+        return count
+    shifts[shift, SEEN] = stamp
+    if not flat.able[visit, flat.shift[shift, KIND]]:
+        return count
+    shifts[count, FOUND] = shift
+    return count + 1
 
 
 @compiled
@@ -165,11 +167,48 @@ def carries_instead(
 
 
 @compiled
+def soonest(
+    flat: Flat,
+    routes: Routes,
+    shift: int,
+    position: int,
+    visit: int,
+    there: int,
+    back: int,
+    profile: Profile,
+) -> tuple[int, int, int, int]:
+    """Return (start, arrival at the next stop, label at each) of a visit put after a position.
+
+    Pauses are taken where the next stop is then reached first; `NEVER` where no such route is in time.
+    """
+    row = routes.row
+    labels, rests = flat.shift[shift, LABELS], flat.shift[shift, RESTS]
+    work = flat.work[visit, flat.shift[shift, PACE]]
+    start, arrive, label, label_after = NEVER, NEVER, 0, 0
+    for i in range(labels):
+        left = row[shift, LEAVES + 2 * i, position]
+        if left >= NEVER:
+            continue
+        for j in range(i, labels):
+            begin = first_start(
+                flat, routes, visit, arrival(flat, rests, left, there, i, j), profile
+            )
+            if begin >= NEVER:
+                continue
+            for k in range(j, labels):
+                reach = arrival(flat, rests, begin + work, back, j, k)
+                if reach <= row[shift, NEEDED + 2 * k, position + 1] and reach < arrive:
+                    start, arrive, label, label_after = begin, reach, j, k
+    return start, arrive, label, label_after
+
+
+@compiled
 def best_place(
     flat: Flat,
     routes: Routes,
     visit: int,
     shifts: Ints,
+    only: int,
     dice: Words,
     blink: float,
     latest: int,
@@ -177,14 +216,20 @@ def best_place(
 ) -> tuple[int, int, int]:
     """Return (price, shift, position after which) of the cheapest place; shift -1 where there is none.
 
-    `latest` is the plan's greatest lateness so far.
+    `only` is the one shift to look at, -1 for all around the visit; `latest` is the plan's greatest
+    lateness so far.
     """
     best, best_shift, best_position = NEVER, -1, 0
     row = routes.row
     here = flat.visit[visit, PLACE]
     opens, closes = flat.visit[visit, OPENS], flat.visit[visit, CLOSES]
     capacity = row.shape[2]
-    for number in range(routes_around(flat, routes, visit, shifts)):
+    count = 1
+    if only < 0:
+        count = routes_around(flat, routes, visit, shifts)
+    else:
+        shifts[0, FOUND] = only
+    for number in range(count):
         shift = shifts[number, FOUND]
         kind, owner = flat.shift[shift, KIND], flat.shift[shift, OWNER]
         work = flat.work[visit, flat.shift[shift, PACE]]
@@ -203,7 +248,6 @@ def best_place(
             continue
         first = max(flat.shift[shift, FIXED_STOPS], first_with_parts(flat, routes, visit, shift))
         labels = flat.shift[shift, LABELS] if len(profile) > 0 else 1
-        rests = flat.shift[shift, RESTS]
         # Work may take the place of idle time, which is then saved.
         most = routes.sum[shift, IDLE] + 1 if len(profile) > 1 and flat.price[WAITING] > 0 else 0
         for position in range(first, stops + 1):
@@ -226,19 +270,9 @@ def best_place(
                 if start > closes or start + work + back > row[shift, NEEDED, position + 1]:
                     continue
             else:
-                for i in range(labels):
-                    left = row[shift, LEAVES + 2 * i, position]
-                    if left >= NEVER:
-                        continue
-                    for j in range(i, labels):
-                        reach = arrival(flat, rests, left, there, i, j)
-                        begin = first_start(flat, routes, visit, reach, profile)
-                        if begin >= NEVER:
-                            continue
-                        for k in range(j, labels):
-                            reach = arrival(flat, rests, begin + work, back, j, k)
-                            if reach <= row[shift, NEEDED + 2 * k, position + 1] and reach < arrive:
-                                start, arrive = begin, reach
+                start, arrive, _, _ = soonest(
+                    flat, routes, shift, position, visit, there, back, profile
+                )
                 if start >= NEVER:
                     continue
             if len(profile) > 1:

@@ -84,6 +84,28 @@ def _visit(rng: np.random.Generator, number: int, people: int, days: int) -> Vis
     )
 
 
+def from_one_depot(_: np.random.Generator, day: DayProblem) -> DayProblem:
+    """Let everybody be like the first, and nobody asked for: routes can then give each other their ends."""
+    first = day.shifts[0]
+    stock = (("belt", 3),)
+    return replace(
+        day,
+        technicians=tuple(replace(each, stock=stock) for each in day.technicians),
+        shifts=tuple(
+            replace(
+                first,
+                id=each.id,
+                technician=each.technician,
+                day=each.day,
+                opens=first.opens + each.day * 86_400,
+                closes=first.closes + each.day * 86_400,
+            )
+            for each in day.shifts
+        ),
+        visits=tuple(replace(each, preferred=(), forbidden=()) for each in day.visits),
+    )
+
+
 def with_breaks(rng: np.random.Generator, day: DayProblem) -> DayProblem:
     """Add lunches, second breaks, meetings without a place and appointments with one."""
 
