@@ -7,6 +7,7 @@ taken away, and the whole route is timed as the plan's own routes are.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import combinations
@@ -28,6 +29,7 @@ _MOST_RULES = 3
 _TIMED_SHIFTS = 12
 _TIMED_GAPS = 3
 """How many shifts, and gaps of each, are timed exactly for a visit."""
+_ANY_LENGTH_S = 1 << 40
 _ANY_TIME: tuple[Interval, ...] = ((0, 1 << 40),)
 
 
@@ -49,6 +51,8 @@ class Fleets:
         self.day = draft.day
         absences = [bool(shift.absences) for shift in self.day.shifts]
         self.has_absences = np.array(absences, dtype=bool)
+        limited = [terms.longest_s < _ANY_LENGTH_S for terms in self.day.terms]
+        self.has_length = np.array(limited, dtype=bool)
         self.has_visits = np.array([bool(order) for order in draft.orders], dtype=bool)
         self.keeps_prefix = [draft.keeps_prefix(number) for number in range(len(self.day.shifts))]
         self._built: dict[tuple[bool, ...], Fleet] = {}
@@ -79,6 +83,8 @@ class Fleets:
             opens = min(terms.opens, max(midnight, self.day.problem.now or 0))
             last = max(terms.last, midnight + DAY_S)
             terms = replace(terms, opens=opens, closes=last, last=last)
+        if Rule.LENGTH in waived:
+            terms = replace(terms, longest_s=_ANY_LENGTH_S)
         return terms
 
 
@@ -99,6 +105,9 @@ class Inquiry:
                 self.draft.has_parts(number, visit_no) for number in range(len(self.day.shifts))
             ]
         self.wanted = fleets.without(()).wanted(visit_no)
+        depots = self.day.decisions.at_depots
+        self.fetches = any(part in depots for part, _ in self.visit.parts)
+        """Whether a technician may have to fetch something for it on the way."""
 
     def _permissions(self) -> list[tuple[Failure, ...]]:
         """Return what keeps the visit from each shift; shifts that are able fail at nothing."""
@@ -173,10 +182,10 @@ class Inquiry:
             if failed:
                 found.append(failed)
             elif not (fits_alone[number] and self._stands_alone(number)):
-                absent = fits_present[number] and self._fits(
-                    self._only(number), {Rule.ABSENCE, Rule.ROOM}
-                )
-                found.append((Failure(Rule.ABSENCE if absent else Rule.TRAVEL),))
+                fails = Rule.TRAVEL
+                if fits_present[number]:
+                    fails = self._missing(number, (Rule.ABSENCE, Rule.LENGTH, Rule.DEPOT), fails)
+                found.append((Failure(fails),))
             elif parts is not None and not self.carries[number]:
                 found.append((parts,))
             elif number not in costs:
@@ -186,9 +195,19 @@ class Inquiry:
                 found.append((Failure(Rule.PRICE, (("cost", costs[number]), ("drop", drop))),))
         return found
 
+    def _missing(self, shift_no: int, rules: Sequence[Rule], otherwise: Rule) -> Rule:
+        """Return the rule without which an empty shift would take the visit."""
+        only = self._only(shift_no)
+        for rule in rules:
+            if rule in self._rules_of_time(only) and self._fits(only, {rule, Rule.ROOM}):
+                return rule
+        return otherwise
+
     def _stands_alone(self, shift_no: int) -> bool:
         """Whether a shift with only this visit keeps a timetable, where the bounds do not refuse it."""
         terms = self.day.terms[shift_no]
+        if self.fleets.has_length[shift_no] or self.fetches:
+            return fits_alone(self.day, shift_no, self.visit_no)
         if not terms.extras:
             return True
         place, work = self.visit.place, self.day.work_s(shift_no, self.visit_no)
@@ -265,13 +284,32 @@ class Inquiry:
         slack = fleet.needed_by[fits] - gaps.start[fits] - self.wanted.work_s[shift]
         slack -= self.wanted.back_s[fleet.after[fits]]
         opened = self._starts(set(waived))
-        changed = bool({Rule.HOURS, Rule.ABSENCE} & set(waived))
+        changed = bool({Rule.HOURS, Rule.ABSENCE, Rule.LENGTH} & set(waived))
+        bare = self._without_parts(set(waived))
         for index in np.argsort(-slack, kind="stable"):
             number = int(shift[index])
             terms = self.fleets.terms(number, waived) if changed else None
-            if fleet.timed(int(fits[index]), self.visit_no, opened=opened, terms=terms):
+            if fleet.timed(int(fits[index]), self.visit_no, opened=opened, terms=terms, draft=bare):
                 return True
         return False
+
+    def _without_parts(self, waived: set[Rule]) -> Draft | None:
+        """Return the plan as if the visit needed fewer parts; None where what is waived are not parts."""
+        depots = self.day.decisions.at_depots
+        left = tuple(
+            each
+            for each in self.visit.parts
+            if (Rule.DEPOT if each[0] in depots else Rule.PARTS) not in waived
+        )
+        if len(left) == len(self.visit.parts):
+            return None
+        day = copy(self.day)
+        visits = list(day.visits)
+        visits[self.visit_no] = replace(self.visit, parts=left)
+        day.visits = tuple(visits)
+        draft = Draft(day)
+        draft.restore(self.draft.snapshot())
+        return draft
 
     # --- the smallest set ---
 
@@ -310,7 +348,11 @@ class Inquiry:
         yield Rule.HOURS
         if (self.fleets.has_absences & mask).any():
             yield Rule.ABSENCE
-        if self.visit.parts:
+        if (self.fleets.has_length & mask).any():
+            yield Rule.LENGTH
+        if self.fetches:
+            yield Rule.DEPOT
+        if any(part not in self.day.decisions.at_depots for part, _ in self.visit.parts):
             yield Rule.PARTS
         if (self.fleets.has_visits & mask).any():
             yield Rule.ROOM

@@ -147,12 +147,15 @@ class Fleet:
         *,
         opened: tuple[Interval, ...] | None = None,
         terms: Terms | None = None,
+        draft: Draft | None = None,
     ) -> Place | None:
-        """Return the exact timetable with the visit in a gap, None where it keeps none."""
-        _day, number = self.draft.day, int(self.shift[gap])
-        position = int(self.position[gap])
+        """Return the exact timetable with the visit in a gap, None where it keeps none.
+
+        `draft` is the same plan where a visit asks for something else.
+        """
+        number, position = int(self.shift[gap]), int(self.position[gap])
         order = self.orders[number]
-        timed = self.draft.time(
+        timed = (draft or self.draft).time(
             number,
             [*order[:position], visit_no, *order[position:]],
             terms=terms,

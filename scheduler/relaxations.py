@@ -180,6 +180,8 @@ def _bump(asked: Inquiry) -> Iterator[tuple[int, Relaxation]]:
         number, visit = int(shift[index]), int(gone[index])
         if not fits[index] or tried >= _TRIED_BUMPS:
             break
+        if visit in asked.day.linked:
+            continue  # what it is bound to would have to go as well
         if asked.day.is_kept(visit) or not _has_parts_after(asked, number, visit):
             continue
         tried += 1

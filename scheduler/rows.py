@@ -176,6 +176,8 @@ async def list_last_places(session: Session, actor: Actor, now: datetime) -> dic
 async def list_pins(
     session: Session, actor: Actor, visit_ids: Collection[UUID]
 ) -> dict[UUID, VisitPin]:
+    if not visit_ids:
+        return {}
     statement = select(VisitPin).where(
         VisitPin.tenant_id == actor.tenant_id, col(VisitPin.visit_id).in_(visit_ids)
     )
@@ -220,6 +222,8 @@ async def list_expected_ends(
     session: Session, actor: Actor, visit_ids: Collection[UUID]
 ) -> dict[UUID, datetime]:
     """Return when begun visits are now expected to end, where somebody said so; the last word counts."""
+    if not visit_ids:
+        return {}
     statement = (
         select(DayEvent)
         .where(

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 
 from scheduler.engine import plan_day
 from scheduler.engine.permissions import Rule
-from scheduler.problem import Absence, Cause, DayProblem, Link, Pin, Promise
+from scheduler.problem import Absence, Cause, DayProblem, Depot, Link, Pin, Promise
 from scheduler.reasons import Reason, explain
 from scheduler.relaxations import Way
 from scheduler.sentences import LANGUAGES, sentence, shift_sentence
@@ -156,6 +156,25 @@ def test_another_day_is_offered_where_there_is_one() -> None:
     assert reason.relaxation is not None
     assert reason.relaxation.way is Way.OTHER_DAY
     assert reason.relaxation.starts_at == "03.03 08:10"
+
+
+def test_a_tour_that_may_not_last_so_long_is_named() -> None:
+    reason = reason_of(a_day((a_visit("a", 1),), (a_shift(longest_s=HOUR),)), "a")
+    assert rules(reason) == {Rule.LENGTH}
+    assert (Rule.LENGTH,) in reason.blocking
+    assert "without the longest tour allowed" in sentence(reason, "en")
+    assert "без предела длины маршрута" in sentence(reason, "ru")
+
+
+def test_the_way_to_a_depot_is_named_where_only_that_takes_too_long() -> None:
+    belt = a_visit("a", 1, parts=(("belt", 1),))
+    short = a_shift(closes=9 * HOUR + 1_800)
+    day = a_day((belt,), (short,), depots=(Depot(4, ("belt",), 300),))
+    reason = reason_of(day, "a")
+    assert rules(reason) == {Rule.DEPOT}
+    assert (Rule.DEPOT,) in reason.blocking
+    assert "there is no time to fetch the parts" in sentence(reason, "en")
+    assert "нет времени заехать за деталями" in sentence(reason, "ru")
 
 
 def test_a_visit_dearer_than_leaving_it_out_says_so() -> None:

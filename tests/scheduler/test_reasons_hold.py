@@ -5,7 +5,7 @@ The oracle alters the problem itself and tries every position of every shift, on
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from itertools import chain, combinations
 
@@ -19,10 +19,12 @@ from scheduler.engine.permissions import Rule
 from scheduler.problem import DAY_S, DayProblem, Plan, Shift, StopKind, Visit
 from scheduler.reasons import explain
 from scheduler.relaxations import Relaxation, Way
-from tests.scheduler.days import days
+from tests.scheduler.days import fuller_days
 
 
-def altered(visit: Visit, shift: Shift, rules: Iterable[Rule]) -> Visit:
+def altered(
+    visit: Visit, shift: Shift, rules: Iterable[Rule], at_depots: Collection[str] = ()
+) -> Visit:
     """Return the visit as if these rules did not bind it on this shift."""
     has, gone = dict(shift.skills), set(rules)
     kept = tuple(
@@ -37,7 +39,11 @@ def altered(visit: Visit, shift: Shift, rules: Iterable[Rule]) -> Visit:
         required=() if Rule.REQUIRED in gone else visit.required,
         forbidden=() if Rule.FORBIDDEN in gone else visit.forbidden,
         territory=None if Rule.TERRITORY in gone else visit.territory,
-        parts=() if Rule.PARTS in gone else visit.parts,
+        parts=tuple(
+            each
+            for each in visit.parts
+            if (Rule.DEPOT if each[0] in at_depots else Rule.PARTS) not in gone
+        ),
         windows=((0, 1 << 40),) if Rule.WINDOW in gone else visit.windows,
         promise=None if Rule.PROMISE in gone else visit.promise,
     )
@@ -54,14 +60,18 @@ def takes(
 ) -> bool:
     """Whether a shift takes the visit, beside what the plan has there, without these rules."""
     shift = problem.shifts[number]
+    at_depots = {part for depot in problem.depots for part in depot.parts}
     changed = longer_hours(shift) if Rule.HOURS in rules else shift
     if Rule.ABSENCE in rules:
         changed = replace(changed, absences=())
+    if Rule.LENGTH in rules:
+        changed = replace(changed, longest_s=None)
     if Rule.PREFIX in rules and not any(route.shift == shift.id for route in plan.routes):
         changed = replace(changed, prefix=())
     shifts = tuple(changed if n == number else each for n, each in enumerate(problem.shifts))
     visits = tuple(
-        altered(each, shift, rules) if each.id == visit else each for each in problem.visits
+        altered(each, shift, rules, at_depots) if each.id == visit else each
+        for each in problem.visits
     )
     pins = tuple(pin for pin in problem.pins if not (Rule.PIN in rules and pin.visit == visit))
     day = IndexedDay(replace(problem, shifts=shifts, visits=visits, pins=pins))
@@ -124,14 +134,14 @@ def relaxed(problem: DayProblem, visit: str, found: Relaxation) -> DayProblem:
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-@given(days())
+@given(fuller_days())
 def test_a_relaxation_that_is_proposed_lets_the_visit_in(problem: DayProblem) -> None:
     hold_relaxations(problem)
 
 
 @pytest.mark.long
 @settings(max_examples=1_500, deadline=None, suppress_health_check=list(HealthCheck))
-@given(days())
+@given(fuller_days())
 def test_every_relaxation_of_many_days_lets_the_visit_in(problem: DayProblem) -> None:
     hold_relaxations(problem)
 
@@ -168,14 +178,14 @@ def without_decisions(problem: DayProblem, visit: str) -> DayProblem:
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
-@given(days())
+@given(fuller_days())
 def test_no_smaller_set_of_rules_lets_the_visit_in(problem: DayProblem) -> None:
     hold_smallest_sets(problem)
 
 
 @pytest.mark.long
 @settings(max_examples=1_000, deadline=None, suppress_health_check=list(HealthCheck))
-@given(days())
+@given(fuller_days())
 def test_no_smaller_set_does_on_many_days(problem: DayProblem) -> None:
     hold_smallest_sets(problem)
 
@@ -196,7 +206,7 @@ def hold_smallest_sets(problem: DayProblem) -> None:
         named = set(chain.from_iterable(reason.blocking)) | {
             failure.rule for shift in reason.shifts for failure in shift.failures
         }
-        candidates = named | {Rule.WINDOW, Rule.HOURS, Rule.ROOM}
+        candidates = named | {Rule.WINDOW, Rule.HOURS, Rule.ROOM, Rule.LENGTH, Rule.DEPOT}
         for smaller in range(size):
             for few in combinations(sorted(candidates - {Rule.PRICE, Rule.TRAVEL}), smaller):
                 assert not anybody_takes(problem, plan, reason.visit, frozenset(few)), few
