@@ -68,6 +68,7 @@ from reports.documents import routes as documents
 from reports.exports import routes as exports
 from reports.mailing import routes as mailing
 from reports.packs import routes as packs
+from reports.saved_views import routes as saved_views
 from reports.statements import pay_routes as pay
 from reports.statements import routes as statements
 from scheduler import live
@@ -112,6 +113,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *rosters.ROUTES,
     *reports.ROUTES,
     *packs.ROUTES,
+    *saved_views.ROUTES,
     *documents.ROUTES,
     *report_documents.ROUTES,
     *document_extras.ROUTES,

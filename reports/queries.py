@@ -7,6 +7,7 @@ fixed handful of statements, however many assets it is over.
 
 from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -16,12 +17,27 @@ from fsm.database import Session, run
 from fsm.problems import NotFound
 from fsm.tenants.queries import find_own_tenant
 from reports import results
+from reports.candidates import Candidate
 from reports.computed import FIGURES
 from reports.exposure_sql import Page
 from reports.months import month_of, months_of
 from reports.questions import Answered, Asked, Found, Known, Question
 from reports.results import Figure, Provisional, Result, Window
 from reports.scopes import NONE, Cut, Key, Scope
+
+
+class Order(StrEnum):
+    """By what the largest rows of a table are found: their value, or how much they counted."""
+
+    VALUE = "value"
+    N = "n"
+
+
+class Label(msgspec.Struct, frozen=True):
+    """What people call a row that a candidate names."""
+
+    number: str
+    name: str
 
 
 async def begin_snapshot(session: Session) -> None:
@@ -82,6 +98,35 @@ async def table(
     ]
 
 
+async def largest(
+    session: Session,
+    actor: Actor,
+    known: Known,
+    question: Question,
+    cut: Cut,
+    order: Order,
+    limit: int,
+) -> tuple[int, list[Answered]]:
+    """Return how many keys add something, and the rows of those that add most, the largest first."""
+    figures = await _figures(Asked(session, actor, known, question, cut))
+    sizes = {
+        key: figure.n if order is Order.N else (figure.value or 0)
+        for key, (figure, _) in figures.items()
+    }
+    adding = [key for key, size in sizes.items() if size > 0]
+    keys = sorted(adding, key=lambda key: (-sizes[key], str(key)))[:limit]
+    named = await labels(session, actor, cut, keys)
+    rows = [
+        Answered(
+            key,
+            *named.get(key, ("", "")),
+            _result(actor, known, question, question.scope.narrowed(cut, key), *figures[key]),
+        )
+        for key in keys
+    ]
+    return len(adding), rows
+
+
 async def _by_month(
     session: Session, actor: Actor, known: Known, question: Question, page: Page | None
 ) -> list[Answered]:
@@ -138,6 +183,22 @@ async def labels(
     rows = await run(session, _LABELS[cut], t=actor.tenant_id, ids=list(keys))
     return {key: (number, name) for key, number, name in list[Any](rows)}
 
+
+async def candidate_labels(
+    session: Session, actor: Actor, candidates: Sequence[Candidate]
+) -> dict[str, Label]:
+    """Return number and name of the assets and jobs of some candidates, by id."""
+    ids = {each.asset_id for each in candidates if each.asset_id is not None}
+    ids |= {job_id for each in candidates for job_id in each.work_order_ids}
+    rows: Any = await run(session, _CANDIDATE_LABELS, t=actor.tenant_id, ids=sorted(ids))
+    return {str(id_): Label(number, name) for id_, number, name in rows}
+
+
+_CANDIDATE_LABELS = """
+select id, number, title from work_order where tenant_id = :t and id = any(cast(:ids as uuid[]))
+union all
+select id, number, name from asset where tenant_id = :t and id = any(cast(:ids as uuid[]))
+"""
 
 _KNOWN = """
 select coalesce((select number from chain_head where tenant_id = :t), 0),

@@ -8,6 +8,7 @@ from litestar.response import Stream
 
 from fsm import http
 from fsm.http import CurrentActor, DbSession
+from fsm.tenants.queries import find_own_tenant
 from reports import lineage, queries, registry
 from reports.asking import (
     ASKING,
@@ -25,11 +26,11 @@ from reports.candidates import Candidate
 from reports.csv_form import DecimalSign, Separator, write_csv
 from reports.exports.figures import write_figures
 from reports.exports.sending import WORKBOOK, XLSX, workbook
-from reports.questions import Answered
 from reports.registry import Definition
 from reports.results import Result
 from reports.scopes import write_key
-from reports.study_routes import StudyController
+from reports.sheet_routes import SheetController
+from reports.study_routes import RowView, StudyController
 
 
 class DefinitionView(msgspec.Struct, frozen=True):
@@ -61,6 +62,10 @@ class DefinitionView(msgspec.Struct, frozen=True):
 
 
 class Registry(msgspec.Struct, frozen=True):
+    """`zone` and `currency` are the company's: its days are those of that zone."""
+
+    zone: str
+    currency: str
     items: list[DefinitionView]
 
 
@@ -70,19 +75,6 @@ class Meanings(msgspec.Struct, frozen=True):
     kpi: str
     detail: dict[str, str]
     meanings: list[Result]
-
-
-class RowView(msgspec.Struct, frozen=True):
-    """One row of a table. `key` is an id, or `none` for what belongs to nothing of the kind."""
-
-    key: str
-    number: str
-    name: str
-    result: Result
-
-    @classmethod
-    def of(cls, row: Answered) -> "RowView":
-        return cls(write_key(row.key), row.number, row.name, row.result)
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -96,13 +88,14 @@ class Table(msgspec.Struct, frozen=True):
 
 
 class LineagePage(msgspec.Struct, frozen=True):
-    """Candidates in order of kind and id; `unit` is that of the numerators."""
+    """Candidates in order of kind and id; `labels` name their assets and jobs, by id."""
 
     kpi: str
     definition: int
     as_of: datetime
     watermark: int
     items: list[Candidate]
+    labels: dict[str, queries.Label]
     next: str | None
 
 
@@ -112,8 +105,13 @@ class KpiController(Controller):
     dependencies = ASKING
 
     @get("/", opt=READ, summary="Which figures there are, and how each is computed")
-    async def browse(self) -> Registry:
-        return Registry([DefinitionView.of(definition) for definition in registry.DEFINITIONS])
+    async def browse(self, session: DbSession, actor: CurrentActor) -> Registry:
+        tenant = await find_own_tenant(session, actor.tenant_id)
+        return Registry(
+            tenant.zone,
+            tenant.currency,
+            [DefinitionView.of(definition) for definition in registry.DEFINITIONS],
+        )
 
     @get("/mttr", opt=READ, summary="The figures that people mean by MTTR, each under its own name")
     async def mttr(
@@ -220,8 +218,9 @@ class KpiController(Controller):
             as_of=question.period.as_of,
             watermark=known.watermark,
             items=found,
+            labels=await queries.candidate_labels(session, actor, found),
             next=f"{found[-1].kind}:{found[-1].id}" if page.is_full(found) else None,
         )
 
 
-ROUTES = [KpiController, StudyController]
+ROUTES = [KpiController, StudyController, SheetController]

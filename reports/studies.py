@@ -15,7 +15,7 @@ from reports.months import before
 from reports.questions import Answered, Known, Question
 from reports.reliability_sql import failure_clocks
 from reports.results import Number, Result
-from reports.scopes import Cut, Key, check_cuts, write_key
+from reports.scopes import PERSONAL, Cut, Key, check_cuts, write_key
 from reports.statistics import (
     Direction,
     Observed,
@@ -105,6 +105,16 @@ def check_trend(question: Question, by: Cut) -> None:
     """Refuse rows by which failures have no clock of their own."""
     cuts = tuple(cut for cut in question.definition.cuts if cut is not Cut.MONTH)
     check_cuts("trend", cuts, question.scope, by)
+
+
+def check_largest(question: Question, by: Cut) -> None:
+    """Refuse rows that have no order of size, and above all people: they are in no order of merit."""
+    cuts = tuple(
+        cut
+        for cut in question.definition.cuts
+        if cut not in PERSONAL and cut not in (Cut.MONTH, Cut.TENANT)
+    )
+    check_cuts(f"the largest of {question.definition.kpi}", cuts, question.scope, by)
 
 
 async def trends(

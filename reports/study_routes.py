@@ -1,10 +1,11 @@
 """Figures beside each other over HTTP: the period before, trends of failures, people in a funnel."""
 
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 from litestar import Controller, get
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 
 from fsm import http
 from fsm.actors import Permission
@@ -21,10 +22,16 @@ from reports.asking import (
     open_answer,
     page_of,
 )
-from reports.scopes import Cut
+from reports.questions import Answered
+from reports.results import Result
+from reports.scopes import Cut, write_key
 from reports.studies import Comparison, FunnelPoint, TrendView
 
 MTBF = "mtbf"
+
+Ordered = Annotated[
+    queries.Order, QueryParameter(description="By the value, or by how much was counted.")
+]
 
 
 class Trends(msgspec.Struct, frozen=True):
@@ -35,6 +42,33 @@ class Trends(msgspec.Struct, frozen=True):
     watermark: int
     items: list[TrendView]
     next: str | None
+
+
+class RowView(msgspec.Struct, frozen=True):
+    """One row of a table. `key` is an id, or `none` for what belongs to nothing of the kind."""
+
+    key: str
+    number: str
+    name: str
+    result: Result
+
+    @classmethod
+    def of(cls, row: Answered) -> "RowView":
+        return cls(write_key(row.key), row.number, row.name, row.result)
+
+
+class Largest(msgspec.Struct, frozen=True):
+    """The largest rows first; `of` rows add something to `whole`, the figure over all of them."""
+
+    kpi: str
+    definition: int
+    by: str
+    order: str
+    as_of: datetime
+    watermark: int
+    whole: Result
+    of: int
+    items: list[RowView]
 
 
 class Funnel(msgspec.Struct, frozen=True):
@@ -59,6 +93,35 @@ class StudyController(Controller):
     ) -> Comparison:
         known = await open_answer(session, actor, question)
         return await studies.compare(session, actor, known, question)
+
+    @get(
+        "/{kpi:str}/largest",
+        opt=READ,
+        summary="The rows of a table that add most: the worst assets, the dearest contracts",
+    )
+    async def largest(
+        self,
+        session: DbSession,
+        actor: CurrentActor,
+        question: CurrentQuestion,
+        by: By,
+        order: Ordered = queries.Order.VALUE,
+        limit: Annotated[int, QueryParameter(ge=1, le=100, description="How many rows.")] = 20,
+    ) -> Largest:
+        studies.check_largest(question, by)
+        known = await open_answer(session, actor, question)
+        of, rows = await queries.largest(session, actor, known, question, by, order, limit)
+        return Largest(
+            kpi=question.definition.kpi,
+            definition=question.definition.version,
+            by=str(by),
+            order=str(order),
+            as_of=question.period.as_of,
+            watermark=known.watermark,
+            whole=await queries.answer(session, actor, known, question),
+            of=of,
+            items=[RowView.of(row) for row in rows],
+        )
 
     @get("/mtbf/trend", opt=READ, summary="Whether failures come faster or more slowly")
     async def trend(

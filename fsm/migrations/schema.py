@@ -22,6 +22,7 @@ import reports.claims.tables
 import reports.documents.tables
 import reports.fact_tables
 import reports.mailing.tables
+import reports.saved_views.tables
 import reports.statements.tables
 import scheduler.promise_ledger.tables
 import scheduler.rosters.tables

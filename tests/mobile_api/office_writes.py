@@ -435,3 +435,6 @@ async def documents(walk: Walk) -> None:
     await make(walk, calendar, {})
     await walk.step("DELETE", calendar)
     await make(walk, "/api/me/calendar", {}, role="technician")
+    view = await make(walk, "/api/saved-views", {"name": "Lifts", "query": "scope=tenant"})
+    view = await edit(walk, "/api/saved-views", view, name="All lifts")
+    await walk.step("DELETE", f"/api/saved-views/{view['id']}")
