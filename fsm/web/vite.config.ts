@@ -13,12 +13,12 @@ export default defineConfig({
   base: '/office/',
   plugins: [
     messages(
-      [here('common/messages'), here('office/messages')],
+      [here('common/messages'), here('office/messages'), here('office/figures/messages')],
       here('generated/messages.d.ts'),
       [here('common'), here('office')],
     ),
     svelte({ ...strict, configFile: false }),
-    budgets({ board: 150_000, 'sign-in': 90_000 }),
+    budgets({ board: 150_000, figures: 90_000, 'sign-in': 90_000 }),
   ],
   resolve: { alias: { $common: here('common') } },
   build: {
@@ -28,7 +28,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     rolldownOptions: {
-      input: ['board', 'sign-in'].map((page) => here(`office/${page}.html`)),
+      input: ['board', 'figures', 'sign-in'].map((page) => here(`office/${page}.html`)),
     },
   },
 })

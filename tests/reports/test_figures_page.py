@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,7 +26,7 @@ def window(**more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def plant(company: Company, database: Database) -> AsyncIterator[list[str]]:
+async def plant(company: Company, database: Database) -> list[str]:
     """Three machines down for 5, 30 and 0 hours; two jobs, 40.00 EUR."""
     async with database.transaction(company.id) as session:
         machines = [machine(company, f"M-{n}", FROM - timedelta(days=90)) for n in (1, 2, 3)]
@@ -47,7 +46,7 @@ async def plant(company: Company, database: Database) -> AsyncIterator[list[str]
                 failure_id=broke.id,
             )
             session.add(line(work, h(110).date(), "20.00"))
-    yield [str(asset.id) for asset in machines]
+    return [str(asset.id) for asset in machines]
 
 
 async def ask(client: httpx.AsyncClient, company: Company, path: str, **params: Any) -> Any:

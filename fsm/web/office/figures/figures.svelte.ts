@@ -115,10 +115,10 @@ class Figures {
     history.replaceState(null, '', text ? `?${text}` : location.pathname)
   }
 
-  ask(change: Partial<Pick<Figures, 'section' | 'period' | 'own' | 'scope' | 'knownOn'>>): void {
+  ask(change: Partial<Pick<Figures, 'section' | 'period' | 'own' | 'scope' | 'knownOn' | 'opened'>>): void {
     Object.assign(this, change)
     this.write()
-    if (Object.keys(change).some((one) => one !== 'section')) void this.load()
+    if (Object.keys(change).some((one) => !['section', 'opened'].includes(one))) void this.load()
   }
 
   open(figure: string | null, scope = this.scope): void {
@@ -274,8 +274,10 @@ class Figures {
     void this.load()
   }
 
-  private async nameParts(): Promise<void> {
-    for (const part of this.parts.filter((one) => !(one in this.names))) {
+  /** Find out what people call the parts of a scope that came from an address. */
+  async nameParts(scope = this.scope): Promise<void> {
+    const parts = scope === 'tenant' ? [] : scope.split(',')
+    for (const part of parts.filter((one) => !(one in this.names))) {
       const [cut, written] = part.split(':') as [string, string]
       const key = decodeURIComponent(written)
       let name = key === 'none' ? t('figures.none') : key

@@ -38,11 +38,9 @@ export const groups = [
   },
 ] as const satisfies readonly { name: string; tiles: readonly Tile[] }[]
 
-const MARGIN = ['covered', 'billable', 'manufacturer', 'undecided'].map((part) => `contract_margin:${part}`)
-
 /** Everything that tiles and sections show of the whole scope, each once. */
 export function asked(): string[] {
   const tiles: readonly Tile[] = groups.flatMap((group): readonly Tile[] => group.tiles)
   const shown = tiles.flatMap((one) => (one.beside ? [one.figure, one.beside] : [one.figure]))
-  return [...new Set([...shown, ...MARGIN])]
+  return [...new Set(shown)]
 }

@@ -42,11 +42,11 @@ export function intervalOf(result: Result): string {
   return t('figures.interval', { low: valueOf(result, found.low), high: valueOf(result, found.high), level })
 }
 
-/** `h` and the rest as words; what there is no word for stands as the server wrote it. */
+/** The unit in words; what there is no word for stands as the server wrote it. */
 export function unitOf(unit: string, size: number): string {
-  const form = new Intl.PluralRules(currentLanguage()).select(Math.abs(size))
-  const found = word(`unit.${unit}`, form)
-  return found === form ? word('unit', unit) : found
+  const key = `unit.${unit}`
+  const said = t(key as 'unit.h', { count: size })
+  return said === key ? unit.replaceAll('_', ' ') : said
 }
 
 /** "variant:share", "open_faults:3" → words. */

@@ -1,0 +1,135 @@
+"""The manager's page of figures: what it shows is what its files hold, down to the jobs."""
+
+import csv
+import io
+from datetime import timedelta
+from typing import Any
+
+import pytest_asyncio
+
+from tests.conftest import MORNING
+from tests.pages.conftest import BROWSER, Office, sign_in
+from tests.pages.looking import assert_accessible, take
+from tests.reports.plant import failure, job, line, machine, outage
+
+pytestmark = BROWSER
+
+PAGE = "/office/figures?period=last_90"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
+async def plant(office: Office) -> None:
+    """Two machines: one was down for 30 hours and mended for 20.00 EUR."""
+    company, broke_at = office.company, MORNING - timedelta(days=10)
+    async with office.database.transaction(company.id) as session:
+        machines = [machine(company, f"F-{n}", MORNING - timedelta(days=200)) for n in (1, 2)]
+        session.add_all(machines)
+        await session.flush()
+        broke = failure(machines[0], broke_at, restored_at=broke_at + timedelta(hours=30))
+        session.add(broke)
+        await session.flush()
+        session.add(
+            outage(machines[0], broke_at, broke_at + timedelta(hours=30), failure_id=broke.id)
+        )
+        work = await job(
+            session,
+            company,
+            "W-DOWN",
+            broke_at,
+            asset_id=machines[0].id,
+            failure_id=broke.id,
+            contract_id=company.contract.id,
+        )
+        session.add(line(work, broke_at.date(), "20.00"))
+
+
+async def open_figures(office: Office, opened: Any, path: str = PAGE, **look: Any) -> Any:
+    page = await opened(**look)
+    page.watch.forgiven.append("401")  # nobody was signed in at first
+    await sign_in(page, office, "manager", path)
+    await page.locator("main footer").wait_for()
+    return page
+
+
+async def test_the_page_shows_the_very_numbers_that_its_file_holds(
+    office: Office, opened: Any
+) -> None:
+    page = await open_figures(office, opened)
+    await assert_accessible(page)
+    await take(page, "figures")
+    shown = dict(
+        await page.locator("[data-figure]").evaluate_all(
+            "all => all.map(one => "
+            "[one.dataset.figure, one.querySelector('[data-value]').dataset.value])"
+        )
+    )
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="These figures as CSV").click()
+    text = (await (await download.value).path()).read_text()
+    rows = {row["id"]: row["value"] for row in csv.DictReader(io.StringIO(text))}
+    for figure, value in shown.items():
+        found = rows.get(figure) or next(rows[key] for key in rows if key.startswith(figure))
+        assert (found and float(found)) == (value and float(value)), figure
+    assert (shown["cost"], shown["on_time"]) == ("20.00", "")
+    silent = page.locator("[data-figure=on_time]")
+    assert await silent.get_by_text("not known", exact=True).is_visible()
+
+
+async def test_a_figure_leads_to_its_jobs_by_keyboard_alone(office: Office, opened: Any) -> None:
+    page = await open_figures(office, opened, f"{PAGE}&show=worst", dark=True)
+    await page.locator("[data-list=downtime] button:has-text('F-1')").focus()
+    await assert_accessible(page)
+    await page.keyboard.press("Enter")
+    figure = page.get_by_role("dialog", name="Downtime")
+    await figure.get_by_label("Which one").wait_for()
+    await page.keyboard.press("Escape")
+    await page.locator("[data-list=failures] button:has-text('F-1')").focus()
+    await page.keyboard.press("Enter")
+    counted = page.get_by_role("dialog", name="Mean time between failures")
+    below = counted.get_by_role("button", name="Below the line")
+    await below.focus()
+    await page.keyboard.press("Enter")
+    opens = counted.get_by_role("button", name="W-DOWN")
+    await opens.wait_for()
+    await assert_accessible(page)
+    await take(page, "figures-behind")
+    await opens.focus()
+    await page.keyboard.press("Enter")
+    await page.get_by_role("dialog", name="W-DOWN").get_by_text("Reported").wait_for()
+    await assert_accessible(page)
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Escape")
+    await counted.wait_for(state="detached")
+    assert page.url.endswith("show=worst&period=last_90")
+
+
+async def test_a_view_is_kept_and_comes_back_in_russian_on_a_phone(
+    office: Office, opened: Any
+) -> None:
+    page = await open_figures(office, opened, language="ru", width=320, height=700)
+    await page.get_by_role("button", name="Договоры").click()
+    await page.get_by_role("button", name="K-1").or_(page.get_by_text("K-1 ")).first.wait_for()
+    await assert_accessible(page)
+    await take(page, "figures-320")
+    await page.get_by_role("button", name="Сохранённые виды").click()
+    dialog = page.get_by_role("dialog", name="Сохранённые виды")
+    await dialog.get_by_label("Название").fill("Договоры квартала")
+    await page.keyboard.press("Enter")
+    await page.get_by_text("«Договоры квартала» сохранён").first.wait_for()
+    await page.goto("/office/figures")
+    await page.locator("main footer").wait_for()
+    await page.get_by_role("button", name="Сохранённые виды").click()
+    await assert_accessible(page)
+    await dialog.get_by_role("button", name="Договоры квартала", exact=True).click()
+    await page.get_by_text("Маржа по договорам").wait_for()
+    assert page.url.endswith("?show=contracts&period=last_90")
+
+
+async def test_who_may_not_read_figures_is_told_what_is_missing(
+    office: Office, opened: Any
+) -> None:
+    page = await opened()
+    page.watch.forgiven.append("401")
+    await sign_in(page, office, "technician", "/office/figures")
+    await page.get_by_text("read_kpis").wait_for()
+    await assert_accessible(page)
