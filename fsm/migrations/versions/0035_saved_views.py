@@ -4,8 +4,8 @@ from alembic import op
 
 from fsm.migrations import security
 
-revision = "0034"
-down_revision = "0033"
+revision = "0035"
+down_revision = "0034"
 
 _TABLE = """
 create table saved_view (
