@@ -18,6 +18,7 @@ from fsm import http, openapi
 from fsm.assets import passport_routes as passports
 from fsm.assets import routes as assets
 from fsm.assets import scan_routes as scans
+from fsm.assets.knowledge import routes as knowledge
 from fsm.catalogue import routes as catalogue
 from fsm.checklists import routes as checklists
 from fsm.contracts import payer_routes as payers
@@ -49,6 +50,7 @@ from fsm.work_orders import visit_routes as visits
 from fsm.work_orders.calendar_feed import routes as calendars
 from fsm.work_orders.ledger import routes as ledger
 from fsm.work_orders.ratings import routes as ratings
+from fsm.work_orders.threads import routes as threads
 from fsm.worker import REACTIONS
 from mobile_api import blob_routes, feed, office_routes, short_pull, stream, upload_routes
 from mobile_api import routes as mobile_api
@@ -91,6 +93,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *assets.ROUTES,
     *passports.ROUTES,
     *scans.ROUTES,
+    *knowledge.ROUTES,
     *office_pages.ROUTES,
     *public_passports.ROUTES,
     *public_status.ROUTES,
@@ -102,6 +105,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *calendars.ROUTES,
     *ledger.ROUTES,
     *ratings.ROUTES,
+    *threads.ROUTES,
     *part_requests.ROUTES,
     *contracts.ROUTES,
     *payers.ROUTES,

@@ -51,7 +51,13 @@ select j.scope, 'work_orders', w.id, jsonb_build_object(
   'estimate_s', w.estimate_s, 'crew_size', w.crew_size, 'skills', w.skills, 'zone', w.zone,
   'is_rework', w.is_rework, 'wants_more_work', w.wants_more_work, 'follows_id', w.follows_id,
   'checklist_id', w.checklist_version_id, 'rules_sha256', w.rules_sha256,
-  'work_done_at', w.work_done_at, 'completed_at', w.completed_at)
+  'work_done_at', w.work_done_at, 'completed_at', w.completed_at,
+  'messages', (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'id', m.id, 'author', m.author, 'name', m.name, 'text', m.text,
+      'written_at', m.written_at) order by m.id), '[]')
+    from (select * from message m where m.tenant_id = $1 and m.work_order_id = w.id
+      order by m.id desc limit 50) m))
 from job j
 join work_order w on w.tenant_id = $1 and w.id = j.id
 join work_type t on t.tenant_id = $1 and t.id = w.work_type_id
@@ -156,7 +162,13 @@ from machine m join asset a on a.tenant_id = $1 and a.id = m.id
 _MODELS = """
 select distinct m.scope, 'models', d.id, jsonb_build_object(
   'id', d.id, 'code', d.code, 'manufacturer', d.manufacturer, 'name', d.name,
-  'equipment', d.equipment, 'gtin', d.gtin)
+  'equipment', d.equipment, 'gtin', d.gtin,
+  'known_problems', (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'id', k.id, 'code', k.code, 'titles', k.titles, 'answers', k.answers,
+      'approved_by', k.approved_by, 'approved_at', k.approved_at) order by k.code), '[]')
+    from known_problem k
+    where k.tenant_id = $1 and k.model_id = d.id and k.is_active and k.approved_at is not null))
 from machine m
 join asset a on a.tenant_id = $1 and a.id = m.id
 join asset_model d on d.tenant_id = $1 and d.id = a.model_id

@@ -15,6 +15,7 @@ from fsm.problems import Forbidden, Invalid, NotFound, Problem
 from fsm.work_orders import completion, field_work, records, visits
 from fsm.work_orders.field_work import Report
 from fsm.work_orders.tables import Review, Visit, WorkOrder
+from fsm.work_orders.threads import queries as threads
 from mobile_api import feed, intents
 from mobile_api.device_time import DOUBTFUL, FLAGGED, corrected
 from mobile_api.feed_sql import COLLECTIONS
@@ -225,6 +226,10 @@ async def _note(work: Work, data: intents.NoteAdd) -> None:
     await field_work.add_note(work.report, data.text)
 
 
+async def _message(work: Work, data: intents.MessageAdd) -> None:
+    await threads.write_from_visit(work.report, data.text)
+
+
 async def _add_time(work: Work, data: intents.TimeAdd) -> None:
     await _time(work, data.kind, data, None)
 
@@ -357,6 +362,7 @@ _HANDLERS = cast(
         "visit.finish": _finish,
         "answer.set": _answer,
         "note.add": _note,
+        "message.add": _message,
         "time.add": _add_time,
         "time.correct": _correct_time,
         "part.use": _use_part,

@@ -148,6 +148,10 @@ class NoteAdd(VisitData):
     text: Annotated[Text, pydantic.Field(min_length=1)]
 
 
+class MessageAdd(VisitData):
+    text: Annotated[Text, pydantic.Field(min_length=1)]
+
+
 Metres = Annotated[int, pydantic.Field(ge=0, le=5_000_000)]
 """How far was driven."""
 
@@ -263,6 +267,7 @@ DATA: dict[str, type[Body]] = {
     "visit.finish": Finish,
     "answer.set": AnswerSet,
     "note.add": NoteAdd,
+    "message.add": MessageAdd,
     "time.add": TimeAdd,
     "time.correct": TimeCorrect,
     "part.use": PartQuantity,

@@ -1,6 +1,7 @@
 """Every package's tables in one metadata: what the migrations are compared with."""
 
 # ruff: noqa: F401 — importing the tables is the point
+import fsm.assets.knowledge.tables
 import fsm.assets.tables
 import fsm.catalogue.tables
 import fsm.checklists.tables
@@ -16,6 +17,7 @@ import fsm.work_orders.calendar_feed.tables
 import fsm.work_orders.ratings.tables
 import fsm.work_orders.records
 import fsm.work_orders.tables
+import fsm.work_orders.threads.tables
 import mobile_api.compat.tables
 import mobile_api.tables
 import reports.claims.tables

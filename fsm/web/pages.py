@@ -46,7 +46,7 @@ VIEWS: Final[dict[PageName, type[views.PageView]]] = {
 }
 
 #: Pages that can do more with script, and do without it: its source stands in the page.
-SCRIPTED: Final[frozenset[PageName]] = frozenset({"document"})
+SCRIPTED: Final[frozenset[PageName]] = frozenset({"document", "passport"})
 
 #: A whole page, style sheet included, stays below this.
 LARGEST_PAGE_BYTES: Final = 30_000

@@ -49,7 +49,14 @@ from fsm.web.public_pages import (
     wants_json,
 )
 from fsm.web.report_form import Form, read_form
-from fsm.web.reports import check_report, new_report_id, shown_open_report, take_report, typed
+from fsm.web.reports import (
+    check_report,
+    new_report_id,
+    shown_hints,
+    shown_open_report,
+    take_report,
+    typed,
+)
 from fsm.web.views import (
     LONGEST_PHONE,
     LONGEST_TEXT,
@@ -219,6 +226,7 @@ class LabelController(Controller):
             wrong_label_url=f"{look.path}/wrong-label?lang={language}",
             report_id=(form.get(ReportField.REPORT_ID)[:60] if form else "") or new_report_id(),
             open_report=shown_open_report(settings, open_reports, now),
+            hints=await shown_hints(session, actor, machine.asset_id, language, form),
             is_trial=door.url.is_trial,
             most_photo_mb=megabytes(request),
             problems=problems or (),

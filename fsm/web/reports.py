@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from fsm.actors import Actor, public_actor
 from fsm.assets.doors import Key, Machine
+from fsm.assets.knowledge import queries as knowledge
 from fsm.database import Database, Session
 from fsm.evidence.blobs import BlobStore, StoredBlob
 from fsm.evidence.verification import Inspection
@@ -23,6 +24,7 @@ from fsm.web.views import (
     LONGEST_PHONE,
     LONGEST_TEXT,
     FormProblem,
+    Hint,
     OpenReport,
     ReportField,
     Typed,
@@ -53,6 +55,31 @@ def shown_open_report(
         return None
     age_s = int((now - reports[0].reported_at).total_seconds())
     return OpenReport(token=add_to_token(settings, reports[0]), age_s=age_s)
+
+
+MOST_HINTS = 12
+"""On one page, which stays small."""
+
+
+async def shown_hints(
+    session: Session, actor: Actor, asset_id: UUID, language: str, form: Form | None
+) -> list[Hint]:
+    """Return the advice for the machine's model that anybody may read; what fits the typed words first."""
+    public = [
+        one
+        for one in await knowledge.list_of_asset(session, actor.tenant_id, asset_id)
+        if one.advice
+    ]
+    fitting = knowledge.fitting(public, form.get(ReportField.TEXT)) if form else []
+    rest = [one for one in public if one not in fitting]
+    return [
+        Hint(
+            one.code,
+            knowledge.in_language(one.titles, language),
+            knowledge.in_language(one.advice, language),
+        )
+        for one in [*fitting, *rest][:MOST_HINTS]
+    ]
 
 
 def new_report_id() -> str:

@@ -1,9 +1,10 @@
-"""What the holder of a status link may do: rate the visit, move the appointment."""
+"""What the holder of a status link may do: write, rate the visit, move the appointment."""
 
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -37,11 +38,13 @@ from fsm.web.views import (
     LONGEST_PHONE,
     LONGEST_TEXT,
     FormProblem,
+    MessageField,
     MoveChoice,
     MoveField,
     MoveView,
     RatingField,
 )
+from fsm.work_orders.lifecycle import WrongStatus
 from fsm.work_orders.ratings import queries as ratings
 from fsm.work_orders.ratings.queries import Said
 from fsm.work_orders.ratings.rules import (
@@ -51,12 +54,28 @@ from fsm.work_orders.ratings.rules import (
     Scale,
 )
 from fsm.work_orders.tables import WorkOrder
+from fsm.work_orders.threads import queries as threads
 from scheduler import moving
 from scheduler.booking import SlotTaken
 from scheduler.moving import NotMovable, read_choice
 
 RATED = ResponseSpec(
     data_container=RatingBody,
+    description="Taken; with Accept: application/json",
+    generate_examples=False,
+)
+
+
+class SaidBody(msgspec.Struct, frozen=True):
+    """A message as it stands in the thread now."""
+
+    id: UUID
+    text: str
+    written_at: datetime
+
+
+SAID = ResponseSpec(
+    data_container=SaidBody,
     description="Taken; with Accept: application/json",
     generate_examples=False,
 )
@@ -122,7 +141,9 @@ class StatusFormController(Controller):
             if said is None or problems:
                 if wants_json(request):
                     raise _invalid(problems)
-                return await status_page(request, session, link, now, problems=problems, form=form)
+                return await status_page(
+                    request, session, link, now, problems=problems, rating=form
+                )
             if link.story.work_order is None:
                 raise NothingToRate("You can rate the work once a visit has been finished.")
             given = await ratings.rate(
@@ -138,6 +159,39 @@ class StatusFormController(Controller):
         if wants_json(request):
             return json_answer(body, 201)
         return see_other(f"{link.path}?lang={language_of(request)}#rating")
+
+    @post(
+        "/{token:str}/messages",
+        opt=http.anyone(),
+        status_code=HTTP_303_SEE_OTHER,
+        media_type="text/html",
+        request_max_body_size=None,
+        responses=page_answers(LinkExpired, WrongStatus) | {201: SAID},
+        summary="Write to the technician and the office",
+        operation_class=takes_form(text="What you want to say. Needed."),
+    )
+    async def write(self, request: AnyRequest, now: Now, token: FromPath[str]) -> Response[Any]:
+        form = await _read(request)
+        text = form.get(MessageField.TEXT)
+        problems = [] if text else [FormProblem.MESSAGE_MISSING]
+        if len(text) > LONGEST_TEXT:
+            problems = [FormProblem.MESSAGE_TOO_LONG]
+        async with opened_link(request, token, now) as (session, link):
+            there = see_other(f"{link.path}?lang={language_of(request)}#messages")
+            if form.get(MessageField.WEBSITE):
+                return there
+            if problems:
+                if wants_json(request):
+                    raise _invalid(problems)
+                return await status_page(
+                    request, session, link, now, problems=problems, message=form
+                )
+            job, reported = link.story.work_order, link.story.reported
+            if job is None:
+                raise WrongStatus("Nobody is on this yet. You can write once the office has it.")
+            message = await threads.write(session, link.actor, now, job.id, text, reported=reported)
+            body = SaidBody(message.id, message.text, message.written_at)
+        return json_answer(body, 201) if wants_json(request) else there
 
     @get(
         "/{token:str}/move",
@@ -277,6 +331,7 @@ def _whole(typed: str, least: int, most: int) -> int | None:
 
 def _invalid(problems: list[FormProblem]) -> Invalid:
     fields = {"stars": "/stars", "nps": "/nps", "text": "/comment", "choice": "/choice"}
+    fields["message"] = "/text"
     errors = [{"at": fields[p.partition("_")[0]], "detail": str(p)} for p in problems]
     return Invalid(f"The form is not complete: {', '.join(problems)}.", errors=errors)
 

@@ -14,11 +14,16 @@ from fsm.web.views import (
     AskedView,
     DocumentLink,
     FormProblem,
+    MessageField,
+    MessageLine,
     RatingField,
     RatingView,
     StatusView,
+    ThreadView,
 )
 from fsm.work_orders.ratings.rules import asks_for_call, changeable_until
+from fsm.work_orders.threads import queries as threads
+from fsm.work_orders.threads.tables import Author
 from reports.documents import queries as documents
 from reports.documents.kinds import DocumentKind, DocumentState
 from scheduler.moving import find_asked, movable
@@ -31,9 +36,10 @@ async def status_page(
     now: datetime,
     *,
     problems: Sequence[FormProblem] = (),
-    form: Form | None = None,
+    rating: Form | None = None,
+    message: Form | None = None,
 ) -> Response[bytes]:
-    """Answer with the page; a form that was refused is shown again with what was typed."""
+    """Answer with the page; the form that was refused is shown again with what was typed."""
     story, made = link.story, link.made
     language = language_of(request)
     job = story.work_order
@@ -54,7 +60,8 @@ async def status_page(
         move_url=f"{link.path}/move?lang={language}" if can_move else None,
         asked=AskedView(asked.window) if asked is not None and can_move else None,
         documents=await list_papers(session, link),
-        rating=_rating(link, await find_rateable(session, link), language, now, form),
+        thread=await _thread(session, link, language, message),
+        rating=_rating(link, await find_rateable(session, link), language, now, rating),
         problems=problems,
     )
     return page(request, "status", view, 422 if problems else 200)
@@ -77,6 +84,32 @@ async def list_papers(session: Session, link: Link) -> list[DocumentLink]:
         for one in found
         if one.state is DocumentState.VALID
     ]
+
+
+async def list_lines(session: Session, link: Link) -> list[MessageLine]:
+    """Return what the link's holder may read of the job's thread."""
+    job, reported = link.story.work_order, link.story.reported
+    if job is None:
+        return []
+    return [
+        MessageLine(
+            Author(one.author), one.name, one.text, one.written_at, one.request_id == reported.id
+        )
+        for one in await threads.list_for_link(session, reported, job.id)
+    ]
+
+
+async def _thread(
+    session: Session, link: Link, language: str, form: Form | None
+) -> ThreadView | None:
+    job = link.story.work_order
+    if job is None:
+        return None
+    lines, is_open = await list_lines(session, link), threads.is_open(job)
+    if not lines and not is_open:
+        return None
+    send_url = f"{link.path}/messages?lang={language}" if is_open else None
+    return ThreadView(lines, send_url, form.get(MessageField.TEXT) if form else "")
 
 
 def technician_of(link: Link) -> str | None:

@@ -25,11 +25,12 @@ from fsm.web.public_pages import (
     wants_json,
 )
 from fsm.web.status_link import Link, LinkExpired, find_rateable, opened_link
-from fsm.web.status_page import list_papers, status_page, technician_of
+from fsm.web.status_page import list_lines, list_papers, status_page, technician_of
 from fsm.web.views import FormProblem, StepName, ThanksKind, ThanksView
 from fsm.work_orders.ratings.queries import Given
 from fsm.work_orders.ratings.rules import changeable_until
 from fsm.work_orders.request_story import Story
+from fsm.work_orders.threads.tables import Author
 from reports.documents import queries as documents
 from reports.documents.kinds import DocumentKind
 from reports.documents.routes import PDF, pdf
@@ -75,6 +76,16 @@ class PaperBody(msgspec.Struct, frozen=True):
     url: str
 
 
+class MessageBody(msgspec.Struct, frozen=True):
+    """`is_own`: written through this very link."""
+
+    author: Author
+    name: str
+    text: str
+    written_at: datetime
+    is_own: bool
+
+
 class StatusBody(msgspec.Struct, frozen=True):
     """How far a report has come. Instants are UTC; `zone` is where the equipment stands.
 
@@ -94,6 +105,7 @@ class StatusBody(msgspec.Struct, frozen=True):
     may_move: bool
     asked: AskedBody | None
     documents: list[PaperBody]
+    messages: list[MessageBody]
     may_rate: bool
     rating: RatingBody | None
 
@@ -123,6 +135,10 @@ async def _body(session: Session, link: Link, now: datetime) -> StatusBody:
         asked=None if asked is None else AskedBody(asked.window and WindowBody(*asked.window)),
         documents=[
             PaperBody(one.kind, one.number, one.url) for one in await list_papers(session, link)
+        ],
+        messages=[
+            MessageBody(one.author, one.name, one.text, one.written_at, one.is_own)
+            for one in await list_lines(session, link)
         ],
         may_rate=found is not None,
         rating=None if given is None else RatingBody.of(given),

@@ -29,6 +29,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from fsm.assets.resolver import Missing
+from fsm.work_orders.threads.tables import Author
 from reports.documents.kinds import DocumentKind, DocumentState
 
 LONGEST_TEXT: Final = 2000
@@ -73,6 +74,13 @@ class RatingField(StrEnum):
     WEBSITE = "website"
 
 
+class MessageField(StrEnum):
+    """Names in the form of the thread."""
+
+    TEXT = "text"
+    WEBSITE = "website"
+
+
 class MoveField(StrEnum):
     """Names in the form that moves an appointment. One of `choice` and `note` is needed."""
 
@@ -96,6 +104,8 @@ class FormProblem(StrEnum):
     REASON_MISSING = "reason_missing"
     STARS_MISSING = "stars_missing"
     NPS_UNREADABLE = "nps_unreadable"
+    MESSAGE_MISSING = "message_missing"
+    MESSAGE_TOO_LONG = "message_too_long"
     CHOICE_MISSING = "choice_missing"
     SLOT_TAKEN = "slot_taken"
 
@@ -169,6 +179,15 @@ class Typed:
         return bool(self.contact_name or self.contact_phone or self.contact_email)
 
 
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a passer-by may be told of a known problem."""
+
+    code: str
+    title: str
+    advice: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassportView(PageView):
     """The public page of an asset.
@@ -187,6 +206,7 @@ class PassportView(PageView):
     wrong_label_url: str
     report_id: str
     open_report: OpenReport | None = None
+    hints: Sequence[Hint] = ()
     is_trial: bool = False
     most_photo_mb: int = 15
     problems: Sequence[FormProblem] = ()
@@ -304,6 +324,26 @@ class AskedView:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageLine:
+    """One message; `author` is a word of the catalogue, `is_own` when it came through this very link."""
+
+    author: Author
+    name: str
+    text: str
+    written_at: datetime
+    is_own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadView:
+    """What was said so far, and where to answer (None: nobody reads it any more)."""
+
+    lines: Sequence[MessageLine]
+    send_url: str | None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentLink:
     """A paper of the job that can be opened. `kind` is a word of the catalogue."""
 
@@ -334,6 +374,7 @@ class StatusView(PageView):
     move_url: str | None = None
     asked: AskedView | None = None
     documents: Sequence[DocumentLink] = ()
+    thread: ThreadView | None = None
     rating: RatingView | None = None
     problems: Sequence[FormProblem] = ()
 

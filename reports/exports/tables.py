@@ -27,6 +27,7 @@ from sqlmodel import SQLModel
 
 from fsm.actors import Actor, Permission
 from fsm.assets import tables as assets
+from fsm.assets.knowledge.tables import KnownProblem
 from fsm.catalogue import tables as catalogue
 from fsm.contracts import tables as contracts
 from fsm.customers import tables as customers
@@ -37,6 +38,7 @@ from fsm.technicians import tables as technicians
 from fsm.work_orders import records
 from fsm.work_orders import tables as work_orders
 from fsm.work_orders.ratings.tables import Rating
+from fsm.work_orders.threads.tables import Message
 from reports.documents.tables import DocumentWithdrawal, IssuedDocument
 
 #: What a column's cells are: it decides how a file writes them.
@@ -155,6 +157,7 @@ TABLES: Final[Mapping[str, ExportTable]] = MappingProxyType(
             _export("sites", customers.Site, _P.READ_CUSTOMERS, customer=_OWN),
             _export("contacts", customers.Contact, _P.READ_CUSTOMERS, customer=_OWN),
             _export("asset-models", assets.AssetModel, _P.READ_ASSETS),
+            _export("known-problems", KnownProblem, _P.READ_ASSETS),
             _export("assets", assets.Asset, _P.READ_ASSETS, customer=_OWN),
             _export("identifiers", assets.Identifier, _P.READ_ASSETS, customer=_OF_ASSET),
             _export("meters", assets.Meter, _P.READ_ASSETS, customer=_OF_ASSET),
@@ -189,6 +192,7 @@ TABLES: Final[Mapping[str, ExportTable]] = MappingProxyType(
             _export("waivers", records.Waiver, _P.READ_WORK_ORDERS),
             _export("time-entries", records.TimeEntry, _P.READ_WORK_ORDERS, _P.READ_PERSON_KPIS),
             _export("parts-used", records.PartUsed, _P.READ_WORK_ORDERS, customer=_OF_JOB),
+            _export("messages", Message, _P.READ_WORK_ORDERS, customer=_OF_JOB),
             _export("ratings", Rating, _P.READ_WORK_ORDERS, customer=_OF_JOB),
             _export("notes", records.Note, _P.READ_WORK_ORDERS),
             _export("cost-lines", records.CostLine, _P.READ_COSTS),

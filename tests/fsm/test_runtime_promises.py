@@ -60,6 +60,7 @@ OPEN_TO_ANYONE = {
     "GET /d/{code:str}",
     "GET /s/{token:str}",
     "POST /s/{token:str}/rating",
+    "POST /s/{token:str}/messages",
     "GET /s/{token:str}/move",
     "POST /s/{token:str}/move",
     "GET /s/{token:str}/documents/{document_id:uuid}",

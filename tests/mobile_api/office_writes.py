@@ -216,6 +216,17 @@ async def customers_and_assets(walk: Walk) -> None:
     await walk.step("DELETE", f"/api/asset-documents/{document['id']}", shows=("documents",))
 
 
+async def knowledge(walk: Walk) -> None:
+    """An error code of the lift's model: phones have it once it is approved, and not while it is edited."""
+    about = {"titles": {"en": "Door"}, "answers": {"en": "Clean the sill"}}
+    written = {**about, "model_id": str(walk.company.model.id), "code": "E-1"}
+    problem = await make(walk, "/api/known-problems", written)
+    path = f"/api/known-problems/{problem['id']}/approval"
+    problem = await make(walk, path, {"rev": problem["rev"]}, "models")
+    advice = {"advice": {"en": "Look for a stone"}}
+    await edit(walk, "/api/known-problems", problem, "models", **advice)
+
+
 async def passports(walk: Walk) -> None:
     company = walk.company
     passport = await make(walk, "/api/passports", {"asset_id": str(company.asset.id)}, "assets")

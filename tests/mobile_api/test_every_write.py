@@ -29,6 +29,7 @@ from tests.mobile_api.office_writes import (
     dispatch,
     documents,
     edit,
+    knowledge,
     maintenance,
     make,
     passports,
@@ -175,6 +176,7 @@ async def field_work(walk: Walk) -> None:
     await tap("answer.set", "visits", item="safe", value=True)
     await tap("answer.set", "visits", item="reading", value=120)
     await tap("note.add", "visits", text="worn")
+    await tap("message.add", "work_orders", text="Somebody must let me in")
     now = walk.clock()
     span = {"from": (now - timedelta(minutes=5)).isoformat(), "to": now.isoformat()}
     entry = await tap("time.add", "visits", kind="work", **span)
@@ -353,6 +355,7 @@ async def test_a_phone_sees_every_write_that_it_should(
     for part in (
         catalogue,
         customers_and_assets,
+        knowledge,
         passports,
         contracts,
         maintenance,

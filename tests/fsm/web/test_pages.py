@@ -24,6 +24,8 @@ from fsm.web.views import (
     ErrorKind,
     ErrorView,
     FormProblem,
+    Hint,
+    MessageLine,
     MissingView,
     MoveChoice,
     MoveView,
@@ -37,12 +39,14 @@ from fsm.web.views import (
     StepName,
     ThanksKind,
     ThanksView,
+    ThreadView,
     Typed,
     UnclaimedView,
     WrongLabelField,
     WrongLabelView,
 )
 from fsm.work_orders.tables import Impact
+from fsm.work_orders.threads.tables import Author
 from reports.documents.kinds import DocumentKind, DocumentState
 
 NOON = datetime(2025, 11, 21, 12, 0, tzinfo=UTC)
@@ -97,6 +101,7 @@ def all_pages() -> Iterator[tuple[pages.PageName, PageView]]:
     yield "passport", PASSPORT
     yield "passport", replace(PASSPORT, open_report=None, photo_url=None, is_trial=True)
     yield "passport", replace(PASSPORT, office_url="/office", service_name=None, service_phone=None)
+    yield "passport", replace(PASSPORT, hints=[Hint("E-1", "Door <stuck>", "Look\nat the sill")])
     yield "passport", replace(PASSPORT, problems=[p for p in FormProblem if p != "reason_missing"])
     yield "unclaimed", UnclaimedView(path="/p/x", code="x", claim_url="/c", wrong_label_url="/l")
     yield "wrong_label", LABEL
@@ -112,6 +117,12 @@ def all_pages() -> Iterator[tuple[pages.PageName, PageView]]:
     for step in StepName:
         yield "status", replace(STATUS, current=step)
         yield "status", replace(STATUS, current=step, window=None, cancelled_at=NOON)
+    lines = [MessageLine(author, "Jānis", "Ring\ntwice", NOON, False) for author in Author]
+    lines.append(replace(lines[0], is_own=True))
+    for send_url in (None, "/s/secret/messages"):
+        yield "status", replace(STATUS, rating=RATING, thread=ThreadView(lines, send_url))
+    problems = [FormProblem.MESSAGE_MISSING, FormProblem.MESSAGE_TOO_LONG]
+    yield "status", replace(STATUS, thread=ThreadView([], "/s/m"), problems=problems)
     paper = DocumentLink(DocumentKind.ACT, "ACT-17", "/s/secret/documents/1")
     for asked in (AskedView(None), AskedView((NOON, NOON))):
         yield "status", replace(STATUS, move_url="/m", asked=asked, documents=[paper])
@@ -146,9 +157,9 @@ def parsed(html: str) -> ET.Element:
     return tree
 
 
-def own_scripts(name: pages.PageName) -> list[str]:
-    """Return the scripts a page may have: its own, as the content policy names it."""
-    return [pages.script(name)] if name in pages.SCRIPTED else []
+def own_scripts(name: pages.PageName, view: PageView) -> list[str]:
+    """Return the scripts a page may have: its own, as the content policy names it, where it has a use."""
+    return [pages.script(name)] if name in pages.SCRIPTED and getattr(view, "hints", True) else []
 
 
 def visible_text(tree: ET.Element) -> str:
@@ -167,7 +178,7 @@ def test_every_page_is_valid_small_and_needs_nothing_from_elsewhere(
     assert len(html.encode()) < pages.LARGEST_PAGE_BYTES
     tree = parsed(html)
     assert tree.attrib["lang"] == language
-    assert [script.text for script in tree.iter("script")] == own_scripts(name)
+    assert [script.text for script in tree.iter("script")] == own_scripts(name, view)
     assert len(list(tree.iter("h1"))) == 1
     assert (tree.findtext("head/title") or "").strip()
     ids = [element.attrib["id"] for element in tree.iter() if "id" in element.attrib]
@@ -227,7 +238,7 @@ def test_hostile_names_are_shown_and_never_run(
 ) -> None:
     html = pages.render(name, language, hostile(view))
     tree = parsed(html)
-    assert [script.text for script in tree.iter("script")] == own_scripts(name)
+    assert [script.text for script in tree.iter("script")] == own_scripts(name, view)
     assert "49" not in html.replace(pages.style_sheet(), "").replace("+49", "")
     assert all("onerror" not in element.attrib for element in tree.iter())
     # The only picture is the passport's own photo: no name became one.

@@ -1,0 +1,160 @@
+"""Known problems written, approved and looked up. Phones get those of their machines' models."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import col, select
+
+from fsm import events
+from fsm.actors import Actor
+from fsm.assets import queries as assets
+from fsm.assets.knowledge.matching import ranked
+from fsm.assets.knowledge.tables import KnownProblem
+from fsm.assets.tables import Asset
+from fsm.database import Session, revise, touch
+from fsm.problems import Conflict
+
+
+async def list_problems(
+    session: Session,
+    actor: Actor,
+    *,
+    model_id: UUID | None,
+    only_approved: bool,
+    after: UUID | None,
+    limit: int,
+) -> Sequence[KnownProblem]:
+    assets.check_office(actor)
+    statement = (
+        select(KnownProblem)
+        .where(KnownProblem.tenant_id == actor.tenant_id)
+        .order_by(col(KnownProblem.id))
+        .limit(limit)
+    )
+    if model_id is not None:
+        statement = statement.where(KnownProblem.model_id == model_id)
+    if only_approved:
+        statement = statement.where(
+            KnownProblem.is_active, col(KnownProblem.approved_at).is_not(None)
+        )
+    if after is not None:
+        statement = statement.where(KnownProblem.id > after)
+    return (await session.exec(statement)).all()
+
+
+async def _lock(session: Session, actor: Actor, problem_id: UUID) -> KnownProblem:
+    statement = (
+        select(KnownProblem)
+        .where(KnownProblem.tenant_id == actor.tenant_id, KnownProblem.id == problem_id)
+        .with_for_update()
+    )
+    return await session.found(statement, f"No known problem {problem_id}.")
+
+
+async def add_problem(
+    session: Session, actor: Actor, now: datetime, model_id: UUID, values: dict[str, Any]
+) -> KnownProblem:
+    await _touch_model(session, actor, model_id)
+    assets.check_office(actor)
+    problem = KnownProblem(
+        tenant_id=actor.tenant_id,
+        model_id=model_id,
+        written_at=now,
+        written_by=actor.name,
+        **values,
+    )
+    session.add(problem)
+    await session.flush()
+    await _record(session, actor, now, "known_problem.written", problem)
+    return problem
+
+
+async def edit_problem(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    problem_id: UUID,
+    rev: int,
+    changes: dict[str, Any],
+) -> KnownProblem:
+    """Change an answer; whoever approved the old one has not approved this."""
+    assets.check_office(actor)
+    problem = await _lock(session, actor, problem_id)
+    revise(problem, rev, changes)
+    problem.approved_at = problem.approved_by = None
+    problem.written_at, problem.written_by = now, actor.name
+    await session.flush()
+    await _touch_model(session, actor, problem.model_id)
+    await _record(session, actor, now, "known_problem.written", problem)
+    return problem
+
+
+async def approve(
+    session: Session, actor: Actor, now: datetime, problem_id: UUID, rev: int
+) -> KnownProblem:
+    """Stand for an answer as it is in revision `rev`; from now on phones have it."""
+    assets.check_office(actor)
+    problem = await _lock(session, actor, problem_id)
+    if problem.approved_at is not None:
+        raise Conflict(f"{problem.approved_by} has already approved this answer.")
+    revise(problem, rev, {})
+    problem.approved_at, problem.approved_by = now, actor.name
+    await session.flush()
+    await _touch_model(session, actor, problem.model_id)
+    await _record(session, actor, now, "known_problem.approved", problem)
+    return problem
+
+
+async def _touch_model(session: Session, actor: Actor, model_id: UUID) -> None:
+    touch(session, await assets.find_model(session, actor, model_id))
+
+
+async def _record(
+    session: Session, actor: Actor, now: datetime, kind: str, problem: KnownProblem
+) -> None:
+    await events.record(
+        session,
+        actor,
+        kind,
+        "known_problem",
+        problem.id,
+        now=now,
+        model_id=str(problem.model_id),
+        code=problem.code,
+        rev=problem.rev,
+    )
+
+
+async def list_of_asset(session: Session, tenant_id: UUID, asset_id: UUID) -> list[KnownProblem]:
+    """Return the approved answers for an asset's model, by code."""
+    statement = (
+        select(KnownProblem)
+        .join(
+            Asset,
+            (col(Asset.tenant_id) == KnownProblem.tenant_id)
+            & (col(Asset.model_id) == KnownProblem.model_id),
+        )
+        .where(
+            KnownProblem.tenant_id == tenant_id,
+            Asset.id == asset_id,
+            KnownProblem.is_active,
+            col(KnownProblem.approved_at).is_not(None),
+        )
+        .order_by(col(KnownProblem.code))
+    )
+    return list(await session.exec(statement))
+
+
+def in_language(sentences: dict[str, str], language: str) -> str:
+    """Return a sentence in a language, else in English, else in whatever it was written in."""
+    return sentences.get(language) or sentences.get("en") or next(iter(sentences.values()), "")
+
+
+def fitting(problems: Sequence[KnownProblem], typed: str, most: int = 5) -> list[KnownProblem]:
+    """Return the known problems that fit what is being typed, the best first."""
+    known = [
+        (one, one.code, " ".join([*one.titles.values(), *one.answers.values()])) for one in problems
+    ]
+    return ranked(typed, known, most)

@@ -1,0 +1,41 @@
+"""Known problems of models."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Field
+
+from fsm.database import Revised, check, document, instant, link, lookup, refusal, unique
+from fsm.problems import Conflict
+
+
+class KnownProblem(Revised, table=True):
+    """An error code or a known problem of a model, and the one right answer to it.
+
+    `titles` and `answers` are {"en": …, "ru": …}. Until somebody has approved it nobody else is shown it, and
+    an edit takes the approval away. `advice` is what a passer-by may be told while typing, {} for nothing.
+    """
+
+    __tablename__ = "known_problem"
+    __table_args__ = (
+        link("model_id", "asset_model"),
+        unique("model_id", "code"),
+        check("approved", "(approved_at is null) = (approved_by is null)"),
+        lookup("known_problem_model_idx", "model_id"),
+    )
+    model_id: UUID
+    code: str = Field(max_length=60)
+    titles: dict[str, Any] = document(default_factory=dict)
+    answers: dict[str, Any] = document(default_factory=dict)
+    advice: dict[str, Any] = document(default_factory=dict)
+    is_active: bool = True
+    written_at: datetime = instant()
+    written_by: str = ""
+    approved_at: datetime | None = instant(nullable=True, default=None)
+    approved_by: str | None = None
+
+
+refusal(
+    "known_problem_model_id_code_key", Conflict, "This model already has an answer to this code."
+)

@@ -1,0 +1,1 @@
+"""What customer, technician and office say to one another about a job."""
