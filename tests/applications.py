@@ -24,7 +24,7 @@ def application(
     has_trailers: bool = False,
 ) -> Litestar:
     """Return what `create_app` does: an application of its own, over routes that all of them share."""
-    app = copy(_registered(settings.max_request_bytes))
+    app = copy(registered(settings.max_request_bytes))
     app.state = state_of(settings, database, clock, has_trailers)
     app.asgi_router = copy(app.asgi_router)
     app.asgi_router.app = app  # whose start and end it runs
@@ -33,7 +33,7 @@ def application(
 
 
 @cache
-def _registered(max_request_bytes: int) -> Litestar:
+def registered(max_request_bytes: int) -> Litestar:
     """Every route, over a database that nobody asks. A body's limit is told to each of them."""
     nowhere = {
         "FSM_DATABASE_URL": "postgresql://127.0.0.1:1/nowhere",

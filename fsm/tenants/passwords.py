@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -11,7 +12,6 @@ from fsm.problems import Invalid
 LEAST_LENGTH = 10
 
 _hasher = PasswordHasher()  # argon2id with the library's RFC 9106 low-memory parameters
-_NOBODY = _hasher.hash("the password of nobody")
 _at_once = asyncio.Semaphore(2)  # each hash takes 64 MiB and a core for a moment
 
 
@@ -34,13 +34,20 @@ async def is_right(password: str, stored: str | None) -> bool:
     """Compare in the same time whether or not there is anybody to compare with."""
 
     def verify() -> bool:
+        nobodys = _nobodys()  # made whoever comes first
         try:
-            return _hasher.verify(stored or _NOBODY, password)
+            return _hasher.verify(stored or nobodys, password)
         except (VerificationError, InvalidHashError):
             return False
 
     async with _at_once:
         return await asyncio.to_thread(verify) and stored is not None
+
+
+@cache
+def _nobodys() -> str:
+    """The hash that a login of nobody is compared with: making it takes longer than most commands."""
+    return _hasher.hash("the password of nobody")
 
 
 def waiting_time(failures: int) -> timedelta:

@@ -8,24 +8,43 @@ its time on faults and not on imports. A `plugin` is a function of `controls.py`
 product on purpose before it starts.
 """
 
+import gc
 import importlib
 import json
 import os
 import signal
 import sys
 import traceback
+from functools import cache
 from typing import Any
 
 import uvicorn  # noqa: F401 (loaded once for all children)
 import uvloop  # noqa: F401
+from litestar import Litestar
 
 import fsm.app
-import fsm.worker  # noqa: F401
+import fsm.worker
 from fsm import crash_points
 from fsm.__main__ import main as fsm_main
 from fsm.migrations.migrate import check_revision  # noqa: F401
+from fsm.settings import Settings
 from scheduler import child
+from tests.applications import application, registered
 from tests.chaos.processes import die_with_parent
+
+
+def application_at_once(settings: Settings, *, has_trailers: bool = False) -> Litestar:
+    """Do what `create_app` does, over routes that were registered before this process was forked."""
+    database = fsm.app.compose_database(settings)
+    return application(settings, database=database, has_trailers=has_trailers)
+
+
+@cache
+def prepare(max_request_bytes: int) -> None:
+    """Register the routes of a sound server here, once for all that are forked from now on."""
+    registered(max_request_bytes)
+    gc.collect()
+    gc.freeze()  # so that no server goes through all of it again
 
 
 def become(order: dict[str, Any]) -> None:
@@ -44,6 +63,8 @@ def become(order: dict[str, Any]) -> None:
     child.is_warm = lambda: True
     if order.get("plugin"):
         getattr(importlib.import_module("tests.chaos.controls"), order["plugin"])()
+    else:
+        fsm.app.create_app = application_at_once  # type: ignore[assignment]
     status = 1
     try:
         status = fsm_main(order["argv"])
@@ -62,6 +83,8 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
     for line in sys.stdin:
         order = json.loads(line)
+        if order["argv"][0] == "serve" and not order.get("plugin"):
+            prepare(int(order["env"]["FSM_MAX_REQUEST_BYTES"]))
         pid = os.fork()
         if pid == 0:
             become(order)

@@ -7,9 +7,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+
+A_HANG_S = 600
+"""After which a program is taken to hang, however busy the machine is."""
 
 
 def environment() -> dict[str, str]:
@@ -18,15 +23,21 @@ def environment() -> dict[str, str]:
     return {**ours, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
 
-def demo(*arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+@contextmanager
+def demo(*arguments: str) -> "Iterator[subprocess.Popen[str]]":
+    """Run the demonstration. Whatever becomes of the test, nothing of it is left for the next one."""
+    with subprocess.Popen(
         [sys.executable, "-m", "fsm", "demo", *arguments],
         env=environment(),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def read_until(process: "subprocess.Popen[str]", words: str) -> str:
@@ -40,9 +51,13 @@ def read_until(process: "subprocess.Popen[str]", words: str) -> str:
     raise AssertionError(f"The program ended before it said '{words}':\n{said}")
 
 
-def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return str(listener.getsockname()[1])
+@contextmanager
+def kept_port() -> Iterator[str]:
+    """A port that nobody else is given meanwhile: it is bound, and free for whoever listens there."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield str(holder.getsockname()[1])
 
 
 def children_of(pid: int) -> set[int]:
@@ -65,7 +80,7 @@ def _is_zombie(pid: int) -> bool:
         return True
 
 
-def wait_until_gone(pids: set[int], seconds: float = 60) -> set[int]:
+def wait_until_gone(pids: set[int], seconds: float = A_HANG_S) -> set[int]:
     deadline = time.monotonic() + seconds
     while alive(pids) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -73,9 +88,9 @@ def wait_until_gone(pids: set[int], seconds: float = 60) -> set[int]:
 
 
 def test_a_scan_becomes_a_closed_job_and_a_figure_that_names_it() -> None:
-    process = demo("--check")
-    said, _ = process.communicate(timeout=600)
-    assert process.returncode == 0, said
+    with demo("--check") as process:
+        said, _ = process.communicate(timeout=A_HANG_S)
+        assert process.returncode == 0, said
     steps = [line for line in said.splitlines() if line.startswith("  ✓ ")]
     assert len(steps) >= 18, said
     assert "The walk holds" in said
@@ -83,26 +98,25 @@ def test_a_scan_becomes_a_closed_job_and_a_figure_that_names_it() -> None:
 
 def test_the_demonstration_keeps_its_data_and_leaves_nothing_running(tmp_path: Path) -> None:
     data = tmp_path / "demo"
-    port = free_port()
-    first = demo("--data", str(data), "--port", port)
-    said = read_until(first, "Ctrl-C stops everything")
-    password = re.search(r"password for everybody: (\S+)", said)
-    passport = re.search(r"http://\S+/p/(\S+)", said)
-    assert password is not None
-    assert passport is not None
-    there = children_of(first.pid)
-    assert len(there) >= 3  # PostgreSQL, worker, server
-    first.kill()  # -9: nobody is left to tidy up
-    first.communicate(timeout=60)
-    assert wait_until_gone(there) == set()
+    with kept_port() as port:
+        with demo("--data", str(data), "--port", port) as first:
+            said = read_until(first, "Ctrl-C stops everything")
+            password = re.search(r"password for everybody: (\S+)", said)
+            passport = re.search(r"http://\S+/p/(\S+)", said)
+            assert password is not None
+            assert passport is not None
+            there = children_of(first.pid)
+            assert len(there) >= 3  # PostgreSQL, worker, server
+            first.kill()  # -9: nobody is left to tidy up
+        assert wait_until_gone(there) == set()
 
-    second = demo("--data", str(data), "--port", port)
-    said = read_until(second, "Ctrl-C stops everything")
-    assert "the company of the last time is there" in said
-    assert password[1] in said
-    assert passport[1] in said
-    there = children_of(second.pid)
-    second.send_signal(signal.SIGINT)
-    said, _ = second.communicate(timeout=60)
-    assert second.returncode == 0, said
-    assert wait_until_gone(there) == set()
+        with demo("--data", str(data), "--port", port) as second:
+            said = read_until(second, "Ctrl-C stops everything")
+            assert "the company of the last time is there" in said
+            assert password[1] in said
+            assert passport[1] in said
+            there = children_of(second.pid)
+            second.send_signal(signal.SIGINT)
+            said, _ = second.communicate(timeout=A_HANG_S)
+            assert second.returncode == 0, said
+        assert wait_until_gone(there) == set()

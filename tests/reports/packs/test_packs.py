@@ -390,7 +390,11 @@ def test_checking_needs_no_settings_and_no_database(
 ) -> None:
     file = tmp_path / "pack.zip"
     file.write_bytes(pack)
-    environment = {"PATH": os.defpath, "PYTHONPATH": os.environ.get("PYTHONPATH", str(Path.cwd()))}
+    environment = {
+        "PATH": os.defpath,
+        "PYTHONPATH": str(Path.cwd()),
+        **{name: value for name, value in os.environ.items() if name.startswith("PYTHON")},
+    }
 
     def verify(*more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
