@@ -1,27 +1,33 @@
 """Figures of what assets did with their time and how long it took to put them right."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TypeAlias
 
 from fsm.actors import Actor
 from fsm.database import Session
 from reports import repairs_sql
-from reports.exposure_sql import Page, subject_keys
+from reports.exposure_sql import Page, Statement, subject_keys
 from reports.figures import (
+    against_target,
     availability_figure,
     downtime_figure,
     inherent_figure,
     mean_figure,
+    meter_mtbf_figure,
     mtbf_figure,
     percentile_figure,
     restoration_notes,
 )
+from reports.formulae.meters import METER
 from reports.formulae.reliability import Availability, TimeBase
+from reports.meters_sql import MeterSums, meter_sums
+from reports.outages_sql import outage_sums
 from reports.questions import Asked, Found
 from reports.reliability_sql import EventSums, TimeSums, failure_sums, time_sums
 from reports.repairs_sql import RepairPart
 from reports.rows import Period
-from reports.scopes import Cut, Key, Scope
+from reports.scopes import NONE, Cut, Key, Scope
 from reports.statistics import median_ranks
 
 Place: TypeAlias = tuple[Session, Actor, Period, Scope, Cut, Page | None]
@@ -31,6 +37,12 @@ _NO_RANKS = 0, 0
 
 
 async def mtbf(asked: Asked) -> dict[Key, Found]:
+    if asked.question.variant == METER:
+        ran = await meter_sums(asked)
+        return {
+            key: (meter_mtbf_figure(ran.get(key, MeterSums())), None)
+            for key in ran or asked.nothing()
+        }
     times = await time_sums(*_place(asked))
     failures = await failure_sums(*_place(asked))
     base = TimeBase(asked.question.variant)
@@ -43,10 +55,27 @@ async def mtbf(asked: Asked) -> dict[Key, Found]:
 async def availability(asked: Asked) -> dict[Key, Found]:
     times = await time_sums(*_place(asked))
     variant = Availability(asked.question.variant)
+    targets = await _targets(asked)
+    of_scope = targets.get(asked.question.scope.get(Cut.CONTRACT) or NONE)
     return {
-        key: (availability_figure(times.get(key, TimeSums()), variant), None)
+        key: (
+            against_target(
+                availability_figure(times.get(key, TimeSums()), variant),
+                targets.get(key) if asked.cut is Cut.CONTRACT else of_scope,
+            ),
+            None,
+        )
         for key in times or asked.nothing()
     }
+
+
+async def _targets(asked: Asked) -> dict[Key, Decimal]:
+    """Return what the contracts promise, where the figure is of a contract or of each."""
+    contract_id = asked.question.scope.get(Cut.CONTRACT)
+    if contract_id is None and asked.cut is not Cut.CONTRACT:
+        return {}
+    statement = Statement(t=asked.actor.tenant_id, contract=contract_id)
+    return dict(await statement.part("promised", _PROMISED).run(asked.session, _TARGETS))
 
 
 async def downtime(asked: Asked) -> dict[Key, Found]:
@@ -82,6 +111,14 @@ async def restoration(asked: Asked) -> dict[Key, Found]:
         )
         figures[key] = figure, None
     return figures
+
+
+async def mean_downtime(asked: Asked) -> dict[Key, Found]:
+    sums = await outage_sums(asked)
+    return {
+        key: (mean_figure(sums.get(key, EventSums()), "outage", ()), None)
+        for key in asked.nothing() or await subject_keys(*_place(asked))
+    }
 
 
 def repair_part(kpi: str, variant: str) -> RepairPart:
@@ -129,3 +166,12 @@ async def inherent_counts(asked: Asked) -> tuple[int, int]:
 def _place(asked: Asked) -> Place:
     question = asked.question
     return asked.session, asked.actor, question.period, question.scope, asked.cut, asked.page
+
+
+_PROMISED = """
+  select c.id, c.availability_target from contract c
+  where c.tenant_id = :t and c.availability_target is not null
+    and (c.id = cast(:contract as uuid) or cast(:contract as uuid) is null)
+"""
+
+_TARGETS = "select id, availability_target from promised"

@@ -1,6 +1,7 @@
 """Which function computes which figure."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from fsm.contracts.service_levels import ClockKind
@@ -9,15 +10,17 @@ from reports import (
     asset_figures,
     cost_figures,
     hours_sql,
+    lives_sql,
     outcomes_sql,
     promises_sql,
+    ratings_sql,
     visits_sql,
     work_sql,
 )
 from reports.clocks_sql import clocks
 from reports.counted import Counted, Measure, Shape
 from reports.jobs_sql import FOLLOW_UP
-from reports.ledger import margin, people
+from reports.ledger import contractors, margin, people, recovery
 from reports.questions import Figures
 from reports.results import NullReason
 
@@ -104,6 +107,21 @@ COUNTED: Mapping[str, Counted] = MappingProxyType(
         "fcr": Counted(
             "request", visits_sql.solved_at_first_contact, lambda _: _share("request"), FOLLOW_UP
         ),
+        "csat": Counted(
+            "rating",
+            ratings_sql.content,
+            lambda _: replace(_share("answer"), fewest=ratings_sql.FEWEST_ANSWERS),
+        ),
+        "nps": Counted(
+            "rating",
+            ratings_sql.recommending,
+            lambda _: Measure(
+                Shape.RATIO,
+                ("answer", "answer"),
+                NullReason.NOTHING_DUE,
+                fewest=ratings_sql.FEWEST_ANSWERS,
+            ),
+        ),
         "utilisation": Counted("technician", hours_sql.utilised, _utilisation, is_personal=True),
         "wrench": Counted("technician", hours_sql.wrench, lambda _: _of_hours(), is_personal=True),
         "travel": Counted("technician", hours_sql.travelled, _travel, is_personal=True),
@@ -116,6 +134,8 @@ FIGURES: Mapping[str, Figures] = MappingProxyType(
         "mtbf": asset_figures.mtbf,
         "availability": asset_figures.availability,
         "downtime": asset_figures.downtime,
+        "mttf": lives_sql.time_to_failure,
+        "mdt": asset_figures.mean_downtime,
         "restoration": asset_figures.restoration,
         "mrt": asset_figures.repair_time,
         "mart": asset_figures.repair_time,
@@ -124,6 +144,8 @@ FIGURES: Mapping[str, Figures] = MappingProxyType(
         "cost": cost_figures.cost,
         "contract_margin": margin.contract_margin,
         "payer_split": margin.payer_split,
+        "warranty_recovery": recovery.warranty_recovery,
+        "contractor": contractors.contractor,
         "technician_pay": people.technician_pay,
         **{kpi: counted.figures for kpi, counted in COUNTED.items()},
     }

@@ -4,9 +4,18 @@ from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
 
+import msgspec
+
 from fsm.intervals import HOUR
 from reports.cost_sql import LineSums
-from reports.formulae.reliability import Availability, TimeBase, inherent_availability
+from reports.formulae.meters import METER
+from reports.formulae.reliability import (
+    Availability,
+    TimeBase,
+    downtime_left_h,
+    inherent_availability,
+)
+from reports.meters_sql import MeterSums
 from reports.reliability_sql import EventSums, TimeSums
 from reports.results import Figure, Interval, NullReason, Quantity
 from reports.statistics import LEVEL, mean_time_interval
@@ -15,6 +24,21 @@ from reports.statistics import LEVEL, mean_time_interval
 def mtbf_figure(time: TimeSums, failures: EventSums, base: TimeBase) -> Figure:
     """Return time between failures in hours; see `formulae.mtbf`."""
     total_h = (time.up if base is TimeBase.OPERATING else time.exposed) / HOUR
+    return _between_failures(total_h, failures, base, ())
+
+
+def meter_mtbf_figure(ran: MeterSums) -> Figure:
+    """Return time between failures in hours of the machines' own counters; see `formulae.meters`."""
+    notes = (
+        *((f"extrapolated_h:{ran.extrapolated / HOUR}",) if ran.extrapolated else ()),
+        *((f"by_duty_h:{ran.by_duty / HOUR}",) if ran.by_duty else ()),
+    )
+    return _between_failures(ran.us / HOUR, ran.failures, METER, notes)
+
+
+def _between_failures(
+    total_h: float, failures: EventSums, base: str, notes: tuple[str, ...]
+) -> Figure:
     reason: NullReason | None = None
     interval: Interval | None = None
     if not total_h:
@@ -33,7 +57,7 @@ def mtbf_figure(time: TimeSums, failures: EventSums, base: TimeBase) -> Figure:
         denominator=Quantity(failures.n, "failure"),
         excluded=_sorted(failures.excluded),
         interval=interval,
-        notes=(f"time_base:{base}", *_undated(failures)),
+        notes=(f"time_base:{base}", *_undated(failures), *notes),
     )
 
 
@@ -52,6 +76,16 @@ def availability_figure(time: TimeSums, variant: Availability) -> Figure:
         excluded={"not_required": idle} if idle else {},
         notes=(f"variant:{variant}",),
     )
+
+
+def against_target(figure: Figure, target: Decimal | None) -> Figure:
+    """Return an availability with what its contract promises, and how many hours down that leaves."""
+    if target is None:
+        return figure
+    notes = [*figure.notes, f"target:{target.normalize():f}"]
+    if figure.value is not None:
+        notes.append(f"downtime_left_h:{downtime_left_h(figure, float(target))}")
+    return msgspec.structs.replace(figure, notes=tuple(notes))
 
 
 def downtime_figure(time: TimeSums, cause: str) -> Figure:

@@ -17,13 +17,15 @@ from fsm.actors import Actor
 from fsm.database import Session
 from fsm.intervals import HOUR
 from fsm.problems import Invalid
-from reports import cost_sql, reliability_sql, repairs_sql
+from reports import cost_sql, lives_sql, meters_sql, reliability_sql, repairs_sql
 from reports.asset_figures import inherent_counts, repair_part
 from reports.candidates import Candidate
 from reports.computed import COUNTED
 from reports.exposure_sql import Page, Statement, subjects
+from reports.formulae.meters import METER
 from reports.formulae.reliability import Availability, TimeBase
-from reports.ledger import margin, people
+from reports.ledger import contractors, margin, people, recovery
+from reports.outages_sql import list_outages
 from reports.questions import Asked, Known, Question
 from reports.reliability_sql import TimeSums
 from reports.scopes import Cut
@@ -82,6 +84,12 @@ async def list_candidates(
 
 def _parts(question: Question) -> tuple[tuple[str, Part], ...]:
     kpi = question.definition.kpi
+    if kpi == "contractor" and question.variant == contractors.ACCEPTED:
+        return (("visit", _of_contractors),)
+    if kpi == "warranty_recovery" and question.variant == recovery.DAYS:
+        return (("claim", _recovered),)
+    if kpi == "mtbf" and question.variant == METER:
+        return ("asset", _metered), ("failure", _failures_metered)
     return _PARTS[kpi] if kpi in _PARTS else ((COUNTED[kpi].kind, _counted),)
 
 
@@ -173,6 +181,30 @@ async def _failures(
     ]
 
 
+async def _metered(
+    session: Session, actor: Actor, known: Known, question: Question, page: Page
+) -> list[Candidate]:
+    return await meters_sql.list_metered(Asked(session, actor, known, question), page)
+
+
+async def _failures_metered(
+    session: Session, actor: Actor, known: Known, question: Question, page: Page
+) -> list[Candidate]:
+    return await meters_sql.list_failures(Asked(session, actor, known, question), page)
+
+
+async def _serial_parts(
+    session: Session, actor: Actor, known: Known, question: Question, page: Page
+) -> list[Candidate]:
+    return await lives_sql.list_parts(Asked(session, actor, known, question), page)
+
+
+async def _outages(
+    session: Session, actor: Actor, known: Known, question: Question, page: Page
+) -> list[Candidate]:
+    return await list_outages(Asked(session, actor, known, question), page)
+
+
 async def _restored(
     session: Session, actor: Actor, known: Known, question: Question, page: Page
 ) -> list[Candidate]:
@@ -232,6 +264,18 @@ async def _pay_lines(
     return await people.pay_lines(Asked(session, actor, known, question), page)
 
 
+async def _recovered(
+    session: Session, actor: Actor, known: Known, question: Question, page: Page
+) -> list[Candidate]:
+    return await recovery.recovery_candidates(Asked(session, actor, known, question), page)
+
+
+async def _of_contractors(
+    session: Session, actor: Actor, known: Known, question: Question, page: Page
+) -> list[Candidate]:
+    return await contractors.contractor_candidates(Asked(session, actor, known, question), page)
+
+
 async def _margin_lines(
     session: Session, actor: Actor, known: Known, question: Question, page: Page
 ) -> list[Candidate]:
@@ -253,6 +297,8 @@ _PARTS: dict[str, tuple[tuple[str, Part], ...]] = {
     "mtbf": (("asset", _assets), ("failure", _failures)),
     "availability": (("asset", _assets),),
     "downtime": (("asset", _assets),),
+    "mttf": (("part", _serial_parts),),
+    "mdt": (("outage", _outages),),
     "restoration": (("failure", _restored),),
     "mrt": (("repair", _repairs),),
     "mart": (("repair", _repairs),),
@@ -269,6 +315,8 @@ _PARTS: dict[str, tuple[tuple[str, Part], ...]] = {
         ("cost", _margin_lines),
     ),
     "payer_split": (("cost", _margin_lines),),
+    "warranty_recovery": (("cost", _recovered),),
+    "contractor": (("cost", _of_contractors),),
     "technician_pay": (("pay_line", _pay_lines),),
 }
 

@@ -22,8 +22,9 @@ from reports.computed import FIGURES
 from reports.exposure_sql import Page
 from reports.months import month_of, months_of
 from reports.questions import Answered, Asked, Found, Known, Question
-from reports.results import Figure, Provisional, Result, Window
+from reports.results import Figure, Provisional, ProvisionalReason, Result, Window
 from reports.scopes import NONE, Cut, Key, Scope
+from reports.unsynced_sql import keys_not_synced
 
 
 class Order(StrEnum):
@@ -144,7 +145,20 @@ async def _by_month(
 
 
 async def _figures(asked: Asked) -> dict[Key, Found]:
-    return await FIGURES[asked.question.definition.kpi](asked)
+    """Return a figure per key, provisional as well where a phone has not told yet what was done."""
+    figures = await FIGURES[asked.question.definition.kpi](asked)
+    if not figures:
+        return figures
+    behind = await keys_not_synced(asked)
+    return {
+        key: (figure, _not_synced(provisional) if key in behind else provisional)
+        for key, (figure, provisional) in figures.items()
+    }
+
+
+def _not_synced(provisional: Provisional | None) -> Provisional:
+    because = () if provisional is None else provisional.because
+    return Provisional(None, (*because, ProvisionalReason.DEVICES_NOT_SYNCED))
 
 
 def _result(

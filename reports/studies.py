@@ -10,6 +10,7 @@ from fsm.intervals import HOUR
 from fsm.problems import Invalid
 from reports import queries
 from reports.exposure_sql import Page
+from reports.formulae.meters import METER
 from reports.formulae.reliability import TimeBase
 from reports.months import before
 from reports.questions import Answered, Known, Question
@@ -102,7 +103,10 @@ def _are_apart(now: Result, then: Result) -> bool | None:
 
 
 def check_trend(question: Question, by: Cut) -> None:
-    """Refuse rows by which failures have no clock of their own."""
+    """Refuse rows by which failures have no clock of their own, and counters, which tell no instants."""
+    if question.variant == METER:
+        detail = "A trend is read on the operating or the calendar clock, not on a meter."
+        raise Invalid(detail, errors=[{"at": "/variant", "detail": detail}])
     cuts = tuple(cut for cut in question.definition.cuts if cut is not Cut.MONTH)
     check_cuts("trend", cuts, question.scope, by)
 

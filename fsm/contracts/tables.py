@@ -104,8 +104,9 @@ class Contract(Revised, table=True):
     `covers` and `payers` are in the shapes of `coverage`: which classes of request, kinds of maintenance and
     types of work, for the listed assets or all of the customer's; and the payer of each kind of cost.
     `credits` is in the shape of `credits`: what a broken promise gives back. `monthly_fee` is the newest of
-    the fees in `contract_fee`. So many days before its end somebody is warned. With
-    `lets_customer_move` the customer takes another time by themselves. `follows_id` is the contract
+    the fees in `contract_fee`. `availability_target` is the share of the required time that is promised, from
+    0 to 1. So many days before its end somebody is warned. With `lets_customer_move` the customer takes
+    another time by themselves. `follows_id` is the contract
     that this one renews. Both days belong to the contract, in the zone of the site where the work is.
     """
 
@@ -119,6 +120,7 @@ class Contract(Revised, table=True):
         check("notice", "notice_days between 0 and 730"),
         check("period", "ends_on is null or ends_on >= starts_on"),
         check("fee", "monthly_fee >= 0"),
+        check("target", "availability_target > 0 and availability_target <= 1"),
         lookup("contract_customer_idx", "customer_id"),
     )
     customer_id: UUID
@@ -139,6 +141,7 @@ class Contract(Revised, table=True):
     lets_customer_move: bool = Field(
         default=False, sa_column_kwargs={"server_default": text("false")}
     )
+    availability_target: Decimal | None = quantity(default=None, nullable=True)
     follows_id: UUID | None = None
     priority: int = 0
     created_at: datetime = instant()

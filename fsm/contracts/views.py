@@ -28,6 +28,8 @@ from fsm.http import Body, Code, Currency, Day, Instant, Line, Money, Quantity, 
 Document = Annotated[dict[str, Any], pydantic.Field(max_length=100)]
 Terms = Annotated[dict[str, Any], pydantic.Field(max_length=10)]
 NoticeDays = Annotated[int, pydantic.Field(ge=0, le=730)]
+Target = Annotated[Decimal, pydantic.Field(gt=0, le=1, max_digits=5, decimal_places=4)]
+"""The share of the required time in which the equipment is to work."""
 """How many days before a contract ends somebody is warned."""
 Priority = Annotated[int, pydantic.Field(ge=-1_000, le=1_000)]
 
@@ -141,6 +143,7 @@ class NewContract(Body):
     credits: Terms = {}
     notice_days: NoticeDays = 60
     lets_customer_move: bool = False
+    availability_target: Target | None = None
     priority: Priority = 0
 
 
@@ -161,6 +164,7 @@ class ContractEdit(Body):
     credits: Terms = {}
     notice_days: NoticeDays = 60
     lets_customer_move: bool = False
+    availability_target: Target | None = None
     priority: Priority = 0
 
 
@@ -202,6 +206,7 @@ class ContractView(msgspec.Struct, frozen=True):
     credits: dict[str, Any]
     notice_days: int
     lets_customer_move: bool
+    availability_target: Decimal | None
     follows_id: UUID | None
     priority: int
 
@@ -224,6 +229,7 @@ class ContractView(msgspec.Struct, frozen=True):
             row.credits,
             row.notice_days,
             row.lets_customer_move,
+            row.availability_target,
             row.follows_id,
             row.priority,
         )

@@ -104,4 +104,41 @@ MONEY_FIGURES: tuple[Definition, ...] = (
         needs=(Permission.READ_KPIS, Permission.READ_COSTS, Permission.READ_PERSON_KPIS),
         cuts=PERSON_CUTS,
     ),
+    define(
+        "warranty_recovery",
+        1,
+        MONEY,
+        "paid: Σ paid on claims decided in the window / Σ claimed by them; claimed: Σ claimed / Σ cost borne "
+        "by manufacturers, by posted_on; days: Kaplan–Meier median from claim to full payment, over claims "
+        "paid in the window or still open. What is paid on a claim stands for its lines in proportion. "
+        "Refused claims count with nothing paid, and are left out of days. In one currency.",
+        ("paid", "claimed", "days"),
+        names=("Warranty recovery", "Возмещение по гарантии"),
+        docs=(
+            "How much of what a manufacturer has to bear came back, and how soon. Claims that are not "
+            "decided yet are left out of the share and counted.",
+            "Какая часть затрат, которые несёт изготовитель, возмещена и как скоро. Ещё не рассмотренные "
+            "претензии в долю не входят и указаны отдельно.",
+        ),
+        needs=(Permission.READ_KPIS, Permission.READ_COSTS),
+        cuts=JOB_CUTS,
+    ),
+    define(
+        "contractor",
+        1,
+        MONEY,
+        "accepted: visits taken / visits sent to contractors, by planned start; hours, km: Σ done; due: Σ "
+        "contractor lines of the ledger at the prices agreed, by posted_on; billed: Σ invoices by their last "
+        "day; gap: billed − due. Interval of accepted at 0.9: Wilson.",
+        ("accepted", "hours", "km", "due", "billed", "gap"),
+        names=("Contractors", "Подрядчики"),
+        docs=(
+            "What contractors took of what they were offered, how much they did, and what they billed beyond "
+            "what is due. Read it beside first-time fix by contractor.",
+            "Сколько предложенных выездов подрядчики приняли, сколько сделали и насколько их счета "
+            "расходятся с причитающимся. Смотрите вместе с решением с первого визита по подрядчикам.",
+        ),
+        needs=(Permission.READ_KPIS, Permission.READ_COSTS, Permission.READ_PERSON_KPIS),
+        cuts=(Cut.CONTRACTOR, Cut.MONTH, Cut.TENANT),
+    ),
 )

@@ -1,6 +1,7 @@
 """Figures of what assets did with their time and how long it took to put them right."""
 
 from reports.definitions.definition import Definition, define
+from reports.formulae.meters import METER
 from reports.formulae.reliability import Availability, TimeBase
 from reports.rows import Cause
 
@@ -23,6 +24,47 @@ RELIABILITY: tuple[Definition, ...] = (
             "отказов значения нет, есть только нижняя граница. Не учитываются: отказы с кодом исключения, "
             "отказы, при которых оборудование лишь работало хуже или простаивало по внешней причине, отказы "
             "вне эксплуатации (или вне договора) и другие узлы, отказавшие в тот же момент.",
+        ),
+    ),
+    define(
+        "mtbf",
+        2,
+        "h",
+        "operating: Σ|R − D| / Σn; calendar: Σ|X| / Σn; meter: Σ hours that the counters ran within X / "
+        "Σn of these assets. X = window ∩ in service ∩ on the contract in scope; R = X − external outages; "
+        "D = union of outages that are not degraded; n = failures in X, one per asset and instant. Counters "
+        "run evenly between readings, up to 7 days outside them as in the nearest pair, further out as over "
+        "all readings; assets with fewer than two readings are left out. Interval at 0.9: [2T/χ²(0.95; "
+        "2n+2), 2T/χ²(0.05; 2n)]; n = 0: T/ln 10.",
+        (str(TimeBase.OPERATING), str(TimeBase.CALENDAR), METER),
+        names=("Mean time between failures", "Средняя наработка между отказами"),
+        docs=(
+            "Time between failures in hours. Time before the first and after the last failure counts. "
+            "Without a failure there is no value, only a lower bound. Left out: failures with an exclusion "
+            "code, those whose outages were only degraded or external, those outside the time in service "
+            "(or on the contract), and further components that failed in the same instant.",
+            "Время между отказами в часах. Время до первого и после последнего отказа учитывается. Без "
+            "отказов значения нет, есть только нижняя граница. Не учитываются: отказы с кодом исключения, "
+            "отказы, при которых оборудование лишь работало хуже или простаивало по внешней причине, отказы "
+            "вне эксплуатации (или вне договора) и другие узлы, отказавшие в тот же момент.",
+        ),
+    ),
+    define(
+        "mttf",
+        1,
+        "h",
+        "Σ time installed within the window / failed removals, over serial parts: assets with a serial "
+        "number that are built into another one. A part has failed that was taken out with a failure of "
+        "its that was not restored before; other removals and running parts are censored. From five failed "
+        "removals on the notes give the Kaplan–Meier median and the Weibull fit of their ages, later entry "
+        "allowed for. Interval at 0.9 as of mtbf.",
+        (),
+        names=("Mean time to failure", "Средняя наработка до отказа"),
+        docs=(
+            "How long the parts last that are replaced, not repaired, in hours installed. Parts that still "
+            "run, and those taken out for another reason, count with the time they lasted.",
+            "Сколько часов служат детали, которые заменяют, а не ремонтируют. Работающие и снятые по другой "
+            "причине детали учитываются временем, которое они прослужили.",
         ),
     ),
     define(
@@ -101,6 +143,22 @@ RELIABILITY: tuple[Definition, ...] = (
         docs=(
             "Hours of required time in which the equipment was down, by cause.",
             "Часы требуемого времени, в течение которых оборудование простаивало, по причинам.",
+        ),
+    ),
+    define(
+        "mdt",
+        1,
+        "h",
+        "mean length of merged outages that ended in the window, each whole: overlapping and touching ones "
+        "are one; external and degraded ones are none. It belongs to the contract of the instant in which "
+        "it ended.",
+        (),
+        names=("Mean downtime", "Средняя длительность простоя"),
+        docs=(
+            "How long the equipment is down at a time, in hours. Outages that still go on at the end of what "
+            "is counted are left out and counted: they belong to the window in which they end.",
+            "Сколько часов в среднем длится один простой. Простои, ещё не закончившиеся к концу периода, не "
+            "учитываются и указаны отдельно: они относятся к периоду, в котором закончатся.",
         ),
     ),
     define(

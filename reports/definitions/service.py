@@ -243,4 +243,37 @@ SERVICE: tuple[Definition, ...] = (
         ),
         cuts=JOB_CUTS,
     ),
+    define(
+        "csat",
+        1,
+        "ratio",
+        "Ratings of four or five stars / ratings, the last of each rater of a visit, over visits finished in "
+        "the window. Null below five ratings. Interval at 0.9: Wilson.",
+        (),
+        names=("Satisfied customers", "Довольные заказчики"),
+        docs=(
+            "Share of ratings with four stars or five. Visits that nobody rated are left out and counted: "
+            "beside the ratings they tell how many answered.",
+            "Доля оценок в четыре и пять звёзд. Визиты без оценки не учитываются и указаны отдельно: по ним "
+            "видно, сколько заказчиков ответили.",
+        ),
+        cuts=JOB_CUTS,
+    ),
+    define(
+        "nps",
+        1,
+        "ratio",
+        "(answers of 9 and 10 − answers of 0 to 6) / answers whether the customer would recommend us, the "
+        "last of each rater of a visit, over visits finished in the window; from −1 to 1. Null below five "
+        "answers.",
+        (),
+        names=("Net promoter score", "Индекс готовности рекомендовать"),
+        docs=(
+            "How many more customers would recommend us than would not. Visits without a rating and ratings "
+            "without this answer are left out and counted.",
+            "Насколько больше тех, кто нас порекомендует, чем тех, кто нет. Визиты без оценки и оценки без "
+            "этого ответа не учитываются и указаны отдельно.",
+        ),
+        cuts=JOB_CUTS,
+    ),
 )

@@ -9,6 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from fsm.intervals import (
@@ -36,11 +37,12 @@ from reports.results import (
 from reports.rows import Asset, Cause, Failure, Outage, Period, closed
 from reports.statistics import LEVEL, Observed, Trend, mean_time_interval, trend
 
+_FAR_OFF = datetime(9000, 1, 1, tzinfo=UTC)
 _PRECEDENCE = (Cause.FAILURE, Cause.OPERATIONAL, Cause.PLANNED)
 
 
 class TimeBase(StrEnum):
-    """What the time between failures is measured in."""
+    """What the time between failures is measured in, where it is not the machine's own counter."""
 
     OPERATING = "operating"
     CALENDAR = "calendar"
@@ -183,24 +185,31 @@ def downtime(assets: Iterable[Asset], period: Period) -> dict[str, Figure]:
 def mean_downtime(assets: Iterable[Asset], period: Period) -> Figure:
     """Return the mean length in hours of merged outages that ended in the window, each whole.
 
-    External and degraded ones stay out. Every outage is a candidate; those of one merged outage
-    share its length equally, so that the shares add up.
+    External and degraded ones stay out, and what still went on at the end of what is counted. A
+    merged outage belongs to the contract of the instant in which it ended. Every outage is a
+    candidate; those of one merged outage share its length equally, so that the shares add up.
     """
     shares: list[Share] = []
     n = 0
     for asset in assets:
         left_out, counting = _sort_outages(asset.outages, period)
         shares += left_out
+        on_contract = None
+        if asset.on_contract is not None:
+            on_contract = closed(asset.on_contract, micros(_FAR_OFF))
         merged: defaultdict[tuple[Micros, Micros], list[Outage]] = defaultdict(list)
-        whole = closed(tuple(outage.during for outage in counting), micros(period.as_of))
+        whole = closed(tuple(outage.during for outage in counting), period.until())
         for outage in counting:
             begin = micros(outage.during[0])
             merged[next(part for part in whole if part[0] <= begin < part[1])].append(outage)
         for (begin, end), outages in merged.items():
             if any(_is_open(outage, period) for outage in outages):
-                if begin < period.until():
-                    shares += [Share("outage", each.id, excluded="open") for each in outages]
-            elif period.holds(instant(end)):
+                shares += [Share("outage", each.id, excluded="open") for each in outages]
+            elif not period.holds(instant(end)):
+                continue
+            elif on_contract is not None and not contains(on_contract, end):
+                shares += [Share("outage", each.id, excluded="not_on_contract") for each in outages]
+            else:
                 n += 1
                 hours, part = (end - begin) / HOUR / len(outages), 1 / len(outages)
                 shares += [Share("outage", each.id, hours, part) for each in outages]
@@ -267,24 +276,20 @@ def _sort_outages(outages: Iterable[Outage], period: Period) -> tuple[list[Share
     for outage in outages:
         begins_at, ends_at = outage.during
         ends = None if ends_at is None else micros(ends_at)
-        if micros(begins_at) >= micros(period.as_of) or micros(begins_at) == ends:
+        if micros(begins_at) >= period.until() or micros(begins_at) == ends:
             continue
         if not outage.is_degraded and outage.cause is not Cause.EXTERNAL:
             counting.append(outage)
-        elif (
-            micros(begins_at) < period.until()
-            if ends_at is None or _is_open(outage, period)
-            else period.holds(ends_at)
-        ):
+        elif ends_at is None or _is_open(outage, period) or period.holds(ends_at):
             reason = "degraded" if outage.is_degraded else "external"
             left_out.append(Share("outage", outage.id, excluded=reason))
     return left_out, counting
 
 
 def _is_open(outage: Outage, period: Period) -> bool:
-    """Say whether the outage still went on at `as_of`."""
+    """Say whether the outage still went on at the end of what is counted."""
     ends_at = outage.during[1]
-    return ends_at is None or micros(ends_at) >= micros(period.as_of)
+    return ends_at is None or micros(ends_at) >= period.until()
 
 
 def _outages(outages: Iterable[Outage], cause: Cause, until: Micros) -> Intervals:

@@ -22,7 +22,8 @@ def _statement(asked: Asked) -> Statement:
     if asked.cut in PERSONAL:
         statement.values["none"] = NONE
         key = f"coalesce({_KEYS[asked.cut]}, :none)"
-    conditions = ""
+    # What people earn is no customer's business.
+    conditions = "" if asked.actor.customer_id is None else " and false"
     for cut, wanted in asked.question.scope.parts:
         if wanted == NONE:
             conditions += f" and {_KEYS[cut]} is null"

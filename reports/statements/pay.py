@@ -19,6 +19,7 @@ from fsm.technicians.tables import Technician
 from fsm.tenants.queries import find_zone_and_currency
 from reports.formulae import pay
 from reports.formulae.pay import Item, ItemKind, PayKind, Rule
+from reports.months import day_begins
 from reports.statements.contract import Days
 from reports.statements.tables import ContractorInvoice, PayLine, PayRule, PayStatement
 
@@ -298,14 +299,20 @@ async def record_invoice(
 
 
 async def contractor_sums(session: Session, actor: Actor, days: Days, currency: str) -> list[Any]:
-    """Return per contractor what was offered, accepted, worked, due and billed, and the last two's gap."""
+    """Return per contractor what was offered, accepted, worked, due and billed, and the last two's gap.
+
+    Days are the company's own.
+    """
     first_on, end_on = days.half_open
+    zone = (await find_zone_and_currency(session, actor.tenant_id)).zone
     rows: Any = await run(
         session,
         _CONTRACTORS,
         t=actor.tenant_id,
         from_on=first_on,
         to_on=end_on,
+        from_at=day_begins(first_on, zone),
+        to_at=day_begins(end_on, zone),
         currency=currency,
     )
     return [(*row, row[-1] - row[-2]) for row in rows]
@@ -340,12 +347,11 @@ group by rule_id, item_kind, item_id
 _CONTRACTORS = """
 select h.id, h.number, h.name,
   (select count(*) from visit v where v.tenant_id = :t and v.technician_id = h.id
-     and v.dispatched_at is not null and v.planned_starts_at >= cast(:from_on as date)
-     and v.planned_starts_at < cast(:to_on as date)) as offered,
+     and v.dispatched_at is not null and v.planned_starts_at >= :from_at
+     and v.planned_starts_at < :to_at) as offered,
   (select count(*) from visit v where v.tenant_id = :t and v.technician_id = h.id
      and v.dispatched_at is not null and v.status not in ('rejected', 'withdrawn')
-     and v.planned_starts_at >= cast(:from_on as date)
-     and v.planned_starts_at < cast(:to_on as date)) as accepted,
+     and v.planned_starts_at >= :from_at and v.planned_starts_at < :to_at) as accepted,
   coalesce(sum(l.quantity) filter (where l.unit = 'h'), 0) as hours,
   coalesce(sum(l.quantity) filter (where l.unit = 'km'), 0) as km,
   coalesce(sum(l.amount), 0) as due,

@@ -45,6 +45,13 @@ PUBLISHED: dict[tuple[str, int], str] = {
     ("inherent_availability", 1): "15509a2b63bdd8de",
     ("on_time", 2): "727c713f896e3727",
     ("calibration", 1): "fb538b083958aeb3",
+    ("mtbf", 2): "96d4a22af3fa9c09",
+    ("mttf", 1): "a7d054c54c19669a",
+    ("mdt", 1): "8d9eeb30e66e0482",
+    ("csat", 1): "fc63ae252dd0f460",
+    ("nps", 1): "6ea2eb90a9534e35",
+    ("warranty_recovery", 1): "f9722b097d9f4f33",
+    ("contractor", 1): "26cdc1c4f9d3770b",
 }
 """(kpi, version) → the beginning of the digest of what it computes. Add lines; never change one."""
 

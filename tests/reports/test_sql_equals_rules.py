@@ -36,7 +36,7 @@ def ask(kpi: str, variant: str | None, scope: Scope, history: History) -> Questi
 
 
 def rule(
-    kpi: str, variant: str, assets: Sequence[Asset], failures: list[Failure], history: History
+    kpi: str, variant: Any, assets: Sequence[Asset], failures: list[Failure], history: History
 ) -> Figure:
     """Return what the pure rule says."""
     period = history.period
@@ -45,6 +45,8 @@ def rule(
             return formulae.mtbf(assets, failures, period, TimeBase(variant))
         case "availability":
             return formulae.availability(assets, period, Availability(variant))
+        case "mdt":
+            return formulae.mean_downtime(assets, period)
         case "downtime":
             return formulae.downtime(assets, period)[variant]
         case _:
@@ -79,6 +81,7 @@ ASKED = [
     *(("mtbf", variant) for variant in ("operating", "calendar")),
     *(("availability", variant) for variant in ("operational", "planned_out")),
     *(("downtime", each) for each in ("total", "failure", "operational", "planned", "degraded")),
+    ("mdt", None),
     *(("restoration", variant) for variant in ("mean", "p50", "p90")),
 ]
 
@@ -104,7 +107,7 @@ async def test_tables_by_asset_and_contract_equal_the_rules(
 
 
 async def by_asset(
-    session: Session, company: Company, history: History, kpi: str, variant: str
+    session: Session, company: Company, history: History, kpi: str, variant: Any
 ) -> None:
     question = ask(kpi, variant, Scope(((Cut.CUSTOMER, company.customer.id),)), history)
     rows = await queries.table(session, company.system, KNOWN, question, Cut.ASSET)
@@ -120,7 +123,7 @@ async def by_asset(
 
 
 async def by_contract(
-    session: Session, company: Company, history: History, kpi: str, variant: str
+    session: Session, company: Company, history: History, kpi: str, variant: Any
 ) -> None:
     """Each contract of the history, and what is on none, over the history's own assets."""
     question = ask(kpi, variant, Scope(((Cut.MODEL, company.model.id),)), history)
