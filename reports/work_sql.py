@@ -36,7 +36,8 @@ async def still_open(asked: Asked) -> Statement:
     statement = begin(asked)
     texts = work_texts(statement, asked)
     variant = asked.question.variant
-    if variant == "weeks" and (asked.cut is not Cut.TENANT or asked.question.scope.parts):
+    is_whole = asked.cut is Cut.TENANT and not asked.question.scope.parts
+    if variant == "weeks" and (not is_whole or asked.actor.customer_id is not None):
         detail = "Weeks of backlog are told of the whole company: only it has a weekly capacity."
         raise Invalid(detail, errors=[{"at": "/variant", "detail": detail}])
     statement.part(

@@ -286,7 +286,8 @@ async def test_csv_has_the_numbers_of_json_and_no_formulae(
         assert float(row["numerator"]) == result["numerator"]["value"]
         assert float(row["interval_low"]) == result["interval"]["low"]
         assert (row["as_of"], row["watermark"]) == (result["as_of"], str(result["watermark"]))
-        assert (row["definition"], row["from"]) == ("1", result["window"]["from"])
+        assert row["definition"] == str(result["definition"])
+        assert row["from"] == result["window"]["from"]
         assert row["name"].removeprefix("'") == item["name"]
     for field in ("number", "name"):
         assert not [row for row in rows if row[field].startswith(("=", "+", "-", "@", "\t"))]
@@ -424,7 +425,7 @@ async def test_a_customers_user_who_may_read_figures_sees_only_that_customer(
         ("/mtbf", {"scope": "site:none"}, "/scope"),
         ("/mtbf", {"scope": "asset:none,asset:none"}, "/scope"),
         ("/mtbf", {"scope": "asset:ffffffff-ffff-ffff-ffff-ffffffffffff"}, "/scope"),
-        ("/mtbf", {"variant": "meter"}, "/variant"),
+        ("/mtbf", {"variant": "moon"}, "/variant"),
         ("/mtbf", {"currency": "EUR"}, "/currency"),
         ("/mtbf/table", {"by": "moon"}, "/by"),
         ("/mtbf/table", {"by": "asset", "after": "17"}, "/after"),
