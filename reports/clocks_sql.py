@@ -1,8 +1,9 @@
 """Service levels: what every clock that was due in a window showed at `as_of`.
 
-A clock that only ran, was paused and stopped is read from its row. One that was reopened, or to which
-something happened after `as_of`, is read by the rule of `fsm.contracts.service_hours` and put beside the
-others: those are the jobs that were under way at that instant, not history.
+A clock that only ran, was paused and stopped is read from its row, and so is one that went on after a
+reopening and has stopped again: its row holds what the rule made of it. One that is reopened, that began
+anew, or to which something happened after `as_of` is read by the rule of `fsm.contracts.service_hours` and
+put beside the others: but for policies that begin anew, those are the jobs under way then, not history.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,8 @@ from fsm.work_orders.clocks import readings_at
 from reports.exposure_sql import Statement
 from reports.jobs_sql import begin, work_texts
 from reports.questions import Asked
+
+_CLOCKS_AT_ONCE = 5_000
 
 
 def clocks(kind: str) -> Callable[[Asked], Awaitable[Statement]]:
@@ -44,7 +47,10 @@ def clocks(kind: str) -> Callable[[Asked], Awaitable[Statement]]:
 
 async def _add_read(asked: Asked, statement: Statement, ids: list[UUID]) -> None:
     """Give the statement what the rule reads of the odd clocks."""
-    read = await readings_at(asked.session, asked.actor, ids, asked.question.period.as_of)
+    read = []
+    for place in range(0, len(ids), _CLOCKS_AT_ONCE):
+        some = ids[place : place + _CLOCKS_AT_ONCE]
+        read += await readings_at(asked.session, asked.actor, some, asked.question.period.as_of)
     listed = [
         (
             clock.id if number == len(readings) else uuid5(clock.id, str(number)),
@@ -73,9 +79,11 @@ _ODD = """
   join work_order w on w.tenant_id = :t and w.id = c.work_order_id
   $joins
   where c.tenant_id = :t and c.kind = :clock and c.started_at <= :as_of and c.started_at < :to_at
-    and (jsonb_array_length(c.stops) > 1
-      or jsonb_typeof(c.stops -> 0 -> 'reopened') <> 'null'
-      or cast(c.stops -> 0 -> 'stopped' ->> 1 as timestamptz) > :as_of
+    and (jsonb_typeof(c.stops -> -1 -> 'reopened') <> 'null'
+      or jsonb_array_length(c.stops) > 1 and exists (
+        select from service_level_version l
+        where l.tenant_id = :t and l.id = c.service_level_version_id and l.body ->> 'reopening' <> 'resume')
+      or cast(c.stops -> -1 -> 'stopped' ->> 1 as timestamptz) > :as_of
       or w.cancelled_at > :as_of
       or exists (select from jsonb_array_elements(c.retargets) t
                  where cast(t ->> 'since_at' as timestamptz) > :as_of)
@@ -83,7 +91,8 @@ _ODD = """
                  and (lower(u.during) > :as_of or upper(u.during) > :as_of)))$conditions
 """
 
-# What is due is exact: only the instant that stopped the clock has bounds.
+# What is due is exact: only the instant that stopped the clock has bounds. Where a clock went on, those of
+# its earlier stops reach into what is due: then its own state counts.
 _READING = """
   select * from unnest(
     cast(:read_ids as uuid[]), cast(:read_jobs as uuid[]), cast(:read_starts as timestamptz[]),
@@ -92,7 +101,8 @@ _READING = """
   ) as r(id, work_order_id, started_at, due_at, state, is_stopped, elapsed_us)
   union all
   select c.id, c.work_order_id, c.started_at, c.due_at,
-         case when x.hi_at is not null then
+         case when jsonb_array_length(c.stops) > 1 then c.state
+              when x.hi_at is not null then
                 case when c.due_at is null or x.hi_at <= c.due_at then 'met'
                      when x.lo_at > c.due_at then 'breached' else 'disputed' end
               when w.cancelled_at is not null then

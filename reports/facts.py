@@ -1,11 +1,12 @@
 """Keeps the monthly facts: what events have touched since the last time is computed again, and no more.
 
-An event dirties the assets that it is about, and of those every month is computed again; a month that has
-passed is added for all. Whoever reads facts leaves out what later events dirtied, also those that have no
-number yet, so that an answer from facts is always the answer from the rows.
+An event dirties the assets that it is about. Of those the months that it can have changed are computed again:
+an outage or a failure that was told of changes what follows its beginning, anything else may change all. A
+month that has passed is added for every asset. Whoever reads facts leaves out what later events dirtied, also
+those that have no number yet, so that an answer from facts is always the answer from the rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -14,15 +15,15 @@ from uuid import UUID
 from fsm.actors import Actor, system_actor
 from fsm.database import Session, run
 from fsm.tenants.queries import find_own_tenant
-from reports.exposure_sql import Statement, micros_of, subjects
+from reports.exposure_sql import Statement, micros_between, subjects
 from reports.fact_tables import ALWAYS
 from reports.months import day_begins, first_of, next_month
 from reports.reliability_sql import add_spent
 from reports.rows import Period
 from reports.scopes import Cut, Scope
-from reports.usable_facts import DIRTY, dirty_assets
+from reports.usable_facts import DIRTY, Touch, touches
 
-_ASSETS_AT_ONCE = 2_000
+_SPANS_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +44,23 @@ async def refresh_facts(session: Session, tenant_id: UUID, now: datetime) -> Ref
     state: Any = (await run(session, _STATE, t=tenant_id)).one_or_none()
     head = (await run(session, _HEAD, t=tenant_id)).scalar_one()
     if state is None or state.zone != zone or first < state.from_on:
-        dirty = await _all_assets(session, tenant_id)
+        await run(session, _FORGET_ALL, t=tenant_id)
         known = Months(zone, first, first)
+        dirty: Sequence[Touch] = ()
+        is_all, count = False, len(await _all_assets(session, tenant_id))
     else:
-        dirty, is_all = await _dirty(session, tenant_id, state.watermark, head)
-        dirty = await _all_assets(session, tenant_id) if is_all else dirty
         known = Months(zone, state.from_on, state.to_on)
+        dirty, is_all = await _dirty(session, tenant_id, state.watermark, head)
+        count = len({touch.asset_id for touch in dirty})
     months = Months(zone, known.from_on, end)
-    await run(session, _FORGET, t=tenant_id, ids=dirty)
-    await _fill(session, actor, dirty, months)
     added = Months(zone, known.to_on, end)
-    if added.days():
-        others = sorted(set(await _all_assets(session, tenant_id)) - set(dirty))
-        await _fill(session, actor, others, added)
+    spans = [span for touch in dirty if (span := known.span(touch))]
+    if is_all or added.days():
+        everything = await _all_assets(session, tenant_id)
+        count = len(everything) if is_all else count
+        whole = months if is_all else added
+        spans += [Span(asset_id, whole.from_on, whole.to_on) for asset_id in everything]
+    await _fill(session, actor, spans, months)
     await run(
         session,
         _SAVE,
@@ -66,7 +71,7 @@ async def refresh_facts(session: Session, tenant_id: UUID, now: datetime) -> Ref
         to_on=months.to_on,
         now=now,
     )
-    return Refreshed(len(dirty), len(added.days()))
+    return Refreshed(count, len(added.days()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,38 +91,79 @@ class Months:
             day = next_month(day)
         return found
 
+    def span(self, touch: Touch) -> "Span | None":
+        """Return which of these months a touch can have changed."""
+        from_on, to_on = self.from_on, self.to_on
+        if touch.since_at is not None:
+            from_on = max(from_on, first_of(touch.since_at, self.zone))
+        if touch.until_at is not None:
+            to_on = min(to_on, next_month(first_of(touch.until_at, self.zone)))
+        return Span(touch.asset_id, from_on, to_on) if from_on < to_on else None
+
     def period(self) -> Period:
         begins, ends = day_begins(self.from_on, self.zone), day_begins(self.to_on, self.zone)
         return Period(begins, ends, ends)
 
 
-async def _fill(session: Session, actor: Actor, ids: Sequence[UUID], months: Months) -> None:
-    days = months.days()
-    if not days:
-        return
-    for begin in range(0, len(ids), _ASSETS_AT_ONCE):
-        only = ids[begin : begin + _ASSETS_AT_ONCE]
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The months [from_on, to_on) of one asset."""
+
+    asset_id: UUID
+    from_on: date
+    to_on: date
+
+
+async def _fill(session: Session, actor: Actor, spans: Sequence[Span], months: Months) -> None:
+    """Compute the months of the spans again, which may overlap."""
+    ordered = sorted(spans, key=lambda span: span.asset_id)
+    for some in _by_assets(ordered):
+        since, until = min(span.from_on for span in some), max(span.to_on for span in some)
+        within = Months(months.zone, since, until)
+        values = {
+            "touched": [span.asset_id for span in some],
+            "touched_from": [span.from_on for span in some],
+            "touched_to": [span.to_on for span in some],
+        }
+        await run(session, _FORGET, t=actor.tenant_id, **values)
+        only = sorted({span.asset_id for span in some})
         for cut in (Cut.TENANT, Cut.CONTRACT):
-            statement = subjects(actor, months.period(), Scope(), cut, only=only)
-            _add_months(statement, days, months.zone)
+            statement = subjects(actor, within.period(), Scope(), cut, only=only)
+            statement.values |= values
+            _add_months(statement, within)
             contract = "l.key" if cut is Cut.CONTRACT else ":always"
             if cut is Cut.TENANT:
                 statement.values["always"] = ALWAYS
             await run(session, statement.text(_FILL, contract=contract), **statement.values)
 
 
-def _add_months(statement: Statement, days: Sequence[date], zone: str) -> None:
+def _by_assets(ordered: Sequence[Span]) -> Iterator[list[Span]]:
+    """Yield the spans of some assets at a time, those of one asset together."""
+    some: list[Span] = []
+    for span in ordered:
+        if len(some) >= _SPANS_AT_ONCE and some[-1].asset_id != span.asset_id:
+            yield some
+            some = []
+        some.append(span)
+    if some:
+        yield some
+
+
+def _add_months(statement: Statement, months: Months) -> None:
+    days = months.days()
+    begins = [day_begins(day, months.zone) for day in days]
     statement.values |= {
-        "days": list(days),
-        "begins": [day_begins(day, zone) for day in days],
-        "ends": [day_begins(next_month(day), zone) for day in days],
+        "days": days,
+        "begins": begins,
+        "ends": [*begins[1:], day_begins(months.to_on, months.zone)],
     }
-    add_spent(statement)
-    statement.part("month", _MONTH)
-    columns = ("exposed", "required", "up", "failure", "operational", "planned", "degraded")
-    statement.part(
-        "lasted", _LASTED, **{name: micros_of(f"s.{name} * m.during") for name in columns}
-    )
+    statement.part("month", _MONTH, length=micros_between("m.begins_at", "m.ends_at"))
+    statement.part("again", _AGAIN)
+    statement.part("concerned", _CONCERNED)
+    add_spent(statement, "concerned", _IN_TOUCHED)
+    statement.part("piece", _PIECE)
+    statement.part("cut", _CUT, length=micros_between("r.begins_at", "r.ends_at"))
+    statement.part("lasted", _LASTED)
 
 
 async def _first_month(session: Session, tenant_id: UUID, zone: str) -> date | None:
@@ -131,17 +177,25 @@ async def _all_assets(session: Session, tenant_id: UUID) -> list[UUID]:
 
 async def _dirty(
     session: Session, tenant_id: UUID, after: int, head: int
-) -> tuple[list[UUID], bool]:
-    """Return the assets that the events (after, head] touched, and whether they touched all."""
+) -> tuple[list[Touch], bool]:
+    """Return what the events (after, head] touched, and whether they touched all assets."""
     rows: Any = await run(session, DIRTY + _SEALED, t=tenant_id, after=after, head=head)
-    return dirty_assets(rows)
+    return touches(rows)
 
 
 _STATE = "select watermark, zone, from_on, to_on from fact_state where tenant_id = :t for update"
 _HEAD = "select coalesce((select number from chain_head where tenant_id = :t), 0)"
 _ALL = "select id from asset where tenant_id = :t order by id"
 _FIRST = "select min(in_service_from) from asset where tenant_id = :t"
-_FORGET = "delete from asset_month where tenant_id = :t and asset_id = any(cast(:ids as uuid[]))"
+_FORGET_ALL = "delete from asset_month where tenant_id = :t"
+
+_FORGET = """
+delete from asset_month f
+using unnest(cast(:touched as uuid[]), cast(:touched_from as date[]), cast(:touched_to as date[]))
+  as x(asset_id, from_on, to_on)
+where f.tenant_id = :t and f.asset_id = x.asset_id and f.month_on >= x.from_on and f.month_on < x.to_on
+"""
+
 _SAVE = """
 insert into fact_state (tenant_id, watermark, zone, from_on, to_on, refreshed_at)
 values (:t, :head, :zone, :from_on, :to_on, :now)
@@ -154,15 +208,68 @@ and e.id in (select event_id from event_seal where tenant_id = :t and number > :
 """
 
 _MONTH = """
-  select m.month_on, tstzmultirange(tstzrange(m.begins_at, m.ends_at)) as during
+  select m.month_on, m.begins_at, m.ends_at, m.place, $length as us
   from unnest(cast(:days as date[]), cast(:begins as timestamptz[]), cast(:ends as timestamptz[]))
-    as m(month_on, begins_at, ends_at)
+    with ordinality as m(month_on, begins_at, ends_at, place)
+"""
+
+_AGAIN = """
+  select x.asset_id, range_agg(tstzrange(f.begins_at, l.ends_at)) as during
+  from unnest(cast(:touched as uuid[]), cast(:touched_from as date[]), cast(:touched_to as date[]))
+    as x(asset_id, from_on, to_on)
+  join month f on f.month_on = x.from_on
+  join month l on l.month_on = (x.to_on - interval '1 month')::date
+  group by x.asset_id
+"""
+
+_CONCERNED = """
+  select s.key, s.asset_id, s.exposed * x.during as exposed
+  from subject s join again x on x.asset_id = s.asset_id
+"""
+
+_IN_TOUCHED = """
+    and exists (select from again x where x.asset_id = o.asset_id and x.during && o.during)"""
+
+# What is required is what is exposed but for what came from outside, and `up` is what the causes leave of it:
+# these two are many pieces, the others few.
+_PIECE = """
+  select s.key, s.asset_id, x.what, unnest(x.during) as during
+  from spent s
+  cross join lateral (values
+    ('exposed', s.exposed), ('external', s.exposed - s.required), ('failure', s.failure),
+    ('operational', s.operational), ('planned', s.planned), ('degraded', s.degraded)
+  ) as x(what, during)
+"""
+
+_CUT = """
+  select p.key, p.asset_id, p.what, m.month_on,
+         case when lower(p.during) <= m.begins_at and upper(p.during) >= m.ends_at then m.us
+              else $length end as us
+  from piece p
+  cross join lateral generate_series(
+    width_bucket(lower(p.during), cast(:begins as timestamptz[])),
+    width_bucket(upper(p.during) - interval '1 microsecond', cast(:begins as timestamptz[]))
+  ) as g(place)
+  join month m on m.place = g.place
+  cross join lateral (
+    select greatest(lower(p.during), m.begins_at) as begins_at, least(upper(p.during), m.ends_at) as ends_at
+  ) r
 """
 
 _LASTED = """
-  select s.key, s.asset_id, m.month_on, $exposed as exposed, $required as required, $up as up,
-         $failure as failure, $operational as operational, $planned as planned, $degraded as degraded
-  from spent s join month m on s.exposed && m.during
+  select y.*, y.exposed - y.external as required,
+         y.exposed - y.external - y.failure - y.operational - y.planned as up
+  from (
+    select c.key, c.asset_id, c.month_on,
+           coalesce(sum(c.us) filter (where c.what = 'exposed'), 0) as exposed,
+           coalesce(sum(c.us) filter (where c.what = 'external'), 0) as external,
+           coalesce(sum(c.us) filter (where c.what = 'failure'), 0) as failure,
+           coalesce(sum(c.us) filter (where c.what = 'operational'), 0) as operational,
+           coalesce(sum(c.us) filter (where c.what = 'planned'), 0) as planned,
+           coalesce(sum(c.us) filter (where c.what = 'degraded'), 0) as degraded
+    from cut c
+    group by c.key, c.asset_id, c.month_on
+  ) y
 """
 
 _FILL = """

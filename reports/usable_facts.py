@@ -41,45 +41,75 @@ async def find_usable(session: Session, actor: Actor, period: Period) -> Usable 
     if from_on >= to_on:
         return None
     rows: Any = await run(session, DIRTY + _SINCE, t=actor.tenant_id, after=state.watermark)
-    dirty, is_all = dirty_assets(rows)
+    dirty, is_all = touches(rows)
     if is_all:
         return None
     return Usable(
-        from_on, to_on, day_begins(from_on, state.zone), day_begins(to_on, state.zone), dirty
+        from_on,
+        to_on,
+        day_begins(from_on, state.zone),
+        day_begins(to_on, state.zone),
+        sorted({touch.asset_id for touch in dirty}),
     )
 
 
-def dirty_assets(rows: Any) -> tuple[list[UUID], bool]:
-    """Return the assets that rows of `DIRTY` name, and whether they name all."""
-    ids = {asset_id for (asset_id,) in rows}
-    return sorted(ids - {None, ALWAYS}), ALWAYS in ids
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """What an event can have changed of an asset's time: from `since_at` to `until_at`, None for no limit."""
+
+    asset_id: UUID
+    since_at: datetime | None
+    until_at: datetime | None
+
+
+def touches(rows: Any) -> tuple[list[Touch], bool]:
+    """Return what rows of `DIRTY` name, and whether they name all assets."""
+    found = [Touch(*row) for row in rows if row[0] is not None]
+    named = [touch for touch in found if touch.asset_id != ALWAYS]
+    return named, len(named) < len(found)
 
 
 _READ_STATE = "select watermark, zone, from_on, to_on from fact_state where tenant_id = :t"
 
 # What an event is about, as assets: a contract and a site are about all that stand behind them, an import
-# about everything.
+# about everything. What was opened or closed leaves alone what came before it, and what has an end is over
+# then; a correction may have moved it from anywhere.
 DIRTY = """
 select distinct case
   when e.entity = 'asset' then e.entity_id
   when e.entity = 'import' then cast('00000000-0000-0000-0000-000000000000' as uuid)
-  else x.asset_id end
+  else x.asset_id end as asset_id, x.since_at, x.until_at
 from event e
 left join lateral (
-  select o.asset_id from outage o where e.entity = 'outage' and o.tenant_id = :t and o.id = e.entity_id
-  union all
-  select cast(e.data ->> 'asset_id' as uuid)
+  select cast(e.data ->> 'asset_id' as uuid) as asset_id,
+         case e.kind when 'outage.opened' then cast(e.data ->> 'from_at' as timestamptz)
+                     when 'outage.closed' then cast(e.data ->> 'to_at' as timestamptz)
+                     when 'failure.recorded' then
+                       cast(coalesce(e.data ->> 'failed_at', e.data ->> 'detected_at') as timestamptz)
+                     when 'failure.restored' then (
+                       select coalesce(f.failed_at, f.detected_at) from failure f
+                       where f.tenant_id = :t and f.id = e.entity_id)
+                     end as since_at,
+         case e.kind when 'outage.opened' then cast(e.data ->> 'to_at' as timestamptz)
+                     when 'failure.recorded' then cast(e.data ->> 'restored_at' as timestamptz)
+                     end as until_at
   where e.entity in ('outage', 'failure', 'contract') and e.data ->> 'asset_id' is not null
   union all
-  select ca.asset_id from contract_asset ca
+  select o.asset_id, null, null from outage o
+  where e.entity = 'outage' and e.data ->> 'asset_id' is null and o.tenant_id = :t and o.id = e.entity_id
+  union all
+  select f.asset_id, null, null from failure f
+  where e.entity = 'failure' and e.data ->> 'asset_id' is null and f.tenant_id = :t and f.id = e.entity_id
+  union all
+  select ca.asset_id, null, null from contract_asset ca
   where e.entity = 'contract' and ca.tenant_id = :t and ca.contract_id = e.entity_id
   union all
-  select f.asset_id from failure f where e.entity = 'failure' and f.tenant_id = :t and f.id = e.entity_id
-  union all
-  select a.id from contract c join asset a on a.tenant_id = c.tenant_id and a.customer_id = c.customer_id
+  select a.id, null, null from contract c
+  join asset a on a.tenant_id = c.tenant_id and a.customer_id = c.customer_id
   where e.entity = 'contract' and c.tenant_id = :t and c.id = e.entity_id
   union all
-  select a.id from asset a where e.entity = 'site' and a.tenant_id = :t and a.site_id = e.entity_id
+  select a.id, null, null from asset a
+  where e.entity = 'site' and a.tenant_id = :t and a.site_id = e.entity_id
 ) x on true
 where e.tenant_id = :t and e.entity in ('asset', 'outage', 'failure', 'contract', 'site', 'import')
 """

@@ -3,7 +3,7 @@
 The arithmetic is `fsm.contracts.service_hours`; a due instant is recomputed from history, never edited.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -125,7 +125,7 @@ async def refresh_clocks(
         return
     policy = await _policy(session, work_order)
     hours = ServiceHours(policy.calendar, ZoneInfo(work_order.zone))
-    pauses = await _pauses(session, work_order)
+    pauses = (await _pauses(session, work_order.tenant_id, [work_order.id]))[work_order.id]
     before = (work_order.respond_by, work_order.restore_by)
     for clock in clocks:
         history = _history(policy, work_order, clock, pauses)
@@ -194,11 +194,13 @@ async def readings_at(
         .where(Clock.tenant_id == actor.tenant_id, col(Clock.id).in_(clock_ids))
         .order_by(col(Clock.id))
     )
+    rows = (await session.exec(statement)).all()
+    pauses = await _pauses(session, actor.tenant_id, [work_order.id for _, work_order in rows])
     found = []
-    for clock, work_order in await session.exec(statement):
+    for clock, work_order in rows:
         policy = await _policy(session, work_order)
         hours = ServiceHours(policy.calendar, ZoneInfo(work_order.zone))
-        history = _history(policy, work_order, clock, await _pauses(session, work_order))
+        history = _history(policy, work_order, clock, pauses[work_order.id])
         try:
             readings = read_clock(hours, history, as_of, policy.service_level.reopening)
         except NeverDue:
@@ -261,22 +263,24 @@ def _history(
     )
 
 
-async def _pauses(session: Session, work_order: WorkOrder) -> list[tuple[str, ClockPause]]:
-    """Return the job's pauses with their reasons' codes."""
+async def _pauses(
+    session: Session, tenant_id: UUID, work_order_ids: Sequence[UUID]
+) -> Mapping[UUID, list[tuple[str, ClockPause]]]:
+    """Return the pauses of each job with their reasons' codes."""
     statement = (
         select(Reason.code, Pause)
         .join(
             Reason, (col(Reason.tenant_id) == Pause.tenant_id) & (col(Reason.id) == Pause.reason_id)
         )
-        .where(Pause.tenant_id == work_order.tenant_id, Pause.work_order_id == work_order.id)
+        .where(Pause.tenant_id == tenant_id, col(Pause.work_order_id).in_(work_order_ids))
         .order_by(col(Pause.id))
     )
-    found = []
+    found: dict[UUID, list[tuple[str, ClockPause]]] = {id_: [] for id_ in work_order_ids}
     for code, pause in await session.exec(statement):
         lower, upper = pause.during.lower, pause.during.upper
         assert lower is not None
         ended = Moment.exactly(upper) if upper else None
-        found.append((code, ClockPause(Moment.exactly(lower), ended)))
+        found[pause.work_order_id].append((code, ClockPause(Moment.exactly(lower), ended)))
     return found
 
 

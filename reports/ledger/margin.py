@@ -15,6 +15,7 @@ from reports.exposure_sql import Page
 from reports.formulae.contracts import Margin, Money, credits_of, fee_between, fee_by_asset, margin
 from reports.ledger.contract_sql import (
     Agreed,
+    BrokenPromise,
     asset_weights,
     broken_promises,
     list_agreed,
@@ -221,9 +222,12 @@ async def _credit_entries(
     promises = await broken_promises(
         asked.session, asked.actor, list(by_id), days, asked.question.period.as_of
     )
+    by_contract: dict[UUID, list[BrokenPromise]] = {}
+    for promise in promises:
+        by_contract.setdefault(promise.contract_id, []).append(promise)
     entries = []
     for contract_id, one in by_id.items():
-        own = [each for each in promises if each.contract_id == contract_id]
+        own = by_contract.get(contract_id, [])
         breaches = [each.breach for each in own if not each.is_disputed]
         given = credits_of(one.fee, one.credits, breaches, *days)
         is_other = one.contract.currency != _currency(asked)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -79,10 +80,62 @@ async def without_facts(
     return found
 
 
+async def _open_and_close(session: Session, company: Company, asset_id: UUID) -> None:
+    outage = await failures.open_outage(
+        session, company.system, LATER, asset_id=asset_id, from_at=h(-100), cause="planned"
+    )
+    await failures.close_outage(session, company.system, LATER, outage.id, to_at=h(1_500))
+
+
+async def _correct(session: Session, company: Company, asset_id: UUID) -> None:
+    outage = await failures.open_outage(
+        session, company.system, LATER, asset_id=asset_id, from_at=h(-300), cause="external"
+    )
+    await events.seal(session, company.id, LATER)
+    await refresh_facts(session, company.id, LATER)
+    corrected = {"from_at": h(700), "to_at": h(900)}
+    await failures.edit_outage(session, company.system, LATER, outage.id, outage.rev, corrected)
+
+
+async def _fail_and_restore(session: Session, company: Company, asset_id: UUID) -> None:
+    failure = await failures.record_failure(
+        session, company.system, LATER, asset_id=asset_id, detected_at=h(20), failed_at=h(-500)
+    )
+    await failures.restore_failure(session, company.system, LATER, failure.id, restored_at=h(800))
+
+
+async def _restore_what_has_no_outage(session: Session, company: Company, asset_id: UUID) -> None:
+    failure = await failures.record_failure(
+        session,
+        company.system,
+        LATER,
+        asset_id=asset_id,
+        detected_at=h(40),
+        has_outage=False,
+    )
+    await events.seal(session, company.id, LATER)
+    await refresh_facts(session, company.id, LATER)
+    await failures.restore_failure(session, company.system, LATER, failure.id, restored_at=h(1_200))
+
+
+CHANGES = {
+    change.__name__: change
+    for change in (_open_and_close, _correct, _fail_and_restore, _restore_what_has_no_outage)
+}
+
+
 @few
-@given(history=histories(), drawn=windows)
+@given(
+    history=histories(),
+    drawn=windows,
+    changes=st.lists(st.sampled_from(sorted(CHANGES)), min_size=1, max_size=3),
+)
 async def test_facts_give_what_the_rows_give_for_any_window(
-    database: Database, company: Company, history: History, drawn: list[tuple[int, int, int]]
+    database: Database,
+    company: Company,
+    history: History,
+    drawn: list[tuple[int, int, int]],
+    changes: list[str],
 ) -> None:
     periods = [Period(at(min(a, b)), at(max(a, b)), at(c)) for a, b, c in drawn]
     periods.append(Period(at(0), at(150), at(150)))
@@ -100,6 +153,13 @@ async def test_facts_give_what_the_rows_give_for_any_window(
         assert await sums(session, company, history, periods) == live
         await events.seal(session, company.id, LATER)
         assert await sums(session, company, history, periods) == live
+        assert await refresh_facts(session, company.id, LATER) == Refreshed(1, 0)
+        assert await sums(session, company, history, periods) == live
+        # Then one change after another, of the kinds that touch some months and of those that touch all.
+        for change in changes:
+            await CHANGES[change](session, company, machine.id)
+        live = await without_facts(session, company, history, periods)
+        await events.seal(session, company.id, LATER)
         assert await refresh_facts(session, company.id, LATER) == Refreshed(1, 0)
         assert await sums(session, company, history, periods) == live
 
@@ -121,6 +181,41 @@ async def test_a_refresh_computes_what_changed_and_adds_the_months_that_passed(
         count, begins, ends = (await run(session, counted, t=company.id)).one()
         # Once whatever the contract, once under the company's contract.
         assert (count, str(begins), str(ends)) == (30, "2025-01-01", "2026-03-01")
+
+
+async def test_what_an_outage_cannot_have_changed_is_not_computed_again(
+    database: Database, company: Company
+) -> None:
+    now = datetime(2026, 3, 20, tzinfo=UTC)
+    async with opened(database, company) as session:
+        await refresh_facts(session, company.id, now)
+        await run(
+            session, "update asset_month set degraded_us = 1 where tenant_id = :t", t=company.id
+        )
+        begins, ends = datetime(2025, 5, 30, tzinfo=UTC), datetime(2025, 7, 1, tzinfo=UTC)
+        await failures.open_outage(
+            session,
+            company.system,
+            now,
+            asset_id=company.asset.id,
+            from_at=begins,
+            to_at=ends,
+            cause="planned",
+        )
+        await events.seal(session, company.id, now)
+        assert await refresh_facts(session, company.id, now) == Refreshed(1, 0)
+        again = await run(
+            session,
+            "select distinct month_on from asset_month where tenant_id = :t and degraded_us = 0"
+            " order by month_on",
+            t=company.id,
+        )
+        # In Paris it went on into July.
+        assert [str(month) for month in again.scalars()] == [
+            "2025-05-01",
+            "2025-06-01",
+            "2025-07-01",
+        ]
 
 
 async def test_an_asset_with_every_kind_of_change_is_computed_again(
