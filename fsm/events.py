@@ -59,6 +59,12 @@ class Event(Row, table=True):
         lookup(
             "event_device_idx", "device_id", "id", postgresql_where=text("device_id is not null")
         ),
+        lookup(
+            "event_reopened_idx",
+            "entity_id",
+            "occurred_at",
+            postgresql_where=text("kind = 'work_order.reopened'"),
+        ),
         check("bounds", "occurred_lo_at <= occurred_at and occurred_at <= occurred_hi_at"),
     )
     kind: str = Field(max_length=60)

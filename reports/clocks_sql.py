@@ -38,8 +38,8 @@ def clocks(kind: str) -> Callable[[Asked], Awaitable[Statement]]:
             "candidate",
             _CANDIDATE,
             **texts,
-            above="(r.state = 'met')::int" if is_share else "r.elapsed_us",
-            counts="r.state in ('met', 'breached')" if is_share else "r.is_stopped",
+            above="(x.state = 'met')::int" if is_share else "r.elapsed_us",
+            counts="x.state in ('met', 'breached')" if is_share else "r.is_stopped",
         )
 
     return candidates
@@ -79,45 +79,32 @@ _ODD = """
   join work_order w on w.tenant_id = :t and w.id = c.work_order_id
   $joins
   where c.tenant_id = :t and c.kind = :clock and c.started_at <= :as_of and c.started_at < :to_at
-    and (jsonb_typeof(c.stops -> -1 -> 'reopened') <> 'null'
-      or jsonb_array_length(c.stops) > 1 and exists (
-        select from service_level_version l
-        where l.tenant_id = :t and l.id = c.service_level_version_id and l.body ->> 'reopening' <> 'resume')
-      or cast(c.stops -> -1 -> 'stopped' ->> 1 as timestamptz) > :as_of
+    and (c.stopped_at is null and jsonb_array_length(c.stops) > 0
+      or jsonb_array_length(c.stops) > 1 and c.service_level_version_id in (
+        select l.id from service_level_version l
+        where l.tenant_id = :t and l.body ->> 'reopening' <> 'resume')
+      or c.stopped_at > :as_of
       or w.cancelled_at > :as_of
-      or exists (select from jsonb_array_elements(c.retargets) t
-                 where cast(t ->> 'since_at' as timestamptz) > :as_of)
-      or exists (select from pause u where u.tenant_id = :t and u.work_order_id = c.work_order_id
-                 and (lower(u.during) > :as_of or upper(u.during) > :as_of)))$conditions
+      or c.retargets <> '[]' and exists (
+        select from jsonb_array_elements(c.retargets) t
+        where cast(t ->> 'since_at' as timestamptz) > :as_of)
+      or c.work_order_id in (
+        select u.work_order_id from pause u
+        where u.tenant_id = :t and (lower(u.during) > :as_of or upper(u.during) > :as_of)))$conditions
 """
 
-# What is due is exact: only the instant that stopped the clock has bounds. Where a clock went on, those of
-# its earlier stops reach into what is due: then its own state counts.
+# What has stopped shows what the rule made of it. `read_state` is what the rule reads of the odd ones.
 _READING = """
-  select * from unnest(
+  select r.*, null::text as state, null::timestamptz as stopped_at
+  from unnest(
     cast(:read_ids as uuid[]), cast(:read_jobs as uuid[]), cast(:read_starts as timestamptz[]),
     cast(:read_dues as timestamptz[]), cast(:read_states as text[]), cast(:read_stopped as bool[]),
     cast(:read_us as bigint[])
-  ) as r(id, work_order_id, started_at, due_at, state, is_stopped, elapsed_us)
+  ) as r(id, work_order_id, started_at, due_at, read_state, is_stopped, elapsed_us)
   union all
-  select c.id, c.work_order_id, c.started_at, c.due_at,
-         case when jsonb_array_length(c.stops) > 1 then c.state
-              when x.hi_at is not null then
-                case when c.due_at is null or x.hi_at <= c.due_at then 'met'
-                     when x.lo_at > c.due_at then 'breached' else 'disputed' end
-              when w.cancelled_at is not null then
-                case when c.due_at is null or w.cancelled_at <= c.due_at then 'cancelled'
-                     else 'breached' end
-              when c.due_at < :as_of then 'breached'
-              when c.due_at is null and c.state <> 'running' then 'paused'
-              else 'running' end,
-         x.hi_at is not null, c.elapsed_s * 1000000::bigint
+  select c.id, c.work_order_id, c.started_at, c.due_at, null, c.stopped_at is not null,
+         c.elapsed_s * 1000000::bigint, c.state, c.stopped_at
   from clock c
-  join work_order w on w.tenant_id = :t and w.id = c.work_order_id
-  cross join lateral (
-    select cast(c.stops -> 0 -> 'stopped' ->> 1 as timestamptz) as lo_at,
-           cast(c.stops -> 0 -> 'stopped' ->> 2 as timestamptz) as hi_at
-  ) x
   where c.tenant_id = :t and c.kind = :clock and c.started_at <= :as_of and c.started_at < :to_at
     and (c.due_at is null or (c.due_at >= :from_at and c.due_at < :to_at))
     and c.id <> all(cast(:odd_ids as uuid[]))
@@ -126,10 +113,20 @@ _READING = """
 _CANDIDATE = """
   select $key as key, r.id, w.asset_id, r.due_at as at, $above as above, 1 as below,
          case when not ($counts) then
-           case when r.state = 'breached' then 'open' else r.state end end as reason,
+           case when x.state = 'breached' then 'open' else x.state end end as reason,
          null::text as note, array[w.id] as job_ids
   from reading r
   join work_order w on w.tenant_id = :t and w.id = r.work_order_id
+  cross join lateral (
+    select case when r.read_state is not null then r.read_state
+                when r.stopped_at is not null then r.state
+                when w.cancelled_at is not null then
+                  case when r.due_at is null or w.cancelled_at <= r.due_at then 'cancelled'
+                       else 'breached' end
+                when r.due_at < :as_of then 'breached'
+                when r.due_at is null and r.state <> 'running' then 'paused'
+                else 'running' end as state
+  ) x
   $joins
   where (r.due_at is null or (r.due_at >= :from_at and r.due_at < :to_at))$conditions
   union all

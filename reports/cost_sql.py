@@ -150,12 +150,13 @@ def _conditions(
     return conditions
 
 
+# Every line has a job and every job a site: an outer join that nobody asks anything of is left out.
 _LINE = """
   select l.id, l.work_order_id, l.asset_id, l.posted_on, l.amount, l.price, l.currency, l.payer,
          $key as key, $reason as reason
   from cost_line l
-  join work_order w on w.tenant_id = :t and w.id = l.work_order_id
-  join site s on s.tenant_id = :t and s.id = w.site_id
+  left join work_order w on w.tenant_id = :t and w.id = l.work_order_id
+  left join site s on s.tenant_id = :t and s.id = w.site_id
   left join asset a on a.tenant_id = :t and a.id = l.asset_id
   left join technician h on h.tenant_id = :t and h.id = l.technician_id
   where l.tenant_id = :t and l.posted_on >= :from_on and l.posted_on < :to_on$conditions
@@ -164,7 +165,7 @@ _LINE = """
 _JOB = """
   select $key as key
   from work_order w
-  join site s on s.tenant_id = :t and s.id = w.site_id
+  left join site s on s.tenant_id = :t and s.id = w.site_id
   left join work_order_asset x on x.tenant_id = :t and x.work_order_id = w.id
   left join asset a on a.tenant_id = :t and a.id = coalesce(x.asset_id, w.asset_id)
   $lines

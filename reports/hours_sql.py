@@ -14,7 +14,8 @@ async def reworked(asked: Asked) -> Statement:
     """Find the hours worked per job, and those of them that were worked again."""
     return _per_job(
         asked,
-        above="case when not w.is_rework then 0 when w.reopened_at is null then e.us else e.again_us end",
+        above="case when not w.is_rework then 0 when w.reopened_at is null then e.us"
+        f" else {micros_of(_WORKED_AGAIN)} end",
         reason="null::text",
     )
 
@@ -31,9 +32,8 @@ async def preventive(asked: Asked) -> Statement:
 def _per_job(asked: Asked, *, above: str, reason: str) -> Statement:
     statement = begin(asked)
     texts = work_texts(statement, asked, "e.technician_id")
-    again = "during * tstzmultirange(tstzrange(since_at, null))"
     statement.part("entry", _ENTRY)
-    statement.part("spent", _SPENT, length=micros_of("during"), again=micros_of(again))
+    statement.part("spent", _SPENT, length=micros_of("during"))
     return statement.part("candidate", _JOBS, **texts, above=above, reason=reason)
 
 
@@ -110,19 +110,20 @@ _ENTRY = """
   from time_entry e
   where e.tenant_id = :t and e.during && tstzrange(:from_at, :until_at) and not exists (
     select from time_entry c
-    where c.tenant_id = :t and c.work_order_id = e.work_order_id and c.corrects_id = e.id)
+    where c.tenant_id = :t and c.corrects_id = e.id and c.corrects_id is not null
+      and c.work_order_id = e.work_order_id)
 """
 
 # What was worked after a job was reopened is worked again.
+_WORKED_AGAIN = """e.during * tstzmultirange(tstzrange(coalesce((
+           select min(v.occurred_at) from event v
+           where v.tenant_id = :t and v.entity = 'work_order' and v.entity_id = w.id
+             and v.kind = 'work_order.reopened'), w.reopened_at), null))"""
+
 _SPENT = """
-  select x.work_order_id, x.technician_id, $length as us, $again as again_us
+  select x.work_order_id, x.technician_id, x.during, $length as us
   from (
-    select e.work_order_id, e.technician_id, range_agg(e.during) as during,
-           coalesce((select min(v.occurred_at) from event v
-                     where v.tenant_id = :t and v.entity = 'work_order' and v.entity_id = e.work_order_id
-                       and v.kind = 'work_order.reopened'),
-                    (select o.reopened_at from work_order o
-                     where o.tenant_id = :t and o.id = e.work_order_id)) as since_at
+    select e.work_order_id, e.technician_id, range_agg(e.during) as during
     from entry e where e.kind = 'work'
     group by e.work_order_id, e.technician_id
   ) x

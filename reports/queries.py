@@ -42,8 +42,13 @@ class Label(msgspec.Struct, frozen=True):
 
 
 async def begin_snapshot(session: Session) -> None:
-    """Let everything that follows see the database as it is now, and change nothing."""
+    """Let everything that follows see the database as it is now, and change nothing.
+
+    Each statement is planned for the values that it is asked with. A plan made for any values takes every
+    window for a moment and every scope for a handful of rows: over a company's years it never ends.
+    """
     await run(session, "set transaction isolation level repeatable read, read only")
+    await run(session, "set local plan_cache_mode = force_custom_plan")
 
 
 async def find_known(session: Session, actor: Actor, as_of: datetime) -> Known:

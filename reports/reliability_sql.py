@@ -165,7 +165,8 @@ def add_events(statement: Statement, condition: str) -> Statement:
     Excluded is what the failure itself says, and one whose outages were all degraded (then nothing failed) or
     all external (then something else did).
     """
-    return statement.fenced("happened", _HAPPENED, condition=condition)
+    statement.part("chosen", _CHOSEN, condition=condition)
+    return statement.fenced("happened", _HAPPENED)
 
 
 _DOWN = """
@@ -242,18 +243,21 @@ select key, count(*), sum(exposed)::bigint, sum(required)::bigint, sum(up)::bigi
 from $source group by key order by key
 """
 
-# The outages of a failure are looked up one by one: joined, they would be compared with failures pair by
-# pair, for the planner takes the condition on `happened_at` to leave almost nothing.
+# Joined as tables and not as parts: however few failures the planner expects, each finds its own in an index.
+_CHOSEN = """
+  select f.id, f.asset_id, f.failed_at, f.detected_at, f.restored_at,
+         coalesce(f.exclusion, case when bool_and(o.is_degraded) then 'degraded'
+                                    when bool_and(o.is_degraded or o.cause = 'external') then 'external'
+                                    end) as exclusion
+  from failure f
+  left join outage o on o.tenant_id = :t and o.failure_id = f.id
+  where f.tenant_id = :t and f.asset_id in (select asset_id from subject)$condition
+  group by f.tenant_id, f.id
+"""
+
 _HAPPENED = """
-  select s.key, s.covered, s.exposed, f.id, f.asset_id, f.failed_at, f.detected_at, f.restored_at,
-         coalesce(f.failed_at, f.detected_at) as happened_at,
-         coalesce(f.exclusion, (
-           select case when bool_and(o.is_degraded) then 'degraded'
-                       when bool_and(o.is_degraded or o.cause = 'external') then 'external' end
-           from outage o where o.tenant_id = :t and o.failure_id = f.id
-         )) as exclusion
-  from subject s join failure f on f.tenant_id = :t and f.asset_id = s.asset_id
-  where true$condition
+  select s.key, s.covered, s.exposed, f.*, coalesce(f.failed_at, f.detected_at) as happened_at
+  from subject s join chosen f on f.asset_id = s.asset_id
 """
 
 _CANDIDATE = """

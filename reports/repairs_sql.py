@@ -225,7 +225,8 @@ _RECORDED = """
          range_agg(e.during) filter (where e.kind = 'travel') as travelled
   from concerned j
   join time_entry e on e.tenant_id = :t and e.work_order_id = j.id
-  left join time_entry c on c.tenant_id = :t and c.corrects_id = e.id and c.work_order_id = e.work_order_id
+  left join time_entry c on c.tenant_id = :t and c.corrects_id = e.id and c.corrects_id is not null
+    and c.work_order_id = e.work_order_id
   where e.kind in ('work', 'travel') and c.id is null
   group by j.repair_id
 """
