@@ -59,17 +59,16 @@ _LOAD = "w.estimate_s * greatest(w.crew_size, 1) * 1000000::bigint"
 _AMOUNT = {"count": "1", "hours": _LOAD, "weeks": _LOAD}
 """What a job adds to the backlog; to the percentiles, its age."""
 
-# A job that never was reopened has its instant of closing.
+# A job that is closed and never was reopened has its instant of closing; of the others the history has it.
 _CLOSING = """
   select c.id, min(c.at) as at
   from (
     select e.entity_id as id, e.occurred_at as at
-    from event e
-    where e.tenant_id = :t and e.entity = 'work_order' and e.kind = 'work_order.closed'
+    from work_order o
+    join event e on e.tenant_id = :t and e.entity = 'work_order' and e.entity_id = o.id
+    where o.tenant_id = :t and (o.closed_at is null or o.reopened_at is not null)
+      and e.kind = 'work_order.closed'
       and e.received_at >= :from_at and e.occurred_at >= :from_at and e.occurred_at < :until_at
-      and e.entity_id in (
-        select r.entity_id from event r
-        where r.tenant_id = :t and r.entity = 'work_order' and r.kind = 'work_order.reopened')
     union all
     select o.id, o.closed_at from work_order o
     where o.tenant_id = :t and o.closed_at >= :from_at and o.closed_at < :until_at

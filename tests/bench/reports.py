@@ -159,7 +159,8 @@ async def measure_reports(world: World, count: int) -> list[Figure]:
             )
         ]
         spent, limits = [], []
-        for place, key in enumerate([*ids[:5], *ids]):
+        warming = ids[:5]
+        for place, key in enumerate([*warming, *ids]):
             scope = Scope(((cut, key),))
 
             async def report(session: Session, scope: Scope = scope) -> None:
@@ -171,7 +172,7 @@ async def measure_reports(world: World, count: int) -> list[Figure]:
             took = time.perf_counter() - began
             began = time.perf_counter()
             await world.owner.fetch(_LIMIT[cut], world.tenant_id, period.from_at, period.to_at, key)
-            if place >= 5:
+            if place >= len(warming):
                 spent.append(took)
                 limits.append(time.perf_counter() - began)
         spent.sort()
