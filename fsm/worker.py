@@ -34,6 +34,7 @@ from fsm.technicians.positions import forget_positions
 from fsm.tenants.directory import list_tenants
 from fsm.tenants.queries import forget_old_guesses
 from fsm.tenants.tables import NOBODY
+from fsm.web.late_mail import tell_of_delays
 from fsm.work_orders.audit import audit_closures
 from fsm.work_orders.expiry import warn_of_ends
 from fsm.work_orders.photo_flags import flag_similar_photos
@@ -227,6 +228,10 @@ async def _adopt_orphans(tools: Tools) -> None:
             _say_failed(error, tenant=str(tenant_id))
 
 
+async def _tell_of_delays(tools: Tools) -> None:
+    await tell_of_delays(tools.database, tools.settings, tools.clock)
+
+
 async def _mail_reports(tools: Tools) -> None:
     key = ReceiptKey.from_seed(tools.settings.receipt_key_seed)
     drawing = issuing.Tools(tools.store, DRAWERS, key, tools.settings.public_url)
@@ -282,6 +287,7 @@ ROUNDS: Mapping[str, Round] = MappingProxyType(
             ),
         ),
         "mail reports": Round(300, _mail_reports),
+        "tell customers of delays": Round(60, _tell_of_delays),
         "slide sync windows": Round(3_600, _slide_windows),
         "generate preventive work": Round(3_600, _generate),
         "warn of contracts that end": Round(

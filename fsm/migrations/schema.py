@@ -14,6 +14,7 @@ import fsm.parts.tables
 import fsm.technicians.tables
 import fsm.tenants.tables
 import fsm.work_orders.calendar_feed.tables
+import fsm.work_orders.delays.tables
 import fsm.work_orders.ratings.tables
 import fsm.work_orders.records
 import fsm.work_orders.tables

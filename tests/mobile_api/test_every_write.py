@@ -93,6 +93,8 @@ async def jobs(walk: Walk) -> None:
         visit,
         "visits",
         planned_ends_at=(now + timedelta(hours=3)).isoformat(),
+        window_starts_at=(now + timedelta(hours=1)).isoformat(),
+        window_ends_at=(now + timedelta(hours=3)).isoformat(),
     )
     await make(
         walk,

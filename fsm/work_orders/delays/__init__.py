@@ -1,0 +1,1 @@
+"""Customers told that somebody comes later than was promised."""
