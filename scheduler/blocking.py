@@ -199,7 +199,7 @@ class Inquiry:
         """Return the rule without which an empty shift would take the visit."""
         only = self._only(shift_no)
         for rule in rules:
-            if rule in self._rules_of_time(only) and self._fits(only, {rule, Rule.ROOM}):
+            if rule in self.rules_of_time(only) and self._fits(only, {rule, Rule.ROOM}):
                 return rule
         return otherwise
 
@@ -255,7 +255,7 @@ class Inquiry:
 
     def _gaps(self, waived: Collection[Rule], allowed: Mask) -> Gaps:
         fleet = self.fleets.without(waived)
-        return fleet.gaps(replace(self.wanted, starts=self._starts(set(waived))), allowed)
+        return fleet.gaps(replace(self.wanted, starts=self.starts(set(waived))), allowed)
 
     def _by_shift(self, fleet: Fleet, gaps: Gaps) -> Mask:
         """Return which shifts have a gap that fits."""
@@ -283,7 +283,7 @@ class Inquiry:
         shift = fleet.shift[fits]
         slack = fleet.needed_by[fits] - gaps.start[fits] - self.wanted.work_s[shift]
         slack -= self.wanted.back_s[fleet.after[fits]]
-        opened = self._starts(set(waived))
+        opened = self.starts(set(waived))
         changed = bool({Rule.HOURS, Rule.ABSENCE, Rule.LENGTH} & set(waived))
         bare = self._without_parts(set(waived))
         for index in np.argsort(-slack, kind="stable"):
@@ -293,14 +293,18 @@ class Inquiry:
                 return True
         return False
 
-    def _without_parts(self, waived: set[Rule]) -> Draft | None:
-        """Return the plan as if the visit needed fewer parts; None where what is waived are not parts."""
+    def parts_without(self, waived: set[Rule]) -> tuple[tuple[str, int], ...]:
+        """Return the parts that are left where the need for some is taken away."""
         depots = self.day.decisions.at_depots
-        left = tuple(
+        return tuple(
             each
             for each in self.visit.parts
             if (Rule.DEPOT if each[0] in depots else Rule.PARTS) not in waived
         )
+
+    def _without_parts(self, waived: set[Rule]) -> Draft | None:
+        """Return the plan as if the visit needed fewer parts; None where what is waived are not parts."""
+        left = self.parts_without(waived)
         if len(left) == len(self.visit.parts):
             return None
         day = copy(self.day)
@@ -326,7 +330,7 @@ class Inquiry:
             for failed_rules, mask in masks.items():
                 if len(failed_rules) > size:
                     continue
-                for more in combinations(self._rules_of_time(mask), size - len(failed_rules)):
+                for more in combinations(self.rules_of_time(mask), size - len(failed_rules)):
                     rules = failed_rules.union(more)
                     if len(rules) == size and rules not in found and self._fits(mask, rules):
                         found.add(rules)
@@ -337,7 +341,7 @@ class Inquiry:
                 return tuple(sorted(tuple(sorted(each, key=order.index)) for each in found))
         return ()
 
-    def _rules_of_time(self, mask: Mask) -> Iterator[Rule]:
+    def rules_of_time(self, mask: Mask) -> Iterator[Rule]:
         """Yield the rules that can be taken away from these shifts, or from the visit on them."""
         yield Rule.WINDOW
         if self.visit.promise is not None:
@@ -357,7 +361,7 @@ class Inquiry:
         if (self.fleets.has_visits & mask).any():
             yield Rule.ROOM
 
-    def _starts(self, waived: set[Rule]) -> tuple[Interval, ...]:
+    def starts(self, waived: set[Rule]) -> tuple[Interval, ...]:
         if not waived & {Rule.WINDOW, Rule.PROMISE, Rule.PIN}:
             return self.day.starts[self.visit_no]
         pin = self.day.decisions.pins.get(self.visit.id)

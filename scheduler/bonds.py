@@ -125,9 +125,13 @@ def _in_the_way(draft: Draft, members: Collection[int]) -> Iterator[tuple[int, .
 
 
 def _giving_way(draft: Draft, wanted: Sequence[int]) -> list[tuple[int, ...]]:
-    """Return visits, bound ones as sets, whose places others may want; the cheapest, and nearest, first."""
+    """Return visits, bound ones as sets, whose places others may want; the cheapest, and nearest, first.
+
+    For a visit that nothing binds only sets are looked at: one for one is tried before.
+    """
     day = draft.day
     fixed, drive = _fixed(day), day.problem.travel_s
+    only_sets = day.linked.isdisjoint(wanted)
     found: dict[tuple[int, ...], tuple[int, int]] = {}
     for number, order in enumerate(draft.orders):
         if not day.able[number, list(wanted)].any():
@@ -136,6 +140,8 @@ def _giving_way(draft: Draft, wanted: Sequence[int]) -> list[tuple[int, ...]]:
             gone: tuple[int, ...] = (visit,)
             if visit in day.linked:
                 gone = tuple(sorted(together(day, visit, draft.shift_of)))
+            elif only_sets:
+                continue
             if any(each in fixed or day.is_kept(each) for each in gone):
                 continue
             far = min(int(drive[day.place[visit], day.place[each]]) for each in wanted)

@@ -10,9 +10,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from scheduler.blocking import Fleets, Inquiry, ShiftReason
+from scheduler.bound_reasons import Together
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft
 from scheduler.engine.permissions import Rule
+from scheduler.engine.ties import joined
 from scheduler.problem import Cause, DayProblem, Plan, Unplanned
 from scheduler.relaxations import Relaxation, cheapest
 
@@ -31,8 +33,8 @@ class Reason:
     relaxation: Relaxation | None = None
     """The cheapest found."""
     partners: tuple[str, ...] = ()
-    """Labels of the others it is bound to by a crew or a link. What would let in one of several is not looked
-    for: of such a visit `blocking` and `relaxation` are empty."""
+    """Labels of the others it is bound to by a crew or a link. `blocking` and `relaxation` then say what
+    would let it in with all that have to be planned with it."""
     is_brief: bool = False
     """True: the time for looking had passed. `shifts` names permissions and hours, `room` or `travel`
     stands for whatever else it is, and the rest is empty; ask `explain` for this visit alone."""
@@ -82,25 +84,25 @@ class Explainer:
         label = self._label(number)
         inquiry = Inquiry(self._fleets, number)
         ties = self.day.ties.get(number, ())
-        if not in_full or ties:
-            return Reason(
-                visit=visit.id,
-                label=label,
-                cause=left_out.cause,
-                shifts=inquiry.shifts(left_out.cause)
-                if in_full
-                else inquiry.shifts_in_brief(left_out.cause),
-                partners=tuple(sorted({self._label(tie.other) for tie in ties} - {label})),
-                is_brief=not in_full,
-            )
+        partners = tuple(sorted({self._label(tie.other) for tie in ties} - {label}))
+        if not in_full:
+            shifts = inquiry.shifts_in_brief(left_out.cause)
+            return Reason(visit.id, label, left_out.cause, shifts, partners=partners, is_brief=True)
+        bound = Together(self._fleets, number, self._members(number)) if ties else None
         return Reason(
             visit=visit.id,
             label=label,
             cause=left_out.cause,
             shifts=inquiry.shifts(left_out.cause),
-            blocking=inquiry.blocking(),
-            relaxation=cheapest(inquiry),
+            blocking=inquiry.blocking() if bound is None else bound.blocking(),
+            relaxation=cheapest(inquiry) if bound is None else bound.relaxation(),
+            partners=partners,
         )
+
+    def _members(self, visit_no: int) -> list[int]:
+        """Return a visit that is left out with all that have to be planned with it."""
+        out = self.day.linked - self._fleets.draft.shift_of.keys()
+        return joined(self.day.ties, visit_no, out, together=True)
 
     def _label(self, visit_no: int) -> str:
         visit = self.day.visits[visit_no]

@@ -22,11 +22,11 @@ _TRIED = 40
 _TRIED_BUMPS = 5
 """How many gaps, and places of others, are timed exactly for one way in."""
 _GRID_S = 300
-_WAIVER = 3_600
+WAIVER_S = 3_600
 """What waiving a rule about people counts for when ways are compared; a second that a window
 is opened earlier or closed later counts 1."""
 
-_WAIVABLE = {Rule.SKILL, Rule.LEVEL, Rule.REQUIRED, Rule.FORBIDDEN, Rule.TERRITORY, Rule.PARTS}
+WAIVABLE = {Rule.SKILL, Rule.LEVEL, Rule.REQUIRED, Rule.FORBIDDEN, Rule.TERRITORY, Rule.PARTS}
 
 
 class Way(StrEnum):
@@ -46,6 +46,7 @@ class Relaxation:
     way: Way
     shift: str
     technician: str
+    """Their name; of visits that are bound the names of all who would come."""
     starts_at: str
     """Local time of beginning, `HH:MM`, with the day before it where the horizon has several."""
     cost: int
@@ -90,7 +91,7 @@ def _window(asked: Inquiry) -> Iterator[tuple[int, Relaxation]]:
         if tried >= _TRIED or (best is not None and least >= best[0]):
             break
         enough = -(-max(1, int(off[gap])) // _GRID_S) * _GRID_S
-        opened = _merged(
+        opened = merged(
             (max(floor, opens - enough), max(floor, closes + enough))
             for opens, closes in asked.visit.windows
         )
@@ -129,7 +130,7 @@ def _waiver(asked: Inquiry) -> Iterator[tuple[int, Relaxation]]:
     groups: dict[frozenset[Rule], list[int]] = {}
     for shift_no, failed in enumerate(asked.permission):
         rules = frozenset(failure.rule for failure in failed)
-        if rules and rules <= _WAIVABLE:
+        if rules and rules <= WAIVABLE:
             groups.setdefault(rules, []).append(shift_no)
     fleet = asked.fleets.without(())
     for rules, shifts in groups.items():
@@ -144,7 +145,7 @@ def _waiver(asked: Inquiry) -> Iterator[tuple[int, Relaxation]]:
         if found is not None:
             order = tuple(sorted(rules, key=list(Rule).index))
             yield (
-                found[0] + _WAIVER * len(rules),
+                found[0] + WAIVER_S * len(rules),
                 _relaxed(asked, Way.WAIVER, found[1], rules=order),
             )
 
@@ -201,7 +202,7 @@ def _other_day(asked: Inquiry) -> Iterator[tuple[int, Relaxation]]:
     if days == 1 or asked.visit.promise is not None:
         return
     floor = asked.day.problem.now or 0
-    moved = _merged(
+    moved = merged(
         (max(floor, opens + by * DAY_S), closes + by * DAY_S)
         for opens, closes in asked.visit.windows
         for by in range(-days, days + 1)
@@ -253,7 +254,7 @@ def _start(asked: Inquiry, place: Place) -> int:
     return place.timed.times[place.timed.items.index(asked.visit_no)][1]
 
 
-def _merged(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
+def merged(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
     """Return the same instants as ascending intervals that do not touch."""
     merged: list[Interval] = []
     for opens, closes in sorted(intervals):

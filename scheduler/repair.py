@@ -26,6 +26,8 @@ _SHIFTS_TRIED = 8
 """Of the cheapest shifts, in how many a visit may take another's place."""
 _ROUNDS = 3
 """What one visit leaves behind may be room for another, so that those still out are tried so often."""
+_ROOM_MADE = 24
+"""For how many visits others are looked for that could give way as a set; the dearest first."""
 
 
 def repair(problem: DayProblem) -> Plan:
@@ -75,6 +77,7 @@ class _Repair:
         self.draft = Draft(day)
         candidates, self.impossible = sorted_out(day)
         self.possible = set(candidates)
+        self.room_made = _ROOM_MADE
 
     def plan(self) -> Plan:
         self.stand()
@@ -88,11 +91,11 @@ class _Repair:
     def _fill(self) -> None:
         """Place what is out, the dearest first, until nothing more finds a place."""
         day = self.day
-        for _ in range(_ROUNDS):
+        for round_ in range(_ROUNDS):
             out = self.possible - self.draft.shift_of.keys()
             for number in sorted(out, key=lambda one: (not day.is_kept(one), -day.drop[one], one)):
                 if number not in self.draft.shift_of:
-                    self._place(number)
+                    self._place(number, into_gaps=round_ > 0)
             if not out & self.draft.shift_of.keys():
                 return
 
@@ -142,20 +145,28 @@ class _Repair:
 
     # --- what lost its place ---
 
-    def _place(self, visit: int) -> None:
-        """Put a visit, with all it needs, where that costs least, unless leaving it out costs less."""
+    def _place(self, visit: int, *, into_gaps: bool) -> None:
+        """Put a visit, with all it needs, where that costs least, unless leaving it out costs less.
+
+        `into_gaps`: nobody else moves for it.
+        """
         day = self.day
+        needed = [visit]
         if visit in day.linked:
             out = (self.possible & day.linked) - self.draft.shift_of.keys()
+            needed = bonds.together(day, visit, out)
             bonds.put(self.draft, visit, out)
-            if visit not in self.draft.shift_of:
-                bonds.make_room(self.draft, bonds.together(day, visit, out))
-            return
-        best = self._best(visit)
-        if best is not None and (best.cost < day.drop[visit] or day.is_kept(visit)):
-            self._take(best)
-        elif day.linked:
-            bonds.make_room(self.draft, [visit])
+        else:
+            best = self._plainly(visit) if into_gaps else self._best(visit)
+            if best is not None and (best.cost < day.drop[visit] or day.is_kept(visit)):
+                self._take(best)
+        if visit not in self.draft.shift_of and day.linked and not into_gaps and self.room_made:
+            self.room_made -= 1
+            bonds.make_room(self.draft, needed)
+
+    def _plainly(self, visit: int) -> _Step | None:
+        places = Fleet(self.draft).ranked(visit, 1)
+        return self._plain(places[0], visit) if places else None
 
     def _take(self, step: _Step) -> None:
         # Emptied first: a van's parts go with the visit that is handed on.

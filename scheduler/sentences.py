@@ -75,6 +75,7 @@ _WITHOUT: dict[str, dict[Rule, str]] = {
         Rule.DEPOT: "the way to fetch the parts",
         Rule.TRAVEL: "the drive",
         Rule.ROOM: "other visits of the route",
+        Rule.PARTNER: "what it is bound to",
     },
     "ru": {
         Rule.SKILL: "требования к квалификации",
@@ -93,6 +94,7 @@ _WITHOUT: dict[str, dict[Rule, str]] = {
         Rule.DEPOT: "заезда за деталями",
         Rule.TRAVEL: "дороги",
         Rule.ROOM: "других выездов маршрута",
+        Rule.PARTNER: "того, с чем он связан",
     },
 }
 

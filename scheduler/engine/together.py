@@ -128,13 +128,13 @@ def _keeps(
 ) -> bool:
     least, greatest = _bounds(day, planned, begun, visit)
     return least <= begun[visit] <= greatest and all(
-        _may_share(day, tie, planned[visit], planned[tie.other])
+        may_share(day, tie, planned[visit], planned[tie.other])
         for tie in day.ties[visit]
         if tie.other in planned
     )
 
 
-def _may_share(day: IndexedDay, tie: Tie, mine: int, theirs: int) -> bool:
+def may_share(day: IndexedDay, tie: Tie, mine: int, theirs: int) -> bool:
     """Whether a tie allows two shifts for its two visits."""
     one, other = day.shifts[mine], day.shifts[theirs]
     same = one.technician == other.technician
@@ -302,10 +302,10 @@ def _allows(draft: Draft, tie: Tie, shift_no: int, members: Collection[int]) -> 
     """Whether a partner that is planned, or will have to be, can share a tie with this shift."""
     day = draft.day
     if tie.other in draft.shift_of:
-        return _may_share(day, tie, shift_no, draft.shift_of[tie.other])
+        return may_share(day, tie, shift_no, draft.shift_of[tie.other])
     if tie.other not in members or not (tie.one_person or tie.same_day):
         return True
     return any(
-        _may_share(day, tie, shift_no, int(theirs))
+        may_share(day, tie, shift_no, int(theirs))
         for theirs in np.flatnonzero(day.able[:, tie.other])
     )
