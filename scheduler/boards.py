@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from fsm.actors import Actor
 from fsm.database import Session, run
-from fsm.tenants.queries import find_own_tenant
+from fsm.tenants.queries import find_zone_and_currency
 from scheduler.board import Board, Route, Stop
 from scheduler.problem import DAY_S, Level
 
@@ -117,8 +117,8 @@ async def _read(
     sealed: int,
     waiting: frozenset[UUID],
 ) -> Kept:
-    tenant = await find_own_tenant(session, actor.tenant_id)
-    zone = ZoneInfo(tenant.zone)
+    company = await find_zone_and_currency(session, actor.tenant_id)
+    zone = ZoneInfo(company.zone)
     starts_at = datetime.combine(first_on, time(), zone).astimezone(UTC)
     ends_at = datetime.combine(first_on + timedelta(days=days), time(), zone).astimezone(UTC)
     now_s = int((now - starts_at).total_seconds())

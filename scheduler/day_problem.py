@@ -19,7 +19,7 @@ from fsm.database import Session
 from fsm.technicians.queries import list_skills
 from fsm.technicians.shift_pattern import DayRange
 from fsm.technicians.working_time import WorkingShift
-from fsm.tenants.queries import find_own_tenant
+from fsm.tenants.queries import find_zone_and_currency
 from scheduler import problem as model
 from scheduler.day import Day, Places
 from scheduler.day_rows import DayRows, load_rows
@@ -47,8 +47,8 @@ async def build_day(
     `options` says which planned visits may move and what is supposed to be otherwise.
     """
     options = options or Options()
-    tenant = await find_own_tenant(session, actor.tenant_id)
-    zone = ZoneInfo(tenant.zone)
+    company = await find_zone_and_currency(session, actor.tenant_id)
+    zone = ZoneInfo(company.zone)
     starts_at = datetime.combine(starts_on, time(), zone).astimezone(UTC)
     ends_at = datetime.combine(ends_on + timedelta(days=1), time(), zone).astimezone(UTC)
     known = await load_rows(
@@ -59,7 +59,7 @@ async def build_day(
     if options.supposed.weights:
         weights = read_weights(options.supposed.weights, weights)
     length_s = int((ends_at - starts_at).total_seconds())
-    nothing = _nothing(starts_at, tenant.zone, starts_on, ends_on, weights)
+    nothing = _nothing(starts_at, company.zone, starts_on, ends_on, weights)
     day = Day(nothing, starts_at, {}, weights_version=in_force.version)
     day.live = [each for several in known.planned.values() for each in several]
     skills = {skill.code for skill in await list_skills(session, actor)}

@@ -1,6 +1,7 @@
 """A running day over HTTP: events answered with a repaired plan, slots and windows for a caller, holds."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -88,15 +89,17 @@ class LatePartBody(Body):
 
 
 _PLAN = needs(Permission.PLAN)
+_noted = partial(post, opt=_PLAN, status_code=HTTP_201_CREATED)
+"""An event of the day, answered with a plan."""
+_noted_in_time = partial(_noted, responses=http.refusals(WrongStatus))
+"""One that comes too late for some visits."""
 
 
 class DayController(Controller):
     path = "/api/day"
     tags = ["Running day"]
 
-    @post(
-        "/urgent-visits", opt=_PLAN, status_code=HTTP_201_CREATED, summary="A job that cannot wait"
-    )
+    @_noted("/urgent-visits", summary="A job that cannot wait")
     async def urgent_visit(
         self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[UrgentVisitBody]
     ) -> AnswerView:
@@ -104,12 +107,7 @@ class DayController(Controller):
             await desk.urgent_visit(session, actor, now, data.work_order_id, data.days)
         )
 
-    @post(
-        "/sick-calls",
-        opt=needs(Permission.PLAN),
-        status_code=HTTP_201_CREATED,
-        summary="A technician falls out",
-    )
+    @_noted("/sick-calls", summary="A technician falls out")
     async def sick_call(
         self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[SickCallBody]
     ) -> AnswerView:
@@ -119,37 +117,19 @@ class DayController(Controller):
             await desk.sick_call(session, actor, now, data.technician_id, starts_at, data.ends_at)
         )
 
-    @post(
-        "/overruns",
-        opt=_PLAN,
-        status_code=HTTP_201_CREATED,
-        responses=http.refusals(WrongStatus),
-        summary="Work in hand takes longer",
-    )
+    @_noted_in_time("/overruns", summary="Work in hand takes longer")
     async def overrun(
         self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[OverrunBody]
     ) -> AnswerView:
         return AnswerView.of(await desk.overrun(session, actor, now, data.visit_id, data.ends_at))
 
-    @post(
-        "/no-shows",
-        opt=_PLAN,
-        status_code=HTTP_201_CREATED,
-        responses=http.refusals(WrongStatus),
-        summary="Nobody was there",
-    )
+    @_noted_in_time("/no-shows", summary="Nobody was there")
     async def no_show(
         self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[NoShowBody]
     ) -> AnswerView:
         return AnswerView.of(await desk.no_show(session, actor, now, data.visit_id))
 
-    @post(
-        "/cancellations",
-        opt=_PLAN,
-        status_code=HTTP_201_CREATED,
-        responses=http.refusals(WrongStatus),
-        summary="A visit is not wanted any more",
-    )
+    @_noted_in_time("/cancellations", summary="A visit is not wanted any more")
     async def cancel(
         self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[VisitCancellation]
     ) -> AnswerView:
@@ -157,7 +137,7 @@ class DayController(Controller):
             await desk.cancel_visit(session, actor, now, data.visit_id, data.reason)
         )
 
-    @post("/late-parts", opt=_PLAN, status_code=HTTP_201_CREATED, summary="A part comes too late")
+    @_noted("/late-parts", summary="A part comes too late")
     async def late_part(
         self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[LatePartBody]
     ) -> AnswerView:

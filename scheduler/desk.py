@@ -20,7 +20,7 @@ from fsm.problems import Invalid
 from fsm.technicians.queries import find_technician
 from fsm.technicians.tables import AbsenceKind
 from fsm.technicians.working_time import add_absence
-from fsm.tenants.queries import find_own_tenant
+from fsm.tenants.queries import find_zone_and_currency
 from fsm.work_orders import orders, visits
 from fsm.work_orders.lifecycle import VisitStatus, WrongStatus
 from fsm.work_orders.tables import Visit, WorkOrder
@@ -60,8 +60,8 @@ class Answer:
 
 async def today(session: Session, actor: Actor, now: datetime) -> date:
     """Return the company's day."""
-    tenant = await find_own_tenant(session, actor.tenant_id)
-    return now.astimezone(ZoneInfo(tenant.zone)).date()
+    company = await find_zone_and_currency(session, actor.tenant_id)
+    return now.astimezone(ZoneInfo(company.zone)).date()
 
 
 async def urgent_visit(
@@ -240,8 +240,8 @@ async def late_part(
     """Note that a job cannot begin before a part is there; its visit moves behind that instant."""
     work_order = await orders.find_work_order(session, actor, work_order_id)
     on = await today(session, actor, now)
-    tenant = await find_own_tenant(session, actor.tenant_id)
-    days = (earliest_at.astimezone(ZoneInfo(tenant.zone)).date() - on).days + 2
+    company = await find_zone_and_currency(session, actor.tenant_id)
+    days = (earliest_at.astimezone(ZoneInfo(company.zone)).date() - on).days + 2
     if not 2 <= days <= _MOST_DAYS:
         raise Invalid(
             f"A part that is late comes within {_MOST_DAYS - 2} days; plan the job anew otherwise.",
