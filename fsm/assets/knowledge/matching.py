@@ -6,7 +6,7 @@ from typing import TypeVar
 
 _WORD = re.compile(r"\w+")
 _SHORTEST = 3
-_STEM = 5
+_STEM = 4
 """Words that begin alike are taken for forms of one word: "doors", "двери" and "дверь"."""
 
 T = TypeVar("T")

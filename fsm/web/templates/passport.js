@@ -6,7 +6,7 @@ box.addEventListener("input", () => {
   for (const hint of hints.querySelectorAll(".hint")) {
     const said = hint.textContent.toLowerCase();
     const code = hint.querySelector(".code").textContent.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
-    const mine = typed.some((word) => (word.length > 2 && said.includes(word.slice(0, 5))) || word === code);
+    const mine = typed.some((word) => (word.length > 3 && said.includes(word.slice(0, 4))) || word === code);
     hint.hidden = typed.length > 0 && !mine;
     fits ||= mine;
   }
