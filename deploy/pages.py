@@ -20,7 +20,8 @@ import environment
 
 PROJECTS = ("fsm/web", "mobile_api/pwa")
 """In this order: what all pages share lies in the first."""
-SHARED = "fsm/web/common"
+SHARED = ("fsm/web/common", "mobile_api/pwa/closing")
+"""What both are built from: the controls, and the closing rules."""
 _NOT_SOURCES = {"node_modules", "built", "generated", "templates", "screenshots", "__pycache__"}
 _SOURCES = {
     ".ts",
@@ -96,8 +97,8 @@ def is_new_enough(version: str) -> bool:
 def fingerprint(project: Path) -> str:
     """Return the hash of all that a project is built from."""
     digest = hashlib.sha256()
-    shared = environment.CHECKOUT / SHARED
-    for root in dict.fromkeys((project, shared)):
+    shared = (environment.CHECKOUT / place for place in SHARED)
+    for root in dict.fromkeys((project, *shared)):
         for file in sorted(_sources(root)):
             digest.update(f"{file.relative_to(environment.CHECKOUT)}\0".encode())
             digest.update(hashlib.sha256(file.read_bytes()).digest())

@@ -1,4 +1,4 @@
-"""The office's pages: `/office/board`, `/office/figures`, `/office/sign-in`. They hold nobody's data."""
+"""The office's pages: `/office/board`, `/office/roster`, `/office/figures`, … They hold nobody's data."""
 
 from importlib import resources
 

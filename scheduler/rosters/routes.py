@@ -14,6 +14,7 @@ from fsm import http
 from fsm.actors import Permission
 from fsm.http import Body, CurrentActor, Day, DbSession, Now, Revision, needs
 from fsm.problems import Invalid
+from fsm.tenants.queries import find_own_tenant
 from scheduler.rosters import publishing, queries, settings_routes
 from scheduler.rosters.inputs import list_patterns
 from scheduler.rosters.publishing import Published
@@ -167,9 +168,10 @@ class NeedCover(msgspec.Struct, frozen=True):
 
 
 class CoverView(msgspec.Struct, frozen=True):
-    """What is wanted and what is covered, hour by hour from `first_at` on."""
+    """What is wanted and what is covered, hour by hour from `first_at` on; days are those of `zone`."""
 
     id: UUID
+    zone: str
     first_at: datetime | None
     hours: int
     needs: list[NeedCover]
@@ -253,7 +255,8 @@ class RosterController(Controller):
     ) -> CoverView:
         run = await queries.find_roster(session, actor, roster_id)
         cover = (run.result or {}).get("cover") or {"first_at": None, "hours": 0, "needs": []}
-        return msgspec.convert({"id": run.id, **cover}, CoverView)
+        tenant = await find_own_tenant(session, actor.tenant_id)
+        return msgspec.convert({"id": run.id, "zone": tenant.zone, **cover}, CoverView)
 
     @put(
         "/{roster_id:uuid}/technicians/{technician_id:uuid}/days/{on:str}",

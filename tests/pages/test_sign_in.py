@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.pages.conftest import BROWSER, Office, sign_in
+from tests.pages.conftest import BROWSER, PASSWORD, Office, sign_in
 from tests.pages.looking import assert_accessible, take
 
 pytestmark = BROWSER
@@ -31,6 +31,19 @@ async def test_who_signs_in_stays_signed_in_over_a_reload_and_no_script_can_read
     await page.wait_for_url("**/office/sign-in**")
     await page.goto("/office/board")
     await page.wait_for_url("**/office/sign-in**")
+
+
+async def test_who_asked_for_no_page_comes_to_the_first_that_the_role_opens(
+    office: Office, opened: Any
+) -> None:
+    page = await opened()
+    page.watch.forgiven.append("401")
+    await page.goto("/office/sign-in")
+    await page.get_by_label("E-mail or login").fill(office.login("manager"))
+    await page.get_by_label("Password", exact=True).fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in").click()
+    await page.wait_for_url("**/office/figures")
+    assert await page.get_by_role("navigation", name="Pages").inner_text() == "Figures"
 
 
 async def test_a_wrong_password_is_said_and_what_was_typed_stays(

@@ -1,18 +1,11 @@
 /** A job as its closing rules see it, from what the phone holds. The server's twin is fsm/work_orders/facts.py. */
+import { type Item, itemOf } from "$common/checklist.ts";
 import { type Facts, type Template, demands, verdict } from "../closing/verdict.js";
 import { codesOf } from "./codes.ts";
 import type { Body, Unmet } from "./sync/wire.ts";
 import type { World } from "./world.ts";
 
-export interface Item {
-  id: string;
-  kind: "yesno" | "number" | "choice" | "text" | "photo" | "video" | "signature" | "meter" | "barcode";
-  label?: Record<string, string>;
-  help?: Record<string, string>;
-  constraint_text?: Record<string, string>;
-  choices?: { code: string; label?: Record<string, string> }[];
-  [member: string]: any;
-}
+export type { Item };
 
 export interface Demand {
   visible: boolean;
@@ -134,11 +127,6 @@ function attributesOf(world: World, asset: Body): Record<string, unknown> {
     manufacturer: model?.manufacturer ?? "",
     equipment: model?.equipment ?? "",
   };
-}
-
-/** The item that a JSON pointer such as `/items/gauge/photos/1` leads to. */
-export function itemOf(unmet: Unmet): string {
-  return unmet.at.split("/")[2]!;
 }
 
 /** Whether this visit may end with things missing: another one is wanted, or colleagues are still at it. */

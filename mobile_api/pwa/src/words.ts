@@ -1,14 +1,9 @@
-/** What the office wrote, in the reader's language; times on the clocks of the place. */
-import { currentLanguage } from "$common/messages.ts";
+/** Places, times on their clocks, reasons. */
 import { viewerZone } from "$common/times.ts";
 import type { Body } from "./sync/wire.ts";
 import type { World } from "./world.ts";
 
-/** A text that is written by language: the reader's, else English, else any. */
-export function written(text: Record<string, string> | undefined, otherwise = ""): string {
-  if (!text) return otherwise;
-  return text[currentLanguage()] ?? text.en ?? Object.values(text)[0] ?? otherwise;
-}
+export { written } from "$common/checklist.ts";
 
 export function zoneOf(world: World, visit: Body): string {
   const order = world.work_orders.get(visit.work_order_id);

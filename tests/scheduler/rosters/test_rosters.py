@@ -120,6 +120,7 @@ async def test_a_roster_covers_what_was_entered_and_becomes_shifts(desk: Desk) -
     worked = {one["on"] for one in roster["duties"]}
     assert {"2026-04-06", "2026-04-07", "2026-04-08", "2026-04-09", "2026-04-10"} <= worked
     cover = await desk.done("GET", f"/api/rosters/{roster['id']}/cover")
+    assert cover["zone"] == desk.company.tenant.zone
     (lift,) = [one for one in cover["needs"] if (one["skill"], one["level"]) == ("lift", 1)]
     assert sum(lift["wanted"]) == sum(lift["served"]) == 5 * 7 * 60
     published = await desk.done("POST", f"/api/rosters/{roster['id']}/publication")

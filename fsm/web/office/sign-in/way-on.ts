@@ -1,8 +1,7 @@
-/** Where to go after signing in: the page that was wanted when it is one of ours, else the board. */
-export function wayOn(wanted: string | null): string {
-  const board = '/office/board'
-  if (!wanted) return board
+/** Where to go after signing in: the page that was wanted when it is one of ours, else the `first`. */
+export function wayOn(wanted: string | null, first: string): string {
+  if (!wanted) return first
   const address = new URL(wanted, location.origin)
   const isOurs = address.origin === location.origin && address.pathname.startsWith('/office/')
-  return isOurs && address.pathname !== '/office/sign-in' ? address.pathname + address.search : board
+  return isOurs && address.pathname !== '/office/sign-in' ? address.pathname + address.search : first
 }

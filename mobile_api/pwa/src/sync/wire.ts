@@ -1,5 +1,7 @@
 /** What goes over the line: the shapes of `/sync/v1`, as sync.md and the OpenAPI document describe them. */
 
+import type { Unmet } from "$common/checklist.ts";
+
 /** An RFC 9457 problem: `detail` is a sentence for people, the rest are facts for the app. */
 export interface Problem {
   type?: string;
@@ -11,14 +13,7 @@ export interface Problem {
   [fact: string]: unknown;
 }
 
-/** One thing that stands between a job and its completion; `at` is a JSON pointer such as `/items/gauge/photos/1`. */
-export interface Unmet {
-  at: string;
-  code: "required" | "shape" | "limit" | "constraint" | "photo_missing" | "photo_pending" | "photo_corrupt";
-  rule?: string;
-  photo_id?: string;
-  state?: string;
-}
+export type { Unmet };
 
 export interface Registration {
   device_id: string;
