@@ -36,7 +36,8 @@ async def repeated(asked: Asked) -> Statement:
 def _repairs(asked: Asked) -> Statement:
     """Return a statement whose part `repair` holds every repair that was known by `as_of`.
 
-    Repairs of other assets are left unread where the scope is one asset's, site's or customer's.
+    Repairs of other assets are left unread where the scope is one asset's, site's or customer's; where it is
+    one contract's, those of other customers and of assets on which nothing was done under it.
     """
     statement = begin(asked)
     scope = dict(asked.question.scope.parts)
@@ -45,6 +46,9 @@ def _repairs(asked: Asked) -> Statement:
         if cut in scope and scope[cut] != NONE:
             seeds += f" and w.{cut}_id = :{cut}"
             statement.values[str(cut)] = scope[cut]
+    if scope.get(Cut.CONTRACT, NONE) != NONE:
+        seeds += f" and w.id in ({_NEAR_CONTRACT})"
+        statement.values["contract"] = scope[Cut.CONTRACT]
     if asked.actor.customer_id is not None:
         seeds += " and w.customer_id = :own"
         statement.values["own"] = asked.actor.customer_id
@@ -53,6 +57,15 @@ def _repairs(asked: Asked) -> Statement:
     statement.fenced("repair", _REPAIR)
     return statement
 
+
+_NEAR_CONTRACT = """
+    select y.id from work_order y
+    where y.tenant_id = :t and y.customer_id in (
+      select x.customer_id from work_order x where x.tenant_id = :t and x.contract_id = :contract)
+    union
+    select y.id from work_order y
+    where y.tenant_id = :t and y.asset_id in (
+      select x.asset_id from work_order x where x.tenant_id = :t and x.contract_id = :contract)"""
 
 _OF_JOB = """w.id, w.asset_id, w.site_id, w.work_type_id, w.maintenance, w.reported_at, w.reopened_at,
          case when w.work_done_at <= :as_of then w.work_done_at end as done_at,

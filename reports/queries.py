@@ -151,6 +151,10 @@ async def _by_month(
 
 async def _figures(asked: Asked) -> dict[Key, Found]:
     """Return a figure per key, provisional as well where a phone has not told yet what was done."""
+    # One asset's are a handful of rows whichever it is: planning anew would take longer than reading them.
+    is_narrow = asked.question.scope.get(Cut.ASSET) is not None
+    mode = "auto" if is_narrow else "force_custom_plan"
+    await run(asked.session, f"set local plan_cache_mode = {mode}")
     figures = await FIGURES[asked.question.definition.kpi](asked)
     if not figures:
         return figures
