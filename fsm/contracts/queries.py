@@ -31,6 +31,7 @@ from fsm.contracts.tables import Contract, ContractAsset, ServiceLevel
 from fsm.customers.tables import Customer
 from fsm.database import Session, fetch, once, revise
 from fsm.problems import Conflict, Forbidden, Invalid, NotFound
+from fsm.tenants.queries import find_zone_and_currency
 
 _A_DAY = timedelta(days=1)
 
@@ -193,7 +194,7 @@ async def edit_contract(
     """
     _check_office(actor)
     changes = await _check_terms(session, actor, changes)
-    fee_from = changes.pop("fee_from", None) or now.date()
+    fee_from = changes.pop("fee_from", None)
     contract = await lock_contract(session, actor, contract_id)
     _check_period(
         changes.get("starts_on", contract.starts_on), changes.get("ends_on", contract.ends_on)
@@ -213,6 +214,9 @@ async def edit_contract(
             after={name: _json(value) for name, value in changes.items()},
         )
     if "monthly_fee" in changes and changes["monthly_fee"] != fee_before:
+        if fee_from is None:
+            own = await find_zone_and_currency(session, actor.tenant_id)
+            fee_from = now.astimezone(ZoneInfo(own.zone)).date()
         await set_fee(session, actor, now, contract, contract.monthly_fee, fee_from)
     return contract
 

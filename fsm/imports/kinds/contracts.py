@@ -105,13 +105,16 @@ async def _cover_assets(run_: Run) -> Mapping[str, int]:
         tenant=run_.actor.tenant_id,
         update=run_.update,
     )
-    # A fee that an import changes counts from today on; the first one from the contract's first day.
+    # A fee that an import changes counts from the company's own today on; the first one from the
+    # contract's first day.
     await run(
         run_.session,
         f"""
         insert into contract_fee (tenant_id, id, contract_id, starts_on, monthly, set_at)
-        select :tenant, {NEW_ID}, t.id, cast(:now as timestamptz)::date, t.monthly_fee, :now
+        select :tenant, {NEW_ID}, t.id, (cast(:now as timestamptz) at time zone z.zone)::date,
+               t.monthly_fee, :now
         from incoming i
+        join tenant z on z.id = :tenant
         join contract t on t.tenant_id = :tenant and t.id = coalesce(i.found, i.id)
         cross join lateral (
           select f.monthly from contract_fee f where f.tenant_id = :tenant and f.contract_id = t.id

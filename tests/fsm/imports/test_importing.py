@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -297,6 +298,27 @@ async def test_every_export_imports_into_another_company_and_exports_the_same(
         assert _sorted(back) == _sorted(there), kind
         same = await take(database, company, kind, there, tmp_path)
         assert (same.created, same.differ) == (0, 0), (kind, same.differences)
+
+
+async def test_a_fee_that_an_import_changes_counts_from_the_companys_own_today(
+    database: Database, company: Company, tmp_path: Path
+) -> None:
+    """At 22:30 UTC on the last of May it is June in Paris. The fee of the months before stays what it was."""
+    head = "number,customer,kind,starts_on,monthly_fee\n"
+    await take(
+        database, company, "contracts", head + "K-7,C-1,subscription,2026-01-01,100\n", tmp_path
+    )
+    late = datetime(2026, 5, 31, 22, 30, tzinfo=UTC)
+    changed = head + "K-7,C-1,subscription,2026-01-01,150\n"
+    for _ in range(2):
+        await take(database, company, "contracts", changed, tmp_path, now=late, update=True)
+    fees = await rows_of(
+        database,
+        company,
+        "select f.starts_on, f.monthly from contract_fee f join contract c on c.tenant_id = :t"
+        " and c.id = f.contract_id where f.tenant_id = :t and c.number = 'K-7' order by f.starts_on",
+    )
+    assert fees == [(date(2026, 1, 1), 100), (date(2026, 6, 1), 150)]
 
 
 def _sorted(table: bytes) -> list[tuple[str, ...]]:
