@@ -15,6 +15,7 @@ from fsm.database import Database
 from fsm.imports.kinds import KINDS
 from fsm.settings import Settings
 from fsm.technicians.tables import Technician
+from fsm.work_orders.records import PartUsed
 from fsm.work_orders.tables import Review
 from fsm.worker import REACTIONS, ROUNDS
 from tests.applications import application
@@ -222,7 +223,10 @@ async def field_work(walk: Walk) -> None:
     await tap("follow_up.request", reason="two people")
     async with walk.database.transaction(company.id) as session:
         review = (await session.exec(select(Review.id).where(Review.kind == "part_request"))).one()
+        used = (await session.exec(select(PartUsed.id))).one()
     await make(walk, f"/api/reviews/{review}/settlement", {"settlement": "ordered"})
+    back = {"used_id": str(used), "quantity": "1", "to_place_id": str(company.warehouse.id)}
+    await make(walk, f"{path}/part-returns", back)
     job, visit = await dispatch(walk)
     mine["visit_id"] = visit["id"]
     await tap("visit.reject", "work_orders", reason="overload")

@@ -13,6 +13,7 @@ from fsm.work_orders.ledger.correcting import (
     take_back,
     take_back_line,
 )
+from fsm.work_orders.ledger.part_returns import return_part
 from fsm.work_orders.ledger.posting import post_part, post_time
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "post_by_hand",
     "post_part",
     "post_time",
+    "return_part",
     "set_job_assets",
     "take_back",
     "take_back_line",

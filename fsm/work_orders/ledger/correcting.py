@@ -292,7 +292,7 @@ async def _divide_again(
             work_order,
             _cost_of_lines(same, amount, quantity, originals),
             now,
-            decided=_decided(same[0]),
+            decided=decided_by_hand(same[0]),
         )
     await session.flush()
 
@@ -304,14 +304,14 @@ def _by_cost(lines: Sequence[CostLine]) -> list[list[CostLine]]:
         key = (
             *(line.kind, line.unit, line.unit_cost, line.currency, line.posted_on),
             *(line.source_kind, line.source_id, line.technician_id, line.note),
-            _decided(line),
+            decided_by_hand(line),
             line.price is None,
         )
         groups.setdefault(key, []).append(line)
     return list(groups.values())
 
 
-def _decided(line: CostLine) -> Decision | None:
+def decided_by_hand(line: CostLine) -> Decision | None:
     """Return what a person decided about a line, None where rules did."""
     if line.payer_rule != DecidedBy.DECIDED or line.payer is None:
         return None

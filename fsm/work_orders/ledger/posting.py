@@ -171,11 +171,14 @@ async def post_part(
     used: PartUsed,
     movement: Movement,
     now: datetime,
+    *,
+    quantity: Decimal | None = None,
+    decided: Decision | None = None,
 ) -> None:
-    """Post a used part at the cost that its movement froze."""
+    """Post a used part at the cost that its movement froze; `quantity` is what of it stayed, else all."""
     day = used.used_at.astimezone(ZoneInfo(work_order.zone)).date()
     part = await find_sale_price(session, actor, used.part_id, day, movement.currency)
-    quantity = movement.quantity
+    quantity = movement.quantity if quantity is None else quantity
     await post(
         session,
         actor,
@@ -194,6 +197,7 @@ async def post_part(
             is_original=part.is_original,
         ),
         now,
+        decided=decided,
     )
 
 

@@ -10,7 +10,8 @@ from litestar import Controller, get, post, put
 from litestar.params import FromPath, JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
-from fsm.actors import Permission
+from fsm import http
+from fsm.actors import Actor, Permission
 from fsm.contracts.coverage import Payer
 from fsm.http import (
     Body,
@@ -25,6 +26,8 @@ from fsm.http import (
     Short,
     needs,
 )
+from fsm.parts.tables import Movement
+from fsm.problems import Conflict
 from fsm.tenants.queries import find_own_tenant
 from fsm.work_orders import ledger
 from fsm.work_orders.ledger.posting import JobShare
@@ -59,6 +62,37 @@ class ManualCost(Body):
 
 class TakingBack(Body):
     reason: Line
+
+
+class PartReturn(Body):
+    """What of a used part (`used_id`) goes back, and into which place."""
+
+    used_id: UUID
+    quantity: Quantity
+    to_place_id: UUID
+    note: Short = ""
+
+
+class PartReturnView(msgspec.Struct, frozen=True):
+    """The movement into the place; what it is worth is seen by whoever may read costs."""
+
+    movement_id: UUID
+    part_id: UUID
+    to_place_id: UUID | None
+    quantity: Decimal
+    unit_cost: Decimal | None
+    currency: str
+
+    @classmethod
+    def of(cls, movement: Movement, actor: Actor) -> "PartReturnView":
+        return cls(
+            movement.id,
+            movement.part_id,
+            movement.to_place_id,
+            movement.quantity,
+            movement.unit_cost if actor.may(Permission.READ_COSTS) else None,
+            movement.currency,
+        )
 
 
 class PayerChoice(Body):
@@ -135,6 +169,24 @@ class LedgerController(Controller):
             data.currency or (await find_own_tenant(session, actor.tenant_id)).currency
         )
         return _views(await ledger.post_by_hand(session, actor, now, work_order_id, **values))
+
+    @post(
+        "/part-returns",
+        opt=needs(Permission.EDIT_PARTS),
+        status_code=HTTP_201_CREATED,
+        responses=http.refusals(Conflict),
+        summary="Take back parts that a job did not need, at the price of their issue",
+    )
+    async def return_part(
+        self,
+        session: DbSession,
+        actor: CurrentActor,
+        now: Now,
+        work_order_id: FromPath[UUID],
+        data: JSONBody[PartReturn],
+    ) -> PartReturnView:
+        movement = await ledger.return_part(session, actor, now, work_order_id, **data.model_dump())
+        return PartReturnView.of(movement, actor)
 
     @post(
         "/payer-decision",

@@ -15,12 +15,13 @@ from sqlmodel import select
 from fsm.assets.tables import Asset, Failure
 from fsm.contracts.tables import Contract
 from fsm.database import Database
+from fsm.parts.tables import Movement
 from fsm.technicians.tables import Rate, Technician
 from fsm.work_orders import field_work
 from fsm.work_orders.records import CostKind, CostLine, TimeKind
 from tests.company import Company
 from tests.conftest import Clock
-from tests.fsm.work_orders.steps import JOBS, Job, dispatched_job
+from tests.fsm.work_orders.steps import JOBS, Job, dispatched_job, new_job
 
 D = Decimal
 
@@ -349,3 +350,41 @@ async def test_every_cut_of_the_ledger_adds_up_to_it_whatever_happened_to_its_li
         )
         values = [D(row["result"]["value"] or 0) for row in answer.json()["items"]]
         assert sum(values, D(0)) == owed, cut
+
+
+async def test_parts_that_come_back_are_worth_what_they_were_issued_at(
+    client: httpx.AsyncClient, database: Database, company: Company, clock: Clock
+) -> None:
+    """Three at 12 €; today's list says 99. Two come back: 24 € into the warehouse, 12 € stay on the job."""
+    job = await dispatched_job(database, company, clock)
+    await job.do(field_work.use_part, part_id=company.part.id, quantity=D(3))
+    (issued,) = await lines_of(job)
+    path = f"{JOBS}/{job.id}"
+    paid = {"payer": "goodwill", "ground": "Ours to bear"}
+    await ask(client, company, "POST", f"{path}/payer-decision", paid)
+    prices = f"/api/parts/{company.part.id}/prices"
+    clock.forward(days=1)
+    new_price = {"cost": "99.00", "price": "120.00", "starts_on": clock().date().isoformat()}
+    store = company.headers["administrator"]
+    answer = await client.post(prices, json=new_price, headers=store)
+    assert answer.status_code == 201, answer.text
+    back = {"used_id": str(issued.source_id), "to_place_id": str(company.warehouse.id)}
+    for _ in range(2):
+        one = {**back, "quantity": 1}
+        answer = await client.post(f"{path}/part-returns", json=one, headers=store)
+        assert answer.status_code == 201, answer.text
+    lines = await lines_of(job)
+    assert sums(lines, "payer") == {"goodwill": D(12)}
+    assert sum(line.quantity for line in lines) == 1
+    assert {line.unit_cost for line in lines} == {D(12)}
+    async with database.transaction(company.id) as session:
+        moved = (await session.exec(select(Movement).where(Movement.kind == "return"))).all()
+    assert [(one.unit_cost, one.to_place_id) for one in moved] == [
+        (D(12), company.warehouse.id)
+    ] * 2
+    too_many = {**back, "quantity": 2}
+    refused = await client.post(f"{path}/part-returns", json=too_many, headers=store)
+    assert (refused.status_code, D(refused.json()["left"])) == (409, 1)
+    elsewhere = await new_job(database, company, clock)
+    wrong = f"{JOBS}/{elsewhere.id}/part-returns"
+    assert (await client.post(wrong, json=too_many, headers=store)).status_code == 404
