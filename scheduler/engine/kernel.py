@@ -65,10 +65,13 @@ from scheduler.engine.rides import (
     take,
     time_route,
 )
+from scheduler.engine.tails import exchange_tails
 
 _STRING = 10
 _REMOVED = 15
 """Mean number of visits removed where routes are long."""
+_LONG_ROUTE = 20
+"""Mean number of stops beyond which routes exchange tails: shorter ones are searched better without."""
 _SEED_LEFT_OUT = 0.2
 _SEED_LINKED = 0.1
 _LEFT_OUT_TRIED = 6
@@ -318,6 +321,11 @@ def search(
     total = work.total
     priced = len(profile) > 1 and flat.price[GREATEST] > 0
     mean_stops = mean_drive(routes)[1]
+    has_long_twins = (
+        len(profile) == 0
+        and len(flat.class_from) - 1 < len(flat.shift)
+        and mean_stops > _LONG_ROUTE
+    )
     latest = greatest_lateness(routes) if priced else 0
     for _ in range(iterations):
         total[TICK] += 1
@@ -332,10 +340,12 @@ def search(
         )
         if linked is not None and len(linked) > 0:
             touched = time_links(flat, routes, work, touched, linked, profile)
-            if total[BROKEN]:
-                total[BROKEN] = 0
-                restore(flat, routes, work, touched, queued, linked, profile)
-                continue
+        if has_long_twins and queued > 0:
+            touched = exchange_tails(flat, routes, work, touched, queued, profile)
+        if total[BROKEN]:
+            total[BROKEN] = 0
+            restore(flat, routes, work, touched, queued, linked, profile)
+            continue
         change = change_of(flat, routes, work, touched, queued, profile)
         new_latest = latest
         if priced:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from scheduler.problem import (
+    DAY_S,
     Absence,
     Break,
     Crew,
@@ -84,25 +85,37 @@ def _visit(rng: np.random.Generator, number: int, people: int, days: int) -> Vis
     )
 
 
-def from_one_depot(_: np.random.Generator, day: DayProblem) -> DayProblem:
-    """Let everybody be like the first, and nobody asked for: routes can then give each other their ends."""
+def from_one_depot(rng: np.random.Generator, day: DayProblem) -> DayProblem:
+    """Return days of two people who are alike, so many short visits that routes exchange their ends."""
+    day = plain(rng, people=2, jobs=60, days=day.days)
     first = day.shifts[0]
-    stock = (("belt", 3),)
+
+    def short(visit: Visit) -> Visit:
+        midnight = visit.windows[0][0] // DAY_S * DAY_S
+        return replace(
+            visit,
+            duration_s=120,
+            windows=((midnight + 8 * HOUR, midnight + int(rng.integers(12, 17)) * HOUR),),
+            preferred=(),
+            forbidden=(),
+            skills=(),
+        )
+
     return replace(
         day,
-        technicians=tuple(replace(each, stock=stock) for each in day.technicians),
+        technicians=tuple(replace(each, stock=(("belt", 9),)) for each in day.technicians),
         shifts=tuple(
             replace(
                 first,
                 id=each.id,
                 technician=each.technician,
                 day=each.day,
-                opens=first.opens + each.day * 86_400,
-                closes=first.closes + each.day * 86_400,
+                opens=first.opens + each.day * DAY_S,
+                closes=first.closes + each.day * DAY_S,
             )
             for each in day.shifts
         ),
-        visits=tuple(replace(each, preferred=(), forbidden=()) for each in day.visits),
+        visits=tuple(short(visit) for visit in day.visits),
     )
 
 

@@ -14,15 +14,19 @@ from numba.core.dispatcher import Dispatcher
 from scheduler.checks import cost, violations
 from scheduler.engine import engine_for, plan_day
 from scheduler.engine.assembly import assemble
+from scheduler.engine.books import enqueue, whole_cost
 from scheduler.engine.columns import EVERYTHING, PLAIN, WITH_BREAKS, Profile
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft, fits_an_empty_shift
 from scheduler.engine.layout import layout
-from scheduler.engine.search import search, warm
+from scheduler.engine.search import run_from, search, warm
+from scheduler.engine.tails import exchange_tails
 from scheduler.engine.territories import territories
 from scheduler.engine.timing import as_arranged
 from scheduler.problem import Crew, DayProblem, Pin, to_json
 from tests.scheduler.busy import (
+    TRAVEL_ALONE,
+    from_one_depot,
     plain,
     with_breaks,
     with_depots,
@@ -36,6 +40,7 @@ Added = Callable[[np.random.Generator, DayProblem], DayProblem]
 
 KINDS: dict[str, tuple[Profile, tuple[Added, ...]]] = {
     "plain": (PLAIN, ()),
+    "one depot": (PLAIN, (from_one_depot,)),
     "breaks": (WITH_BREAKS, (with_breaks,)),
     "everything": (EVERYTHING, (with_breaks, with_overtime, with_everything)),
     "depots": (EVERYTHING, (with_depots,)),
@@ -155,6 +160,31 @@ def test_a_longest_tour_is_kept_by_leaving_later_or_doing_less() -> None:
         assert route.leave == 12 * HOUR - 600
         shorter = a_day(apart, (a_shift(longest_s=3 * HOUR),))
         assert len(plan_day(shorter, iterations=20, engine=engine).unplanned) == 1
+
+
+def test_two_routes_from_one_depot_that_cross_exchange_their_ends() -> None:
+    at = np.array((0, 600, 700, -600, -700))
+    travel = np.abs(at[:, None] - at[None, :])
+    visits = (
+        a_visit("east", 1),
+        a_visit("far east", 2),
+        a_visit("west", 3),
+        a_visit("far west", 4),
+    )
+    day = a_day(visits, (a_shift("ann"), a_shift("bob")), weights=TRAVEL_ALONE)
+    indexed = IndexedDay(replace(day, travel_s=travel, travel_m=travel))
+    crossed = Draft(indexed)
+    assert crossed.set_order(0, [0, 3])
+    assert crossed.set_order(1, [2, 1])
+    run = run_from(indexed, range(4), crossed, 0)
+    assert run.profile == PLAIN
+    queued = enqueue(run.work, 0, 0)
+    for _ in range(10):
+        exchange_tails(run.flat, run.routes, run.work, 0, queued, run.profile)
+    east, far_east, west, far_west = run.routes.shift_of.tolist()
+    assert east == far_east != west == far_west
+    cost = whole_cost(run.flat, run.routes, run.candidates)
+    assert cost == 2 * 1_400 + 2 * day.weights.first_use
 
 
 def dispatchers() -> dict[str, Any]:
