@@ -1,12 +1,22 @@
 // Days, clocks and lengths of time as people read them. Times are shown on the clocks of a named zone.
 import { currentLanguage, t } from './messages.ts'
 
-const made = new Map<string, Intl.DateTimeFormat>()
+type Look = Intl.DateTimeFormatOptions
 
-function format(zone: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  const key = `${zone} ${JSON.stringify(options)}`
-  let found = made.get(key)
-  if (!found) made.set(key, (found = new Intl.DateTimeFormat(currentLanguage(), { timeZone: zone, ...options })))
+// Hundreds of times stand on one page: a formatter is found by its look, which is always the same object.
+const made = new Map<Look, Map<string, Intl.DateTimeFormat>>()
+
+const CLOCK: Look = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }
+const WEEKDAY: Look = { weekday: 'short', day: 'numeric', month: 'short' }
+const DAY: Look = { day: 'numeric', month: 'short' }
+const CALENDAR: Look = { calendar: 'iso8601', numberingSystem: 'latn', year: 'numeric', month: '2-digit', day: '2-digit' }
+const WHOLE: Look = { ...CALENDAR, ...CLOCK, second: '2-digit' }
+
+function format(zone: string, look: Look): Intl.DateTimeFormat {
+  let zones = made.get(look)
+  if (!zones) made.set(look, (zones = new Map()))
+  let found = zones.get(zone)
+  if (!found) zones.set(zone, (found = new Intl.DateTimeFormat(currentLanguage(), { timeZone: zone, ...look })))
   return found
 }
 
@@ -14,18 +24,18 @@ export const viewerZone = Intl.DateTimeFormat().resolvedOptions().timeZone
 
 /** 14:05 */
 export function clock(at: string | number | Date, zone: string): string {
-  return format(zone, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }).format(new Date(at))
+  return format(zone, CLOCK).format(new Date(at))
 }
 
 /** Mon, 23 March */
 export function dayName(at: string | number | Date, zone: string): string {
-  return format(zone, { weekday: 'short', day: 'numeric', month: 'short' }).format(new Date(at))
+  return format(zone, WEEKDAY).format(new Date(at))
 }
 
 /** 23 March, 14:05; the clock alone when it is on the day `today` (2026-03-23) of that zone. */
 export function moment(at: string | number | Date, zone: string, today = ''): string {
   if (dayOf(at, zone) === today) return clock(at, zone)
-  return `${format(zone, { day: 'numeric', month: 'short' }).format(new Date(at))}, ${clock(at, zone)}`
+  return `${format(zone, DAY).format(new Date(at))}, ${clock(at, zone)}`
 }
 
 export function span(from: string | number | Date, to: string | number | Date, zone: string): string {
@@ -34,7 +44,7 @@ export function span(from: string | number | Date, to: string | number | Date, z
 
 /** The calendar day of an instant in a zone: 2026-03-23. */
 export function dayOf(at: string | number | Date, zone: string): string {
-  const parts = format(zone, { calendar: 'iso8601', numberingSystem: 'latn', year: 'numeric', month: '2-digit', day: '2-digit' })
+  const parts = format(zone, CALENDAR)
     .formatToParts(new Date(at))
   const part = (type: string) => parts.find((one) => one.type === type)?.value ?? ''
   return `${part('year')}-${part('month')}-${part('day')}`
@@ -49,10 +59,7 @@ export function instantOf(day: string, clock: string, zone: string): Date {
 }
 
 function asUtc(at: number, zone: string): number {
-  const parts = format(zone, {
-    calendar: 'iso8601', numberingSystem: 'latn', hourCycle: 'h23',
-    year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit',
-  }).formatToParts(new Date(at))
+  const parts = format(zone, WHOLE).formatToParts(new Date(at))
   const part = (type: string) => Number(parts.find((one) => one.type === type)?.value)
   return Date.UTC(part('year'), part('month') - 1, part('day'), part('hour'), part('minute'), part('second'))
 }
