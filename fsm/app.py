@@ -264,6 +264,7 @@ def create_app(
         dependencies=dict(http.dependencies),
         guards=[http.permission_guard],
         exception_handlers={Exception: http.answer_problem},
+        after_exception=[http.let_go],
         after_request=_secure,
         lifespan=[_until_the_database_closes],
         request_max_body_size=settings.max_request_bytes,

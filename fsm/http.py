@@ -6,6 +6,7 @@ opened. Authentication itself belongs to `fsm.tenants`; the composition root put
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -140,14 +141,32 @@ async def provide_session(request: Request[Any, Any, State]) -> AsyncIterator[Se
     """One request, one transaction: committed before the response is sent, rolled back on any refusal."""
     database: Database = request.app.state.database
     actor: Actor | None = request.scope["state"].get("actor")
-    async with database.transaction(actor.tenant_id if actor else None) as session:
-        yield session
+    async with _held_by(request) as held:
+        yield await held.enter_async_context(
+            database.transaction(actor.tenant_id if actor else None)
+        )
 
 
 async def provide_reader(request: Request[Any, Any, State]) -> AsyncIterator[Reader]:
     database: Database = request.app.state.database
-    async with database.reader(await provide_actor(request)) as reader:
-        yield reader
+    async with _held_by(request) as held:
+        yield await held.enter_async_context(database.reader(await provide_actor(request)))
+
+
+def _held_by(request: Request[Any, Any, State]) -> AsyncExitStack:
+    """Return a stack that is closed with the request, however that ends."""
+    held = AsyncExitStack()
+    request.scope["state"].setdefault("held", []).append(held)
+    return held
+
+
+async def let_go(error: Exception, scope: Scope) -> None:
+    """Close what a refused request still holds.
+
+    The framework forgets a dependency that it has opened when another one of the same request is refused.
+    """
+    for held in scope["state"].pop("held", ()):
+        await held.__aexit__(type(error), error, error.__traceback__)
 
 
 async def provide_now(request: Request[Any, Any, State]) -> datetime:

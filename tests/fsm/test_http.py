@@ -10,7 +10,9 @@ import asyncpg
 import httpx
 import pytest
 from litestar import Litestar, get, post
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromQuery
+from sqlalchemy import QueuePool
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from fsm import http
@@ -71,6 +73,25 @@ async def test_a_refusal_after_a_write_leaves_nothing(
         answer = await client.post("/refused-late", headers=company.headers["manager"])
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
     assert await count(database, company, "customer") == before
+
+
+async def refuse(session: DbSession) -> None:
+    await run(session, "select 1")
+    raise Invalid("Not asked like this.")
+
+
+@get("/refused-beside", opt=signed_in(), dependencies={"refused": Provide(refuse)})
+async def refused_beside(refused: NamedDependency[None]) -> None: ...
+
+
+async def test_a_refusal_beside_an_open_transaction_leaves_no_connection_behind(
+    settings: Settings, database: Database, clock: Clock, company: Company
+) -> None:
+    async with client_of(app_with(settings, database, clock, refused_beside)) as client:
+        answer = await client.get("/refused-beside", headers=company.headers["manager"])
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-value")
+    assert isinstance(database.engine.pool, QueuePool)
+    assert database.engine.pool.checkedout() == 0
 
 
 async def test_our_own_bug_looks_like_one_and_tells_nothing_but_a_reference(
