@@ -39,8 +39,9 @@ from reports.rows import Period
 from reports.scopes import Cut, Scope
 from tests.bench import document_part
 from tests.bench.figures import Figure, figure, say
-from tests.bench.reported_company import NOW, Size, Years, find_founded
+from tests.bench.reported_company import Years
 from tests.bench.reported_lean import LEAN
+from tests.bench.reported_rows import NOW, Size, find_founded
 from tests.company import found_company
 
 FULL_JOBS = 1_000_000

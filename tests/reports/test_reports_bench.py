@@ -10,7 +10,7 @@ import pytest
 from fsm.contracts.opening_hours import calendar_from_json
 from fsm.contracts.service_hours import ClockHistory, ClockStop, Moment, ServiceHours, read_clock
 from tests.bench import reports as bench
-from tests.bench.reported_company import NOW, ZONE, Openings, Size
+from tests.bench.reported_rows import NOW, ZONE, Openings, Size
 from tests.company import WORKING_HOURS
 
 SMALL = ["--jobs", "400", "--rounds", "1", "--reports", "2", "--changes", "3"]
