@@ -50,6 +50,7 @@ from fsm.work_orders import visit_routes as visits
 from fsm.work_orders.calendar_feed import routes as calendars
 from fsm.work_orders.ledger import routes as ledger
 from fsm.work_orders.ratings import routes as ratings
+from fsm.work_orders.scope_changes import routes as scope_changes
 from fsm.work_orders.threads import routes as threads
 from fsm.worker import REACTIONS
 from mobile_api import blob_routes, feed, office_routes, short_pull, stream, upload_routes
@@ -104,6 +105,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *visits.ROUTES,
     *calendars.ROUTES,
     *ledger.ROUTES,
+    *scope_changes.ROUTES,
     *ratings.ROUTES,
     *threads.ROUTES,
     *part_requests.ROUTES,

@@ -14,6 +14,7 @@ from fsm.events import Occurrence
 from fsm.problems import Forbidden, Invalid, NotFound, Problem
 from fsm.work_orders import completion, field_work, records, visits
 from fsm.work_orders.field_work import Report
+from fsm.work_orders.scope_changes import queries as scope_changes
 from fsm.work_orders.tables import Review, Visit, WorkOrder
 from fsm.work_orders.threads import queries as threads
 from mobile_api import feed, intents
@@ -22,6 +23,7 @@ from mobile_api.feed_sql import COLLECTIONS
 from mobile_api.hand import Hand
 from mobile_api.intents import Envelope
 from mobile_api.suggestions import suggest
+from mobile_api.wider_jobs import read_consent, read_wanted
 
 
 class UnknownVisit(Problem):
@@ -328,16 +330,16 @@ async def _follow_up(work: Work, data: intents.FollowUp) -> None:
 
 
 async def _scope_change(work: Work, data: intents.ScopeChange) -> None:
-    """The office prices and confirms a wider job; what was agreed on site is kept with it."""
+    """The office confirms or refuses a wider job; our price of it is kept beside the one told on site."""
+    consent = read_consent(data.consent, work.report.occurred.at, work.by_our_clock)
     work.report.note("suggestion")
-    work.report.review(
-        "scope_change",
-        intent_id=str(work.envelope.id),
-        lines=data.lines,
-        price=data.price,
-        consent=data.consent,
+    await scope_changes.tell(
+        work.report,
+        told={"lines": data.lines, "price": data.price, "consent": data.consent},
+        wanted=[read_wanted(line) for line in data.lines],
+        consent=consent,
+        change_id=work.envelope.id,
     )
-    await work.report.event("visit.scope_change_suggested", intent_id=str(work.envelope.id))
 
 
 async def _claim(work: Work, data: intents.PassportClaim) -> None:

@@ -17,6 +17,7 @@ import fsm.work_orders.calendar_feed.tables
 import fsm.work_orders.delays.tables
 import fsm.work_orders.ratings.tables
 import fsm.work_orders.records
+import fsm.work_orders.scope_changes.tables
 import fsm.work_orders.tables
 import fsm.work_orders.threads.tables
 import mobile_api.compat.tables

@@ -186,7 +186,9 @@ async def field_work(walk: Walk) -> None:
     await tap("time.correct", "visits", of=entry["id"], **span)
     await tap("part.use", "visits", part_id=part, qty=1)
     await tap("part.request", part_id=part, qty=1)
-    await tap("scope.change", lines=[], price="1 EUR", consent=None)
+    for decision, body in (("confirmation", {}), ("refusal", {"ground": "no"})):
+        wider = await tap("scope.change", lines=[], price="1 EUR", consent=None)
+        await make(walk, f"/api/scope-changes/{wider['id']}/{decision}", body)
     await tap("failure.record", asset_id=str(company.asset.id), mode="door")
     await tap("signature.decline", "visits", item="after", reason="absent")
     asset = await read(walk, f"/api/assets/{company.asset.id}")

@@ -64,6 +64,17 @@ class JobShare:
     weight: Decimal = Decimal(1)
 
 
+@dataclass(frozen=True, slots=True)
+class Borne:
+    """What one asset bears of a cost, and who pays that."""
+
+    share: JobShare
+    amount: Decimal
+    quantity: Decimal
+    price: Decimal | None
+    decision: Decision
+
+
 def cost_of(quantity: Decimal, rate: Decimal) -> Decimal:
     """Return quantity × rate in whole cents, halves to the even cent."""
     return (quantity * rate).quantize(CENT, ROUND_HALF_EVEN)
@@ -212,7 +223,47 @@ async def post(
 ) -> None:
     """Post a cost as a line for each asset that the job is for, each with who bears it.
 
-    The lines add up to the cost, to the cent: largest remainder. `decided` names the payer of all of them.
+    `decided` names the payer of all of them.
+    """
+    for part in await divide_cost(session, actor, work_order, cost, decided=decided):
+        session.append(
+            new_row(
+                CostLine,
+                tenant_id=actor.tenant_id,
+                work_order_id=work_order.id,
+                asset_id=part.share.asset_id,
+                contract_id=part.share.contract_id,
+                technician_id=cost.technician_id,
+                kind=cost.kind,
+                quantity=part.quantity,
+                unit=cost.unit,
+                unit_cost=cost.unit_cost,
+                amount=part.amount,
+                price=part.price,
+                currency=cost.currency,
+                posted_on=cost.posted_on,
+                source_kind=cost.source_kind,
+                source_id=cost.source_id,
+                payer=part.decision.payer,
+                payer_rule=part.decision.rule,
+                payer_ground=part.decision.ground,
+                note=cost.note,
+                created_at=now,
+            )
+        )
+
+
+async def divide_cost(
+    session: Session,
+    actor: Actor,
+    work_order: WorkOrder,
+    cost: Cost,
+    *,
+    decided: Decision | None = None,
+) -> list[Borne]:
+    """Return what each asset that the job is for bears of a cost, and who pays that.
+
+    The parts add up to the cost, to the cent: largest remainder.
     """
     shares = await list_shares(session, work_order)
     weights = [share.weight for share in shares]
@@ -221,35 +272,17 @@ async def post(
     prices: Sequence[Decimal | None] = (
         [None] * len(shares) if cost.price is None else allocate(cost.price, weights, cost.currency)
     )
-    for share, amount, quantity, price in zip(shares, amounts, quantities, prices, strict=True):
-        if len(shares) > 1 and not amount and not quantity:
-            continue
-        decision = decided or await who_pays(session, actor, work_order, share, cost)
-        session.append(
-            new_row(
-                CostLine,
-                tenant_id=actor.tenant_id,
-                work_order_id=work_order.id,
-                asset_id=share.asset_id,
-                contract_id=share.contract_id,
-                technician_id=cost.technician_id,
-                kind=cost.kind,
-                quantity=quantity,
-                unit=cost.unit,
-                unit_cost=cost.unit_cost,
-                amount=amount,
-                price=price,
-                currency=cost.currency,
-                posted_on=cost.posted_on,
-                source_kind=cost.source_kind,
-                source_id=cost.source_id,
-                payer=decision.payer,
-                payer_rule=decision.rule,
-                payer_ground=decision.ground,
-                note=cost.note,
-                created_at=now,
-            )
+    return [
+        Borne(
+            share,
+            amount,
+            quantity,
+            price,
+            decided or await who_pays(session, actor, work_order, share, cost),
         )
+        for share, amount, quantity, price in zip(shares, amounts, quantities, prices, strict=True)
+        if len(shares) == 1 or amount or quantity
+    ]
 
 
 # --- shares and payers ------------------------------------------------------------------------------------
