@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
+from itertools import pairwise
 
 from fsm.amounts import EXACT, allocate
 
@@ -139,18 +140,58 @@ def credits_of(
     used: dict[date, Decimal] = {}
     for breach in sorted(breaches, key=lambda one: (one.due_on, one.id)):
         month = breach.due_on.replace(day=1)
-        monthly = fee.monthly(breach.due_on)
-        owed = terms.amounts.get(breach.clock, Decimal(0)) + (
-            terms.shares.get(breach.clock, Decimal(0)) * monthly
-        ).quantize(CENT, ROUND_HALF_EVEN)
-        if terms.cap_share is not None:
-            after = month + timedelta(monthrange(month.year, month.month)[1])
-            cap = (terms.cap_share * fee_between(fee, month, after)).quantize(CENT, ROUND_HALF_EVEN)
+        owed = owed_for(terms, breach.clock, fee.monthly(breach.due_on))
+        if (cap := cap_of(fee, terms, month)) is not None:
             owed = min(owed, max(Decimal(0), cap - used.get(month, Decimal(0))))
         used[month] = used.get(month, Decimal(0)) + owed
         if from_on <= breach.due_on < to_on:
             given[breach.id] = owed
     return given
+
+
+def owed_for(terms: CreditTerms, clock: str, monthly: Decimal) -> Decimal:
+    """Return what one broken promise gives back before any cap, in a month that costs `monthly`."""
+    share = terms.shares.get(clock, Decimal(0)) * monthly
+    return terms.amounts.get(clock, Decimal(0)) + share.quantize(CENT, ROUND_HALF_EVEN)
+
+
+def cap_of(fee: FeeTerms, terms: CreditTerms, month: date) -> Decimal | None:
+    """Return the most that the month beginning on this day gives back, None for no limit."""
+    if terms.cap_share is None:
+        return None
+    after = month + timedelta(monthrange(month.year, month.month)[1])
+    return (terms.cap_share * fee_between(fee, month, after)).quantize(CENT, ROUND_HALF_EVEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What each broken promise of a clock gives back before any cap, from a day up to, not on, another."""
+
+    clock: str
+    from_on: date
+    to_on: date
+    amount: Decimal
+
+
+def owed_between(fee: FeeTerms, terms: CreditTerms, from_on: date, to_on: date) -> list[Owed]:
+    """Return what broken promises give back over these days: one entry a clock and stretch of equal fee."""
+    turns = {since for since, _ in fee.fees} | {fee.starts_on}
+    if fee.ends_on is not None:
+        turns.add(fee.ends_on + timedelta(1))
+    days = [from_on, *sorted(day for day in turns if from_on < day < to_on), to_on]
+    return [
+        Owed(clock, begins, ends, owed_for(terms, clock, fee.monthly(begins)))
+        for clock in sorted({*terms.amounts, *terms.shares})
+        for begins, ends in pairwise(days)
+    ]
+
+
+def caps_between(
+    fee: FeeTerms, terms: CreditTerms, from_on: date, to_on: date
+) -> list[tuple[date, Decimal]]:
+    """Return the cap of each month that the days touch, by its first day; none where there is no limit."""
+    caps = [(month, cap_of(fee, terms, month)) for month, _ in _months(from_on, to_on)]
+    return [(month, cap) for month, cap in caps if cap is not None]
 
 
 def fee_by_asset(

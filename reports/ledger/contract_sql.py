@@ -13,7 +13,13 @@ from fsm.actors import Actor
 from fsm.contracts.fees import fees_of
 from fsm.contracts.tables import Contract
 from fsm.database import Session, run
-from reports.formulae.contracts import Breach, CreditTerms, FeeTerms
+from reports.formulae.contracts import (
+    Breach,
+    CreditTerms,
+    FeeTerms,
+    caps_between,
+    owed_between,
+)
 from reports.scopes import NONE, Cut, Scope
 
 
@@ -131,6 +137,65 @@ async def broken_promises(
     ]
 
 
+# --- what they give back ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Credited:
+    """How many broken promises of a contract's asset there are, and what they give back together."""
+
+    contract_id: UUID
+    asset_id: UUID | None
+    is_disputed: bool
+    count: int
+    amount: Decimal
+
+
+async def sum_credits(
+    session: Session,
+    actor: Actor,
+    agreed: Sequence[Agreed],
+    days: tuple[date, date],
+    as_of: datetime,
+    *,
+    by_asset: bool,
+) -> list[Credited]:
+    """Return what `credits_of` gives back for `broken_promises` on these days, summed where they are.
+
+    Per contract, and per asset too if asked. The terms go along as rows, so that rounding stays the rule's.
+    """
+    first = days[0].replace(day=1)
+    owed = [
+        (one.contract.id, each.clock, each.from_on, each.to_on, each.amount)
+        for one in agreed
+        for each in owed_between(one.fee, one.credits, first, days[1])
+    ]
+    caps = [
+        (one.contract.id, month, cap)
+        for one in agreed
+        for month, cap in caps_between(one.fee, one.credits, first, days[1])
+    ]
+    rows: Any = await run(
+        session,
+        _CREDITED,
+        t=actor.tenant_id,
+        ids=[one.contract.id for one in agreed],
+        from_on=first,
+        to_on=days[1],
+        counted_from=days[0],
+        as_of=as_of,
+        by_asset=by_asset,
+        **_columns("owed", owed, 5),
+        **_columns("cap", caps, 3),
+    )
+    return [Credited(*row) for row in rows]
+
+
+def _columns(name: str, rows: Sequence[tuple[Any, ...]], width: int) -> dict[str, list[Any]]:
+    """Return rows as an array a column, for `unnest`."""
+    return {f"{name}_{place}": [row[place] for row in rows] for place in range(width)}
+
+
 _WEIGHTS = """
 select x.contract_id, x.asset_id, x.weight * (upper(x.days) - lower(x.days))
 from (
@@ -143,9 +208,9 @@ where not isempty(x.days)
 order by x.contract_id, x.asset_id, x.days
 """
 
-_BROKEN = """
-select k.id, k.kind, (k.due_at at time zone w.zone)::date, w.asset_id, w.contract_id, w.id, w.number,
-       k.stopped_at is not null and k.state = 'disputed'
+_BREACH = """
+select k.id, k.kind, (k.due_at at time zone w.zone)::date as due_on, w.asset_id, w.contract_id,
+       w.id as work_order_id, w.number, k.stopped_at is not null and k.state = 'disputed' as is_disputed
 from clock k
 join work_order w on w.tenant_id = :t and w.id = k.work_order_id
 where k.tenant_id = :t and w.contract_id = any(cast(:ids as uuid[])) and k.state <> 'cancelled'
@@ -154,5 +219,44 @@ where k.tenant_id = :t and w.contract_id = any(cast(:ids as uuid[])) and k.state
   and (k.due_at at time zone w.zone)::date >= :from_on
   and (k.due_at at time zone w.zone)::date < :to_on
   and case when k.stopped_at is null then k.due_at < :as_of else k.state in ('breached', 'disputed') end
-order by 3, k.id
 """
+
+_BROKEN = f"""
+{_BREACH}
+order by due_on, k.id
+"""
+
+_CREDITED = f"""
+with breach as materialized (
+  {_BREACH}
+), term as materialized (
+  select * from unnest(
+    cast(:owed_0 as uuid[]), cast(:owed_1 as text[]), cast(:owed_2 as date[]), cast(:owed_3 as date[]),
+    cast(:owed_4 as numeric[])
+  ) as x(contract_id, clock, from_on, to_on, amount)
+), cap as materialized (
+  select * from unnest(cast(:cap_0 as uuid[]), cast(:cap_1 as date[]), cast(:cap_2 as numeric[]))
+    as x(contract_id, month, amount)
+), owed as (
+  select b.id, b.contract_id, b.asset_id, b.is_disputed, b.due_on,
+         date_trunc('month', b.due_on)::date as month,
+         case when b.is_disputed then 0 else coalesce(m.amount, 0) end as amount
+  from breach b
+  left join term m on m.contract_id = b.contract_id and m.clock = b.kind
+    and b.due_on >= m.from_on and b.due_on < m.to_on
+), given as (
+  select o.contract_id, o.asset_id, o.is_disputed, o.due_on,
+         case when c.amount is null then o.amount
+              else greatest(0, least(o.amount, c.amount - (sum(o.amount) over earlier - o.amount)))
+         end as amount
+  from owed o
+  left join cap c on c.contract_id = o.contract_id and c.month = o.month
+  window earlier as (partition by o.contract_id, o.month order by o.due_on, o.id
+                     rows between unbounded preceding and current row)
+)
+select contract_id, case when :by_asset then asset_id end, is_disputed, count(*), sum(amount)
+from given where due_on >= :counted_from
+group by 1, 2, 3 order by 1, 2, 3
+"""  # noqa: S608 — our own words
+"""A month's cap is used up in the order in which promises fell due: what is left of it is the cap less what
+was owed before."""

@@ -19,6 +19,7 @@ from reports.ledger.contract_sql import (
     asset_weights,
     broken_promises,
     list_agreed,
+    sum_credits,
 )
 from reports.questions import Asked, Found
 from reports.results import Figure, NullReason, Provisional, ProvisionalReason, Quantity
@@ -103,17 +104,42 @@ async def contract_margin(asked: Asked) -> dict[Key, Found]:
 async def tally_contracts(asked: Asked) -> dict[Key, Tally]:
     """Return per key what lines, fees and broken promises come to."""
     tallies = await _spent(asked)
-    for entry in await list_entries(asked):
+    agreed = await list_agreed(asked.session, asked.actor, asked.question.scope, _days(asked))
+    for entry in await _fee_entries(asked, agreed):
         tally = tallies.setdefault(entry.key, Tally())
         if entry.reason is not None:
             tally.leave_out(entry.reason)
             continue
         tally.n += 1
-        if entry.kind == "contract":
-            tally.fee += entry.amount
-        else:
-            tally.credits += entry.amount
+        tally.fee += entry.amount
+    await _add_credits(asked, agreed, tallies)
     return tallies
+
+
+async def _add_credits(asked: Asked, agreed: list[Agreed], tallies: dict[Key, Tally]) -> None:
+    """Add what broken promises give back, summed where they are: their number grows with history."""
+    by_id = {one.contract.id: one for one in agreed}
+    by_asset = _is_by_asset(asked)
+    found = await sum_credits(
+        asked.session,
+        asked.actor,
+        agreed,
+        _days(asked),
+        asked.question.period.as_of,
+        by_asset=by_asset,
+    )
+    for each in found:
+        if not _holds(asked.question.scope, each.asset_id, by_asset):
+            continue
+        one = by_id[each.contract_id]
+        key = _key(asked.cut, one, each.asset_id, asked.actor.tenant_id)
+        tally = tallies.setdefault(key, Tally())
+        reason = _credit_reason(asked, one, is_disputed=each.is_disputed)
+        if reason is not None:
+            tally.leave_out(reason, each.count)
+            continue
+        tally.n += each.count
+        tally.credits += each.amount
 
 
 def _margin_figure(tally: Tally, variant: str, currency: str) -> Figure:
@@ -183,10 +209,18 @@ async def _provisional(asked: Asked, figures: dict[Key, Figure]) -> dict[Key, Fo
 
 async def list_entries(asked: Asked) -> list[Entry]:
     """Return every fee and every broken promise of the scope, each under its key."""
+    agreed = await list_agreed(asked.session, asked.actor, asked.question.scope, _days(asked))
+    return await _fee_entries(asked, agreed) + await _credit_entries(asked, agreed)
+
+
+def _is_by_asset(asked: Asked) -> bool:
+    return asked.cut is Cut.ASSET or asked.question.scope.get(Cut.ASSET) is not None
+
+
+async def _fee_entries(asked: Asked, agreed: list[Agreed]) -> list[Entry]:
     days = _days(asked)
     scope = asked.question.scope
-    agreed = await list_agreed(asked.session, asked.actor, scope, days)
-    by_asset = asked.cut is Cut.ASSET or scope.get(Cut.ASSET) is not None
+    by_asset = _is_by_asset(asked)
     ids = [one.contract.id for one in agreed]
     weights = await asset_weights(asked.session, asked.actor, ids, days) if by_asset else {}
     entries: list[Entry] = []
@@ -211,13 +245,12 @@ async def list_entries(asked: Asked) -> list[Entry]:
             for asset_id, amount in shares
             if amount and _holds(scope, asset_id, by_asset)
         ]
-    entries += await _credit_entries(asked, agreed, days, by_asset)
     return entries
 
 
-async def _credit_entries(
-    asked: Asked, agreed: list[Agreed], days: tuple[date, date], by_asset: bool
-) -> list[Entry]:
+async def _credit_entries(asked: Asked, agreed: list[Agreed]) -> list[Entry]:
+    days = _days(asked)
+    by_asset = _is_by_asset(asked)
     by_id = {one.contract.id: one for one in agreed}
     promises = await broken_promises(
         asked.session, asked.actor, list(by_id), days, asked.question.period.as_of
@@ -230,7 +263,6 @@ async def _credit_entries(
         own = by_contract.get(contract_id, [])
         breaches = [each.breach for each in own if not each.is_disputed]
         given = credits_of(one.fee, one.credits, breaches, *days)
-        is_other = one.contract.currency != _currency(asked)
         for each in own:
             asset_id = None if each.breach.asset_id is None else UUID(each.breach.asset_id)
             if not days[0] <= each.breach.due_on or not _holds(
@@ -246,11 +278,18 @@ async def _credit_entries(
                     asset_id,
                     each.breach.due_on,
                     amount,
-                    "disputed" if each.is_disputed else "other_currency" if is_other else None,
+                    _credit_reason(asked, one, is_disputed=each.is_disputed),
                     each.work_order_id,
                 )
             )
     return entries
+
+
+def _credit_reason(asked: Asked, one: Agreed, *, is_disputed: bool) -> str | None:
+    """Return why a broken promise is left out, None if it counts."""
+    if is_disputed:
+        return "disputed"
+    return "other_currency" if one.contract.currency != _currency(asked) else None
 
 
 def _key(cut: Cut, one: Agreed, asset_id: UUID | None, tenant_id: UUID) -> Key:
