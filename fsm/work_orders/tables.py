@@ -291,6 +291,11 @@ class Visit(Revised, table=True):
         lookup("visit_window_idx", "window_ends_at"),
         lookup("visit_arrived_idx", "arrived_at"),
         lookup(
+            "visit_finished_idx",
+            "finished_at",
+            postgresql_where=text("finished_at is not null"),
+        ),
+        lookup(
             "visit_open_idx",
             "technician_id",
             "planned_starts_at",
