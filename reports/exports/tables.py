@@ -38,6 +38,7 @@ from fsm.technicians import tables as technicians
 from fsm.work_orders import records
 from fsm.work_orders import tables as work_orders
 from fsm.work_orders.ratings.tables import Rating
+from fsm.work_orders.scope_changes.tables import ScopeChange, ScopeDecision, ScopeLine
 from fsm.work_orders.threads.tables import Message
 from reports.documents.tables import DocumentWithdrawal, IssuedDocument
 
@@ -196,6 +197,9 @@ TABLES: Final[Mapping[str, ExportTable]] = MappingProxyType(
             _export("ratings", Rating, _P.READ_WORK_ORDERS, customer=_OF_JOB),
             _export("notes", records.Note, _P.READ_WORK_ORDERS),
             _export("cost-lines", records.CostLine, _P.READ_COSTS),
+            _export("scope-changes", ScopeChange, _P.READ_COSTS, without=("told", "lines")),
+            _export("scope-decisions", ScopeDecision, _P.READ_COSTS),
+            _export("scope-lines", ScopeLine, _P.READ_COSTS),
             _export("maintenance-plans", maintenance.MaintenancePlan, _P.READ_WORK_ORDERS),
             _export("documents", IssuedDocument, _P.READ_WORK_ORDERS, _P.READ_COSTS),
             _export("document-withdrawals", DocumentWithdrawal, _P.READ_WORK_ORDERS),
