@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -86,16 +87,13 @@ async def run(seconds: float, seed: int, store: str | None, resume: Path | None)
     at = revision()
     while (left := end - time.monotonic()) > 5:
         life_seed = seed + len(lives)
-        with tempfile.TemporaryDirectory(prefix="fsm-chaos-", dir=scratch()) as folder:
-            say(f"life {life_seed} begins")
-            result = await live(
-                Path(folder),
-                seed=life_seed,
-                seconds=min(left, LIFE_S),
-                size=LONG,
-                store=store,
-                say=say,
-            )
+        folder = Path(tempfile.mkdtemp(prefix="fsm-chaos-", dir=scratch()))
+        say(f"life {life_seed} begins in {folder}")
+        result = await live(
+            folder, seed=life_seed, seconds=min(left, LIFE_S), size=LONG, store=store, say=say
+        )
+        if result.verdict.is_clean:  # else it stays to be looked at, as after a life that broke off
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         lives.append({"revision": at, **result.to_json()})
         if resume is not None:
             unfinished = resume.with_suffix(".new")

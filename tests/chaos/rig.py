@@ -468,7 +468,12 @@ class Phones:
     async def ask(self, command: str, limit_s: float) -> dict[str, Any]:
         """Send a command and return its answer; a silent process is an error of the rig."""
         self.tell(command)
-        return await asyncio.wait_for(self._answers.get(), limit_s)
+        try:
+            return await asyncio.wait_for(self._answers.get(), limit_s)
+        except TimeoutError:
+            state = "lives" if self.process.returncode is None else "is dead"
+            last = self._log.read_text()[-4_000:]
+            raise RuntimeError(f"The phones' process {state} and is silent. {last}") from None
 
     def signal(self, number: int) -> None:
         signal_process(self.process.pid, number)
