@@ -6,6 +6,7 @@ from urllib.parse import urlparse
 import httpx
 import pytest_asyncio
 
+from tests.bench.board_world import day
 from tests.pages.conftest import BROWSER, Office, sign_in
 from tests.pages.looking import assert_accessible, take
 
@@ -103,6 +104,37 @@ async def test_a_sick_call_shows_at_once_what_becomes_of_the_day(
     async with httpx.AsyncClient(base_url=office.url, headers=headers) as client:
         for absence in (await client.get("/api/absences")).json()["items"]:
             await client.delete(f"/api/absences/{absence['id']}")
+
+
+async def test_of_hundreds_of_visits_those_near_are_drawn_and_all_can_be_reached(
+    office: Office, opened: Any
+) -> None:
+    page = await opened()
+    # Nobody was signed in at first, and the server knows none of these jobs.
+    page.watch.forgiven += ["401", "404"]
+    await page.route("**/api/board?*", lambda route: route.fulfill(json=day(100, 800, 0, 1)))
+    await sign_in(page, office, "dispatcher", "/office/board")
+    bars = page.locator("[data-visit]")
+    await bars.first.wait_for()
+    first = await bars.first.get_attribute("data-visit")
+    assert await bars.count() < 400
+    assert await page.locator("[data-technician]").count() == 100
+    await page.locator("[data-technician] .who").last.focus()
+    last = page.locator("[data-technician]:last-child [data-visit]")
+    await last.first.focus()
+    await page.keyboard.press("ArrowUp")
+    await page.locator("[data-visit][aria-label*='Technician 098']:focus").wait_for()
+    assert await page.locator(f"[data-visit='{first}']").count() == 0
+    assert await page.locator("[data-visit][tabindex='0']").count() == 1
+    await page.get_by_role("button", name="Table").click()
+    table = page.locator("table[aria-rowcount='801']")
+    await table.locator("[aria-rowindex='2'] button").focus()
+    assert await table.locator("tr").count() < 200
+    await assert_accessible(page)
+    await page.get_by_role("region", name="Table").evaluate("pane => pane.scrollTo(0, 1e6)")
+    await table.locator("[aria-rowindex='801']").wait_for()
+    await table.locator("[aria-rowindex='2'] button:focus").wait_for()  # what has the focus stays
+    await take(page, "board-table-end")
 
 
 async def test_a_technician_is_told_what_is_missing_to_see_the_board(

@@ -15,27 +15,38 @@ export interface Axis {
   shows(from: number, to: number): boolean
 }
 
-/** The axis of a board: from an hour before the first shift to an hour after the last, at least 7 to 18 o'clock. */
+let made: { of: string; axis: Axis } | null = null
+
+/**
+ * The axis of a board: from an hour before the first shift to an hour after the last, at least 7 to 18 o'clock.
+ * The same object as long as it is the same axis, since all bars hang on it.
+ */
 export function axisOf(data: BoardData, days: string[]): Axis {
   let first = 7
   let last = 18
-  const hourOf = (at: number, day: string) => (at - instantOf(day, '00:00', data.zone).getTime()) / HOUR_MS
+  const midnights = days.map((day) => instantOf(day, '00:00', data.zone).getTime())
   const spans = [
     ...data.shifts.map((one) => [Date.parse(one.starts_at), Date.parse(one.ends_at)] as const),
     ...data.visits.map((one) => [Date.parse(one.starts_at), Date.parse(one.ends_at)] as const),
   ]
-  for (const day of days) {
+  for (const midnight of midnights) {
     for (const [from, to] of spans) {
-      const a = hourOf(from, day)
-      const b = hourOf(to, day)
+      const a = (from - midnight) / HOUR_MS
+      const b = (to - midnight) / HOUR_MS
       if (a < 24 && b > 0) {
         first = Math.min(first, Math.max(0, Math.floor(a) - 1))
         last = Math.max(last, Math.min(24, Math.ceil(b) + 1))
       }
     }
   }
-  const shown = days.map((day) => {
-    const midnight = instantOf(day, '00:00', data.zone).getTime()
+  const of = [data.zone, first, last, ...days].join()
+  if (made?.of !== of) made = { of, axis: axisBetween(first, last, days, midnights) }
+  return made.axis
+}
+
+function axisBetween(first: number, last: number, days: string[], midnights: number[]): Axis {
+  const shown = days.map((day, n) => {
+    const midnight = midnights[n]!
     return { day, opens: midnight + first * HOUR_MS, closes: midnight + last * HOUR_MS }
   })
   const share = 100 / days.length

@@ -8,6 +8,7 @@ import { addDays, clock, dayOf } from '$common/times.ts'
 
 import { sentenceOf } from '../shell/saying.ts'
 import { api, session } from '../shell/start.ts'
+import { kept } from './kept.ts'
 
 export type BoardData = Answer<'/api/board', 'get'>
 export type Visit = BoardData['visits'][number]
@@ -45,6 +46,8 @@ const views: View[] = ['timeline', 'table', 'map']
 
 class Board {
   data = $state.raw<BoardData | null>(null)
+  /** For itself, since all that shows a time hangs on it: new data with the same zone touches none of that. */
+  zone = $state('UTC')
   problem = $state('')
   notice = $state<{ kind: 'good' | 'warn' | 'alarm'; text: string } | null>(null)
   isLoading = $state(false)
@@ -85,7 +88,6 @@ class Board {
   visit = $derived(this.visitId === null ? null : (this.visits.get(this.visitId) ?? null))
   job = $derived(this.jobId === null ? null : (this.jobs.get(this.jobId) ?? null))
   technician = $derived(this.technicianId === null ? null : (this.technicians.get(this.technicianId) ?? null))
-  zone = $derived(this.data?.zone ?? 'UTC')
   days = $derived(this.data ? Array.from({ length: this.span }, (_, n) => addDays(this.firstDay, n)) : [])
   firstDay = $derived(this.data ? dayOf(this.data.starts_at, this.data.zone) : this.day)
   today = $derived(dayOf(this.now, this.zone))
@@ -126,7 +128,9 @@ class Board {
     this.isLoading = true
     try {
       const query = { ...(this.day ? { from: this.day } : {}), days: this.span }
-      this.data = await api.get('/api/board', { query })
+      const fresh = await api.get('/api/board', { query })
+      this.data = kept(this.data, fresh)
+      this.zone = fresh.zone
       this.offset = Date.parse(this.data.now) - Date.now()
       this.now = Date.now() + this.offset
       this.problem = ''

@@ -1,0 +1,21 @@
+// What of a long pane lies in sight or close to it: the rest of its rows is drawn once it comes near.
+
+const NEAR_PX = 80
+/** Once somebody scrolls, so far ahead. The first picture needs none of it. */
+const AHEAD_PX = 400
+
+export class Sight {
+  /** For the pane to bind its `clientHeight` to. */
+  height = $state(0)
+  private at = $state(0)
+  private ahead = $state(NEAR_PX)
+
+  from = $derived(this.at - this.ahead)
+  to = $derived(this.at + this.height + this.ahead)
+
+  onscroll = (event: Event): void => {
+    // In steps, so that not every pixel makes others work.
+    this.at = Math.round((event.currentTarget as HTMLElement).scrollTop / NEAR_PX) * NEAR_PX
+    this.ahead = AHEAD_PX
+  }
+}
