@@ -42,7 +42,7 @@ class Place:
         return f"{self.kind}:{self.id}"
 
 
-Part = Callable[[Session, Actor, Known, Question, Page], Awaitable[list[Candidate]]]
+Part = Callable[[Asked, Page], Awaitable[list[Candidate]]]
 
 
 def read_place(question: Question, after: str | None) -> Place | None:
@@ -69,6 +69,7 @@ async def list_candidates(
     limit: int,
 ) -> list[Candidate]:
     """Return the next candidates of a figure, at most `limit`."""
+    asked = Asked(session, actor, known, question)
     found: list[Candidate] = []
     reached = after is None
     for kind, part in _parts(question):
@@ -78,37 +79,29 @@ async def list_candidates(
                 continue
             reached, start = True, after.id
         if len(found) < limit:
-            found += await part(session, actor, known, question, Page(limit - len(found), start))
+            found += await part(asked, Page(limit - len(found), start))
     return found
 
 
 def _parts(question: Question) -> tuple[tuple[str, Part], ...]:
     kpi = question.definition.kpi
     if kpi == "contractor" and question.variant == contractors.ACCEPTED:
-        return (("visit", _of_contractors),)
+        return (("visit", contractors.contractor_candidates),)
     if kpi == "warranty_recovery" and question.variant == recovery.DAYS:
-        return (("claim", _recovered),)
+        return (("claim", recovery.recovery_candidates),)
     if kpi == "mtbf" and question.variant == METER:
-        return ("asset", _metered), ("failure", _failures_metered)
-    return _PARTS[kpi] if kpi in _PARTS else ((COUNTED[kpi].kind, _counted),)
+        return ("asset", meters_sql.list_metered), ("failure", meters_sql.list_failures)
+    return _PARTS[kpi] if kpi in _PARTS else ((COUNTED[kpi].kind, COUNTED[kpi].page),)
 
 
-async def _counted(
-    session: Session, actor: Actor, known: Known, question: Question, page: Page
-) -> list[Candidate]:
-    return await COUNTED[question.definition.kpi].page(Asked(session, actor, known, question), page)
-
-
-async def _assets(
-    session: Session, actor: Actor, known: Known, question: Question, page: Page
-) -> list[Candidate]:
+async def _assets(asked: Asked, page: Page) -> list[Candidate]:
     sums = await reliability_sql.time_sums(
-        session, actor, question.period, question.scope, Cut.ASSET, page
+        asked.session, asked.actor, asked.question.period, asked.question.scope, Cut.ASSET, page
     )
     found = []
     for asset_id, time in sums.items():
         assert isinstance(asset_id, UUID)
-        above, below, excluded = _share_of_time(question, time)
+        above, below, excluded = _share_of_time(asked.question, time)
         found.append(Candidate("asset", asset_id, asset_id, None, above, below, excluded, []))
     return found
 
@@ -134,12 +127,10 @@ def _share_of_time(question: Question, time: TimeSums) -> tuple[float, float, st
             return lengths.get(question.variant, total) / HOUR, 0, None
 
 
-async def _inherent_assets(
-    session: Session, actor: Actor, known: Known, question: Question, page: Page
-) -> list[Candidate]:
+async def _inherent_assets(asked: Asked, page: Page) -> list[Candidate]:
     """Each asset's part of the mean time between failures, which stands on both sides."""
-    found = await _assets(session, actor, known, question, page)
-    n, _ = await inherent_counts(Asked(session, actor, known, question))
+    found = await _assets(asked, page)
+    n, _ = await inherent_counts(asked)
     return [
         msgspec.structs.replace(each, numerator=each.numerator / n, denominator=each.numerator / n)
         for each in found
@@ -147,19 +138,15 @@ async def _inherent_assets(
     ]
 
 
-async def _inherent_failures(
-    session: Session, actor: Actor, known: Known, question: Question, page: Page
-) -> list[Candidate]:
-    found = await _failures(session, actor, known, question, page)
+async def _inherent_failures(asked: Asked, page: Page) -> list[Candidate]:
+    found = await _failures(asked, page)
     return [msgspec.structs.replace(each, denominator=0) for each in found]
 
 
-async def _inherent_repairs(
-    session: Session, actor: Actor, known: Known, question: Question, page: Page
-) -> list[Candidate]:
+async def _inherent_repairs(asked: Asked, page: Page) -> list[Candidate]:
     """Each repair's part of the mean repair time."""
-    found = await _repairs(session, actor, known, question, page)
-    _, n = await inherent_counts(Asked(session, actor, known, question))
+    found = await _repairs(asked, page)
+    _, n = await inherent_counts(asked)
     return [
         each
         if each.excluded
@@ -168,60 +155,30 @@ async def _inherent_repairs(
     ]
 
 
-async def _failures(
-    session: Session, actor: Actor, known: Known, question: Question, page: Page
-) -> list[Candidate]:
+async def _failures(asked: Asked, page: Page) -> list[Candidate]:
     statement = reliability_sql.add_failures(
-        subjects(actor, question.period, question.scope, Cut.TENANT)
+        subjects(asked.actor, asked.question.period, asked.question.scope, Cut.TENANT)
     )
-    rows = await _page(statement, page).run(session, _FAILURES, after=_after(page))
+    rows = await _page(statement, page).run(asked.session, _FAILURES, after=_after(page))
     return [
         Candidate("failure", id_, asset_id, at, 0, 0 if reason else 1, reason, jobs)
         for id_, asset_id, at, reason, jobs in rows
     ]
 
 
-async def _metered(
-    session: Session, actor: Actor, known: Known, question: Question, page: Page
-) -> list[Candidate]:
-    return await meters_sql.list_metered(Asked(session, actor, known, question), page)
-
-
-async def _failures_metered(
-    session: Session, actor: Actor, known: Known, question: Question, page: Page
-) -> list[Candidate]:
-    return await meters_sql.list_failures(Asked(session, actor, known, question), page)
-
-
-async def _serial_parts(
-    session: Session, actor: Actor, known: Known, question: Question, page: Page
-) -> list[Candidate]:
-    return await lives_sql.list_parts(Asked(session, actor, known, question), page)
-
-
-async def _outages(
-    session: Session, actor: Actor, known: Known, question: Question, page: Page
-) -> list[Candidate]:
-    return await list_outages(Asked(session, actor, known, question), page)
-
-
-async def _restored(
-    session: Session, actor: Actor, known: Known, question: Question, page: Page
-) -> list[Candidate]:
+async def _restored(asked: Asked, page: Page) -> list[Candidate]:
     statement = repairs_sql.add_restored(
-        subjects(actor, question.period, question.scope, Cut.TENANT)
+        subjects(asked.actor, asked.question.period, asked.question.scope, Cut.TENANT)
     )
-    return await _ended(session, _page(statement, page), page, "failure", _RESTORED)
+    return await _ended(asked.session, _page(statement, page), page, "failure", _RESTORED)
 
 
-async def _repairs(
-    session: Session, actor: Actor, known: Known, question: Question, page: Page
-) -> list[Candidate]:
+async def _repairs(asked: Asked, page: Page) -> list[Candidate]:
     statement = repairs_sql.add_repairs(
-        subjects(actor, question.period, question.scope, Cut.TENANT),
-        repair_part(question.definition.kpi, question.variant),
+        subjects(asked.actor, asked.question.period, asked.question.scope, Cut.TENANT),
+        repair_part(asked.question.definition.kpi, asked.question.variant),
     )
-    return await _ended(session, _page(statement, page), page, "repair", _REPAIRS)
+    return await _ended(asked.session, _page(statement, page), page, "repair", _REPAIRS)
 
 
 async def _ended(
@@ -236,50 +193,20 @@ async def _ended(
     return found
 
 
-async def _lines(
-    session: Session, actor: Actor, known: Known, question: Question, page: Page
-) -> list[Candidate]:
-    days = cost_sql.days_of(question.period, ZoneInfo(known.zone))
-    statement = cost_sql.add_lines(actor, days, question.scope, Cut.TENANT, question.variant)
-    rows = await _page(statement, page).run(session, _LINES, after=_after(page))
+async def _lines(asked: Asked, page: Page) -> list[Candidate]:
+    days = cost_sql.days_of(asked.question.period, ZoneInfo(asked.known.zone))
+    statement = cost_sql.add_lines(
+        asked.actor, days, asked.question.scope, Cut.TENANT, asked.question.variant
+    )
+    rows = await _page(statement, page).run(asked.session, _LINES, after=_after(page))
     found = []
     for id_, asset_id, posted_on, amount, currency, job, left_out in rows:
         at = datetime(posted_on.year, posted_on.month, posted_on.day, tzinfo=UTC)
-        is_other = currency != (question.currency or known.currency)
+        is_other = currency != (asked.question.currency or asked.known.currency)
         reason = "other_currency" if is_other else left_out
         share = 0 if reason else amount
         found.append(Candidate("cost", id_, asset_id, at, share, 0, reason, [job]))
     return found
-
-
-async def _margin_entries(
-    session: Session, actor: Actor, known: Known, question: Question, page: Page, *, kind: str
-) -> list[Candidate]:
-    return await margin.margin_entries(Asked(session, actor, known, question), page, kind)
-
-
-async def _pay_lines(
-    session: Session, actor: Actor, known: Known, question: Question, page: Page
-) -> list[Candidate]:
-    return await people.pay_lines(Asked(session, actor, known, question), page)
-
-
-async def _recovered(
-    session: Session, actor: Actor, known: Known, question: Question, page: Page
-) -> list[Candidate]:
-    return await recovery.recovery_candidates(Asked(session, actor, known, question), page)
-
-
-async def _of_contractors(
-    session: Session, actor: Actor, known: Known, question: Question, page: Page
-) -> list[Candidate]:
-    return await contractors.contractor_candidates(Asked(session, actor, known, question), page)
-
-
-async def _margin_lines(
-    session: Session, actor: Actor, known: Known, question: Question, page: Page
-) -> list[Candidate]:
-    return await margin.margin_lines(Asked(session, actor, known, question), page)
 
 
 def _page(statement: Statement, page: Page) -> Statement:
@@ -297,8 +224,8 @@ _PARTS: dict[str, tuple[tuple[str, Part], ...]] = {
     "mtbf": (("asset", _assets), ("failure", _failures)),
     "availability": (("asset", _assets),),
     "downtime": (("asset", _assets),),
-    "mttf": (("part", _serial_parts),),
-    "mdt": (("outage", _outages),),
+    "mttf": (("part", lives_sql.list_parts),),
+    "mdt": (("outage", list_outages),),
     "restoration": (("failure", _restored),),
     "mrt": (("repair", _repairs),),
     "mart": (("repair", _repairs),),
@@ -310,14 +237,14 @@ _PARTS: dict[str, tuple[tuple[str, Part], ...]] = {
     ),
     "cost": (("cost", _lines),),
     "contract_margin": (
-        ("clock", partial(_margin_entries, kind="clock")),
-        ("contract", partial(_margin_entries, kind="contract")),
-        ("cost", _margin_lines),
+        ("clock", partial(margin.margin_entries, kind="clock")),
+        ("contract", partial(margin.margin_entries, kind="contract")),
+        ("cost", margin.margin_lines),
     ),
-    "payer_split": (("cost", _margin_lines),),
-    "warranty_recovery": (("cost", _recovered),),
-    "contractor": (("cost", _of_contractors),),
-    "technician_pay": (("pay_line", _pay_lines),),
+    "payer_split": (("cost", margin.margin_lines),),
+    "warranty_recovery": (("cost", recovery.recovery_candidates),),
+    "contractor": (("cost", contractors.contractor_candidates),),
+    "technician_pay": (("pay_line", people.pay_lines),),
 }
 
 _FAILURES = """
