@@ -103,6 +103,11 @@ class Photo(Row, table=True):
         ),
         lookup("photo_work_order_idx", "work_order_id"),
         lookup("photo_sha256_idx", "sha256"),
+        lookup(
+            "photo_awaited_idx",
+            "id",
+            postgresql_where=text("state in ('declared', 'uploading')"),
+        ),
     )
     work_order_id: UUID
     visit_id: UUID
