@@ -43,6 +43,7 @@ from fsm.web import document_routes as public_documents
 from fsm.web import passport_routes as public_passports
 from fsm.web import status_forms as public_status_forms
 from fsm.web import status_routes as public_status
+from fsm.web.portal import routes as portal
 from fsm.work_orders import part_request_routes as part_requests
 from fsm.work_orders import request_routes as service_requests
 from fsm.work_orders import routes as work_orders
@@ -100,6 +101,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *public_status.ROUTES,
     *public_status_forms.ROUTES,
     *public_documents.ROUTES,
+    *portal.ROUTES,
     *service_requests.ROUTES,
     *work_orders.ROUTES,
     *visits.ROUTES,

@@ -37,6 +37,7 @@ class BrowserSessionView(msgspec.Struct, frozen=True):
     name: str
     language: str
     permissions: list[str]
+    is_customer: bool
 
 
 class BrowserSessionController(Controller):
@@ -99,6 +100,7 @@ def _with_cookie(request: AnyRequest, session: SessionView) -> Response[BrowserS
         session.name,
         session.language,
         session.permissions,
+        session.is_customer,
     )
     cookie = _cookie(request, session.refresh_token, max_age=settings.refresh_token_s)
     return Response(view, status_code=HTTP_200_OK, cookies=[cookie])

@@ -31,7 +31,10 @@ class Renewal(Body):
 
 
 class SessionView(msgspec.Struct, frozen=True):
-    """Access for `expires_in_s` seconds, and the token to renew it with once."""
+    """Access for `expires_in_s` seconds, and the token to renew it with once.
+
+    `is_customer`: a customer's user, who finds that customer's rows only.
+    """
 
     access_token: str
     expires_in_s: int
@@ -39,6 +42,7 @@ class SessionView(msgspec.Struct, frozen=True):
     name: str
     language: str
     permissions: list[str]
+    is_customer: bool
 
 
 async def open_session(
@@ -56,6 +60,7 @@ async def open_session(
         name=user.name,
         language=user.language,
         permissions=sorted(actor.permissions),
+        is_customer=actor.customer_id is not None,
     )
 
 

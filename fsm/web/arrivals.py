@@ -14,6 +14,7 @@ from fsm.technicians.positions import last_position
 from fsm.web.progress import Progress
 from fsm.web.views import StepName
 from fsm.work_orders.request_story import Story
+from fsm.work_orders.tables import WorkOrder
 from scheduler.roads import list_learned
 from scheduler.trips import LearnedGeodesic
 
@@ -23,8 +24,16 @@ async def with_arrival(session: Session, story: Story, made: Progress, now: date
 
     The position itself is never shown: a customer learns when, not where.
     """
-    job = story.work_order
-    if made.current is not StepName.ON_THE_WAY or made.technician_id is None or job is None:
+    if story.work_order is None:
+        return made
+    return await with_arrival_at(session, story.work_order, story.zone, made, now)
+
+
+async def with_arrival_at(
+    session: Session, job: WorkOrder, zone: str, made: Progress, now: datetime
+) -> Progress:
+    """Return how far a job has come, likewise; `zone` is its site's."""
+    if made.current is not StepName.ON_THE_WAY or made.technician_id is None:
         return made
     actor = public_actor(job.tenant_id)
     here = await last_position(session, actor, made.technician_id, now)
@@ -38,6 +47,6 @@ async def with_arrival(session: Session, story: Story, made: Progress, now: date
         return made
     roads = LearnedGeodesic(await list_learned(session, job.tenant_id))
     places = np.array([(here.latitude, here.longitude), (latitude, longitude)])
-    hour = now.astimezone(ZoneInfo(story.zone)).hour
+    hour = now.astimezone(ZoneInfo(zone)).hour
     drive = timedelta(seconds=int(roads.estimate(places, hour).seconds[0, 1]))
     return replace(made, arrival_at=max(now, here.fixed_at + drive))

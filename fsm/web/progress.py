@@ -1,5 +1,6 @@
 """How far a report has come, in the steps its caller knows. Pure: a story and the time in, steps out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -7,7 +8,7 @@ from uuid import UUID
 from fsm.web.views import StepName
 from fsm.work_orders.lifecycle import LIVE_VISITS, Status, VisitStatus
 from fsm.work_orders.request_story import Story
-from fsm.work_orders.tables import RequestStatus, Visit
+from fsm.work_orders.tables import RequestStatus, Visit, WorkOrder
 
 #: From here on the technicians are through; what is still missing is paper, and no caller's concern.
 _DONE = frozenset({Status.WORK_DONE, Status.COMPLETED, Status.CLOSED})
@@ -33,17 +34,24 @@ class Progress:
 
 def progress(story: Story) -> Progress:
     """Return how far a report has come."""
-    reached = {StepName.RECEIVED: story.reported.reported_at}
-    work_order = story.work_order
+    reported_at = story.reported.reported_at
     if story.root.status == RequestStatus.DECLINED:
         return Progress(
-            StepName.RECEIVED, reached, cancelled_at=story.ended_at or story.root.reported_at
+            StepName.RECEIVED,
+            {StepName.RECEIVED: reported_at},
+            cancelled_at=story.ended_at or story.root.reported_at,
         )
-    if work_order is None:
-        return Progress(StepName.RECEIVED, reached)
-    visits = [
-        v for v in story.visits if v.status not in (VisitStatus.WITHDRAWN, VisitStatus.REJECTED)
-    ]
+    if story.work_order is None:
+        return Progress(StepName.RECEIVED, {StepName.RECEIVED: reported_at})
+    return progress_of_job(story.work_order, story.visits, reported_at)
+
+
+def progress_of_job(
+    work_order: WorkOrder, of_job: Sequence[Visit], reported_at: datetime
+) -> Progress:
+    """Return how far a job has come, whether anybody reported it or a plan did."""
+    reached = {StepName.RECEIVED: reported_at}
+    visits = [v for v in of_job if v.status not in (VisitStatus.WITHDRAWN, VisitStatus.REJECTED)]
     for step, instants in (
         (StepName.PLANNED, [visit.created_at for visit in visits]),
         (StepName.ON_THE_WAY, [visit.travel_started_at for visit in visits]),

@@ -8,6 +8,8 @@ from tests.mobile_api.walking import Walk
 async def customers(walk: Walk) -> None:
     link = await followed(walk.client, walk.database, walk.company, walk.clock)
     await walk.step("POST", f"{link.path}/move", headers={}, data={"note": "Only on Sundays"})
+    wish = f"/api/portal/jobs/{link.job.id}/moves"
+    await make(walk, wish, {"note": "Or on Mondays"}, role="customer")
     said = {"text": "Ring twice"}
     await walk.step("POST", f"{link.path}/messages", headers={}, data=said, shows=("work_orders",))
     await make(walk, f"/api/work-orders/{link.job.id}/messages", said, "work_orders")
