@@ -12,7 +12,7 @@ from fsm.actors import Actor, ActorKind, Permission
 from fsm.crash_points import crash_point
 from fsm.database import Session, remember, run
 from fsm.http import problem_of
-from fsm.problems import Busy, Problem
+from fsm.problems import Busy
 from fsm.tenants.tables import Device, User
 from fsm.work_orders import completion
 from fsm.work_orders.closing_sentences import ChecklistIncomplete
@@ -20,7 +20,7 @@ from fsm.work_orders.tables import Review
 from mobile_api import device_time, feed, handlers, intent_store, sequencer
 from mobile_api.device_time import Uptime
 from mobile_api.hand import Hand
-from mobile_api.handlers import NotYourVisit, UnknownVisit
+from mobile_api.handlers import StrayWork
 from mobile_api.intent_store import DeviceClock, Waiting
 from mobile_api.pull import iso
 from mobile_api.tables import OutcomeStatus
@@ -176,12 +176,16 @@ async def apply_one(
 ) -> tuple[OutcomeStatus, dict[str, Any]]:
     """Apply one stored intent and return its outcome; `careful` keeps a refusal from undoing anything else.
 
-    Without care it is `Refused`. A failing database is `Busy`: the caller's whole transaction is to be done
-    again.
+    Without care it is `Refused`; only stray work had no effect to undo: after a restore phones may send
+    thousands of intents about visits that are no more. A failing database is `Busy`: the caller's whole
+    transaction is to be done again.
     """
     if not careful:
         try:
             return _applied(await _take_effect(hand, one))
+        except StrayWork as problem:
+            await _show_stray(hand, one, problem)
+            return intent_store.quarantine(problem)
         except Exception as error:
             if isinstance(problem_of(error), Busy):
                 raise
@@ -213,8 +217,8 @@ async def apply_one(
             raise problem from error
     if isinstance(problem, ChecklistIncomplete):
         return OutcomeStatus.REJECTED, {"problem": problem.to_json()}
-    if isinstance(problem, UnknownVisit | NotYourVisit):
-        await _show_orphan(hand, one, problem)
+    if isinstance(problem, StrayWork):
+        await _show_stray(hand, one, problem)
     return intent_store.quarantine(problem)
 
 
@@ -244,9 +248,12 @@ async def _known_since(hand: Hand, base_seq: int | None) -> datetime:
     return hand.known_since[base_seq]
 
 
-async def _show_orphan(hand: Hand, one: Waiting, problem: Problem) -> None:
+async def _show_stray(hand: Hand, one: Waiting, problem: StrayWork) -> None:
     """Put work on a visit that is not known or not theirs before the office, once a visit."""
     visit_id = problem.facts["visit_id"]
+    if visit_id in hand.shown:
+        return
+    hand.shown.add(visit_id)
     known = await run(
         hand.session,
         "select 1 from review where tenant_id = :t and kind = 'orphan_visit'"

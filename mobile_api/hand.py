@@ -14,8 +14,9 @@ from mobile_api.device_time import Uptime
 class Hand:
     """Whose intents are applied, in which transaction; `offset` is server minus device.
 
-    `held` are the jobs and visits that this transaction holds already, `known_since` what was looked up of
-    the feed's numbers. `reused` are numbers of the device that name more than one intent.
+    `held` are the jobs and visits that this transaction holds already, `unknown` those it looked for in vain,
+    `shown` the visits whose stray work is before the office, `known_since` what was looked up of the feed's
+    numbers. `reused` are numbers of the device that name more than one intent.
     """
 
     session: Session
@@ -27,4 +28,6 @@ class Hand:
     uptime: Uptime = field(default_factory=Uptime)
     reused: set[int] = field(default_factory=set)
     held: dict[UUID, tuple[WorkOrder, Visit]] = field(default_factory=dict)
+    unknown: set[UUID] = field(default_factory=set)
+    shown: set[str] = field(default_factory=set)
     known_since: dict[int | None, datetime] = field(default_factory=dict)

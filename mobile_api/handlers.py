@@ -26,13 +26,20 @@ from mobile_api.suggestions import suggest
 from mobile_api.wider_jobs import read_consent, read_wanted
 
 
-class UnknownVisit(Problem):
+class StrayWork(Problem):
+    """Work on a visit that is not this technician's to report on. Fact `visit_id`.
+
+    It is raised before anything of the intent took effect, so that there is nothing to undo.
+    """
+
+
+class UnknownVisit(StrayWork):
     """The job is not known here; the office sees what was reported and decides. Fact `visit_id`."""
 
     code, status, title = "unknown-visit", 404, "This visit is not known"
 
 
-class NotYourVisit(Problem):
+class NotYourVisit(StrayWork):
     """The visit belongs to another technician. Fact `visit_id`."""
 
     code, status, title = "not-your-visit", 403, "This visit is somebody else's"
@@ -117,20 +124,23 @@ async def hold_all(hand: Hand, envelopes: Iterable[Envelope]) -> None:
             continue  # it is refused when its turn comes
     if named - hand.held.keys():
         hand.held |= await visits.lock_visits(hand.session, hand.actor, named)
+        hand.unknown |= named - hand.held.keys()
     if photos:
         await field_work.foresee_photos(hand.session, hand.actor, photos)
 
 
 async def _hold(hand: Hand, visit_id: UUID) -> tuple[WorkOrder, Visit]:
     """Return a visit with its job, both held until the commit; they are read once a transaction."""
-    if visit_id not in hand.held:
+    if visit_id not in hand.held and visit_id not in hand.unknown:
         try:
             hand.held[visit_id] = await visits.lock_visit(hand.session, hand.actor, visit_id)
         except NotFound:
-            raise UnknownVisit(
-                "This visit is not known here. The office sees what you reported and decides.",
-                visit_id=str(visit_id),
-            ) from None
+            hand.unknown.add(visit_id)
+    if visit_id in hand.unknown:
+        raise UnknownVisit(
+            "This visit is not known here. The office sees what you reported and decides.",
+            visit_id=str(visit_id),
+        )
     return hand.held[visit_id]
 
 

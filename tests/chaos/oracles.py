@@ -229,14 +229,25 @@ class Judge:
         rows = await connection.fetch(
             "select id::text, body from sync_row where coll = 'visits' and op = 'put' and why is null"
         )
-        wrong = 0
+        wrong = []
         for row in rows:
             for item, value in json.loads(row["body"])["answers"].items():
                 by = last.get((row["id"], item), {})
-                if len(by) == 1 and next(iter(by.values()))[1] != value:
-                    wrong += 1
+                if len(by) == 1 and (made := next(iter(by.values())))[1] != value:
+                    wrong.append((row["id"], item, value, made))
         if wrong:
-            self.verdict.add("O2", f"{wrong} items show another answer than the last one made")
+            visit_id, item, value, made = wrong[0]
+            history = await connection.fetch(
+                "select device_id::text, device_seq, received_at::text, value from answer"
+                " where visit_id = $1 and item = $2 order by received_at desc, device_seq desc limit 6",
+                UUID(visit_id),
+                item,
+            )
+            self.verdict.add(
+                "O2",
+                f"{len(wrong)} items show another answer than the last one made, such as {item} of"
+                f" {visit_id}: {value}, made last {made}, stored {[tuple(one) for one in history]}",
+            )
 
     async def _check_jobs(self, connection: Any) -> None:
         """O5: no job is completed without answers and verified bytes; and none that has them is stuck."""

@@ -33,7 +33,7 @@ class Stage:
     async def play(self, size: Size, *, seed: int, seconds: float, plugin: str = "") -> Result:
         """Live until an oracle finds something, at most `seconds`."""
         life = await self.begin(size, seed=seed, plugin=plugin)
-        return await life.run(seconds, until_found=True)
+        return await life.run(seconds)
 
 
 @asynccontextmanager

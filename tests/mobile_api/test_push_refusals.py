@@ -1,6 +1,7 @@
 """A refusal within a batch costs what it costs alone, and many facts of one job are judged together."""
 
 from collections import Counter
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +10,11 @@ import pytest
 from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
-from fsm.database import Database
+from fsm.database import Database, Session
 from fsm.events import Event
 from fsm.work_orders import records
+from fsm.work_orders.records import Note
+from fsm.work_orders.tables import Review
 from mobile_api import push
 from tests.company import Company
 from tests.conftest import Clock
@@ -222,3 +225,37 @@ async def test_answers_that_leave_something_unmet_withdraw_the_completion_once(
     assert (await tablet.push(right))[0]["status"] == "applied"
     assert (await job.row()).status == "completed"
     assert isinstance((await job.row()).closure_id, UUID)
+
+
+async def test_work_on_visits_that_a_restore_lost_costs_no_more_than_other_work(
+    phone: Phone,
+    database: Database,
+    company: Company,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A phone that is asked for all it ever sent may bring hundreds of these in each batch."""
+    begun = []
+    begin = database.transaction
+
+    def counted(tenant_id: UUID) -> AbstractAsyncContextManager[Session]:
+        begun.append(tenant_id)
+        return begin(tenant_id)
+
+    job = await dispatched_job(database, company, clock)
+    lost, sound = [str(uuid7()) for _ in range(2)], str(job.visit_id)
+    sent = [
+        phone.intent("note.add", visit_id=visit, text=f"{n}")
+        for n in range(20)
+        for visit in (*lost, sound)
+    ]
+    await phone.push(phone.intent("visit.start", visit_id=sound))
+    monkeypatch.setattr(database, "transaction", counted)
+    outcomes = await phone.push(*sent)
+    assert [one["status"] for one in outcomes] == ["quarantined", "quarantined", "applied"] * 20
+    assert len(begun) == 1
+    async with begin(company.id) as session:
+        shown = [row.data["visit_id"] for row in await session.exec(select(Review))]
+        notes = [row.text for row in await session.exec(select(Note))]
+    assert sorted(shown) == sorted(lost)
+    assert sorted(notes, key=int) == [f"{n}" for n in range(20)]
