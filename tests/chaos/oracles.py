@@ -3,6 +3,7 @@
 The SQL here is the judge's own and reads base tables as their superuser; nothing of the product is imported.
 """
 
+import asyncio
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from tests.chaos.journal import read_journal
 
 OVER = ("finished", "aborted")
 SHOWN = ("dispatched", "travelling", "on_site", "paused", "finished", "aborted")
+
+REOPENED_LIMIT_S = 60
+"""How long what was held of a closed job may wait once the job is open again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +115,14 @@ class Judge:
     async def check(self, connection: Any, held: list[Path]) -> None:
         """Hold the whole server to the journals and to what the phones hold."""
         self.read_journals()
+        late = await self._list_held(connection)
         stored = {
             row["id"]: row
             for row in await connection.fetch("select id, body_sha256, status, outcome from intent")
         }
         self._check_stored(stored)
-        await self._check_effects(connection, stored)
-        await self._check_answers(connection)
+        await self._check_effects(connection, stored, late)
+        await self._check_answers(connection, late)
         await self._check_jobs(connection)
         await self._check_rights_and_rows(connection, held)
         self._fresh_acks = []
@@ -144,15 +149,27 @@ class Judge:
         if waiting:
             self.verdict.add("O9", f"{len(waiting)} intents wait for ever, such as {waiting[0]}")
 
-    async def _check_effects(self, connection: Any, stored: dict[UUID, Any]) -> None:
-        """O2: an applied intent has its effect exactly once, any other has none."""
-        held = {
-            UUID(row["id"])
-            for row in await connection.fetch(
-                "select data ->> 'intent_id' as id from review"
-                " where kind = 'late_fact' and settled_at is null"
+    async def _list_held(self, connection: Any) -> set[UUID]:
+        """O9: what came to a closed job is held, and takes effect soon after somebody reopens the job."""
+        until = asyncio.get_running_loop().time() + REOPENED_LIMIT_S
+        while True:
+            held = await connection.fetch(
+                "select (r.data ->> 'intent_id')::uuid as id, w.status from review r"
+                " join work_order w on w.tenant_id = r.tenant_id and w.id = r.work_order_id"
+                " where r.kind = 'late_fact' and r.settled_at is null"
             )
-        }
+            late = [row["id"] for row in held if row["status"] != "closed"]
+            if not late or asyncio.get_running_loop().time() > until:
+                break
+            await asyncio.sleep(0.2)
+        if late:
+            self.verdict.add("O9", f"{len(late)} held intents of reopened jobs are not applied")
+        return {row["id"] for row in held}
+
+    async def _check_effects(
+        self, connection: Any, stored: dict[UUID, Any], held: set[UUID]
+    ) -> None:
+        """O2: an applied intent has its effect exactly once, any other has none."""
         visits = {row["id"] for row in await connection.fetch("select id from visit")}
         notes = Counter(row[0] for row in await connection.fetch("select text from note"))
         answers = Counter(
@@ -214,12 +231,13 @@ class Judge:
             return self.was_restored and UUID(made.visit_id or "") not in visits
         return self.was_restored and code in ("wrong-status", "unknown-visit")
 
-    async def _check_answers(self, connection: Any) -> None:
+    async def _check_answers(self, connection: Any, held: set[UUID]) -> None:
         """O2: of one device's answers to one item the last one made is the one that counts."""
         last: dict[tuple[str, str], dict[str, tuple[int, str | None]]] = {}
-        for one in self.made.values():
+        for row_id, one in self.made.items():
             if (
-                one.type == "answer.set"
+                row_id not in held
+                and one.type == "answer.set"
                 and one.item
                 and one.item.startswith("remark")
                 and one.visit_id
