@@ -148,22 +148,23 @@ class Fleet:
         opened: tuple[Interval, ...] | None = None,
         terms: Terms | None = None,
         draft: Draft | None = None,
+        below: int | None = None,
     ) -> Place | None:
         """Return the exact timetable with the visit in a gap, None where it keeps none.
 
-        `draft` is the same plan where a visit asks for something else.
+        `draft` is the same plan where a visit asks for something else. A place that costs `below` or more
+        is none.
         """
         number, position = int(self.shift[gap]), int(self.position[gap])
-        order = self.orders[number]
+        order, now = self.orders[number], self.draft.cost_of(number)
         timed = (draft or self.draft).time(
             number,
             [*order[:position], visit_no, *order[position:]],
             terms=terms,
             opened={} if opened is None else {visit_no: opened},
+            below=None if below is None else now + below,
         )
-        if timed is None:
-            return None
-        return Place(number, position, timed, timed.cost - self.draft.cost_of(number))
+        return None if timed is None else Place(number, position, timed, timed.cost - now)
 
     def in_order(self, gaps: Gaps, extra: Ints | None = None) -> Iterator[tuple[int, int]]:
         """Yield the gaps that fit as (gap, least cost with `extra`), the cheapest first."""
@@ -197,8 +198,6 @@ class Fleet:
         for gap, least in self.in_order(gaps, extra):
             if below is not None and least >= below:
                 break
-            if best is not None and least >= best[0]:
-                break
             if most is not None and timed >= most:
                 break
             number = int(self.shift[gap])
@@ -206,13 +205,17 @@ class Fleet:
                 continue
             timed += 1
             place = self.timed(
-                gap, visit_no, opened=opened, terms=None if terms is None else terms(number)
+                gap,
+                visit_no,
+                opened=opened,
+                terms=None if terms is None else terms(number),
+                below=below,
             )
             if place is None:
                 continue
             cost = place.delta + (0 if price is None else price(place))
-            if (below is None or cost < below) and (best is None or cost < best[0]):
-                best = cost, place
+            if below is None or cost < below:
+                best, below = (cost, place), cost
         return best
 
     def ranked(
@@ -232,7 +235,7 @@ class Fleet:
             number = int(self.shift[gap])
             if not self.draft.has_parts(number, visit_no):
                 continue
-            place = self.timed(gap, visit_no, opened=opened)
+            place = self.timed(gap, visit_no, opened=opened, below=worst[0] + 1 if worst else None)
             if place is not None and (number not in found or place.delta < found[number].delta):
                 found[number] = place
         return sorted(found.values(), key=lambda place: (place.delta, place.shift_no))[:most]

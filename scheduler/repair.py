@@ -68,6 +68,8 @@ class _Swap:
     order: tuple[int, ...]
     gaps: Gaps
     """Where else the other may go."""
+    onward: int
+    """What it costs at least to be rid of the other."""
     least: int
 
 
@@ -221,7 +223,7 @@ class _Repair:
     def _swaps_in(
         self, number: int, gone: int, visit: int, gaps: Gaps, onward: int
     ) -> Iterator[_Swap]:
-        """Yield the positions in one route; `onward` is what it costs at least to be rid of `gone`."""
+        """Yield the positions in one route."""
         day, terms = self.day, self.day.terms[number]
         rest = [each for each in self.draft.orders[number] if each != gone]
         bounds = self.draft.bounds(number, rest)
@@ -243,15 +245,17 @@ class _Repair:
                     continue
                 least = certain + int(there + back - day.drive_s[before, after])
             mine = (*rest[:position], visit, *rest[position:])
-            yield _Swap(number, position, gone, mine, gaps, least)
+            yield _Swap(number, position, gone, mine, gaps, onward, least)
 
     def _swapped(self, swap: _Swap, visit: int, fleet: Fleet, known: int) -> _Step | None:
         """Return what it costs to take another's place, which is handed on or left out; None: not below."""
         day, number, gone = self.day, swap.shift_no, swap.gone
-        timed = timetable(day, number, swap.order, opened=self.draft.held)
+        now = self.draft.cost_of(number)
+        below = now + known - swap.onward
+        timed = timetable(day, number, swap.order, opened=self.draft.held, below=below)
         if timed is None:
             return None
-        cost = timed.cost - self.draft.cost_of(number)
+        cost = timed.cost - now
         limit = min(known - cost, day.drop[gone])
         found = fleet.best(gone, swap.gaps, below=limit)
         orders = {number: list(swap.order)}

@@ -127,6 +127,11 @@ class IndexedDay:
             else None
             for visit in problem.visits
         ]
+        self.free_until = [
+            min((priced for priced in both if priced is not None), default=1 << 60)
+            for both in zip(self.due, self.promise_closes, strict=True)
+        ]
+        """How late a visit may begin without a price."""
         self.ties = ties_of(problem, self.visit_no)
         """What visits that depend on others ask of them."""
         self.linked = self.ties.keys()
@@ -151,7 +156,7 @@ class IndexedDay:
         )
 
     def work_s(self, shift_no: int, visit_no: int) -> int:
-        return self._work[shift_no][visit_no]
+        return self.works[shift_no][visit_no]
 
     def late_cost(self, visit_no: int, start: int) -> int:
         """Return the price of beginning at `start`: its service level and its promise."""
@@ -193,7 +198,7 @@ class IndexedDay:
         shape = (len(self.shifts), len(self.visits))
         self.able = np.zeros(shape, dtype=bool)
         self.fixed = np.zeros(shape, dtype=np.int64)
-        self._work: list[list[int]] = []
+        self.works: list[list[int]] = []
         paces: dict[int, list[int]] = {}
         asked: dict[tuple[object, ...], int] = {}
         personal = [
@@ -202,7 +207,7 @@ class IndexedDay:
         for number, shift in enumerate(self.shifts):
             if shift.efficiency_percent not in paces:
                 paces[shift.efficiency_percent] = [work_s(shift, each) for each in self.visits]
-            self._work.append(paces[shift.efficiency_percent])
+            self.works.append(paces[shift.efficiency_percent])
             like = asked.setdefault(self._profile(shift), number)
             if like == number:
                 wanted: Iterable[int] = range(len(self.visits))
@@ -216,6 +221,7 @@ class IndexedDay:
                 terms = prices(self.problem, self.decisions, shift, visit)
                 self.fixed[number, other] = sum(getattr(terms, each) for each in _FIXED_TERMS)
         self._price_changes()
+        self.fixed_prices = memoryview(cast("Buffer", self.fixed))
 
     def _price_changes(self) -> None:
         """Add to `fixed` what it costs that a visit is not with whom, and when, it was published."""

@@ -135,16 +135,21 @@ class Draft:
         *,
         terms: Terms | None = None,
         opened: Opened = NOTHING_OPENED,
+        below: int | None = None,
     ) -> Timetable | None:
-        """Return the times of a route in place of the present one, with the stops at depots it needs."""
+        """Return the times of a route in place of the present one, with the stops at depots it needs.
+
+        None, too, where it costs `below` or more.
+        """
         day = self.day
         changes = {**self.held, **opened} if opened else self.held
         if not day.decisions.at_depots:
-            return timetable(day, shift_no, order, terms=terms, opened=changes)
+            return timetable(day, shift_no, order, terms=terms, opened=changes, below=below)
         van = dict(self.left[day.shifts[shift_no].technician])
         for part, used in self._taken(self.timed[shift_no]).items():
             van[part] = van.get(part, 0) + used
-        return pickups.timed(day, shift_no, order, van, terms=terms, opened=changes)
+        timed = pickups.timed(day, shift_no, order, van, terms=terms, opened=changes)
+        return None if timed is None or (below is not None and timed.cost >= below) else timed
 
     def snapshot(self) -> Snapshot:
         """Return what `restore` makes it again; orders are never changed in place."""
@@ -261,6 +266,7 @@ class Draft:
                 [*order[:position], visit_no, *order[position:]],
                 terms=terms,
                 opened=changes,
+                below=None if below is None else now_cost + below,
             )
             if timed is not None:
                 yield Place(shift_no, position, timed, timed.cost - now_cost)

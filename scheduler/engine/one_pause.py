@@ -1,100 +1,258 @@
-"""Where the only pause of a route goes: what `timing` finds for any number of them, in one quick pass.
+"""The cheapest times of a route with one pause or none: what `timing` finds for any, in quick passes.
 
 Most shifts have one lunch and nothing else, and timing them is most of what an answer during the day takes.
+What an order costs at least is known before its waiting is: what is too dear is not looked at further.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from scheduler.engine.indexed import IndexedDay, Terms
+from scheduler.engine.indexed import Extra, IndexedDay, Terms
 from scheduler.problem import Interval
 
+_Stop = tuple[int, int, tuple[Interval, ...], int, int]
+"""Drive to it, its length, when it may begin, how late without a price, its item."""
 _Label = tuple[int, int, int]
-"""Free from, cost so far, before which item the pause is taken."""
+"""Free from, cost so far, before which stop the pause is taken."""
+_Way = tuple[int, int]
+"""Before which stop the pause is taken on the road, `_NOWHERE` if it is not, and the earliest departure."""
+
+_NOWHERE = -1
+_NEVER = 1 << 60
+_ALWAYS = ((-_NEVER, _NEVER),)
 
 
 def is_for(terms: Terms) -> bool:
-    """Whether a shift has one pause, and no stop of its own."""
-    return len(terms.extras) == 1 and terms.extras[0].place is None
+    """Whether a shift has at most one pause, and no stop of its own."""
+    extras = terms.extras
+    return not extras or (len(extras) == 1 and extras[0].place is None)
 
 
-def positions(
+def cheapest(
     day: IndexedDay,
     shift_no: int,
     terms: Terms,
     opened: Mapping[int, tuple[Interval, ...]],
     order: Sequence[int],
-) -> list[int]:
-    """Return before which items of `order` the pause may be taken, where no other position is as good.
+    below: int | None = None,
+) -> tuple[tuple[int, ...], int, int] | None:
+    """Return (items, pauses taken before leaving, departure) of the cheapest times of an order of stops.
 
-    Its length stands for the way home. The pause is taken on the road, never before leaving.
+    None where no such route keeps the rules of time, or none costs less than `below`.
     """
-    rest, drive_s = terms.extras[0], day.drive_s
-    earliest, latest, length = rest.earliest, rest.latest, rest.length_s
-    due, promised, all_starts = day.due, day.promise_closes, day.starts
-    free, spent, place = terms.opens, 0, terms.start_place
-    is_free = True
-    taken: list[_Label] = []
-    for position, item in enumerate(order):
+    stops, home_s, certain = _stops(day, shift_no, terms, opened, order)
+    if below is None:
+        below = _NEVER
+    if certain >= below:
+        return None
+    rest = terms.extras[0] if terms.extras else None
+    waiting_permille = day.weights.waiting_permille
+    best: tuple[int, int] | None = None
+    found: tuple[_Way, int] | None = None
+    for way, least in _ways(day, terms, rest, stops, home_s):
+        if certain + least >= below:
+            continue
+        at, opens = way
+        run = _run(day, stops, home_s, opens, at, rest)
+        if run is None or run[0] > terms.last:
+            continue
+        back, idle, late, starts = run
+        cost = certain + late + _overtime(day, terms, back)
+        if cost >= below or (best is not None and (cost, back) >= best):
+            continue
+        leave = opens
+        if idle:
+            leave = max(opens, _latest_leave(stops, starts, at, rest))
+            # The last stop stays where it is, so that leaving later is so much less waiting.
+            cost += (idle - (leave - opens)) * waiting_permille // 1_000
+        if back - leave > terms.longest_s or cost >= below:
+            continue
+        if best is None or (cost, back) < best:
+            best, found = (cost, back), (way, leave)
+    if found is None:
+        return None
+    (at, _), leave = found
+    if rest is None:
+        return tuple(order), 0, leave
+    if at == _NOWHERE:
+        return (-1, *order), 1, leave
+    return (*order[:at], -1, *order[at:]), 0, leave
+
+
+def _stops(
+    day: IndexedDay,
+    shift_no: int,
+    terms: Terms,
+    opened: Mapping[int, tuple[Interval, ...]],
+    order: Sequence[int],
+) -> tuple[list[_Stop], int, int]:
+    """Return the stops, the drive home, and what the route costs whenever things happen."""
+    drive_s, fixed, places = day.drive_s, day.fixed_prices, day.place
+    works, all_starts, free_until = day.works[shift_no], day.starts, day.free_until
+    stops: list[_Stop] = []
+    place, certain, is_used = terms.start_place, 0, False
+    for item in order:
         if item >= 0:
-            target, work = day.place[item], day.work_s(shift_no, item)
+            target = places[item]
+            drive = drive_s[place, target]
             starts = opened[item] if item in opened else all_starts[item]
-            is_priced = due[item] is not None or promised[item] is not None
+            stops.append((drive, works[item], starts, free_until[item], item))
+            certain += drive + fixed[shift_no, item]
+            is_used = True
         else:
             depot = terms.stands_for(item)
             assert depot.place is not None
-            target, work, starts, is_priced = depot.place, depot.length_s, None, False
-        drive = drive_s[place, target]
-        arrivals: list[_Label] = []
+            target = depot.place
+            drive = drive_s[place, target]
+            stops.append((drive, depot.length_s, _ALWAYS, _NEVER, item))
+            certain += drive
+        place = target
+    home_s = drive_s[place, terms.end_place]
+    certain += home_s + (day.weights.first_use if is_used else 0)
+    return stops, home_s, certain
+
+
+def _ways(
+    day: IndexedDay, terms: Terms, rest: Extra | None, stops: Sequence[_Stop], home_s: int
+) -> Iterable[tuple[_Way, int]]:
+    """Yield the ways of taking the pause, each with what time costs on it at least."""
+    if rest is None:
+        yield (_NOWHERE, terms.opens), 0
+        return
+    for back, late, at in _on_the_road(day, terms, rest, stops, home_s):
+        yield (at, terms.opens), late + _overtime(day, terms, back)
+    begin = max(terms.opens, rest.earliest)
+    if begin <= rest.latest:
+        yield (_NOWHERE, begin + rest.length_s), 0
+
+
+def _overtime(day: IndexedDay, terms: Terms, back: int) -> int:
+    return max(0, back - terms.closes) * day.weights.overtime_permille // 1_000
+
+
+def _on_the_road(
+    day: IndexedDay, terms: Terms, rest: Extra, stops: Sequence[_Stop], home_s: int
+) -> list[_Label]:
+    """Return (back, lateness, before which stop) where no other place for the pause is as good.
+
+    The stop after the last is the way home. The pause is never taken before leaving.
+    """
+    earliest, latest, length = rest.earliest, rest.latest, rest.length_s
+    free, spent = terms.opens, 0
+    is_free = True
+    taken: list[_Label] = []
+    for position, (drive, work, starts, free_until, item) in enumerate(stops):
+        arrivals = taken
+        if arrivals:
+            arrivals = [(now + drive, cost, at) for now, cost, at in arrivals]
         if is_free:
             begin = free if free > earliest else earliest
             if begin <= latest:
                 left = drive - (begin - free)
-                arrivals.append((begin + length + (left if left > 0 else 0), spent, position))
-        for now, cost, at in taken:
-            arrivals.append((now + drive, cost, at))
-        reached: list[_Label] = []
+                arrive = begin + length + (left if left > 0 else 0)
+                arrivals = [(arrive, spent, position), *arrivals]
+        taken = []
         for arrive, cost, at in arrivals:
-            start = arrive
-            if starts is not None:
-                for opens, closes in starts:
-                    if arrive <= closes:
-                        start = arrive if arrive > opens else opens
-                        break
-                else:
-                    continue
-            if is_priced:
-                cost += day.late_cost(item, start)
-            _keep_best(reached, (start + work, cost, at))
-        taken = reached
+            for opens, closes in starts:
+                if arrive <= closes:
+                    start = arrive if arrive > opens else opens
+                    if start > free_until:
+                        cost += day.late_cost(item, start)
+                    if taken:
+                        _keep_best(taken, (start + work, cost, at))
+                    else:
+                        taken.append((start + work, cost, at))
+                    break
         if is_free:
             free += drive
-            if starts is not None:
-                for opens, closes in starts:
-                    if free <= closes:
-                        free = free if free > opens else opens
-                        break
-                else:
-                    is_free = False
-            if is_priced and is_free:
+            for opens, closes in starts:
+                if free <= closes:
+                    free = free if free > opens else opens
+                    break
+            else:
+                is_free = False
+            if free > free_until and is_free:
                 spent += day.late_cost(item, free)
             free += work
         if not is_free and not taken:
             return []
-        place = target
-    drive = drive_s[place, terms.end_place]
     done: list[_Label] = []
     if is_free:
         begin = free if free > earliest else earliest
-        left = drive - (begin - free)
+        left = home_s - (begin - free)
         back = begin + length + (left if left > 0 else 0)
         if begin <= latest and back <= terms.last:
-            done.append((back, spent, len(order)))
+            done.append((back, spent, len(stops)))
     for now, cost, at in taken:
-        if now + drive <= terms.last:
-            _keep_best(done, (now + drive, cost, at))
-    return [at for _, _, at in done]
+        if now + home_s <= terms.last:
+            _keep_best(done, (now + home_s, cost, at))
+    return done
+
+
+def _run(
+    day: IndexedDay,
+    stops: Sequence[_Stop],
+    home_s: int,
+    now: int,
+    at: int,
+    rest: Extra | None,
+) -> tuple[int, int, int, list[int]] | None:
+    """Return (back, idle until the last stop, lateness, beginnings) of a departure at `now`."""
+    idle = late = 0
+    begun: list[int] = []
+    for number, (drive, work, starts, free_until, item) in enumerate(stops):
+        if number == at:
+            assert rest is not None
+            begin = now if now > rest.earliest else rest.earliest
+            if begin > rest.latest:
+                return None
+            left = drive - (begin - now)
+            if left < 0:
+                idle -= left
+                left = 0
+            now = begin + rest.length_s + left
+        else:
+            now += drive
+        for opens, closes in starts:
+            if now <= closes:
+                if now < opens:
+                    idle += opens - now
+                    now = opens
+                break
+        else:
+            return None
+        if now > free_until:
+            late += day.late_cost(item, now)
+        begun.append(now)
+        now += work
+    if at == len(stops):
+        assert rest is not None
+        begin = now if now > rest.earliest else rest.earliest
+        if begin > rest.latest:
+            return None
+        left = home_s - (begin - now)
+        return begin + rest.length_s + (left if left > 0 else 0), idle, late, begun
+    return now + home_s, idle, late, begun
+
+
+def _latest_leave(stops: Sequence[_Stop], begun: Sequence[int], at: int, rest: Extra | None) -> int:
+    """Return the latest departure that changes neither a price nor the last stop's beginning."""
+    by = begun[-1]
+    for number in range(len(stops) - 1, 0, -1):
+        left = by - stops[number][0]
+        if number == at and rest is not None:
+            left = min(left - rest.length_s, rest.latest)
+        _, work, starts, free_until, _ = stops[number - 1]
+        start = begun[number - 1]
+        bound = min(left - work, max(free_until, start))
+        by = start
+        for opens, closes in reversed(starts):
+            if opens <= bound:
+                by = bound if bound < closes else closes
+                break
+    left = by - stops[0][0]
+    return min(left - rest.length_s, rest.latest) if at == 0 and rest is not None else left
 
 
 def _keep_best(labels: list[_Label], new: _Label) -> None:

@@ -57,16 +57,19 @@ def timetable(
     *,
     terms: Terms | None = None,
     opened: Opened = NOTHING_OPENED,
+    below: int | None = None,
 ) -> Timetable | None:
     """Return the times of `order` on a shift, or None where no such route keeps the rules of time.
 
     In `order` are visits and stops at depots. `terms` and `opened` replace the shift's and visits' own, to
-    ask what would be if they gave way. Permissions and parts are not looked at.
+    ask what would be if they gave way. Permissions and parts are not looked at. None, too, where the
+    route costs `below` or more.
     """
     terms = terms or day.terms[shift_no]
     route = _Route(day, shift_no, terms, opened)
-    if not terms.extras:
-        return route.timed(tuple(order), 0)
+    if one_pause.is_for(terms):
+        found = one_pause.cheapest(day, shift_no, terms, opened, order, below)
+        return None if found is None else route.played(*found)
     best: Timetable | None = None
     for home, ways in route.ways(order):
         for items in ways:
@@ -75,7 +78,7 @@ def timetable(
                 best is None or (timed.cost, timed.back) < (best.cost, best.back)
             ):
                 best = timed
-    return best
+    return None if best is None or (below is not None and best.cost >= below) else best
 
 
 def arranged(
@@ -243,11 +246,6 @@ class _Route:
 
     def ways(self, order: Sequence[int]) -> Iterator[tuple[int, Iterable[Items]]]:
         """Yield arrangements of all extras among `order`, by how many pauses are taken before leaving."""
-        if one_pause.is_for(self.terms):
-            before = one_pause.positions(self.day, self.shift_no, self.terms, self.opened, order)
-            yield 0, [(*order[:at], -1, *order[at:]) for at in before]
-            yield 1, [(-1, *order)]
-            return
         for now, taken, home in _at_home(self.terms):
             yield len(home), self.arranged(order, now, taken, home)
 
@@ -337,12 +335,12 @@ class _Route:
         leave = self._latest_leave(earliest) if earliest.waiting_s else earliest.leave
         if leave <= earliest.leave:
             return earliest if earliest.back - earliest.leave <= self.terms.longest_s else None
-        return self._play(items, at_home, leave)
+        return self.played(items, at_home, leave)
 
     def earliest(self, items: Items, at_home: int) -> Timetable | None:
-        return self._play(items, at_home, self.terms.opens, provisional=True)
+        return self.played(items, at_home, self.terms.opens, provisional=True)
 
-    def _play(
+    def played(
         self, items: Items, at_home: int, leave: int, *, provisional: bool = False
     ) -> Timetable | None:
         """Time the items from a departure on; a provisional timetable may last longer than allowed."""
