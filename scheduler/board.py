@@ -75,6 +75,7 @@ class Board:
         self._free_from, self._needed_by, self._leg_s = table[:, 3:].T
         self._positions = np.array(positions or [(0.0, 0.0)], dtype=np.float64)
         self._able: dict[tuple[Level, ...], npt.NDArray[np.bool_]] = {}
+        self._last_drives: tuple[Position, npt.NDArray[np.int64]] | None = None
 
     def _gaps(
         self, number: int, route: Route, base: int
@@ -103,12 +104,13 @@ class Board:
         for opens, closes in reversed(asked.windows):
             start = np.where(arrive <= closes, np.maximum(arrive, opens), start)
         fits = (start + asked.work_s + back <= self._needed_by) & self._may(asked)[self._route]
-        detour = np.where(fits, there + back - self._leg_s, _NEVER)
+        gaps = np.flatnonzero(fits)
+        detour = (there + back - self._leg_s)[gaps]
         found: dict[str, int] = {}
-        for gap in np.argsort(detour, kind="stable"):
-            if detour[gap] >= _NEVER or len(found) >= most:
+        for index in np.argsort(detour, kind="stable"):
+            if len(found) >= most:
                 break
-            found.setdefault(self.routes[self._route[gap]].technician, int(detour[gap]))
+            found.setdefault(self.routes[self._route[gaps[index]]].technician, int(detour[index]))
         return list(found.items())
 
     def nearest(self, asked: Asked, most: int) -> list[str]:
@@ -123,9 +125,11 @@ class Board:
         return list(found)
 
     def _drives(self, where: Position) -> npt.NDArray[np.int64]:
-        metres = geodesic_m(np.array([where]), self._positions)[0] * self.road.detour
-        drives: npt.NDArray[np.int64] = np.rint(self.road.seconds(metres)).astype(np.int64)
-        return drives
+        if self._last_drives is None or self._last_drives[0] != where:
+            metres = geodesic_m(np.array([where]), self._positions)[0] * self.road.detour
+            drives = np.rint(self.road.seconds(metres)).astype(np.int64)
+            self._last_drives = where, drives
+        return self._last_drives[1]
 
     def _may(self, asked: Asked) -> npt.NDArray[np.bool_]:
         """Return which routes' people may do the visit."""

@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from fsm.work_orders.tables import WorkOrder
 from scheduler import problem as model
-from scheduler.rows import Planned, Position
+from scheduler.rows import Job, Planned, Position
 
 MOST_DAYS = 14
 
@@ -17,11 +16,11 @@ class Day:
     problem: model.DayProblem
     starts_at: datetime
     """The instant that second 0 stands for."""
-    work_orders: dict[str, WorkOrder]
+    work_orders: dict[str, Job]
     """By visit id of the problem."""
     planned: dict[str, Planned] = field(default_factory=dict)
     """Visits that are there already and may move, or have begun; by the same id."""
-    without_position: list[WorkOrder] = field(default_factory=list)
+    without_position: list[Job] = field(default_factory=list)
     """Work that could not be put into the problem at all."""
     notes: list[str] = field(default_factory=list)
     weights_version: int = 0

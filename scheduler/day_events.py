@@ -9,6 +9,7 @@ from sqlmodel import col, select
 
 from fsm import events
 from fsm.actors import Actor
+from fsm.appending import new_row
 from fsm.database import Session
 from scheduler.day import Day
 from scheduler.diff import Touch
@@ -28,7 +29,8 @@ async def note(
     **data: Any,
 ) -> DayEvent:
     """Write an event of the day."""
-    event = DayEvent(
+    event = new_row(
+        DayEvent,
         tenant_id=actor.tenant_id,
         kind=kind,
         visit_id=visit_id,
@@ -38,8 +40,7 @@ async def note(
         noted_by=actor.name,
         noted_at=now,
     )
-    session.add(event)
-    await session.flush()
+    session.append(event)
     await events.record(
         session,
         actor,

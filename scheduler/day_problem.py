@@ -16,7 +16,6 @@ import numpy as np
 
 from fsm.actors import Actor
 from fsm.database import Session
-from fsm.technicians.queries import list_skills
 from fsm.technicians.shift_pattern import DayRange
 from fsm.technicians.working_time import WorkingShift
 from fsm.tenants.queries import find_zone_and_currency
@@ -26,10 +25,11 @@ from scheduler.day_rows import DayRows, load_rows
 from scheduler.day_shifts import DayShifts
 from scheduler.day_visits import DayVisits
 from scheduler.roads import roads_of
+from scheduler.rows import list_skill_codes
 from scheduler.scope import Options
 from scheduler.travel import TravelProvider
 from scheduler.underway import Underway
-from scheduler.weights import find_weights, read_weights
+from scheduler.weights import read_weights, weights_in_force
 
 
 async def build_day(
@@ -54,15 +54,14 @@ async def build_day(
     known = await load_rows(
         session, actor, DayRange(starts_on, ends_on), starts_at, ends_at, now, options
     )
-    in_force = await find_weights(session, actor)
-    weights = read_weights(in_force.weights)
+    version, weights = await weights_in_force(session, actor)
     if options.supposed.weights:
         weights = read_weights(options.supposed.weights, weights)
     length_s = int((ends_at - starts_at).total_seconds())
     nothing = _nothing(starts_at, company.zone, starts_on, ends_on, weights)
-    day = Day(nothing, starts_at, {}, weights_version=in_force.version)
+    day = Day(nothing, starts_at, {}, weights_version=version)
     day.live = [each for several in known.planned.values() for each in several]
-    skills = {skill.code for skill in await list_skills(session, actor)}
+    skills = await list_skill_codes(session, actor)
     travel = travel or await roads_of(session, actor.tenant_id)
     visits = DayVisits(day, known, options, Places(), day.second(now), length_s)
     await _assemble(visits, travel, skills)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from fsm.actors import Actor
@@ -13,7 +12,7 @@ from scheduler import rows
 from scheduler.promise_ledger.queries import list_stated
 from scheduler.rows import Planned, Position, Waiting
 from scheduler.scope import Options
-from scheduler.tables import PlanningTerms, SlotHold, VisitPin
+from scheduler.tables import VisitPin
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +24,12 @@ class DayRows:
     waiting: list[Waiting]
     last_places: dict[UUID, Position]
     pins: dict[UUID, VisitPin]
-    terms: dict[UUID, PlanningTerms]
+    terms: dict[UUID, rows.Terms]
     in_time_from: dict[UUID, datetime]
     expected_ends: dict[UUID, datetime]
     stated: dict[UUID, float]
     """The chance told with a visit's window."""
-    holds: dict[UUID, list[tuple[SlotHold, Any]]]
+    holds: dict[UUID, list[rows.Held]]
     vans: dict[UUID, dict[str, int]]
     depots: list[rows.Depot]
 
@@ -44,6 +43,7 @@ async def load_rows(
     now: datetime,
     options: Options,
 ) -> DayRows:
+    await session.flush()  # rows are read past the ORM, which may not have written all it was given
     only = options.scope.work_orders
     among = None if options.scope.among is None else {UUID(each) for each in options.scope.among}
     planned = await rows.list_planned(session, actor, starts_at, ends_at, among)

@@ -3,15 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from fsm.technicians.working_time import WorkingShift, bounds
+from fsm.technicians.working_time import WorkingShift
 from fsm.work_orders.lifecycle import VisitStatus
 from scheduler import problem as model
 from scheduler.day_visits import DayVisits
-from scheduler.rows import BEGUN, Planned, Position, position_of
-from scheduler.tables import SlotHold
+from scheduler.rows import BEGUN, Held, Planned, Position, position_of
 from scheduler.underway import Underway, continued, workable
 
 _AT_WORK = (VisitStatus.ON_SITE, VisitStatus.PAUSED)
@@ -81,10 +79,10 @@ class DayShifts:
         return None
 
     def _opens(self, one: WorkingShift) -> int:
-        return self.day.second(bounds(one.shift.during)[0])
+        return self.day.second(one.shift.starts_at)
 
     def _closes(self, one: WorkingShift) -> int:
-        return self.day.second(bounds(one.shift.during)[1])
+        return self.day.second(one.shift.ends_at)
 
     def _shift(self, one: WorkingShift, row: int) -> model.Shift:
         """Return a shift as its row says, without what is planned in it."""
@@ -189,7 +187,7 @@ class DayShifts:
         shift: model.Shift,
         one: WorkingShift,
         fixed: Iterable[Planned],
-        held: Iterable[tuple[SlotHold, Any]],
+        held: Iterable[Held],
     ) -> tuple[model.Absence, ...]:
         """Return when the technician is taken: absences, visits that stay, slots held for callers.
 
@@ -198,14 +196,14 @@ class DayShifts:
         opens, closes = shift.opens, shift.closes
         taken: list[tuple[int, int, int | None]] = []
         for absence in one.absences:
-            lower, upper = absence.during.lower, absence.during.upper
+            lower, upper = absence.starts_at, absence.ends_at
             starts = opens if lower is None else max(opens, self.day.second(lower))
             ends = closes if upper is None else min(closes, self.day.second(upper))
             taken.append((starts, ends, None))
         spans = [
             (each.visit.planned_starts_at, each.visit.planned_ends_at, each.site) for each in fixed
         ]
-        spans += [(hold.starts_at, hold.ends_at, site) for hold, site in held]
+        spans += [(hold.starts_at, hold.ends_at, hold.site) for hold in held]
         for starts_at, ends_at, site in spans:
             starts, ends = self.day.second(starts_at), self.day.second(ends_at)
             where = position_of(site)

@@ -4,17 +4,15 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from fsm.technicians.working_time import WorkingShift
-from fsm.work_orders.tables import WorkOrder
 from scheduler import problem as model
 from scheduler.day import Day, Places
 from scheduler.day_rows import DayRows
-from scheduler.rows import BEGUN, Planned, Waiting, position_of
+from scheduler.rows import BEGUN, Job, JobSite, Planned, Terms, Waiting, position_of
 from scheduler.scope import Options
-from scheduler.tables import Keeps, PlanningTerms
+from scheduler.tables import Keeps
 
 _RATHER_LATE_S = 4 * 3_600
 """A promised visit is rather made this late than left out."""
@@ -178,7 +176,7 @@ class DayVisits:
             self.visits += legs
             self.crews += [model.Crew(a.id, b.id) for a, b in itertools.pairwise(legs)]
 
-    def _of(self, work_order: WorkOrder, site: Any, place: int, first_s: int) -> model.Visit:
+    def _of(self, work_order: Job, site: JobSite, place: int, first_s: int) -> model.Visit:
         """Return a job as a visit to plan, with what it asks of its planning."""
         opens = min(self._opens_at(work_order), self.length_s - 1)
         windows: tuple[model.Interval, ...] = ((opens, self.length_s - 1),)
@@ -205,12 +203,12 @@ class DayVisits:
             label=work_order.number,
         )
 
-    def _opens_at(self, work_order: WorkOrder) -> int:
+    def _opens_at(self, work_order: Job) -> int:
         """Return from which second on a job may begin: now, or once it is in time."""
         from_at = self.rows.in_time_from.get(work_order.id)
         return max(0, self.now_s, 0 if from_at is None else self.day.second(from_at))
 
-    def _windows(self, terms: PlanningTerms, opens: int) -> tuple[model.Interval, ...]:
+    def _windows(self, terms: Terms, opens: int) -> tuple[model.Interval, ...]:
         """Return the windows that are left from `opens` on; those asked for where none is left."""
         if terms.earliest_at is not None:
             opens = max(opens, self.day.second(terms.earliest_at))
@@ -225,7 +223,7 @@ class DayVisits:
         left = [(max(a, opens), min(b, last)) for a, b in asked if b >= opens and a <= last]
         return tuple(left) or tuple(asked) or ((opens, last),)
 
-    def _due(self, work_order: WorkOrder, first_s: int) -> int | None:
+    def _due(self, work_order: Job, first_s: int) -> int | None:
         """Return by when somebody has to be there: for the response, else in time to restore.
 
         What is overdue already counts from `first_s`, when somebody could be there at the earliest: a job

@@ -37,7 +37,7 @@ from scheduler.jobs import keep
 from scheduler.outcome import Happened, outcome
 from scheduler.reasons import explain
 from scheduler.repair import ENGINE, repaired
-from scheduler.rows import Planned, Position, position_of
+from scheduler.rows import Job, JobSite, Planned, Position, position_of
 from scheduler.scope import Moves, Options, Scope, to_stored
 from scheduler.tables import DayEvent, DayEventKind, PlanKind, PlanRun, PlanStatus
 
@@ -68,10 +68,10 @@ async def urgent_visit(
     session: Session, actor: Actor, now: datetime, work_order_id: UUID, days: int
 ) -> Answer:
     """Find a place for a job that cannot wait: in a gap, instead of a cheaper visit, or by handing one on."""
-    work_order = await orders.find_work_order(session, actor, work_order_id)
+    job = await rows.find_job(session, actor, work_order_id)
     on = await today(session, actor, now)
     kept = await board_of(session, actor, now, on, days)
-    asked = asked_of(work_order, await where_of(session, work_order), kept, now, days)
+    asked = asked_of(job.work_order, _on_the_map(job.work_order, job.site), kept, now, days)
     event = await note(session, actor, now, DayEventKind.URGENT_VISIT, work_order_id=work_order_id)
     return await _answer(
         session, actor, now, event, on, days, _concerned(kept, [asked]), {work_order_id}
@@ -205,7 +205,7 @@ async def _freed(
         reason=reason,
     )
     near: Iterable[UUID] = ()
-    if (where := await _position(session, work_order)) is not None:
+    if (where := position_of(await _site_of(session, work_order))) is not None:
         near = await rows.list_waiting_near(session, actor, where)
     return await _answer(
         session,
@@ -270,16 +270,20 @@ async def late_part(
 # --- whom it concerns -------------------------------------------------------------------------------------
 
 
-async def _position(session: Session, work_order: WorkOrder) -> Position | None:
+async def _site_of(session: Session, work_order: WorkOrder) -> Site:
     statement = select(Site).where(
         Site.tenant_id == work_order.tenant_id, Site.id == work_order.site_id
     )
-    return position_of((await session.exec(statement)).one())
+    return (await session.exec(statement)).one()
 
 
 async def where_of(session: Session, work_order: WorkOrder) -> Position:
     """Return where a job is done; one whose site has no position cannot be planned."""
-    where = await _position(session, work_order)
+    return _on_the_map(work_order, await _site_of(session, work_order))
+
+
+def _on_the_map(work_order: WorkOrder | Job, site: Site | JobSite) -> Position:
+    where = position_of(site)
     if where is None:
         raise Invalid(
             f"{work_order.number} cannot be planned: its site has no position. "
@@ -290,7 +294,7 @@ async def where_of(session: Session, work_order: WorkOrder) -> Position:
 
 
 def asked_of(
-    work_order: WorkOrder, where: Position, kept: Kept, from_at: datetime, days: int
+    work_order: WorkOrder | Job, where: Position, kept: Kept, from_at: datetime, days: int
 ) -> Asked:
     opens = max(0, int((from_at - kept.starts_at).total_seconds()))
     return Asked(

@@ -6,13 +6,14 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 from sqlalchemy import delete, tuple_
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col, select
+from sqlmodel import col
 from uuid_utils.compat import uuid7
 
-from fsm.database import Session, run
+from fsm.database import Session, fetch, run
 from fsm.technicians.positions import KEPT
 from scheduler.osrm import memory_of
 from scheduler.tables import TravelModel
@@ -172,27 +173,30 @@ async def _list_traces(
 
 
 async def list_learned(session: Session, tenant_id: UUID) -> list[LearnedRoad]:
-    statement = (
-        select(TravelModel)
-        .where(TravelModel.tenant_id == tenant_id)
-        .order_by(col(TravelModel.territory), col(TravelModel.hours))
+    rows = await fetch(
+        session,
+        """
+        select territory, hours, detour, speeds::text, trips, latitude, longitude
+        from travel_model where tenant_id = $1 order by territory, hours
+        """,
+        tenant_id,
     )
     return [
         LearnedRoad(
-            territory=row.territory,
-            hours=row.hours,
+            territory=territory,
+            hours=hours,
             road=RoadModel(
-                detour=row.detour,
+                detour=detour,
                 bands=tuple(
                     (float("inf") if metres is None else metres, km_h or 0.0)
-                    for metres, km_h in row.speeds
+                    for metres, km_h in msgspec.json.decode(speeds)
                 ),
             ),
-            trips=row.trips,
-            latitude=row.latitude,
-            longitude=row.longitude,
+            trips=trips,
+            latitude=latitude,
+            longitude=longitude,
         )
-        for row in await session.exec(statement)
+        for territory, hours, detour, speeds, trips, latitude, longitude in rows
     ]
 
 

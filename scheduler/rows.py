@@ -1,22 +1,23 @@
 """The rows that a problem is made of, each kind with one query."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import cos, radians
+from typing import Any
 from uuid import UUID
 
-from sqlmodel import col, or_, select
+import msgspec
+from sqlmodel import col, select
 
 from fsm.actors import Actor
 from fsm.customers.tables import Site
-from fsm.database import Session, run
+from fsm.database import Session, fetch, run
 from fsm.maintenance.covering import OccurrenceStatus
-from fsm.maintenance.tables import MaintenanceOccurrence
 from fsm.parts.tables import StockPlaceKind
+from fsm.problems import NotFound
 from fsm.work_orders.lifecycle import LIVE_VISITS, Status, VisitStatus
-from fsm.work_orders.tables import Visit, WorkOrder
-from scheduler.tables import DayEvent, DayEventKind, PlanningTerms, SlotHold, VisitPin
+from scheduler.tables import DayEvent, DayEventKind, VisitPin
 
 MOST_VISITS = 20_000
 
@@ -25,24 +26,83 @@ Position = tuple[float, float]
 BEGUN = (VisitStatus.TRAVELLING, VisitStatus.ON_SITE, VisitStatus.PAUSED)
 """What a technician is on the way to, or at: never moved by a plan."""
 
+_OPEN = (Status.OPEN, Status.SCHEDULED, Status.DISPATCHED, Status.IN_PROGRESS)
+
 _LONGEST_DAY = timedelta(hours=16)
+
+
+class Job(msgspec.Struct, frozen=True, gc=False):
+    """What planning reads of a work order."""
+
+    id: UUID
+    number: str
+    work_type_id: UUID
+    priority: int
+    estimate_s: int
+    crew_size: int
+    skills: list[dict[str, Any]]
+    respond_by: datetime | None
+    restore_by: datetime | None
+
+
+class JobSite(msgspec.Struct, frozen=True, gc=False):
+    """What planning reads of a site."""
+
+    region: str
+    latitude: float | None
+    longitude: float | None
+
+
+class PlannedVisit(msgspec.Struct, frozen=True, gc=False):
+    """What planning reads of a visit."""
+
+    id: UUID
+    technician_id: UUID
+    status: str
+    planned_starts_at: datetime
+    planned_ends_at: datetime
+    window_starts_at: datetime | None
+    window_ends_at: datetime | None
+    travel_started_at: datetime | None
+    arrived_at: datetime | None
+    work_started_at: datetime | None
+    is_pinned: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """A job that needs a visit and has none."""
 
-    work_order: WorkOrder
-    site: Site
+    work_order: Job
+    site: JobSite
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A live visit with its job and site."""
 
-    visit: Visit
-    work_order: WorkOrder
-    site: Site
+    visit: PlannedVisit
+    work_order: Job
+    site: JobSite
+
+
+class Terms(msgspec.Struct, frozen=True, gc=False):
+    """What a job asks of its planning; as in `PlanningTerms`."""
+
+    required: list[str]
+    preferred: list[str]
+    forbidden: list[str]
+    parts: list[dict[str, Any]]
+    windows: list[dict[str, str]]
+    earliest_at: datetime | None
+
+
+class Held(msgspec.Struct, frozen=True, gc=False):
+    """A slot that is held for a caller."""
+
+    starts_at: datetime
+    ends_at: datetime
+    site: JobSite
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,42 +112,59 @@ class Depot:
     """Numbers of the parts that it has."""
 
 
-def position_of(site: Site) -> Position | None:
+def position_of(site: Site | JobSite) -> Position | None:
     if site.latitude is None or site.longitude is None:
         return None
     return site.latitude, site.longitude
+
+
+_JOB = """w.id, w.number, w.work_type_id, w.priority, w.estimate_s, w.crew_size, w.skills::text,
+  w.respond_by, w.restore_by, s.region, s.latitude, s.longitude"""
+_VISIT = ", ".join(f"v.{name}" for name in PlannedVisit.__struct_fields__)
+_AT_ITS_SITE = "site s on s.tenant_id = w.tenant_id and s.id = w.site_id"
+
+
+def _job(row: Sequence[Any]) -> tuple[Job, JobSite]:
+    job = [*row[:6], msgspec.json.decode(row[6]), *row[7:9]]
+    return Job(*job), JobSite(*row[9:12])
+
+
+async def find_job(session: Session, actor: Actor, work_order_id: UUID) -> Waiting:
+    """Return a job with its site, whether or not it waits for a visit."""
+    found = await fetch(
+        session,
+        f"select {_JOB} from work_order w join {_AT_ITS_SITE} where w.tenant_id = $1 and w.id = $2",  # noqa: S608
+        actor.tenant_id,
+        work_order_id,
+    )
+    if not found:
+        raise NotFound(f"No work order {work_order_id}.")
+    return Waiting(*_job(tuple(found[0])))
 
 
 async def list_waiting(
     session: Session, actor: Actor, only: Collection[UUID] | None = None
 ) -> list[Waiting]:
     """Return jobs that need a visit and have none: the most urgent first, at most `MOST_VISITS`."""
-    has_visit = (
-        select(Visit.id)
-        .where(
-            Visit.tenant_id == WorkOrder.tenant_id,
-            Visit.work_order_id == WorkOrder.id,
-            col(Visit.status).in_([str(one) for one in LIVE_VISITS]),
-        )
-        .exists()
+    found = await fetch(
+        session,
+        f"""
+        select {_JOB} from work_order w join {_AT_ITS_SITE}
+        where w.tenant_id = $1
+          and (w.status = $2 or (w.status = $3 and w.wants_more_work))
+          and not exists (
+            select from visit v where v.tenant_id = w.tenant_id and v.work_order_id = w.id
+              and v.status = any($4))
+          {"" if only is None else "and w.id = any($5)"}
+        order by w.priority, w.reported_at, w.id limit {MOST_VISITS}
+        """,  # noqa: S608 - put together from words of this file
+        actor.tenant_id,
+        Status.OPEN,
+        Status.IN_PROGRESS,
+        [str(one) for one in LIVE_VISITS],
+        *(() if only is None else (list(only),)),
     )
-    statement = (
-        select(WorkOrder, Site)
-        .join(
-            Site, (col(Site.tenant_id) == WorkOrder.tenant_id) & (col(Site.id) == WorkOrder.site_id)
-        )
-        .where(
-            WorkOrder.tenant_id == actor.tenant_id,
-            (col(WorkOrder.status) == Status.OPEN)
-            | ((col(WorkOrder.status) == Status.IN_PROGRESS) & col(WorkOrder.wants_more_work)),
-            ~has_visit,
-        )
-        .order_by(col(WorkOrder.priority), col(WorkOrder.reported_at), col(WorkOrder.id))
-        .limit(MOST_VISITS)
-    )
-    if only is not None:
-        statement = statement.where(col(WorkOrder.id).in_(only))
-    return [Waiting(work_order, site) for work_order, site in await session.exec(statement)]
+    return [Waiting(*_job(tuple(row))) for row in found]
 
 
 async def list_planned(
@@ -98,31 +175,28 @@ async def list_planned(
     technician_ids: Collection[UUID] | None = None,
 ) -> dict[UUID, list[Planned]]:
     """Return the live visits of the horizon, and all that have begun, by technician in order of time."""
-    statement = (
-        select(Visit, WorkOrder, Site)
-        .join(
-            WorkOrder,
-            (col(WorkOrder.tenant_id) == Visit.tenant_id)
-            & (col(WorkOrder.id) == Visit.work_order_id),
-        )
-        .join(
-            Site, (col(Site.tenant_id) == WorkOrder.tenant_id) & (col(Site.id) == WorkOrder.site_id)
-        )
-        .where(
-            Visit.tenant_id == actor.tenant_id,
-            col(Visit.status).in_([str(one) for one in LIVE_VISITS]),
-            or_(
-                (col(Visit.planned_starts_at) < ends_at) & (col(Visit.planned_ends_at) > starts_at),
-                col(Visit.status).in_([str(one) for one in BEGUN]),
-            ),
-        )
-        .order_by(col(Visit.planned_starts_at), col(Visit.id))
+    rows = await fetch(
+        session,
+        f"""
+        select {_JOB}, {_VISIT} from visit v
+        join work_order w on w.tenant_id = v.tenant_id and w.id = v.work_order_id
+        join {_AT_ITS_SITE}
+        where v.tenant_id = $1 and v.status = any($2)
+          and ((v.planned_starts_at < $3 and v.planned_ends_at > $4) or v.status = any($5))
+          {"" if technician_ids is None else "and v.technician_id = any($6)"}
+        order by v.planned_starts_at, v.id
+        """,  # noqa: S608 - put together from words of this file
+        actor.tenant_id,
+        [str(one) for one in LIVE_VISITS],
+        ends_at,
+        starts_at,
+        [str(one) for one in BEGUN],
+        *(() if technician_ids is None else (list(technician_ids),)),
     )
-    if technician_ids is not None:
-        statement = statement.where(col(Visit.technician_id).in_(technician_ids))
     found: dict[UUID, list[Planned]] = {}
-    for visit, work_order, site in await session.exec(statement):
-        found.setdefault(visit.technician_id, []).append(Planned(visit, work_order, site))
+    for row in map(tuple, rows):
+        visit = PlannedVisit(*row[12:])
+        found.setdefault(visit.technician_id, []).append(Planned(visit, *_job(row)))
     return found
 
 
@@ -134,43 +208,43 @@ async def list_crew_mates(
     technician_ids: Collection[UUID],
 ) -> set[UUID]:
     """Return who has a visit of a crew together with one of these technicians."""
-    rows = await run(
+    rows = await fetch(
         session,
         """
         select distinct mate.technician_id
         from visit v
         join work_order w on w.tenant_id = v.tenant_id and w.id = v.work_order_id
         join visit mate on mate.tenant_id = v.tenant_id and mate.work_order_id = v.work_order_id
-        where v.tenant_id = :tenant and v.technician_id = any(:technicians) and w.crew_size > 1
+        where v.tenant_id = $1 and v.technician_id = any($2) and w.crew_size > 1
           and v.status in ('planned', 'dispatched') and mate.status in ('planned', 'dispatched')
-          and v.planned_starts_at < :ends_at and v.planned_ends_at > :starts_at
+          and v.planned_starts_at < $3 and v.planned_ends_at > $4
         """,
-        tenant=actor.tenant_id,
-        technicians=list(technician_ids),
-        starts_at=starts_at,
-        ends_at=ends_at,
+        actor.tenant_id,
+        list(technician_ids),
+        ends_at,
+        starts_at,
     )
-    return {row.technician_id for row in rows}
+    return {technician_id for (technician_id,) in rows}
 
 
 async def list_last_places(session: Session, actor: Actor, now: datetime) -> dict[UUID, Position]:
     """Return where each technician finished last today: there they still are, as far as is known."""
-    rows = await run(
+    rows = await fetch(
         session,
         """
         select distinct on (v.technician_id) v.technician_id, s.latitude, s.longitude
         from visit v
         join work_order w on w.tenant_id = v.tenant_id and w.id = v.work_order_id
         join site s on s.tenant_id = w.tenant_id and s.id = w.site_id
-        where v.tenant_id = :tenant and v.finished_at between :since and :now
+        where v.tenant_id = $1 and v.finished_at between $2 and $3
           and s.latitude is not null and s.longitude is not null
         order by v.technician_id, v.finished_at desc
         """,
-        tenant=actor.tenant_id,
-        since=now - _LONGEST_DAY,
-        now=now,
+        actor.tenant_id,
+        now - _LONGEST_DAY,
+        now,
     )
-    return {row.technician_id: (row.latitude, row.longitude) for row in rows}
+    return {technician_id: (latitude, longitude) for technician_id, latitude, longitude in rows}
 
 
 async def list_pins(
@@ -184,38 +258,44 @@ async def list_pins(
     return {pin.visit_id: pin for pin in await session.exec(statement)}
 
 
-async def list_terms(session: Session, actor: Actor) -> dict[UUID, PlanningTerms]:
+async def list_skill_codes(session: Session, actor: Actor) -> set[str]:
+    rows = await fetch(session, "select code from skill where tenant_id = $1", actor.tenant_id)
+    return {code for (code,) in rows}
+
+
+async def list_terms(session: Session, actor: Actor) -> dict[UUID, Terms]:
     """Return what open jobs ask of their planning, by work order."""
-    statement = (
-        select(PlanningTerms)
-        .join(
-            WorkOrder,
-            (col(WorkOrder.tenant_id) == PlanningTerms.tenant_id)
-            & (col(WorkOrder.id) == PlanningTerms.work_order_id),
-        )
-        .where(
-            PlanningTerms.tenant_id == actor.tenant_id,
-            col(WorkOrder.status).in_(
-                [Status.OPEN, Status.SCHEDULED, Status.DISPATCHED, Status.IN_PROGRESS]
-            ),
-        )
+    rows = await fetch(
+        session,
+        """
+        select p.work_order_id, p.required::text, p.preferred::text, p.forbidden::text,
+          p.parts::text, p.windows::text, p.earliest_at
+        from planning_terms p
+        join work_order w on w.tenant_id = p.tenant_id and w.id = p.work_order_id
+        where p.tenant_id = $1 and w.status = any($2)
+        """,
+        actor.tenant_id,
+        [str(one) for one in _OPEN],
     )
-    return {terms.work_order_id: terms for terms in await session.exec(statement)}
+    return {
+        work_order_id: Terms(*[*map(msgspec.json.decode, asked), earliest_at])
+        for work_order_id, *asked, earliest_at in map(tuple, rows)
+    }
 
 
 async def list_in_time_from(session: Session, actor: Actor, now: datetime) -> dict[UUID, datetime]:
     """Return from when on preventive work is in time, by work order; left out is what is so already."""
-    occurrence = MaintenanceOccurrence
-    statement = select(occurrence.work_order_id, occurrence.earliest_at).where(
-        occurrence.tenant_id == actor.tenant_id,
-        occurrence.status == OccurrenceStatus.ORDERED,
-        occurrence.earliest_at > now,
+    rows = await fetch(
+        session,
+        """
+        select work_order_id, earliest_at from maintenance_occurrence
+        where tenant_id = $1 and status = $2 and earliest_at > $3 and work_order_id is not null
+        """,
+        actor.tenant_id,
+        OccurrenceStatus.ORDERED,
+        now,
     )
-    return {
-        work_order_id: earliest_at
-        for work_order_id, earliest_at in await session.exec(statement)
-        if work_order_id is not None
-    }
+    return dict(rows)
 
 
 async def list_expected_ends(
@@ -242,30 +322,27 @@ async def list_expected_ends(
 
 async def list_holds(
     session: Session, actor: Actor, starts_at: datetime, ends_at: datetime, now: datetime
-) -> dict[UUID, list[tuple[SlotHold, Site]]]:
+) -> dict[UUID, list[Held]]:
     """Return the slots that are held for callers, by technician."""
-    statement = (
-        select(SlotHold, Site)
-        .join(
-            WorkOrder,
-            (col(WorkOrder.tenant_id) == SlotHold.tenant_id)
-            & (col(WorkOrder.id) == SlotHold.work_order_id),
-        )
-        .join(
-            Site, (col(Site.tenant_id) == WorkOrder.tenant_id) & (col(Site.id) == WorkOrder.site_id)
-        )
-        .where(
-            SlotHold.tenant_id == actor.tenant_id,
-            SlotHold.expires_at > now,
-            col(SlotHold.ended_at).is_(None),
-            SlotHold.starts_at < ends_at,
-            SlotHold.ends_at > starts_at,
-        )
-        .order_by(col(SlotHold.starts_at), col(SlotHold.id))
+    rows = await fetch(
+        session,
+        f"""
+        select h.technician_id, h.starts_at, h.ends_at, s.region, s.latitude, s.longitude
+        from slot_hold h
+        join work_order w on w.tenant_id = h.tenant_id and w.id = h.work_order_id
+        join {_AT_ITS_SITE}
+        where h.tenant_id = $1 and h.expires_at > $2 and h.ended_at is null
+          and h.starts_at < $3 and h.ends_at > $4
+        order by h.starts_at, h.id
+        """,  # noqa: S608 - put together from words of this file
+        actor.tenant_id,
+        now,
+        ends_at,
+        starts_at,
     )
-    found: dict[UUID, list[tuple[SlotHold, Site]]] = {}
-    for hold, site in await session.exec(statement):
-        found.setdefault(hold.technician_id, []).append((hold, site))
+    found: dict[UUID, list[Held]] = {}
+    for technician_id, starts, ends, *site in map(tuple, rows):
+        found.setdefault(technician_id, []).append(Held(starts, ends, JobSite(*site)))
     return found
 
 

@@ -4,12 +4,13 @@ from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
 from fsm import events
 from fsm.actors import Actor
-from fsm.database import Session
+from fsm.database import Session, fetch
 from fsm.problems import Invalid, NotFound, StaleChange
 from scheduler.problem import Weights
 from scheduler.tables import PlanningWeights
@@ -73,6 +74,20 @@ def _default(actor: Actor) -> PlanningWeights:
         set_by="",
         set_at=datetime.fromisoformat("1970-01-01T00:00:00+00:00"),
     )
+
+
+async def weights_in_force(session: Session, actor: Actor) -> tuple[int, Weights]:
+    """Return the last version and what it says."""
+    found = await fetch(
+        session,
+        "select version, weights::text from planning_weights where tenant_id = $1 "
+        "order by version desc limit 1",
+        actor.tenant_id,
+    )
+    if not found:
+        return 0, Weights()
+    version, weights = found[0]
+    return version, read_weights(msgspec.json.decode(weights))
 
 
 async def list_weights(session: Session, actor: Actor, *, limit: int = 50) -> list[PlanningWeights]:

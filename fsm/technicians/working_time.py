@@ -18,13 +18,46 @@ from sqlmodel.sql.expression import Select
 
 from fsm import events
 from fsm.actors import Actor
-from fsm.database import Session, revise, touch
+from fsm.database import Session, fetch, revise, touch
 from fsm.problems import Conflict, Invalid
-from fsm.technicians.queries import HeldSkill, find_technician, list_held_skills, lock_technician
+from fsm.technicians.queries import HeldSkill, find_technician, lock_technician
 from fsm.technicians.shift_pattern import DayRange, PlannedShift
 from fsm.technicians.tables import Absence, AbsenceKind, Shift, Technician
 
 _LONGEST = timedelta(hours=24)
+
+
+class Worker(msgspec.Struct, frozen=True, gc=False):
+    """Whose shift it is."""
+
+    id: UUID
+    number: str
+    name: str
+    zone: str
+    territory: str
+    home_latitude: float | None
+    home_longitude: float | None
+
+
+class Hours(msgspec.Struct, frozen=True, gc=False):
+    """A shift as it was set."""
+
+    id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    overtime_s: int
+    break_s: int
+    break_earliest_s: int
+    break_latest_s: int
+    start_latitude: float | None
+    start_longitude: float | None
+
+
+class Away(msgspec.Struct, frozen=True, gc=False):
+    """An absence; None is without an end on that side."""
+
+    starts_at: datetime | None
+    ends_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +67,11 @@ class WorkingShift:
     `skills` are those valid on the shift's day, `absences` those that touch the shift.
     """
 
-    shift: Shift
+    shift: Hours
     on: date
-    technician: Technician
+    technician: Worker
     skills: list[HeldSkill]
-    absences: list[Absence]
+    absences: list[Away]
 
 
 def bounds(during: Range[datetime]) -> tuple[datetime, datetime]:
@@ -104,6 +137,25 @@ async def list_shifts(
     )
 
 
+_WORKING = """
+select t.id, t.number, t.name, t.zone, t.territory, t.home_latitude, t.home_longitude,
+  s.id, lower(s.during), upper(s.during), s.overtime_s, s.break_s, s.break_earliest_s, s.break_latest_s,
+  s.start_latitude, s.start_longitude
+from shift s join technician t on t.tenant_id = s.tenant_id and t.id = s.technician_id
+where s.tenant_id = $1 and t.is_active and s.during && tstzrange($2, $3) {whose}
+order by t.number, s.during
+"""
+_HELD = """
+select h.technician_id, k.code, k.name, h.level, h.valid_until
+from technician_skill h join skill k on k.tenant_id = h.tenant_id and k.id = h.skill_id
+where h.tenant_id = $1 and h.technician_id = any($2) order by k.code
+"""
+_AWAY = """
+select technician_id, lower(during), upper(during) from absence
+where tenant_id = $1 and technician_id = any($2) and during && tstzrange($3, $4) order by during
+"""
+
+
 async def list_working(
     session: Session,
     actor: Actor,
@@ -113,48 +165,51 @@ async def list_working(
 ) -> list[WorkingShift]:
     """Return the shifts of active technicians on the days, in order of technician's number and start.
 
-    `technician_ids`: of these alone; None: of all.
+    `technician_ids`: of these alone; None: of all. What is pending in the session is not seen.
     """
-    statement = (
-        _shifts_around(actor, days, None)
-        .where(col(Technician.is_active))
-        .order_by(col(Technician.number), col(Shift.during))
-    )
-    if technician_ids is not None:
-        statement = statement.where(col(Shift.technician_id).in_(technician_ids))
-    rows = [
-        (shift, shift_day(shift, technician), technician)
-        for shift, technician in await session.exec(statement)
-    ]
-    rows = [row for row in rows if row[1] in days]
-    ids = list({technician.id for _, _, technician in rows})
-    held = await list_held_skills(session, actor, ids)
-    away: dict[UUID, list[Absence]] = {technician_id: [] for technician_id in ids}
-    for absence in await session.exec(
-        select(Absence)
-        .where(
-            Absence.tenant_id == actor.tenant_id,
-            col(Absence.technician_id).in_(ids),
-            # A night shift of the last day reaches into the day after it.
-            col(Absence.during).op("&&")(
-                literal(
-                    _around(DayRange(days.first_on, days.last_on + timedelta(days=1))), TSTZRANGE
-                )
-            ),
-        )
-        .order_by(col(Absence.during))
+    around = _around(days)
+    whose = "" if technician_ids is None else "and s.technician_id = any($4)"
+    found: list[tuple[Worker, Hours, date]] = []
+    for row in await fetch(
+        session,
+        _WORKING.format(whose=whose),
+        actor.tenant_id,
+        around.lower,
+        around.upper,
+        *(() if technician_ids is None else (list(technician_ids),)),
     ):
-        away[absence.technician_id].append(absence)
+        values = tuple(row)
+        worker, hours = Worker(*values[:7]), Hours(*values[7:])
+        on = hours.starts_at.astimezone(ZoneInfo(worker.zone)).date()
+        if on in days:
+            found.append((worker, hours, on))
+    ids = list({worker.id for worker, _, _ in found})
+    held: dict[UUID, list[HeldSkill]] = {}
+    for technician_id, *skill in map(tuple, await fetch(session, _HELD, actor.tenant_id, ids)):
+        held.setdefault(technician_id, []).append(HeldSkill(*skill))
+    # A night shift of the last day reaches into the day after it.
+    around = _around(DayRange(days.first_on, days.last_on + timedelta(days=1)))
+    absences: dict[UUID, list[Away]] = {}
+    for technician_id, *during in await fetch(
+        session, _AWAY, actor.tenant_id, ids, around.lower, around.upper
+    ):
+        absences.setdefault(technician_id, []).append(Away(*during))
     return [
         WorkingShift(
-            shift,
-            day,
-            technician,
-            [skill for skill in held[technician.id] if skill.holds_on(day)],
-            [absence for absence in away[technician.id] if absence.during.overlaps(shift.during)],
+            hours,
+            on,
+            worker,
+            [skill for skill in held.get(worker.id, ()) if skill.holds_on(on)],
+            [away for away in absences.get(worker.id, ()) if _touches(away, hours)],
         )
-        for shift, day, technician in rows
+        for worker, hours, on in found
     ]
+
+
+def _touches(away: Away, hours: Hours) -> bool:
+    return (away.starts_at is None or away.starts_at < hours.ends_at) and (
+        away.ends_at is None or away.ends_at > hours.starts_at
+    )
 
 
 async def add_shifts(

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from fsm import events
 from fsm.actors import Actor
-from fsm.database import Session, run
+from fsm.database import Session, fetch, run
 from scheduler.promise_ledger.tables import Channel, PromiseModel, PromiseOutcome, PromiseTold
 from scheduler.promises.errors import from_document
 from scheduler.promises.keeping import Asker, Outcome
@@ -165,20 +165,20 @@ async def list_stated(
     """
     if not visit_ids:
         return {}
-    rows = await run(
+    rows = await fetch(
         session,
         """
         select distinct on (v.id) v.id, p.probability
         from visit v
         join promise p on p.tenant_id = v.tenant_id and p.work_order_id = v.work_order_id
           and p.window_starts_at = v.window_starts_at and p.window_ends_at = v.window_ends_at
-        where v.tenant_id = :tenant and v.id = any(:visits) and p.probability is not null
+        where v.tenant_id = $1 and v.id = any($2) and p.probability is not null
         order by v.id, p.sent_at desc, p.id desc
         """,
-        tenant=actor.tenant_id,
-        visits=list(visit_ids),
+        actor.tenant_id,
+        list(visit_ids),
     )
-    return {row.id: row.probability for row in rows}
+    return dict(rows)
 
 
 async def list_promises(

@@ -39,8 +39,8 @@ class ProposalView(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, one: telling.Proposal) -> "ProposalView":
         return cls(
-            one.visit.id,
-            one.visit.work_order_id,
+            one.visit_id,
+            one.work_order_id,
             one.number,
             one.opens_at,
             one.closes_at,

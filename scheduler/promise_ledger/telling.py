@@ -51,7 +51,8 @@ async def outlook_of(session: Session, actor: Actor, day: Day, now: datetime) ->
 class Proposal:
     """A window to tell the customer of a planned visit."""
 
-    visit: Visit
+    visit_id: UUID
+    work_order_id: UUID
     number: str
     opens_at: datetime
     closes_at: datetime
@@ -66,7 +67,8 @@ async def propose(session: Session, actor: Actor, now: datetime, on: date) -> li
         windows = await asyncio.to_thread(_announced, day, outlook)
         found += [
             Proposal(
-                visit=day.planned[key].visit,
+                visit_id=day.planned[key].visit.id,
+                work_order_id=day.work_orders[key].id,
                 number=day.work_orders[key].number,
                 opens_at=day.instant(window.opens),
                 closes_at=day.instant(window.closes),

@@ -1,4 +1,4 @@
-"""Routes with one pause or none are timed in a quick pass; it finds what looking at every arrangement finds."""
+"""Routes with at most one pause are timed in a quick pass, which finds what any arrangement finds."""
 
 from __future__ import annotations
 
