@@ -58,12 +58,21 @@ async def held(client: Client, *collections: str) -> Rows:
 
 async def up_to_date(client: Client, phone: Phone) -> Rows:
     """Wait until the client holds exactly what a cold pull brings, and return it."""
+    differs: list[Any] = []
 
     async def is_there() -> bool:
         await client.ask("settled")
-        return await held(client) == await cold(phone)
+        here, there = await held(client), await cold(phone)
+        keys = sorted(key for key in here | there if here.get(key) != there.get(key))
+        differs[:] = [(key, here.get(key), there.get(key)) for key in keys]
+        return not keys
 
-    await until(is_there, "the client holds what a cold pull brings")
+    try:
+        await until(is_there, "the client holds what a cold pull brings")
+    except AssertionError:
+        raise AssertionError(
+            f"{len(differs)} rows differ, such as {differs[:2]}; errors {await client.ask('errors')}"
+        ) from None
     return await held(client)
 
 

@@ -26,12 +26,17 @@ export function keepShell(): void {
 }
 
 function watch(registered: ServiceWorkerRegistration): void {
-  const ready = () => (update.isReady = registered.waiting !== null && navigator.serviceWorker.controller !== null);
-  registered.installing?.addEventListener("statechange", ready);
-  ready();
+  registered.installing?.addEventListener("statechange", look);
+  look();
+}
+
+/** A worker may say that it is installed a moment before its registration knows that it waits. */
+function look(): void {
+  update.isReady = Boolean(registration?.waiting && navigator.serviceWorker.controller);
 }
 
 function whenIdle(): void {
+  look();
   const isIdle = document.hidden || Date.now() - touchedAt > IDLE_MS;
   if (update.isReady && update.busy === 0 && isIdle) takeUpdate();
 }

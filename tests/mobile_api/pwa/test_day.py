@@ -19,7 +19,8 @@ from tests.pages.looking import take
 
 pytestmark = BROWSER
 
-expect = pytest.importorskip("playwright.async_api").expect
+browsing = pytest.importorskip("playwright.async_api")
+expect = browsing.expect
 
 
 async def rows(there: Field, table: Any, job: Job) -> list[Any]:
@@ -162,6 +163,13 @@ NEWER_WAITS = """async () => {
 }"""
 
 
+WORKERS = """async () => {
+  const { installing, waiting, active } = await navigator.serviceWorker.getRegistration();
+  const dialogs = document.querySelectorAll('dialog[open]').length;
+  return { installing: installing?.state, waiting: waiting?.state, active: active?.state, dialogs };
+}"""
+
+
 async def test_an_update_waits_for_an_idle_moment_and_loses_nothing_unsent(
     there: Field, chromium: Any
 ) -> None:
@@ -192,8 +200,11 @@ async def test_an_update_waits_for_an_idle_moment_and_loses_nothing_unsent(
             await page.clock.fast_forward(60_000)
             assert await page.get_by_role("dialog").is_visible()  # somebody is signing
             await page.keyboard.press("Escape")
-            async with page.expect_event("load"):
-                await page.clock.fast_forward(60_000)
+            try:
+                async with page.expect_event("load"):
+                    await page.clock.fast_forward(60_000)
+            except browsing.TimeoutError:
+                pytest.fail(f"the update was not taken: {await page.evaluate(WORKERS)}")
             await phone.is_quiet()
         finally:
             app_pages.PAGES._files["sw.js"] = worker
