@@ -448,8 +448,11 @@ class Database:
 
         Without that binding it finds nothing, since no transaction around it has one.
         """
-        async with self._readers.connection() as connection:
+        connection = await self._readers.take()
+        try:
             return cast(list[Any], await connection.fetch(sql, *values))
+        finally:
+            self._readers.give_back(connection)
 
     async def _open_reader(self) -> Any:
         connection = await asyncpg.connect(self._dsn, timeout=10, server_settings=SERVER_SETTINGS)

@@ -1,8 +1,9 @@
 """Reads that come at the same moment, put to the database as one statement.
 
 The first that comes is asked at once, and whoever comes meanwhile goes along with the next statement. So a
-lone read waits for nobody, and the busier a process is, the fewer statements it needs. Every read is
-answered from a statement that began after it came: it sees all that had been committed by then.
+lone read waits for nobody and costs what it would cost without this, and the busier a process is, the fewer
+statements it needs. Every read is answered from a statement that began after it came: it sees all that had
+been committed by then.
 """
 
 import asyncio
@@ -27,18 +28,26 @@ class Gathering(Generic[Group, Ask, Found]):
 
     async def ask(self, group: Group, ask: Ask) -> Found:
         """Return what `read` finds for this ask; what it raises is raised to all it was asked for."""
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Found] = loop.create_future()
         waiting = self._waiting.get(group)
         if waiting is not None:
+            answer: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
             waiting.append((ask, answer))
-        else:
-            self._waiting[group] = [(ask, answer)]
-            # It begins in the loop's next turn: whoever came in this one goes along.
-            task = loop.create_task(self._answer(group))
-            self.under_way.add(task)
-            task.add_done_callback(self.under_way.discard)
-        return await answer
+            return await answer
+        self._waiting[group] = waiting = []
+        try:
+            (found,) = await self._read(group, [ask])
+        finally:
+            # Who has left meanwhile needs no read; when the program ends, that is everybody.
+            if any(not answer.done() for _, answer in waiting):
+                self._begin(group)
+            else:
+                del self._waiting[group]
+        return found
+
+    def _begin(self, group: Group) -> None:
+        task = asyncio.get_running_loop().create_task(self._answer(group))
+        self.under_way.add(task)
+        task.add_done_callback(self.under_way.discard)
 
     async def _answer(self, group: Group) -> None:
         """Answer all that wait, and those who come while the others are answered."""

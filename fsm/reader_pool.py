@@ -28,13 +28,14 @@ class ReaderPool:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         """Lend a connection; one that comes back inside a transaction, or broken, is thrown away."""
-        connection = await self._take()
+        connection = await self.take()
         try:
             yield connection
         finally:
-            self._give_back(connection)
+            self.give_back(connection)
 
-    async def _take(self) -> Any:
+    async def take(self) -> Any:
+        """Take a connection, which must be given back whatever happens: see `connection`."""
         if self._places == 0:
             await self._wait()
         self._places -= 1
@@ -62,7 +63,7 @@ class ReaderPool:
         # Whoever freed the place left it counted as taken, so that nobody else could step in.
         self._places += 1
 
-    def _give_back(self, connection: Any) -> None:
+    def give_back(self, connection: Any) -> None:
         if self._closed or connection.is_closed() or connection.is_in_transaction():
             connection.terminate()
         else:

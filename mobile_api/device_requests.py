@@ -123,9 +123,8 @@ class ReadyJson:
         self.headers |= headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = list(map(_as_sent, self.headers.items()))
         size = sum(map(len, self._pieces))
-        headers.append((b"content-length", b"%d" % size))
+        headers = [*_as_sent(tuple(self.headers.items())), (b"content-length", b"%d" % size)]
         await send({"type": "http.response.start", "status": HTTP_200_OK, "headers": headers})
         *first, last = self._pieces if size > _COPIED else (b"".join(self._pieces),)
         for piece in first:
@@ -134,8 +133,8 @@ class ReadyJson:
 
 
 @lru_cache(64)
-def _as_sent(header: tuple[str, str]) -> tuple[bytes, bytes]:
-    return header[0].lower().encode(), header[1].encode()
+def _as_sent(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple((name.lower().encode(), value.encode()) for name, value in headers)
 
 
 def answers_of(shape: type[Any], *kinds: type[Problem]) -> dict[int, ResponseSpec]:

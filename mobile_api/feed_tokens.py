@@ -6,7 +6,6 @@ device. Rights are not in it; they are computed on every call.
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from functools import lru_cache
 from uuid import UUID
 
 import msgspec
@@ -67,15 +66,7 @@ def read_token(key: bytes, token: str) -> Position:
 
 
 def _mac(key: bytes, signed: str) -> bytes:
-    mac = _keyed(key).copy()
-    mac.update(signed.encode())
-    return mac.digest()
-
-
-@lru_cache(8)
-def _keyed(key: bytes) -> hmac.HMAC:
-    """Return a MAC that has taken in its key, which takes longer than what is signed with it."""
-    return hmac.new(key, digestmod="sha256")
+    return hmac.digest(key, signed.encode(), "sha256")
 
 
 def _text(content: bytes) -> str:

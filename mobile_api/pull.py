@@ -405,45 +405,60 @@ def _page(
 ) -> Pieces:
     """Put the answer together around the changes, which are JSON already."""
     head, scopes = found["head"], _scopes_of(found)
-    was = position.read if position else {}
-    first = dict(position.first) if position else {}
-    complete = found["complete"]
-    read = {}
-    for n, scope in enumerate(scopes):
-        start = was.get(scope, 0)
-        if start == 0:
-            first[scope] = head
-        if complete or n < found["last_scope"]:
-            read[scope] = head
-        elif n == found["last_scope"]:
-            read[scope] = found["last_seq"]
-        else:
-            read[scope] = start
-        if read[scope] >= first.get(scope, 0):
-            first.pop(scope, None)
-    token = Position(
-        epoch=found["epoch"],
-        tenant=actor.tenant_id,
-        device=device_of(actor),
-        read=read,
-        schema=found["schema_version"],
-        first={scope: seq for scope, seq in first.items() if scope in read},
-        coll=coll,
-    )
+    complete, schema = found["complete"], found["schema_version"]
+    read, first = _read_so_far(position, found, scopes)
+    stands = None if position is None else (position.read, position.first, position.schema)
+    if since is None or stands != (read, first, schema):
+        since = write_token(
+            key,
+            Position(
+                epoch=found["epoch"],
+                tenant=actor.tenant_id,
+                device=device_of(actor),
+                read=read,
+                schema=schema,
+                first=first,
+                coll=coll,
+            ),
+        )
     envelope = PullHead(
         epoch=found["epoch"],
-        since=since if since is not None and token == position else write_token(key, token),
+        since=since,
         head=head,
         complete=complete,
         server_time=iso(now),
         scopes=scopes,
-        dropped=sorted(was.keys() - read.keys()),
+        dropped=[] if position is None else sorted(position.read.keys() - read.keys()),
         forget_upto=found["forget_upto"],
     )
     before = msgspec.json.encode(envelope)[:-1]
     if complete and coll is None and not found["is_unstamped"]:
         before += f',"digest":{{{found["digest"] or ""}}}'.encode()
     return before + b',"changes":[', found["changes"] or b"", b"]}"
+
+
+def _read_so_far(
+    position: Position | None, found: Any, scopes: list[str]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Return where a page ends in each scope, and at which head those began that are not read whole yet."""
+    if found["complete"]:
+        return dict.fromkeys(scopes, found["head"]), {}
+    was = position.read if position else {}
+    began = position.first if position else {}
+    read: dict[str, int] = {}
+    first: dict[str, int] = {}
+    for n, scope in enumerate(scopes):
+        start = was.get(scope, 0)
+        if n < found["last_scope"]:
+            read[scope] = found["head"]
+        elif n == found["last_scope"]:
+            read[scope] = found["last_seq"]
+        else:
+            read[scope] = start
+        from_head = began.get(scope, 0) if start else found["head"]
+        if read[scope] < from_head:
+            first[scope] = from_head
+    return read, first
 
 
 def change(

@@ -51,8 +51,12 @@ async def app(scope, receive, send):
         connection = await asyncpg.connect(
             os.environ["FSM_DATABASE_URL"], server_settings=SERVER_SETTINGS
         )
-    (row,) = await connection.fetch(PULLS, *values, 100, 65536, None)
-    body = row["changes"]
+    if scope["path"] == "/wait":
+        await connection.fetch("select pg_sleep(0.0005)")
+        body = b"{}"
+    else:
+        (row,) = await connection.fetch(PULLS, *values, 100, 65536, None)
+        body = row["changes"]
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -122,7 +126,10 @@ def bare_framework() -> "contextmanager[Program]":
 def bare_statement(
     server: EmbeddedPostgres, database: str, tenant_id: UUID, device_id: UUID, read: dict[str, int]
 ) -> "contextmanager[Program]":
-    """Run an ASGI program that only puts one phone's pull to the database: no server of pulls does less."""
+    """Run an ASGI program that only puts one phone's pull to the database: no server of pulls does less.
+
+    At /wait it does less still: it waits half a millisecond for a database that has nothing to do either.
+    """
     asked = [str(tenant_id), str(device_id), list(read), list(read.values())]
     return _running(
         ["-c", _STATEMENT],
@@ -161,21 +168,30 @@ def cpu_of(clock: Callable[[], float], work: Callable[[], object], times: int) -
 
 
 async def cpu_of_requests(
-    program: Program, asks: Sequence[tuple[str, Mapping[str, str]]], times: int
+    program: Program,
+    asks: Sequence[tuple[str, Mapping[str, str]]],
+    times: int,
+    *,
+    every_s: float = 0,
 ) -> float:
     """Return the CPU seconds of a program for one GET, of `times`; each (path, headers) has a connection.
 
-    They ask at once, each again as soon as it is answered.
+    They ask at once, each again as soon as it is answered, or `every_s` seconds where that is later.
     """
     left = times
+    clock = asyncio.get_running_loop().time
 
     async def client(path: str, headers: Mapping[str, str]) -> None:
         nonlocal left
         lines = [f"GET {path} HTTP/1.1", "Host: bench", *(f"{k}: {v}" for k, v in headers.items())]
         request = ("\r\n".join(lines) + "\r\n\r\n").encode()
         reader, writer = await asyncio.open_connection("127.0.0.1", program.port)
+        due = clock()
         while left > 0:
             left -= 1
+            if every_s:
+                await asyncio.sleep(max(0, due - clock()))
+                due += every_s
             writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")
             if not head.startswith(b"HTTP/1.1 200 "):

@@ -38,11 +38,11 @@ class Source:
         return first
 
 
-async def test_asks_of_one_moment_are_one_read_and_each_gets_its_own_answer() -> None:
+async def test_who_is_alone_reads_at_once_and_needs_nobody_for_it() -> None:
     source = Source()
-    found = await asyncio.gather(*(source.ask(n) for n in range(5)))
-    assert found == [f"a {n}" for n in range(5)]
-    assert source.asked == [("a", [0, 1, 2, 3, 4])]
+    assert [await source.reads.ask("a", n) for n in range(2)] == ["a 0", "a 1"]
+    assert source.asked == [("a", [0]), ("a", [1])]
+    assert not source.reads.under_way
 
 
 async def test_who_comes_while_a_read_is_under_way_is_answered_by_the_next_one() -> None:
@@ -68,9 +68,11 @@ async def test_groups_neither_mix_nor_wait_for_each_other() -> None:
 
 async def test_no_read_is_for_more_than_it_may_and_none_is_left_out() -> None:
     source = Source(most=3)
-    found = await asyncio.gather(*(source.ask(n) for n in range(8)))
-    assert found == [f"a {n}" for n in range(8)]
-    assert [len(asks) for _, asks in source.asked] == [3, 3, 2]
+    asks = [await source.hold(), *(source.ask(n) for n in range(1, 9))]
+    await asyncio.sleep(0)
+    source.may_answer.set()
+    assert await asyncio.gather(*asks) == [f"a {n}" for n in range(9)]
+    assert [len(asks) for _, asks in source.asked] == [1, 3, 3, 2]
 
 
 async def test_a_failed_read_fails_those_it_was_for_and_nobody_after_them() -> None:
@@ -104,9 +106,25 @@ async def test_when_the_program_ends_nobody_is_left_waiting() -> None:
     first = await source.hold()
     second = source.ask(1)
     await asyncio.sleep(0)
+    first.cancel()
+    while ("a", [1]) not in source.asked:
+        await asyncio.sleep(0)
     (reading,) = source.reads.under_way
     reading.cancel()
     found = await asyncio.gather(first, second, return_exceptions=True)
     assert [type(one) for one in found] == [asyncio.CancelledError, asyncio.CancelledError]
     source.may_answer.set()
     assert await source.ask(3) == "a 3"
+
+
+async def test_for_those_who_have_all_left_nothing_is_read() -> None:
+    source = Source()
+    asks = [await source.hold(), source.ask(1), source.ask(2)]
+    await asyncio.sleep(0)
+    for one in asks:
+        one.cancel()
+    found = await asyncio.gather(*asks, return_exceptions=True)
+    assert [type(one) for one in found] == [asyncio.CancelledError] * 3
+    source.may_answer.set()
+    assert await source.ask(3) == "a 3"
+    assert source.asked == [("a", [0]), ("a", [3])]
