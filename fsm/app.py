@@ -41,6 +41,7 @@ from fsm.tenants import routes as tenants
 from fsm.web import app_pages, office_pages
 from fsm.web import document_routes as public_documents
 from fsm.web import passport_routes as public_passports
+from fsm.web import price_routes as public_prices
 from fsm.web import status_forms as public_status_forms
 from fsm.web import status_routes as public_status
 from fsm.web.portal import routes as portal
@@ -100,6 +101,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *public_passports.ROUTES,
     *public_status.ROUTES,
     *public_status_forms.ROUTES,
+    *public_prices.ROUTES,
     *public_documents.ROUTES,
     *portal.ROUTES,
     *service_requests.ROUTES,

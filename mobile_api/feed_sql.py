@@ -57,7 +57,23 @@ select j.scope, 'work_orders', w.id, jsonb_build_object(
       'id', m.id, 'author', m.author, 'name', m.name, 'text', m.text,
       'written_at', m.written_at) order by m.id), '[]')
     from (select * from message m where m.tenant_id = $1 and m.work_order_id = w.id
-      order by m.id desc limit 50) m))
+      order by m.id desc limit 50) m),
+  'scope_changes', (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'id', c.id, 'visit_id', c.visit_id, 'told_at', c.told_at, 'lines', c.told -> 'lines',
+      'price', c.told -> 'price', 'currency', c.currency, 'outcome', d.outcome, 'ground', d.ground,
+      'decided_at', d.decided_at, 'consent_by', coalesce(nullif(d.consent_by, ''), c.consent_by),
+      'offer', (
+        select jsonb_build_object(
+          'price', o.price, 'offered_at', o.offered_at, 'expires_at', o.expires_at,
+          'outcome', a.outcome, 'name', a.name, 'ground', a.ground, 'answered_at', a.answered_at)
+        from scope_offer o
+        left join scope_answer a on a.tenant_id = $1 and a.scope_offer_id = o.id
+        where o.tenant_id = $1 and o.scope_change_id = c.id order by o.id desc limit 1)
+      ) order by c.id), '[]')
+    from scope_change c
+    left join scope_decision d on d.tenant_id = $1 and d.scope_change_id = c.id
+    where c.tenant_id = $1 and c.work_order_id = w.id))
 from job j
 join work_order w on w.tenant_id = $1 and w.id = j.id
 join work_type t on t.tenant_id = $1 and t.id = w.work_type_id

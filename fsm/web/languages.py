@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from importlib import resources
 from typing import Final
@@ -20,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_skeleton, format_time, get_timezone_location
-from babel.numbers import format_decimal
+from babel.numbers import format_currency, format_decimal
 
 from fsm.negotiation import best_language
 
@@ -106,6 +107,13 @@ class Messages:
     def city(self, zone: ZoneInfo) -> str:
         """Return the place that gives a zone its name, in this language."""
         return str(get_timezone_location(zone, locale=self.locale, return_city=True))
+
+    def number(self, value: Decimal) -> str:
+        """Return a number as it is written here, without zeros that say nothing."""
+        return str(format_decimal(value.normalize(), locale=self.locale))
+
+    def money(self, amount: Decimal, currency: str) -> str:
+        return str(format_currency(amount, currency, locale=self.locale))
 
     def _shown(self, value: Value) -> str:
         return format_decimal(value, locale=self.locale) if isinstance(value, int) else value

@@ -28,6 +28,7 @@ PageName = Literal[
     "thanks",
     "status",
     "move",
+    "price",
     "document",
     "error",
 ]
@@ -41,6 +42,7 @@ VIEWS: Final[dict[PageName, type[views.PageView]]] = {
     "thanks": views.ThanksView,
     "status": views.StatusView,
     "move": views.MoveView,
+    "price": views.PriceView,
     "document": views.DocumentView,
     "error": views.ErrorView,
 }

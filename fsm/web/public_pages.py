@@ -12,6 +12,7 @@ from fsm.problems import Problem
 from fsm.settings import Settings
 from fsm.web import pages
 from fsm.web.languages import choose_language
+from fsm.web.report_form import Form, read_form
 from fsm.web.views import ErrorKind, ErrorView, PageView
 
 AnyRequest = Request[Any, Any, Any]
@@ -108,6 +109,12 @@ def see_other(path: str) -> Response[bytes]:
     return Response(b"", status_code=303, media_type=HTML, headers={"Location": path})
 
 
+async def read_typed(request: AnyRequest) -> Form:
+    """Read a form of typed fields before any transaction is opened: the sender may be slow."""
+    request.app.state.report_limit.take(address_of(request))
+    return await read_form(request, photo_field=None, most_photo_bytes=0)
+
+
 def answer_error(request: AnyRequest, error: Exception) -> Response[Any]:
     """Answer any exception with a page, or with a problem where a program asked."""
     if wants_json(request):
@@ -117,7 +124,7 @@ def answer_error(request: AnyRequest, error: Exception) -> Response[Any]:
     path = request.url.path
     if request.method == "POST":
         # A form's own address shows nothing to a GET; its label's page does, or its link's.
-        path = path.rpartition("/")[0] + ("" if path.startswith("/s/") else "/page")
+        path = path.rpartition("/")[0] + ("" if path.startswith(("/s/", "/o/")) else "/page")
     view = ErrorView(
         path=path,
         back_url=path if request.method == "POST" else None,

@@ -1,7 +1,6 @@
 """What the holder of a status link may do: write, rate the visit, move the appointment."""
 
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -27,10 +26,11 @@ from fsm.web.public_pages import (
     language_of,
     page,
     page_answers,
+    read_typed,
     see_other,
     wants_json,
 )
-from fsm.web.report_form import Form, read_form
+from fsm.web.report_form import Form
 from fsm.web.status_link import Link, LinkExpired, opened_link
 from fsm.web.status_page import status_page
 from fsm.web.status_routes import RatingBody
@@ -133,7 +133,7 @@ class StatusFormController(Controller):
         ),
     )
     async def rate(self, request: AnyRequest, now: Now, token: FromPath[str]) -> Response[Any]:
-        form = await _read(request)
+        form = await read_typed(request)
         async with opened_link(request, token, now) as (session, link):
             if form.get(RatingField.WEBSITE):
                 return see_other(f"{link.path}?lang={language_of(request)}")
@@ -171,7 +171,7 @@ class StatusFormController(Controller):
         operation_class=takes_form(text="What you want to say. Needed."),
     )
     async def write(self, request: AnyRequest, now: Now, token: FromPath[str]) -> Response[Any]:
-        form = await _read(request)
+        form = await read_typed(request)
         text = form.get(MessageField.TEXT)
         problems = [] if text else [FormProblem.MESSAGE_MISSING]
         if len(text) > LONGEST_TEXT:
@@ -230,7 +230,7 @@ class StatusFormController(Controller):
         ),
     )
     async def move(self, request: AnyRequest, now: Now, token: FromPath[str]) -> Response[Any]:
-        form = await _read(request)
+        form = await read_typed(request)
         chosen, note = form.get(MoveField.CHOICE), form.get(MoveField.NOTE)
         problems = [] if chosen or note else [FormProblem.CHOICE_MISSING]
         if len(note) > LONGEST_TEXT:
@@ -296,13 +296,6 @@ async def _move_page(
         problems=problems,
     )
     return page(request, "move", view, refused if problems else 200)
-
-
-async def _read(request: AnyRequest) -> Form:
-    """Read a form of typed fields before any transaction is opened: the sender may be slow."""
-    request.app.state.report_limit.take(address_of(request))
-    with closing(await read_form(request, photo_field=None, most_photo_bytes=0)) as form:
-        return form
 
 
 def _said(form: Form) -> tuple[Said | None, list[FormProblem]]:

@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 from litestar import Response
 
 from fsm.database import Session
+from fsm.settings import Settings
+from fsm.web.languages import messages
 from fsm.web.public_pages import AnyRequest, language_of, page
 from fsm.web.report_form import Form
 from fsm.web.status_link import Link, Rateable, find_rateable
@@ -16,12 +18,16 @@ from fsm.web.views import (
     FormProblem,
     MessageField,
     MessageLine,
+    PriceLink,
     RatingField,
     RatingView,
     StatusView,
     ThreadView,
 )
 from fsm.work_orders.ratings.rules import asks_for_call, changeable_until
+from fsm.work_orders.scope_changes import offers
+from fsm.work_orders.scope_changes.offers import Put
+from fsm.work_orders.scope_changes.rules import OfferState
 from fsm.work_orders.threads import queries as threads
 from fsm.work_orders.threads.tables import Author
 from reports.documents import queries as documents
@@ -59,12 +65,35 @@ async def status_page(
         cancelled_at=made.cancelled_at,
         move_url=f"{link.path}/move?lang={language}" if can_move else None,
         asked=AskedView(asked.window) if asked is not None and can_move else None,
+        prices=[
+            PriceLink(
+                state,
+                messages(language).money(put.offer.price, put.offer.currency),
+                f"{url}?lang={language}",
+            )
+            for put, state, url in await list_prices(request, session, link, now)
+        ],
         documents=await list_papers(session, link),
         thread=await _thread(session, link, language, message),
         rating=_rating(link, await find_rateable(session, link), language, now, rating),
         problems=problems,
     )
     return page(request, "status", view, 422 if problems else 200)
+
+
+async def list_prices(
+    request: AnyRequest, session: Session, link: Link, now: datetime
+) -> list[tuple[Put, OfferState, str]]:
+    """Return the prices that the customer was asked for or answered, with the addresses of their pages."""
+    reader, job = link.reader, link.story.work_order
+    if reader is None or job is None:
+        return []
+    settings: Settings = request.app.state.settings
+    key = settings.derived_key(offers.KEY)
+    return [
+        (put, put.state(now), f"/o/{offers.offer_token(key, put.offer.tenant_id, put.offer.id)}")
+        for put in await offers.list_put(session, reader, job)
+    ]
 
 
 async def list_papers(session: Session, link: Link) -> list[DocumentLink]:

@@ -1,6 +1,7 @@
 """The status link: how far a report has come, for whoever holds its unguessable address."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -25,11 +26,18 @@ from fsm.web.public_pages import (
     wants_json,
 )
 from fsm.web.status_link import Link, LinkExpired, find_rateable, opened_link
-from fsm.web.status_page import list_lines, list_papers, status_page, technician_of
+from fsm.web.status_page import (
+    list_lines,
+    list_papers,
+    list_prices,
+    status_page,
+    technician_of,
+)
 from fsm.web.views import FormProblem, StepName, ThanksKind, ThanksView
 from fsm.work_orders.ratings.queries import Given
 from fsm.work_orders.ratings.rules import changeable_until
 from fsm.work_orders.request_story import Story
+from fsm.work_orders.scope_changes.rules import OfferState
 from fsm.work_orders.threads.tables import Author
 from reports.documents import queries as documents
 from reports.documents.kinds import DocumentKind
@@ -70,6 +78,15 @@ class AskedBody(msgspec.Struct, frozen=True):
     window: WindowBody | None
 
 
+class PriceBody(msgspec.Struct, frozen=True):
+    """What a job that becomes wider would cost you; `url` is where it is approved or refused."""
+
+    state: OfferState
+    price: Decimal
+    currency: str
+    url: str
+
+
 class PaperBody(msgspec.Struct, frozen=True):
     kind: DocumentKind
     number: str
@@ -104,13 +121,14 @@ class StatusBody(msgspec.Struct, frozen=True):
     checked_at: datetime
     may_move: bool
     asked: AskedBody | None
+    prices: list[PriceBody]
     documents: list[PaperBody]
     messages: list[MessageBody]
     may_rate: bool
     rating: RatingBody | None
 
 
-async def _body(session: Session, link: Link, now: datetime) -> StatusBody:
+async def _body(request: AnyRequest, session: Session, link: Link, now: datetime) -> StatusBody:
     story, made = link.story, link.made
     job = story.work_order
     asked = None if job is None else await find_asked(session, job)
@@ -133,6 +151,10 @@ async def _body(session: Session, link: Link, now: datetime) -> StatusBody:
         checked_at=now,
         may_move=job is not None and movable(job, story.visits) is not None,
         asked=None if asked is None else AskedBody(asked.window and WindowBody(*asked.window)),
+        prices=[
+            PriceBody(state, put.offer.price, put.offer.currency, url)
+            for put, state, url in await list_prices(request, session, link, now)
+        ],
         documents=[
             PaperBody(one.kind, one.number, one.url) for one in await list_papers(session, link)
         ],
@@ -161,7 +183,7 @@ class StatusController(Controller):
         async with opened_link(request, token, now) as (session, link):
             if not wants_json(request):
                 return await status_page(request, session, link, now)
-            body = await _body(session, link, now)
+            body = await _body(request, session, link, now)
         return json_answer(body, Vary="Accept")
 
     @get(

@@ -9,6 +9,7 @@
 | `thanks` | `ThanksView` | 200, after a redirect (303) from the form |
 | `status` | `StatusView` | 200; 422 |
 | `move` | `MoveView` | 200; 422; 409 when a time was taken by somebody else |
+| `price` | `PriceView` | 200; 422; 409 when it could no longer be answered |
 | `document` | `DocumentView` | 200 |
 | `error` | `ErrorView` | the error's own status |
 
@@ -29,6 +30,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from fsm.assets.resolver import Missing
+from fsm.work_orders.scope_changes.rules import OfferState
 from fsm.work_orders.threads.tables import Author
 from reports.documents.kinds import DocumentKind, DocumentState
 
@@ -89,6 +91,20 @@ class MoveField(StrEnum):
     WEBSITE = "website"
 
 
+class PriceField(StrEnum):
+    """Names in the form that answers an offered price."""
+
+    ANSWER = "answer"  # one of PriceAnswer, required
+    NAME = "name"  # who answers, required
+    TEXT = "text"  # anything else, optional
+    WEBSITE = "website"
+
+
+class PriceAnswer(StrEnum):
+    APPROVE = "approve"
+    REFUSE = "refuse"
+
+
 class FormProblem(StrEnum):
     """What keeps a form from being taken; the page says it beside the field."""
 
@@ -108,6 +124,9 @@ class FormProblem(StrEnum):
     MESSAGE_TOO_LONG = "message_too_long"
     CHOICE_MISSING = "choice_missing"
     SLOT_TAKEN = "slot_taken"
+    ANSWER_MISSING = "answer_missing"
+    NAME_MISSING = "name_missing"
+    PRICE_CHANGED = "price_changed"  # who pays is no longer what it was when the price was offered
 
 
 class ThanksKind(StrEnum):
@@ -324,6 +343,51 @@ class AskedView:
 
 
 @dataclass(frozen=True, slots=True)
+class PriceLine:
+    """One line of an offered price. `price` is empty where it costs the reader nothing."""
+
+    name: str
+    quantity: str
+    price: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceView(PageView):
+    """The price of a job that becomes wider, and the form that answers it.
+
+    Amounts come as they are read. `sentences` are what each answer says: the chosen one is kept as evidence,
+    word for word. `send_url` is None when nothing can be answered any more, for which `state` is the reason;
+    then `answered_by` and `answered_at` say who answered, where somebody did.
+    """
+
+    number: str
+    model_name: str | None
+    zone: ZoneInfo
+    lines: Sequence[PriceLine]
+    total: str
+    note: str
+    state: OfferState
+    expires_at: datetime
+    sentences: dict[PriceAnswer, str]
+    send_url: str | None = None
+    answer: str = ""
+    name: str = ""
+    text: str = ""
+    answered_by: str = ""
+    answered_at: datetime | None = None
+    problems: Sequence[FormProblem] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PriceLink:
+    """A price of the job that can be opened."""
+
+    state: OfferState
+    total: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class MessageLine:
     """One message; `author` is a word of the catalogue, `is_own` when it came through this very link."""
 
@@ -373,6 +437,7 @@ class StatusView(PageView):
     cancelled_at: datetime | None = None
     move_url: str | None = None
     asked: AskedView | None = None
+    prices: Sequence[PriceLink] = ()
     documents: Sequence[DocumentLink] = ()
     thread: ThreadView | None = None
     rating: RatingView | None = None

@@ -88,13 +88,14 @@ async def read_story_without_actor(session: Session, reported: ServiceRequest) -
         visits=visits,
         technicians={each: name.split()[0] for each, name in names if name.strip()},
         service_name=tenant.name,
-        model=await _model(session, root),
+        model=await model_name(session, root.tenant_id, root.asset_id),
         zone=zone or tenant.zone,
     )
 
 
-async def _model(session: Session, root: ServiceRequest) -> str | None:
-    if root.asset_id is None:
+async def model_name(session: Session, tenant_id: UUID, asset_id: UUID | None) -> str | None:
+    """Return "manufacturer model" of an asset, None without one."""
+    if asset_id is None:
         return None
     statement = (
         select(AssetModel.manufacturer, AssetModel.name)
@@ -102,7 +103,7 @@ async def _model(session: Session, root: ServiceRequest) -> str | None:
             Asset,
             (col(Asset.tenant_id) == AssetModel.tenant_id) & (col(Asset.model_id) == AssetModel.id),
         )
-        .where(Asset.tenant_id == root.tenant_id, Asset.id == root.asset_id)
+        .where(Asset.tenant_id == tenant_id, Asset.id == asset_id)
     )
     manufacturer, name = (await session.exec(statement)).one()
     return f"{manufacturer} {name}".strip()

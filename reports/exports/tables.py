@@ -38,7 +38,13 @@ from fsm.technicians import tables as technicians
 from fsm.work_orders import records
 from fsm.work_orders import tables as work_orders
 from fsm.work_orders.ratings.tables import Rating
-from fsm.work_orders.scope_changes.tables import ScopeChange, ScopeDecision, ScopeLine
+from fsm.work_orders.scope_changes.tables import (
+    ScopeAnswer,
+    ScopeChange,
+    ScopeDecision,
+    ScopeLine,
+    ScopeOffer,
+)
 from fsm.work_orders.threads.tables import Message
 from reports.documents.tables import DocumentWithdrawal, IssuedDocument
 
@@ -200,6 +206,13 @@ TABLES: Final[Mapping[str, ExportTable]] = MappingProxyType(
             _export("scope-changes", ScopeChange, _P.READ_COSTS, without=("told", "lines")),
             _export("scope-decisions", ScopeDecision, _P.READ_COSTS),
             _export("scope-lines", ScopeLine, _P.READ_COSTS),
+            _export(
+                "scope-offers",
+                ScopeOffer,
+                _P.READ_COSTS,
+                without=("lines", "prices", "token_sha256"),
+            ),
+            _export("scope-answers", ScopeAnswer, _P.READ_COSTS, without=("wording",)),
             _export("maintenance-plans", maintenance.MaintenancePlan, _P.READ_WORK_ORDERS),
             _export("documents", IssuedDocument, _P.READ_WORK_ORDERS, _P.READ_COSTS),
             _export("document-withdrawals", DocumentWithdrawal, _P.READ_WORK_ORDERS),

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Any, BinaryIO
 from uuid import UUID
 
-from sqlalchemy.dialects.postgresql import Range
 from sqlmodel import SQLModel, col, select
 
 from fsm.actors import Actor
@@ -34,6 +32,8 @@ from reports.documents import queries as documents
 from reports.documents.kinds import DocumentKind
 from reports.packs import form
 from reports.packs.container import PackRefused, PackWriter
+from reports.packs.scope import list_scope
+from reports.packs.values import chosen, row_of
 
 _SEALED_AT_ONCE = 5_000
 _MOST_ACTS = 1_000
@@ -234,7 +234,7 @@ async def _collect(
             {
                 "photo_id": str(photo.id),
                 "sha256": photo.sha256.hex(),
-                **_chosen(photo, _PHOTO),
+                **chosen(photo, _PHOTO),
             }
             for photo in photos
         ],
@@ -250,12 +250,13 @@ async def _collect(
             form.FACTS: facts.to_json(),
             form.VERDICT: {
                 "verdict": verdict(template, facts).to_json(),
-                "closure": None if closure is None else _row(closure),
+                "closure": None if closure is None else row_of(closure),
             },
             form.RECORDS: {
-                name: [_row(one) for one in await lists.list_records(session, work_order, table)]
+                name: [row_of(one) for one in await lists.list_records(session, work_order, table)]
                 for name, table in _RECORDS.items()
-            },
+            }
+            | await list_scope(session, actor, work_order),
             form.RECEIPTS: await _receipts(
                 session, actor.tenant_id, [photo.id for photo in photos]
             ),
@@ -312,14 +313,14 @@ async def _job(session: Session, work_order: WorkOrder, visits: list[Visit]) -> 
     )
     names = dict((await session.exec(statement)).all())
     return {
-        **_chosen(work_order, _JOB),
+        **chosen(work_order, _JOB),
         "closed_by_name": closer.name if closer else None,
-        "customer": _chosen(customer, ("number", "name")),
-        "site": _chosen(site, ("number", "name")),
-        "asset": _chosen(asset, ("number", "name", "serial")) if asset else None,
+        "customer": chosen(customer, ("number", "name")),
+        "site": chosen(site, ("number", "name")),
+        "asset": chosen(asset, ("number", "name", "serial")) if asset else None,
         "visits": [
             {
-                **_chosen(visit, _VISIT),
+                **chosen(visit, _VISIT),
                 "technician": names[visit.technician_id],
                 "nonce": None if visit.nonce is None else encoded(visit.nonce),
             }
@@ -428,32 +429,3 @@ async def _device_chains(
         for device_id, key in await session.exec(statement)
     ]
     return chains, devices
-
-
-# --- values -----------------------------------------------------------------------------------------------
-
-
-def _chosen(row: SQLModel, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: _plain(getattr(row, name)) for name in names}
-
-
-def _row(row: SQLModel) -> dict[str, Any]:
-    """Return a stored row as JSON, without the tenant that all of a pack is of."""
-    return {
-        name: _plain(value)
-        for name, value in row.model_dump().items()
-        if name not in ("tenant_id", "work_order_id")
-    }
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case UUID() | Decimal():
-            return str(value)
-        case datetime():
-            return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        case bytes():
-            return value.hex()
-        case Range():
-            return [_plain(value.lower), _plain(value.upper)]
-    return value

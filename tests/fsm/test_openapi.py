@@ -145,6 +145,7 @@ BODILESS = {
     "POST /api/plans/{plan_id}/undoing",
     "POST /api/rosters/{roster_id}/publication",
     "POST /api/rosters/{roster_id}/withdrawal",
+    "POST /api/scope-changes/{change_id}/withdrawal",
     "POST /api/work-orders/{work_order_id}/payer-review",
     "POST /api/sign-in/browser/renewal",
     "POST /api/users/{user_id}/enrolment",

@@ -65,6 +65,9 @@ OPEN_TO_ANYONE = {
     "POST /s/{token:str}/move",
     "GET /s/{token:str}/documents/{document_id:uuid}",
     "GET /s/{token:str}/thanks/{kind:str}/{photo:str}",
+    # whoever was sent a price to answer
+    "GET /o/{token:str}",
+    "POST /o/{token:str}/answer",
     *(
         f"{method} {label}{end}"
         for label in ("/p/{code:str}", "/8004/{giai:str}", "/01/{gtin:str}/21/{serial:str}")

@@ -187,8 +187,21 @@ async def field_work(walk: Walk) -> None:
     await tap("part.use", "visits", part_id=part, qty=1)
     await tap("part.request", part_id=part, qty=1)
     for decision, body in (("confirmation", {}), ("refusal", {"ground": "no"})):
-        wider = await tap("scope.change", lines=[], price="1 EUR", consent=None)
-        await make(walk, f"/api/scope-changes/{wider['id']}/{decision}", body)
+        wanted = [{"part_id": part}]
+        wider = await tap("scope.change", "work_orders", lines=wanted, price="1", consent="Anne")
+        path = f"/api/scope-changes/{wider['id']}"
+        await make(walk, f"{path}/offer", {}, "work_orders")
+        await make(walk, f"{path}/withdrawal", {}, "work_orders")
+        await make(walk, f"{path}/{decision}", body, "work_orders")
+    wider = await tap("scope.change", "work_orders", lines=wanted, price="1", consent=None)
+    put = await make(walk, f"/api/scope-changes/{wider['id']}/offer", {}, "work_orders")
+    answer = f"{httpx.URL(put['url']).path}/answer"
+    said = {"answer": "approve", "name": "Anne"}
+    await walk.step("POST", answer, headers={}, data=said, shows=("work_orders",))
+    wider = await tap("scope.change", "work_orders", lines=wanted, price="1", consent=None)
+    path = f"/api/scope-changes/{wider['id']}"
+    await make(walk, f"{path}/offer", {}, "work_orders")
+    await make(walk, f"{path}/answer", {"outcome": "refused", "name": "Anne"}, "work_orders")
     await tap("failure.record", asset_id=str(company.asset.id), mode="door")
     await tap("signature.decline", "visits", item="after", reason="absent")
     asset = await read(walk, f"/api/assets/{company.asset.id}")

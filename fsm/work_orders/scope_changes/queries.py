@@ -14,7 +14,7 @@ from fsm import events
 from fsm.actors import Actor
 from fsm.appending import new_row
 from fsm.contracts.coverage import Paid
-from fsm.database import Session
+from fsm.database import Session, touch
 from fsm.parts.price_list import find_cost, find_sale_price
 from fsm.problems import Conflict, NotFound
 from fsm.technicians import queries as technicians
@@ -29,29 +29,47 @@ from fsm.work_orders.records import CostKind, Photo, TimeKind
 from fsm.work_orders.scope_changes.rules import (
     Consent,
     Line,
+    OfferOver,
     Wanted,
     agreed,
     check_consent,
+    owed,
     priced,
     total,
 )
-from fsm.work_orders.scope_changes.tables import Outcome, ScopeChange, ScopeDecision, ScopeLine
+from fsm.work_orders.scope_changes.tables import (
+    Ending,
+    Outcome,
+    ScopeAnswer,
+    ScopeChange,
+    ScopeDecision,
+    ScopeLine,
+    ScopeOffer,
+    Via,
+)
 from fsm.work_orders.tables import Review, WorkOrder
 
 REVIEW = "scope_change"
 """The kind of the review that waits for the office's decision."""
+REFUSED = "scope_price_refused"
+"""The kind of the review that says that the customer refused the price which they were offered."""
 
 _TIMES: Mapping[Paid, TimeKind] = {Paid.LABOUR: TimeKind.WORK, Paid.TRAVEL: TimeKind.TRAVEL}
 
 
 @dataclass(slots=True)
 class Story:
-    """A wider job with all that came of it. `signature` is the state of its photo, None without one."""
+    """A wider job with all that came of it. `signature` is the state of its photo, None without one.
+
+    `offer` is the last price that was put to the customer, `answer` what ended that.
+    """
 
     change: ScopeChange
     decision: ScopeDecision | None = None
     lines: list[ScopeLine] = field(default_factory=list)
     signature: str | None = None
+    offer: ScopeOffer | None = None
+    answer: ScopeAnswer | None = None
 
 
 # --- told on site -----------------------------------------------------------------------------------------
@@ -91,6 +109,7 @@ async def tell(
         by=report.actor.name,
     )
     report.session.append(change)
+    touch(report.session, report.work_order)
     price = total(line.price for line in lines)
     report.review(
         REVIEW,
@@ -170,10 +189,10 @@ async def list_changes(
     )
     if after is not None:
         statement = statement.where(ScopeChange.id > after)
-    return await _stories(session, (await session.exec(statement)).all())
+    return await read_stories(session, (await session.exec(statement)).all())
 
 
-async def _stories(session: Session, changes: Sequence[ScopeChange]) -> list[Story]:
+async def read_stories(session: Session, changes: Sequence[ScopeChange]) -> list[Story]:
     stories = {change.id: Story(change) for change in changes}
     if not stories:
         return []
@@ -189,6 +208,15 @@ async def _stories(session: Session, changes: Sequence[ScopeChange]) -> list[Sto
         stories[decision.scope_change_id].decision = decision
     for line in await about(ScopeLine):
         stories[line.scope_change_id].lines.append(line)
+    for offer in await about(ScopeOffer):  # in order of id: the last one counts
+        stories[offer.scope_change_id].offer = offer
+    offers = {one.offer.id: one for one in stories.values() if one.offer is not None}
+    if offers:
+        ended = select(ScopeAnswer).where(
+            ScopeAnswer.tenant_id == tenant_id, col(ScopeAnswer.scope_offer_id).in_(offers)
+        )
+        for answer in await session.exec(ended):
+            offers[answer.scope_offer_id].answer = answer
     for story in stories.values():
         story.lines.sort(key=lambda line: (line.place, line.id))
         if story.change.signature_id is not None:
@@ -206,8 +234,8 @@ async def _signature_state(session: Session, change: ScopeChange) -> str | None:
     return (await session.exec(statement)).one_or_none()
 
 
-async def _lock(session: Session, actor: Actor, change_id: UUID) -> tuple[WorkOrder, ScopeChange]:
-    """Return an undecided change with its job, whose row is held: two decisions come one after the other."""
+async def lock_story(session: Session, actor: Actor, change_id: UUID) -> tuple[WorkOrder, Story]:
+    """Return a change with its job, whose row is held: what is said of it comes one after the other."""
     statement = select(ScopeChange).where(
         ScopeChange.tenant_id == actor.tenant_id, ScopeChange.id == change_id
     )
@@ -217,10 +245,18 @@ async def _lock(session: Session, actor: Actor, change_id: UUID) -> tuple[WorkOr
         work_order = await lock_work_order(session, actor, change.work_order_id)
     except NotFound:
         raise NotFound(missing) from None
-    (story,) = await _stories(session, [change])
+    (story,) = await read_stories(session, [change])
+    return work_order, story
+
+
+async def lock_undecided(
+    session: Session, actor: Actor, change_id: UUID
+) -> tuple[WorkOrder, Story]:
+    """Return a change that is still to be decided, as `lock_story` does."""
+    work_order, story = await lock_story(session, actor, change_id)
     if story.decision is not None:
         raise Conflict(f"This wider job is {story.decision.outcome}; it is decided once.")
-    return work_order, change
+    return work_order, story
 
 
 # --- decided ----------------------------------------------------------------------------------------------
@@ -234,27 +270,37 @@ async def confirm(
     *,
     prices: Mapping[int, Decimal],
     consent: Consent | None,
+    via: Via | None = None,
+    approved: Decimal | None = None,
     note: str = "",
 ) -> Story:
     """Make a wider job what the job may cost and what is paid for it, by the rules of who pays.
 
-    What is neither labour nor a part has no other way into the ledger, so it is posted here, at its price
-    and without a cost; the bill for that is posted when it comes.
+    Prices that are not given are those of a standing offer, else ours. `approved` is what the customer has
+    agreed to pay by that: refused if by now it would be something else. What is neither labour nor a part
+    has no other way into the ledger, so it is posted here, at its price and without a cost; the bill for that
+    is posted when it comes.
     """
-    work_order, change = await _lock(session, actor, change_id)
+    work_order, story = await lock_undecided(session, actor, change_id)
+    change = story.change
     if work_order.status in (Status.CLOSED, Status.CANCELLED):
         raise WrongStatus(
             f"{work_order.number} is {work_order.status}: it cannot become wider. Reopen it first, "
             "or refuse this."
         )
-    lines = agreed([Line.read(one) for one in change.lines], prices)
-    costs = [_cost_of(line, change) for line in lines]
-    divided = [await divide_cost(session, actor, work_order, cost) for cost in costs]
-    check_consent(
-        ((part.decision.payer, part.price or Decimal(0)) for parts in divided for part in parts),
-        is_given=consent is not None or bool(change.consent_by) or change.signature_id is not None,
-    )
-    await _decide(session, actor, now, change, Outcome.CONFIRMED, note, consent)
+    if story.offer is not None and story.answer is None:
+        prices = dict(enumerate(map(Decimal, story.offer.prices))) | dict(prices)
+    lines, costs, divided = await divide_lines(session, actor, work_order, change, prices)
+    to_pay = _to_pay(divided)
+    if approved is not None and to_pay != approved:
+        raise OfferOver(
+            "Who pays for this has changed since the price was offered. Please ask for a new price.",
+            state="withdrawn",
+        )
+    check_consent(to_pay, is_given=consent is not None or _is_agreed_on_site(story))
+    await end_offer(session, actor, now, story)
+    await decide(session, actor, now, change, Outcome.CONFIRMED, note, consent, via)
+    touch(session, work_order)
     for place, (line, parts) in enumerate(zip(lines, divided, strict=True)):
         for part in parts:
             session.append(_agreed_row(change, place, line, part))
@@ -262,7 +308,7 @@ async def confirm(
         if cost.kind is CostKind.OTHER:
             await post(session, actor, work_order, cost, now)
     await session.flush()
-    (story,) = await _stories(session, [change])
+    (story,) = await read_stories(session, [change])
     await events.record(
         session,
         actor,
@@ -275,8 +321,33 @@ async def confirm(
         currency=change.currency,
         payers={str(line.payer): str(_paid_by(story, line.payer)) for line in story.lines},
         consent_by=consent.by if consent is not None else change.consent_by,
+        consent_via=via,
     )
     return story
+
+
+async def divide_lines(
+    session: Session,
+    actor: Actor,
+    work_order: WorkOrder,
+    change: ScopeChange,
+    prices: Mapping[int, Decimal],
+) -> tuple[list[Line], list[Cost], list[list[Borne]]]:
+    """Return a change's lines at these prices or ours, each as a cost, and who bears what of it today."""
+    lines = agreed([Line.read(one) for one in change.lines], prices)
+    costs = [_cost_of(line, change) for line in lines]
+    return lines, costs, [await divide_cost(session, actor, work_order, cost) for cost in costs]
+
+
+def _is_agreed_on_site(story: Story) -> bool:
+    """Whether the consent told on site still holds: who refuses the price later has taken it back."""
+    if story.answer is not None and story.answer.outcome == Ending.REFUSED:
+        return False
+    return bool(story.change.consent_by) or story.change.signature_id is not None
+
+
+def _to_pay(divided: Iterable[Iterable[Borne]]) -> Decimal:
+    return owed((part.decision.payer, part.price) for parts in divided for part in parts)
 
 
 def _paid_by(story: Story, payer: str) -> Decimal:
@@ -328,8 +399,11 @@ async def refuse(
     session: Session, actor: Actor, now: datetime, change_id: UUID, *, ground: str
 ) -> Story:
     """Keep the job as it was, on a stated ground."""
-    work_order, change = await _lock(session, actor, change_id)
-    await _decide(session, actor, now, change, Outcome.REFUSED, ground, None)
+    work_order, story = await lock_undecided(session, actor, change_id)
+    change = story.change
+    await end_offer(session, actor, now, story)
+    await decide(session, actor, now, change, Outcome.REFUSED, ground, None, None)
+    touch(session, work_order)
     await events.record(
         session,
         actor,
@@ -340,11 +414,11 @@ async def refuse(
         scope_change_id=str(change.id),
         ground=ground,
     )
-    (story,) = await _stories(session, [change])
+    (story,) = await read_stories(session, [change])
     return story
 
 
-async def _decide(
+async def decide(
     session: Session,
     actor: Actor,
     now: datetime,
@@ -352,8 +426,9 @@ async def _decide(
     outcome: Outcome,
     ground: str,
     consent: Consent | None,
+    via: Via | None,
 ) -> None:
-    """Write the decision and settle the review that asked for it."""
+    """Write the decision and settle the reviews that asked for it."""
     session.add(
         ScopeDecision(
             tenant_id=actor.tenant_id,
@@ -362,18 +437,58 @@ async def _decide(
             ground=ground,
             consent_by="" if consent is None else consent.by,
             consent_at=None if consent is None else consent.at,
+            consent_via=None if consent is None else via,
             decided_at=now,
             decided_by=actor.user_id,
             by=actor.name,
         )
     )
     await session.flush()
+    await settle(session, actor, now, change, (REVIEW, REFUSED), str(outcome))
+
+
+async def settle(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    change: ScopeChange,
+    kinds: Sequence[str],
+    settlement: str,
+) -> None:
+    """Settle the open reviews of these kinds about a change."""
     waiting = select(Review.id).where(
         Review.tenant_id == actor.tenant_id,
         Review.work_order_id == change.work_order_id,
-        Review.kind == REVIEW,
+        col(Review.kind).in_(kinds),
         col(Review.settled_at).is_(None),
         col(Review.data)["intent_id"].astext == str(change.id),
     )
     for review_id in (await session.exec(waiting)).all():
-        await settle_review(session, actor, now, review_id, str(outcome))
+        await settle_review(session, actor, now, review_id, settlement)
+
+
+async def end_offer(session: Session, actor: Actor, now: datetime, story: Story) -> None:
+    """Withdraw the price that the customer could still approve, if there is one."""
+    offer = story.offer
+    if offer is None or story.answer is not None:
+        return
+    story.answer = ScopeAnswer(
+        tenant_id=actor.tenant_id,
+        scope_offer_id=offer.id,
+        work_order_id=offer.work_order_id,
+        outcome=Ending.WITHDRAWN,
+        answered_at=now,
+        by=actor.name,
+    )
+    session.add(story.answer)
+    await session.flush()
+    await events.record(
+        session,
+        actor,
+        "work_order.scope_offer_withdrawn",
+        "work_order",
+        offer.work_order_id,
+        now=now,
+        scope_change_id=str(offer.scope_change_id),
+        offer_id=str(offer.id),
+    )

@@ -2,23 +2,47 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from enum import StrEnum
 from typing import Any, Final, Self
 from uuid import UUID
 
 from fsm.contracts.coverage import Paid, Payer
 from fsm.problems import Conflict, Invalid
+from fsm.work_orders.lifecycle import Status
 
 CENT: Final = Decimal("0.01")
 MOST: Final = Decimal(10) ** 11
 """A line worth more is a slip of the finger: nobody but the office prices it."""
 
 
+OFFER_LIVES: Final = timedelta(days=3)
+LONGEST_OFFER: Final = timedelta(days=30)
+"""How long a price stands that was put to the customer, unless the office says otherwise, and at most."""
+
+_FINISHED: Final = (Status.WORK_DONE, Status.COMPLETED, Status.CLOSED, Status.CANCELLED)
+
+
 class ConsentMissing(Conflict):
     """The customer is to pay for something that nobody agreed to; `to_pay` says how much."""
 
     code, status, title = "consent-missing", 409, "The customer has not agreed"
+
+
+class OfferOver(Conflict):
+    """The price can no longer be approved or refused; fact `state` says why."""
+
+    code, status, title = "offer-over", 409, "This price can no longer be answered"
+
+
+class OfferState(StrEnum):
+    OPEN = "open"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    FINISHED = "finished"  # the work was done, or the job called off, without an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +135,58 @@ def agreed(lines: Sequence[Line], prices: Mapping[int, Decimal]) -> list[Line]:
     return found
 
 
-def check_consent(shares: Iterable[tuple[Payer, Decimal]], *, is_given: bool) -> None:
+def owed(shares: Iterable[tuple[Payer, Decimal | None]]) -> Decimal:
+    """Return what the customer pays, or may have to where nothing decided who does."""
+    theirs = (price for payer, price in shares if payer in (Payer.CUSTOMER, Payer.UNDECIDED))
+    return sum((price for price in theirs if price is not None), Decimal(0))
+
+
+def check_consent(to_pay: Decimal, *, is_given: bool) -> None:
     """Refuse what the customer pays, or may have to, and did not agree to."""
-    to_pay = sum(
-        (price for payer, price in shares if payer in (Payer.CUSTOMER, Payer.UNDECIDED)), Decimal(0)
-    )
     if to_pay and not is_given:
         raise ConsentMissing(
             "The customer is to pay for it, and nobody's consent is recorded. Ask them, and say in "
             "'consent' who agreed and when.",
             to_pay=str(to_pay),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A line as the customer reads it: what it is, how much of it, and what of its price they would pay."""
+
+    kind: str
+    name: str
+    quantity: Decimal
+    unit: str
+    price: Decimal
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> Self:
+        numbers = {name: Decimal(stored[name]) for name in ("quantity", "price")}
+        return cls(**{**stored, **numbers})
+
+    def stored(self) -> dict[str, Any]:
+        """Return the line as JSON, numbers as texts."""
+        return {name: str(getattr(self, name)) for name in self.__slots__}
+
+
+def offer_state(
+    outcome: str | None, expires_at: datetime, job: Status | str, now: datetime
+) -> OfferState:
+    """Return where an offer stands: what ended it, `outcome`, comes before everything that time does."""
+    if outcome is not None:
+        return OfferState(outcome)
+    if job in _FINISHED:
+        return OfferState.FINISHED
+    return OfferState.EXPIRED if expires_at <= now else OfferState.OPEN
+
+
+def expiry(wanted: datetime | None, now: datetime) -> datetime:
+    """Return until when an offer stands; refuses a time that is past, or too far off."""
+    if wanted is None:
+        return now + OFFER_LIVES
+    if not now < wanted <= now + LONGEST_OFFER:
+        detail = f"A price stands until a time to come, at most {LONGEST_OFFER.days} days."
+        raise Invalid(detail, errors=[{"at": "/expires_at", "detail": detail}])
+    return wanted

@@ -32,6 +32,11 @@ from fsm.web.views import (
     OpenReport,
     PageView,
     PassportView,
+    PriceAnswer,
+    PriceField,
+    PriceLine,
+    PriceLink,
+    PriceView,
     RatingField,
     RatingView,
     ReportField,
@@ -45,6 +50,7 @@ from fsm.web.views import (
     WrongLabelField,
     WrongLabelView,
 )
+from fsm.work_orders.scope_changes.rules import OfferState
 from fsm.work_orders.tables import Impact
 from fsm.work_orders.threads.tables import Author
 from reports.documents.kinds import DocumentKind, DocumentState
@@ -85,6 +91,12 @@ MOVE = MoveView(
     path="/s/secret/move", zone=ZoneInfo("Europe/Riga"), send_url="/s/secret/move?lang=en",
     back_url="/s/secret", choices=[MoveChoice("sealed", NOON, NOON + timedelta(hours=2))],
     is_taken_at_once=True, window=(NOON, NOON), **FRAME,
+)  # fmt: skip
+PRICE = PriceView(
+    path="/o/secret", number="WO-17", model_name="Gen2 Comfort", zone=ZoneInfo("Europe/Riga"),
+    lines=[PriceLine("Door <roller>", "2 pc", "€40.00"), PriceLine("Labour", "1.5 h", "")],
+    total="€40.00", note="Both are worn", state=OfferState.OPEN, expires_at=NOON,
+    sentences={one: f"I {one}." for one in PriceAnswer}, send_url="/o/secret/answer?lang=en", **FRAME,
 )  # fmt: skip
 LABEL = WrongLabelView(path="/l", code="7k3m", send_url="/l", back_url="/p", **FRAME)
 DOCUMENT = DocumentView(
@@ -129,12 +141,28 @@ def all_pages() -> Iterator[tuple[pages.PageName, PageView]]:
     yield "move", MOVE
     yield "move", replace(MOVE, choices=[], is_taken_at_once=False, window=None)
     yield "move", replace(MOVE, problems=[FormProblem.SLOT_TAKEN, FormProblem.CHOICE_MISSING])
+    yield "price", PRICE
+    unanswered = [
+        FormProblem.ANSWER_MISSING,
+        FormProblem.NAME_MISSING,
+        FormProblem.TEXT_TOO_LONG,
+        FormProblem.PRICE_CHANGED,
+    ]
+    yield "price", replace(PRICE, problems=unanswered, answer="approve", note="", model_name=None)
+    for state in OfferState:
+        over = replace(PRICE, send_url=None, state=state)
+        if state is not OfferState.OPEN:
+            yield "price", over
+            yield "price", replace(over, answered_by="Anne", answered_at=NOON)
+        if state is not OfferState.WITHDRAWN:  # nobody is shown what the office took back
+            price = PriceLink(state, "€40.00", "/o/secret")
+            yield "status", replace(STATUS, prices=[price, price])
     for rating in (RATING, RATED, replace(RATED, is_closed=True)):
         yield "status", replace(STATUS, current=StepName.DONE, rating=rating)
     unrated = [FormProblem.STARS_MISSING, FormProblem.NPS_UNREADABLE, FormProblem.TEXT_TOO_LONG]
     yield "status", replace(STATUS, rating=RATING, problems=unrated)
-    for state in DocumentState:
-        yield "document", replace(DOCUMENT, state=state)
+    for standing in DocumentState:
+        yield "document", replace(DOCUMENT, state=standing)
     for kind_of_paper in DocumentKind:
         yield "document", replace(DOCUMENT, kind=kind_of_paper)
     for error in ErrorKind:
@@ -279,6 +307,18 @@ def test_the_wrong_label_form_has_the_documented_fields() -> None:
         assert {e.attrib["name"] for e in controls} == set(WrongLabelField)
         reasons = {e.attrib["value"] for e in controls if e.attrib["name"] == "reason"}
         assert reasons == set(LabelReason)
+
+
+def test_the_price_form_has_the_documented_fields_and_nothing_is_approved_by_a_slip() -> None:
+    tree = parsed(pages.render("price", "en", PRICE))
+    form = tree.find(".//form")
+    assert form is not None
+    assert (form.attrib["method"], form.attrib["action"]) == ("post", PRICE.send_url)
+    controls = [e for e in form.iter() if "name" in e.attrib]
+    assert {e.attrib["name"] for e in controls} == set(PriceField)
+    answers = [e.attrib for e in controls if e.attrib["name"] == "answer"]
+    assert {one["value"] for one in answers} == set(PriceAnswer)
+    assert all("required" in one and "checked" not in one for one in answers)
 
 
 def test_the_rating_form_has_the_documented_fields_and_no_star_is_chosen_beforehand() -> None:

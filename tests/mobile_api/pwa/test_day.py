@@ -10,6 +10,7 @@ from fsm.evidence.tables import Receipt
 from fsm.web import app_pages
 from fsm.work_orders.lifecycle import Status
 from fsm.work_orders.records import Answer, Photo, Signature, TimeEntry
+from fsm.work_orders.scope_changes.tables import ScopeChange
 from fsm.work_orders.tables import Visit
 from mobile_api.tables import Intent
 from tests.fsm.work_orders.steps import Job
@@ -72,6 +73,26 @@ async def finish(phone: Phone) -> None:
     await phone.page.get_by_text("Visit finished").wait_for()
 
 
+async def ask_for_more(phone: Phone, job: Job) -> None:
+    """Ask for a wider job: typed, reloaded, sent off."""
+    page = phone.page
+    await page.goto(f"/app/index#/visit/{job.visit_id}/records")
+    await page.get_by_label("What else is needed").fill("New sill\nPaint")
+    await page.get_by_label("Hours of work on top").fill("1.5")
+    await settled(lambda: has_draft_of(phone, "1.5"), "the form is kept as it is filled in")
+    await page.reload()
+    await page.get_by_label("Who agreed here").fill("Mme Blanc")
+    await page.get_by_role("button", name="Ask the office").click()
+    await page.get_by_text("New sill, Paint, 1.5 h of work").wait_for()
+    await page.get_by_text("Not sent yet.").wait_for()
+    await take(page, "app-offline-wider")
+    await open_job(phone, job)
+
+
+async def has_draft_of(phone: Phone, text: str) -> bool:
+    return any(text in str(one) for one in await phone.kept("drafts"))
+
+
 async def has_draft(phone: Phone, text: str) -> bool:
     return text in await phone.kept("drafts")
 
@@ -98,6 +119,7 @@ async def test_a_whole_day_without_a_line_arrives_once_though_page_and_server_di
             await phone.press(name)
         await step(phone, "Lift secured").get_by_role("button", name="No").click()
         await page.locator("header", has_text="No connection").wait_for()
+        await ask_for_more(phone, job)
         # Typed and not left: the page goes, the words stay.
         await step(phone, "Cause found").get_by_role("button", name="Unknown").click()
         observed = step(phone, "What was observed").get_by_role("textbox")
@@ -122,6 +144,8 @@ async def test_a_whole_day_without_a_line_arrives_once_though_page_and_server_di
         await phone.is_quiet()
         await page.get_by_text("The job is complete").wait_for()
         assert await phone.kept("bytes") == []
+        await page.goto(f"/app/index#/visit/{job.visit_id}/records")
+        await page.get_by_text("The office is looking at it.").wait_for()
         sent = await phone.kept("outbox")
 
     async with there.office.database.transaction(there.office.company.id) as session:
@@ -131,6 +155,9 @@ async def test_a_whole_day_without_a_line_arrives_once_though_page_and_server_di
     assert sorted(one.device_seq for one in mine.values()) == list(range(1, len(sent) + 1))
     assert Counter(one.status for one in mine.values()) == {"applied": len(sent)}
     assert [one.name for one in await rows(there, Signature, job)] == ["Mme Blanc"]
+    (wider,) = await rows(there, ScopeChange, job)
+    assert [line["text"] for line in wider.lines] == ["New sill", "Paint", ""]
+    assert (wider.lines[2]["quantity"], wider.consent_by) == ("1.5", "Mme Blanc")
     (visit,) = await rows(there, Visit, job)
     assert visit.status == "finished"
     newest = {}
