@@ -54,6 +54,8 @@ def _utilisation(variant: str) -> Measure:
 
 
 def _travel(variant: str) -> Measure:
+    if variant == "km_per_visit":
+        return Measure(Shape.RATIO, ("km", "visit"), NullReason.NO_EXPOSURE, "km", 1_000)
     if variant == "per_visit":
         return Measure(Shape.RATIO, ("h", "visit"), NullReason.NO_EXPOSURE, "h", HOUR)
     return _of_hours()

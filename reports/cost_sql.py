@@ -32,6 +32,7 @@ _KEYS = {
     Cut.WORK_TYPE: "w.work_type_id",
     Cut.TECHNICIAN: "l.technician_id",
     Cut.CONTRACTOR: "case when h.is_contractor then h.id end",
+    Cut.WORK_ORDER: "l.work_order_id",
 }
 
 
@@ -121,6 +122,7 @@ async def keys_with_open_jobs(
     columns = _KEYS | {
         Cut.ASSET: "coalesce(x.asset_id, w.asset_id)",
         Cut.CONTRACT: "case when x.asset_id is null then w.contract_id else x.contract_id end",
+        Cut.WORK_ORDER: "w.id",
     }
     conditions = _conditions(statement, actor, scope, columns)
     is_personal = cut in PERSONAL or scope.is_personal()

@@ -54,34 +54,23 @@ async def wrench(asked: Asked) -> Statement:
 
 
 async def travelled(asked: Asked) -> Statement:
-    """Find per technician the hours on the way, of those paid, or per visit arrived at."""
+    """Find per technician the hours on the way, of those paid, or per visit arrived at; or kilometres."""
+    if asked.question.variant == "km_per_visit":
+        return _driven(asked)
     if asked.question.variant == "per_visit":
         return _per_person(asked, above="h.travel_us", below="h.visits", empty="h.visits = 0")
     return _per_person(asked, above="h.travel_us", below="h.paid_us", empty="h.paid_us <= 0")
 
 
+def _driven(asked: Asked) -> Statement:
+    statement = begin(asked)
+    key_text = _people(statement, asked)
+    return statement.part("driven", _DRIVEN).part("candidate", _DRIVERS, key=key_text)
+
+
 def _per_person(asked: Asked, *, above: str, below: str, empty: str) -> Statement:
     statement = begin(asked)
-    conditions = []
-    for cut, key in asked.question.scope.parts:
-        statement.values[str(cut)] = key
-        is_contractor = " and p.is_contractor" if cut is Cut.CONTRACTOR else ""
-        if key == NONE:
-            del statement.values[str(cut)]
-            conditions.append("not p.is_contractor" if cut is Cut.CONTRACTOR else "false")
-        else:
-            conditions.append(f"p.id = :{cut}{is_contractor}")
-    if asked.actor.customer_id is not None:
-        conditions.append("false")
-    key_text = "cast(:t as uuid)"
-    if asked.cut is Cut.TECHNICIAN:
-        key_text = "p.id"
-    elif asked.cut is Cut.CONTRACTOR:
-        statement.values["none"] = NONE
-        key_text = "case when p.is_contractor then p.id else :none end"
-    statement.part(
-        "person", _PERSON, conditions="".join(f" and {condition}" for condition in conditions)
-    )
+    key_text = _people(statement, asked)
     statement.part("away", _AWAY)
     statement.part("shift_left", _SHIFT_LEFT)
     statement.part("shift_spent", _SHIFT_SPENT, length=micros_of("l.during"))
@@ -103,6 +92,31 @@ def _per_person(asked: Asked, *, above: str, below: str, empty: str) -> Statemen
         beyond=micros_of(beyond),
     )
     return statement.part("candidate", _PEOPLE, key=key_text, above=above, below=below, empty=empty)
+
+
+def _people(statement: Statement, asked: Asked) -> str:
+    """Add the part `person`, whom the figure is about, and return the SQL of a person's key."""
+    conditions = []
+    for cut, key in asked.question.scope.parts:
+        statement.values[str(cut)] = key
+        is_contractor = " and p.is_contractor" if cut is Cut.CONTRACTOR else ""
+        if key == NONE:
+            del statement.values[str(cut)]
+            conditions.append("not p.is_contractor" if cut is Cut.CONTRACTOR else "false")
+        else:
+            conditions.append(f"p.id = :{cut}{is_contractor}")
+    if asked.actor.customer_id is not None:
+        conditions.append("false")
+    key_text = "cast(:t as uuid)"
+    if asked.cut is Cut.TECHNICIAN:
+        key_text = "p.id"
+    elif asked.cut is Cut.CONTRACTOR:
+        statement.values["none"] = NONE
+        key_text = "case when p.is_contractor then p.id else :none end"
+    statement.part(
+        "person", _PERSON, conditions="".join(f" and {condition}" for condition in conditions)
+    )
+    return key_text
 
 
 _ENTRY = """
@@ -200,4 +214,30 @@ _PEOPLE = """
          $above as above, $below as below, case when $empty then 'no_hours' end as reason,
          null::text as note, '{}'::uuid[] as job_ids
   from hours h join technician p on p.tenant_id = :t and p.id = h.id
+"""
+
+# What nobody said of a drive is not nothing: a visit without a distance is on neither side.
+_DRIVEN = """
+  select p.id, p.is_contractor, sum(d.metres)::bigint as metres,
+         count(d.metres)::bigint as visits, count(*) - count(d.metres) as unsaid
+  from person p
+  join visit v on v.tenant_id = :t and v.technician_id = p.id
+    and v.arrived_at >= :from_at and v.arrived_at < :until_at
+  cross join lateral (
+    select sum(e.distance_m) as metres from time_entry e
+    where e.tenant_id = :t and e.work_order_id = v.work_order_id and e.visit_id = v.id
+      and e.kind = 'travel' and not exists (
+        select from time_entry c
+        where c.tenant_id = :t and c.corrects_id = e.id and c.corrects_id is not null
+          and c.work_order_id = e.work_order_id)) d
+  group by p.id, p.is_contractor
+"""
+
+_DRIVERS = """
+  select $key as key, p.id, null::uuid as asset_id, null::timestamptz as at,
+         coalesce(h.metres, 0) as above, h.visits as below,
+         case when h.visits = 0 then 'no_distance' end as reason,
+         case when h.unsaid > 0 and h.visits > 0 then 'some_distances_unsaid' end as note,
+         '{}'::uuid[] as job_ids
+  from driven h join technician p on p.tenant_id = :t and p.id = h.id
 """

@@ -29,6 +29,7 @@ _COLUMNS = {
     Cut.WORK_TYPE: "w.work_type_id",
     Cut.TECHNICIAN: "p.id",
     Cut.CONTRACTOR: "case when p.is_contractor then p.id end",
+    Cut.WORK_ORDER: "w.id",
 }
 
 

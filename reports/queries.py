@@ -240,6 +240,7 @@ _EXISTS = {
     Cut.WORK_TYPE: "select id from work_type where tenant_id = :t and id = :id",
     Cut.TECHNICIAN: "select id from technician where tenant_id = :t and id = :id",
     Cut.CONTRACTOR: "select id from technician where tenant_id = :t and id = :id and is_contractor",
+    Cut.WORK_ORDER: "select id from work_order where tenant_id = :t and id = :id",
 }
 
 _OWNER = {
@@ -248,6 +249,7 @@ _OWNER = {
     Cut.SITE: "customer_id",
     Cut.REGION: "customer_id",
     Cut.CUSTOMER: "id",
+    Cut.WORK_ORDER: "customer_id",
 }
 
 _LABELS = {
@@ -259,5 +261,6 @@ _LABELS = {
     Cut.WORK_TYPE: "select id, code, name from work_type where tenant_id = :t and id = any(:ids)",
     Cut.TECHNICIAN: "select id, number, name from technician where tenant_id = :t and id = any(:ids)",
     Cut.CONTRACTOR: "select id, number, name from technician where tenant_id = :t and id = any(:ids)",
+    Cut.WORK_ORDER: "select id, number, title from work_order where tenant_id = :t and id = any(:ids)",
     Cut.TENANT: "select id, slug, name from tenant where id = :t and id = any(:ids)",
 }

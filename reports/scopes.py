@@ -25,6 +25,7 @@ class Cut(StrEnum):
     WORK_TYPE = "work_type"
     TECHNICIAN = "technician"
     CONTRACTOR = "contractor"
+    WORK_ORDER = "work_order"
     MONTH = "month"
     TENANT = "tenant"
 
@@ -47,8 +48,11 @@ ASSET_CUTS = (
 )
 """By what the time of assets can be cut."""
 
-JOB_CUTS = tuple(Cut)
-"""By what work can be cut: everything."""
+JOB_CUTS = tuple(cut for cut in Cut if cut is not Cut.WORK_ORDER)
+"""By what work can be cut: everything but itself."""
+
+LEDGER_CUTS = tuple(Cut)
+"""By what lines of the ledger can be cut."""
 
 PERSON_CUTS = (Cut.TECHNICIAN, Cut.CONTRACTOR, Cut.MONTH, Cut.TENANT)
 """By what the hours of people can be cut."""

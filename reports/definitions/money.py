@@ -4,7 +4,7 @@ from fsm.actors import Permission
 from fsm.work_orders.records import CostKind
 from reports.cost_sql import ALL_KINDS
 from reports.definitions.definition import MONEY, Definition, define
-from reports.scopes import ASSET_CUTS, JOB_CUTS, PERSON_CUTS, Cut
+from reports.scopes import ASSET_CUTS, JOB_CUTS, LEDGER_CUTS, PERSON_CUTS, Cut
 
 MONEY_FIGURES: tuple[Definition, ...] = (
     define(
@@ -44,7 +44,7 @@ MONEY_FIGURES: tuple[Definition, ...] = (
             "валюте указаны как неучтённые и не пересчитываются.",
         ),
         needs=(Permission.READ_KPIS, Permission.READ_COSTS),
-        cuts=JOB_CUTS,
+        cuts=LEDGER_CUTS,
     ),
     define(
         "contract_margin",

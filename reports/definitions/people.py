@@ -53,4 +53,19 @@ PEOPLE: tuple[Definition, ...] = (
         ),
         cuts=PERSON_CUTS,
     ),
+    define(
+        "travel",
+        2,
+        "ratio",
+        "share: hours on the way / hours paid; per_visit: hours on the way / visits arrived at; "
+        "km_per_visit: kilometres driven to visits arrived at / those visits, where somebody said how far it "
+        "was.",
+        ("share", "per_visit", "km_per_visit"),
+        names=("Travel", "Дорога"),
+        docs=(
+            "How much of the paid time goes into getting there." + _FEW[0],
+            "Какая часть оплаченного времени уходит на дорогу." + _FEW[1],
+        ),
+        cuts=PERSON_CUTS,
+    ),
 )

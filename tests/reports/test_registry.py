@@ -41,6 +41,7 @@ PUBLISHED: dict[tuple[str, int], str] = {
     ("utilisation", 1): "a2508640f631d655",
     ("wrench", 1): "428f597430fd8f05",
     ("travel", 1): "0ab8884d38d2428a",
+    ("travel", 2): "361e28937677f820",
     ("repair_split", 1): "f0672dd8c5b9ba03",
     ("inherent_availability", 1): "15509a2b63bdd8de",
     ("on_time", 2): "727c713f896e3727",

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy.dialects.postgresql import Range
 
 from fsm.database import Database
-from fsm.work_orders.tables import Pause
+from fsm.work_orders.records import TimeEntry
+from fsm.work_orders.tables import Pause, Visit, WorkOrder
 from tests.company import Company
 from tests.reports.plant import failure, job, line, machine, worked
 
@@ -129,7 +130,7 @@ async def test_costs_add_up_to_the_ledger_by_every_cut(
     assert (total["value"], total["unit"], total["n"]) == ("128.78", "EUR", 5)
     assert total["excluded"] == {"other_currency": 1}
     assert total["provisional"] == {"until": None, "because": ["costs_open"]}
-    for cut in ("asset", "contract", "site", "customer", "model", "tenant"):
+    for cut in ("asset", "contract", "site", "customer", "model", "work_order", "tenant"):
         rows = (await ask(client, company, "/cost/table", scope="tenant", by=cut))["items"]
         cents = [round(float(row["result"]["value"] or 0) * 100) for row in rows]
         assert sum(cents) == 12878, cut
@@ -137,6 +138,12 @@ async def test_costs_add_up_to_the_ledger_by_every_cut(
             again = await client.get(row["result"]["lineage"], headers=company.headers["manager"])
             shares = [item["numerator"] for item in again.json()["items"] if not item["excluded"]]
             assert round(sum(float(share) for share in shares) * 100) in cents
+        if cut == "work_order":
+            assert [row["number"] for row in rows] == ["W-1", "W-2", "W-3"]
+    alone = await ask(client, company, "/cost", scope=f"work_order:{one.id}")
+    assert (alone["value"], alone["n"]) == ("120.00", 3)
+    largest = await ask(client, company, "/cost/largest", scope="tenant", by="work_order")
+    assert [row["number"] for row in largest["items"]] == ["W-1", "W-2", "W-3"]
     none = await ask(client, company, "/cost", scope="asset:none")
     assert (none["value"], none["n"]) == ("1.01", 1)
     parts = await ask(client, company, "/cost", scope=f"asset:{company.asset.id}", variant="parts")
@@ -145,6 +152,66 @@ async def test_costs_add_up_to_the_ledger_by_every_cut(
     assert (francs["value"], francs["excluded"]) == ("5.00", {"other_currency": 5})
     one_day = {"from": "2026-03-10T00:00:00+01:00", "to": "2026-03-11T00:00:00+01:00"}
     assert (await ask(client, company, "/cost", scope="tenant", **one_day))["value"] == "128.78"
+
+
+async def test_kilometres_are_of_the_visits_of_which_somebody_said_how_far_it_was(
+    client: httpx.AsyncClient, database: Database, company: Company
+) -> None:
+    """12.5 + 7.5 km to the first visit, 10 to the second, nobody said of the third → 15 km a visit."""
+    async with database.transaction(company.id) as session:
+        made = await job(session, company, "W-1", at(8), asset_id=company.asset.id)
+        first, second, third = (went(company, made, at(hour)) for hour in (9, 12, 15))
+        session.add_all([first, second, third])
+        await session.flush()
+        wrong = drove(company, made, first, at(7), 900_000)
+        session.add(wrong)
+        await session.flush()
+        session.add_all(
+            [
+                drove(company, made, first, at(8), 12_500, corrects_id=wrong.id),
+                drove(company, made, first, at(8, 30), 7_500),
+                drove(company, made, second, at(11), 10_000),
+                drove(company, made, third, at(14), None),
+            ]
+        )
+    asked = {"scope": "tenant", "variant": "km_per_visit"}
+    found = await ask(client, company, "/travel", **asked)
+    assert (found["value"], found["unit"], found["definition"]) == (15, "km", 2)
+    assert found["numerator"] == {"value": 30, "unit": "km"}
+    assert found["denominator"] == {"value": 2, "unit": "visit"}
+    assert "some_distances_unsaid:1" in found["notes"]
+    (row,) = (await ask(client, company, "/travel/table", by="technician", **asked))["items"]
+    assert (row["result"]["value"], row["key"]) == (15, str(company.technician.id))
+    late = {"from": "2026-03-10T15:00:00+01:00"}
+    unsaid = await ask(client, company, "/travel", **asked, **late)
+    assert (unsaid["value"], unsaid["excluded"]) == (None, {"no_distance": 1})
+
+
+def went(company: Company, made: WorkOrder, arrived_at: datetime) -> Visit:
+    return Visit(
+        tenant_id=company.id,
+        work_order_id=made.id,
+        technician_id=company.technician.id,
+        status="finished",
+        planned_starts_at=arrived_at,
+        planned_ends_at=arrived_at + timedelta(hours=1),
+        arrived_at=arrived_at,
+        finished_at=arrived_at + timedelta(hours=1),
+        created_at=DAY,
+    )
+
+
+def drove(
+    company: Company,
+    made: WorkOrder,
+    visit: Visit,
+    since: datetime,
+    metres: int | None,
+    **more: Any,
+) -> TimeEntry:
+    entry = worked(company, made, since, since + timedelta(minutes=20), kind="travel", **more)
+    entry.visit_id, entry.distance_m = visit.id, metres
+    return entry
 
 
 async def test_costs_are_final_when_every_job_is_closed_or_cancelled(
