@@ -117,6 +117,7 @@ class IndexedDay:
         self.terms = [Terms.of(shift, depots) for shift in problem.shifts]
         self.decisions = Decisions.of(problem)
         self.start_places = np.array([shift.start_place for shift in problem.shifts], dtype=np.intp)
+        self.needs_parts = any(visit.parts for visit in problem.visits)
         self.place = [visit.place for visit in problem.visits]
         self.drop = [problem.drop_cost(visit) for visit in problem.visits]
         self.starts = [self.starts_of(visit) for visit in problem.visits]

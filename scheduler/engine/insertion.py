@@ -153,7 +153,7 @@ class Draft:
 
     def snapshot(self) -> Snapshot:
         """Return what `restore` makes it again; orders are never changed in place."""
-        left = {name: dict(vans) for name, vans in self.left.items()}
+        left = self._left_of(self.left)
         return Snapshot(
             dict(self.held), list(self.orders), list(self.timed), left, dict(self.shift_of)
         )
@@ -164,8 +164,12 @@ class Draft:
                 self._bounds.pop(number, None)
         self.held = dict(before.held)
         self.orders, self.timed = list(before.orders), list(before.timed)
-        self.left = {name: dict(vans) for name, vans in before.left.items()}
+        self.left = self._left_of(before.left)
         self.shift_of = dict(before.shift_of)
+
+    def _left_of(self, left: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+        """Return a copy to change; what no visit takes from is never changed."""
+        return {name: dict(vans) for name, vans in left.items()} if self.day.needs_parts else left
 
     def cost_of(self, shift_no: int) -> int:
         timed = self.timed[shift_no]
@@ -213,6 +217,7 @@ class Draft:
                 opened=opened,
                 terms=None if terms is None else terms(shift_no),
                 below=None if best is None or price is not None else best[0],
+                falling=price is None,
             ):
                 cost = place.delta + (0 if price is None else price(place))
                 if best is None or cost < best[0]:
@@ -227,11 +232,13 @@ class Draft:
         opened: tuple[Interval, ...] | None = None,
         terms: Terms | None = None,
         below: int | None = None,
+        falling: bool = False,
         order: Sequence[int] | None = None,
     ) -> Iterable[Place]:
         """Yield each position of a route that time allows; `order` replaces the route's.
 
-        `below`: positions that cannot be cheaper may be left out.
+        `below`: positions that are not cheaper may be left out; `falling`: each that is not cheaper than all
+        before it is.
         """
         day = self.day
         intervals = day.starts[visit_no] if opened is None else opened
@@ -269,7 +276,10 @@ class Draft:
                 below=None if below is None else now_cost + below,
             )
             if timed is not None:
-                yield Place(shift_no, position, timed, timed.cost - now_cost)
+                delta = timed.cost - now_cost
+                if falling:
+                    below = delta
+                yield Place(shift_no, position, timed, delta)
 
     def insert(self, visit_no: int, place: Place) -> bool:
         """Put a visit where `best_place` found room; False where the route no longer allows it."""
@@ -281,7 +291,9 @@ class Draft:
         return self.held.get(visit_no, self.day.starts[visit_no])
 
     def _taken(self, timed: Timetable | None) -> dict[str, int]:
-        return {} if timed is None else pickups.taken(self.day, timed.items)
+        if timed is None or not self.day.needs_parts:
+            return {}
+        return pickups.taken(self.day, timed.items)
 
     def _bounds_of(self, shift_no: int) -> Bounds | None:
         """Return the bounds of a route as it is; None where the shift has stops of its own."""

@@ -7,6 +7,7 @@ What an order costs at least is known before its waiting is: what is too dear is
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from scheduler.engine.indexed import Extra, IndexedDay, Terms
 from scheduler.problem import Interval
@@ -17,6 +18,9 @@ _Label = tuple[int, int, int]
 """Free from, cost so far, before which stop the pause is taken."""
 _Way = tuple[int, int]
 """Before which stop the pause is taken on the road, `_NOWHERE` if it is not, and the earliest departure."""
+
+Times = tuple[tuple[int, int, int], ...]
+"""(arrive, start, end) of each item of a route."""
 
 _NOWHERE = -1
 _NEVER = 1 << 60
@@ -29,6 +33,20 @@ def is_for(terms: Terms) -> bool:
     return not extras or (len(extras) == 1 and extras[0].place is None)
 
 
+class Found(NamedTuple):
+    """The cheapest times of an order of stops; what each is, `timing.Timetable` says."""
+
+    items: tuple[int, ...]
+    at_home: int
+    leave: int
+    times: Times
+    back: int
+    drive_s: int
+    waiting_s: int
+    overtime_s: int
+    cost: int
+
+
 def cheapest(
     day: IndexedDay,
     shift_no: int,
@@ -36,12 +54,12 @@ def cheapest(
     opened: Mapping[int, tuple[Interval, ...]],
     order: Sequence[int],
     below: int | None = None,
-) -> tuple[tuple[int, ...], int, int] | None:
-    """Return (items, pauses taken before leaving, departure) of the cheapest times of an order of stops.
+) -> Found | None:
+    """Return the cheapest times of an order of stops.
 
     None where no such route keeps the rules of time, or none costs less than `below`.
     """
-    stops, home_s, certain = _stops(day, shift_no, terms, opened, order)
+    stops, home_s, driven, certain = _stops(day, shift_no, terms, opened, order)
     if below is None:
         below = _NEVER
     if certain >= below:
@@ -49,7 +67,7 @@ def cheapest(
     rest = terms.extras[0] if terms.extras else None
     waiting_permille = day.weights.waiting_permille
     best: tuple[int, int] | None = None
-    found: tuple[_Way, int] | None = None
+    found: tuple[_Way, int, int] | None = None
     for way, least in _ways(day, terms, rest, stops, home_s):
         if certain + least >= below:
             continue
@@ -57,27 +75,53 @@ def cheapest(
         run = _run(day, stops, home_s, opens, at, rest)
         if run is None or run[0] > terms.last:
             continue
-        back, idle, late, starts = run
+        back, idle, late, begun = run
         cost = certain + late + _overtime(day, terms, back)
         if cost >= below or (best is not None and (cost, back) >= best):
             continue
         leave = opens
         if idle:
-            leave = max(opens, _latest_leave(stops, starts, at, rest))
+            leave = max(opens, _latest_leave(stops, begun, at, rest))
             # The last stop stays where it is, so that leaving later is so much less waiting.
-            cost += (idle - (leave - opens)) * waiting_permille // 1_000
+            idle -= leave - opens
+            cost += idle * waiting_permille // 1_000
         if back - leave > terms.longest_s or cost >= below:
             continue
         if best is None or (cost, back) < best:
-            best, found = (cost, back), (way, leave)
-    if found is None:
+            best, found = (cost, back), (way, leave, idle)
+    if best is None or found is None:
         return None
-    (at, _), leave = found
+    ((at, _), leave, waiting), (cost, back) = found, best
     if rest is None:
-        return tuple(order), 0, leave
-    if at == _NOWHERE:
-        return (-1, *order), 1, leave
-    return (*order[:at], -1, *order[at:]), 0, leave
+        items, at_home = tuple(order), 0
+    elif at == _NOWHERE:
+        items, at_home = (-1, *order), 1
+    else:
+        items, at_home = (*order[:at], -1, *order[at:]), 0
+    times = _times(terms, rest, stops, at, leave)
+    overtime = max(0, back - terms.closes)
+    return Found(items, at_home, leave, times, back, driven, waiting, overtime, cost)
+
+
+def earliest(
+    day: IndexedDay,
+    shift_no: int,
+    opened: Mapping[int, tuple[Interval, ...]],
+    items: Sequence[int],
+    at_home: int,
+) -> list[int] | None:
+    """Return when each stop of an arrangement begins with everything at its earliest, the pause left out."""
+    terms = day.terms[shift_no]
+    order = [item for item in items if item != -1] if terms.extras else items
+    stops, home_s, _, _ = _stops(day, shift_no, terms, opened, order)
+    rest = terms.extras[0] if terms.extras else None
+    at, opens = _NOWHERE, terms.opens
+    if rest is not None and at_home:
+        opens = max(opens, rest.earliest) + rest.length_s
+    elif rest is not None:
+        at = items.index(-1)
+    run = _run(day, stops, home_s, opens, at, rest)
+    return None if run is None else run[3]
 
 
 def _stops(
@@ -86,19 +130,19 @@ def _stops(
     terms: Terms,
     opened: Mapping[int, tuple[Interval, ...]],
     order: Sequence[int],
-) -> tuple[list[_Stop], int, int]:
-    """Return the stops, the drive home, and what the route costs whenever things happen."""
+) -> tuple[list[_Stop], int, int, int]:
+    """Return the stops, the drive home, that of the whole route, and what it costs whenever things happen."""
     drive_s, fixed, places = day.drive_s, day.fixed_prices, day.place
     works, all_starts, free_until = day.works[shift_no], day.starts, day.free_until
     stops: list[_Stop] = []
-    place, certain, is_used = terms.start_place, 0, False
+    place, driven, priced, is_used = terms.start_place, 0, 0, False
     for item in order:
         if item >= 0:
             target = places[item]
             drive = drive_s[place, target]
             starts = opened[item] if item in opened else all_starts[item]
             stops.append((drive, works[item], starts, free_until[item], item))
-            certain += drive + fixed[shift_no, item]
+            priced += fixed[shift_no, item]
             is_used = True
         else:
             depot = terms.stands_for(item)
@@ -106,11 +150,12 @@ def _stops(
             target = depot.place
             drive = drive_s[place, target]
             stops.append((drive, depot.length_s, _ALWAYS, _NEVER, item))
-            certain += drive
+        driven += drive
         place = target
     home_s = drive_s[place, terms.end_place]
-    certain += home_s + (day.weights.first_use if is_used else 0)
-    return stops, home_s, certain
+    driven += home_s
+    priced += day.weights.first_use if is_used else 0
+    return stops, home_s, driven, driven + priced
 
 
 def _ways(
@@ -234,6 +279,34 @@ def _run(
         left = home_s - (begin - now)
         return begin + rest.length_s + (left if left > 0 else 0), idle, late, begun
     return now + home_s, idle, late, begun
+
+
+def _times(terms: Terms, rest: Extra | None, stops: Sequence[_Stop], at: int, leave: int) -> Times:
+    """Return the times of a departure that was found to keep all rules."""
+    times: list[tuple[int, int, int]] = []
+    now = leave
+    if rest is not None and at == _NOWHERE:
+        begin = max(terms.opens, rest.earliest)
+        times.append((begin, begin, begin + rest.length_s))
+    for number, (drive, work, starts, _, _) in enumerate(stops):
+        if rest is not None and number == at:
+            begin = max(now, rest.earliest)
+            end = begin + rest.length_s
+            times.append((begin, begin, end))
+            now = end + max(0, drive - (begin - now))
+        else:
+            now += drive
+        start = now
+        for opens, closes in starts:
+            if now <= closes:
+                start = max(now, opens)
+                break
+        times.append((now, start, start + work))
+        now = start + work
+    if rest is not None and at == len(stops):
+        begin = max(now, rest.earliest)
+        times.append((begin, begin, begin + rest.length_s))
+    return tuple(times)
 
 
 def _latest_leave(stops: Sequence[_Stop], begun: Sequence[int], at: int, rest: Extra | None) -> int:

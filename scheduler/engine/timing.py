@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from scheduler.engine import one_pause
-from scheduler.engine.indexed import Extra, IndexedDay, Terms
+from scheduler.engine.indexed import FIRST_DEPOT, Extra, IndexedDay, Terms
 from scheduler.problem import Interval, Route, Stop, StopKind
 
 Opened = Mapping[int, tuple[Interval, ...]]
@@ -66,10 +66,10 @@ def timetable(
     route costs `below` or more.
     """
     terms = terms or day.terms[shift_no]
-    route = _Route(day, shift_no, terms, opened)
     if one_pause.is_for(terms):
         found = one_pause.cheapest(day, shift_no, terms, opened, order, below)
-        return None if found is None else route.played(*found)
+        return None if found is None else Timetable(shift_no, *found)
+    route = _Route(day, shift_no, terms, opened)
     best: Timetable | None = None
     for home, ways in route.ways(order):
         for items in ways:
@@ -112,10 +112,22 @@ def as_arranged(
     return _Route(day, shift_no, day.terms[shift_no], opened).timed(items, 0)
 
 
-def undelayed(day: IndexedDay, timed: Timetable, *, opened: Opened = NOTHING_OPENED) -> Timetable:
-    """Return the same arrangement with everything at its earliest, however long the tour is then."""
-    route = _Route(day, timed.shift_no, day.terms[timed.shift_no], opened)
-    return route.earliest(timed.items, timed.at_home) or timed
+def earliest_starts(
+    day: IndexedDay, timed: Timetable, *, opened: Opened = NOTHING_OPENED
+) -> list[tuple[int, int]]:
+    """Return (visit, start) of an arrangement with everything at its earliest, however long the tour is."""
+    terms, times = day.terms[timed.shift_no], timed.times
+    if timed.at_home or timed.leave != terms.opens:
+        if one_pause.is_for(terms):
+            stops = [item for item in timed.items if item >= 0 or item < -FIRST_DEPOT]
+            starts = one_pause.earliest(day, timed.shift_no, opened, timed.items, timed.at_home)
+            if starts is not None:
+                return [each for each in zip(stops, starts, strict=True) if each[0] >= 0]
+        early = _Route(day, timed.shift_no, terms, opened).earliest(timed.items, timed.at_home)
+        times = times if early is None else early.times
+    return [
+        (item, start) for item, (_, start, _) in zip(timed.items, times, strict=True) if item >= 0
+    ]
 
 
 def within(intervals: Sequence[Interval], bounds: Interval) -> tuple[Interval, ...]:
@@ -335,12 +347,12 @@ class _Route:
         leave = self._latest_leave(earliest) if earliest.waiting_s else earliest.leave
         if leave <= earliest.leave:
             return earliest if earliest.back - earliest.leave <= self.terms.longest_s else None
-        return self.played(items, at_home, leave)
+        return self._play(items, at_home, leave)
 
     def earliest(self, items: Items, at_home: int) -> Timetable | None:
-        return self.played(items, at_home, self.terms.opens, provisional=True)
+        return self._play(items, at_home, self.terms.opens, provisional=True)
 
-    def played(
+    def _play(
         self, items: Items, at_home: int, leave: int, *, provisional: bool = False
     ) -> Timetable | None:
         """Time the items from a departure on; a provisional timetable may last longer than allowed."""

@@ -14,7 +14,7 @@ import numpy as np
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft, Place, Snapshot
 from scheduler.engine.ties import NEVER, Tie, joined
-from scheduler.engine.timing import timetable, undelayed, within
+from scheduler.engine.timing import earliest_starts, timetable, within
 from scheduler.problem import Interval
 
 _ROUNDS = 60
@@ -43,11 +43,9 @@ def settle(draft: Draft, visits: Collection[int] | None = None) -> bool:
     floors = dict.fromkeys(moving, -NEVER)
     shifts = sorted({planned[each] for each in moving})
     begun = {
-        visit: start
-        for number, timed in enumerate(draft.timed)
-        if timed is not None and number not in shifts
-        for visit, (_, start, _) in zip(timed.items, timed.times, strict=True)
-        if visit in day.ties
+        visit: _start_of(draft, visit)
+        for visit in day.ties
+        if visit in planned and planned[visit] not in shifts
     }
     wanted = set(shifts)
     for _ in range(_ROUNDS):
@@ -58,10 +56,8 @@ def settle(draft: Draft, visits: Collection[int] | None = None) -> bool:
             timed = timetable(day, number, _stops(draft, number), opened=held)
             if timed is None:
                 return False
-            early = undelayed(day, timed, opened=held)
-            for item, (_, start, _) in zip(early.items, early.times, strict=True):
-                if item in day.ties:
-                    begun[item] = start
+            starts = earliest_starts(day, timed, opened=held)
+            begun |= {visit: start for visit, start in starts if visit in day.ties}
         wanted = {planned[each] for each in _pushed(draft, moving, planned, begun, floors)}
         if not wanted:
             break
@@ -77,6 +73,12 @@ def settle(draft: Draft, visits: Collection[int] | None = None) -> bool:
         return True
     draft.restore(before)
     return False
+
+
+def _start_of(draft: Draft, visit: int) -> int:
+    timed = draft.timed[draft.shift_of[visit]]
+    assert timed is not None, "it is planned there"
+    return timed.times[timed.items.index(visit)][1]
 
 
 def _stops(draft: Draft, shift_no: int) -> list[int]:
@@ -217,8 +219,7 @@ def _first_places(draft: Draft, members: list[int], most: int) -> list[Place]:
     found: list[Place] = []
     for number in _shifts(draft, visit, members, most):
         if draft.has_parts(number, visit):
-            places = draft.places(number, visit, opened=opened)
-            found += sorted(places, key=lambda each: each.delta)[:1]
+            found += list(draft.places(number, visit, opened=opened, falling=True))[-1:]
     found.sort(key=lambda each: (each.delta, each.shift_no))
     return found[: _FIRST_PLACES if len(members) > 1 else 1]
 
@@ -267,10 +268,8 @@ def _begun(draft: Draft, visit: int) -> dict[int, int]:
     """Return when a visit and its partners begin, as far as they are planned."""
     found: dict[int, int] = {}
     for each in (visit, *(tie.other for tie in draft.day.ties[visit])):
-        number = draft.shift_of.get(each)
-        timed = None if number is None else draft.timed[number]
-        if timed is not None:
-            found[each] = timed.times[timed.items.index(each)][1]
+        if each in draft.shift_of:
+            found[each] = _start_of(draft, each)
     return found
 
 
