@@ -10,7 +10,7 @@ from fsm.technicians.shift_pattern import DayRange
 from fsm.technicians.working_time import WorkingShift, list_working
 from scheduler import rows
 from scheduler.promise_ledger.queries import list_stated
-from scheduler.rows import Planned, Position, Waiting
+from scheduler.rows import Planned, Waiting
 from scheduler.scope import Options
 from scheduler.tables import VisitPin
 
@@ -22,7 +22,7 @@ class DayRows:
     working: list[WorkingShift]
     planned: dict[UUID, list[Planned]]
     waiting: list[Waiting]
-    last_places: dict[UUID, Position]
+    last_places: dict[UUID, rows.LastPlace]
     pins: dict[UUID, VisitPin]
     terms: dict[UUID, rows.Terms]
     in_time_from: dict[UUID, datetime]

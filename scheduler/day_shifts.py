@@ -116,7 +116,10 @@ class DayShifts:
     def _underway(
         self, one: WorkingShift, shift: model.Shift, begun: Sequence[Planned]
     ) -> Underway:
-        """Return where a shift stands: at the work in hand, on the way to the next, or between two."""
+        """Return where a shift stands: at the work in hand, on the way to the next, or between two.
+
+        Who was seen on the way has come as far as that.
+        """
         since, place = max(shift.opens, self.visits.now_s), shift.start_place
         visits: list[model.Visit] = []
         pins: list[model.Pin] = []
@@ -134,7 +137,7 @@ class DayShifts:
                 self.visits.publish(visits[-1], each, shift, start=since)
         last = self.rows.last_places.get(one.technician.id)
         if not visits and last is not None:
-            place = self.visits.places.row(last)
+            place = self.visits.places.row(last.position)
         travelling = [each for each in begun if each.visit.status == VisitStatus.TRAVELLING]
         for each in travelling:
             where = position_of(each.site)
@@ -142,6 +145,8 @@ class DayShifts:
                 continue
             left_at = each.visit.travel_started_at
             if not visits and left_at is not None:
+                if last is not None and last.is_seen and last.at > left_at:
+                    left_at = last.at
                 since = max(0, min(since, self.day.second(left_at)))
             visits.append(self._on_the_way(each, self.visits.places.row(where)))
             pins.append(model.Pin(visits[-1].id, shift.technician))

@@ -16,6 +16,7 @@ from fsm.database import Session, fetch, run
 from fsm.maintenance.covering import OccurrenceStatus
 from fsm.parts.tables import StockPlaceKind
 from fsm.problems import NotFound
+from fsm.technicians.positions import FRESH
 from fsm.work_orders.lifecycle import LIVE_VISITS, Status, VisitStatus
 from scheduler.tables import DayEvent, DayEventKind, VisitPin
 
@@ -29,6 +30,8 @@ BEGUN = (VisitStatus.TRAVELLING, VisitStatus.ON_SITE, VisitStatus.PAUSED)
 _OPEN = (Status.OPEN, Status.SCHEDULED, Status.DISPATCHED, Status.IN_PROGRESS)
 
 _LONGEST_DAY = timedelta(hours=16)
+_ACCURATE_M = 1_000.0
+"""How far off a position may be that a route begins at."""
 
 
 class Job(msgspec.Struct, frozen=True, gc=False):
@@ -84,6 +87,14 @@ class Planned:
     visit: PlannedVisit
     work_order: Job
     site: JobSite
+
+
+class LastPlace(msgspec.Struct, frozen=True, gc=False):
+    """Where a technician was last, by a visit that ended or (`is_seen`) by a position of theirs."""
+
+    position: Position
+    at: datetime
+    is_seen: bool
 
 
 class Terms(msgspec.Struct, frozen=True, gc=False):
@@ -227,24 +238,40 @@ async def list_crew_mates(
     return {technician_id for (technician_id,) in rows}
 
 
-async def list_last_places(session: Session, actor: Actor, now: datetime) -> dict[UUID, Position]:
-    """Return where each technician finished last today: there they still are, as far as is known."""
+async def list_last_places(session: Session, actor: Actor, now: datetime) -> dict[UUID, LastPlace]:
+    """Return where each technician is as far as is known: what is newer counts.
+
+    That is where they finished last today, or where they were seen a short while ago.
+    """
     rows = await fetch(
         session,
         """
-        select distinct on (v.technician_id) v.technician_id, s.latitude, s.longitude
-        from visit v
-        join work_order w on w.tenant_id = v.tenant_id and w.id = v.work_order_id
-        join site s on s.tenant_id = w.tenant_id and s.id = w.site_id
-        where v.tenant_id = $1 and v.finished_at between $2 and $3
-          and s.latitude is not null and s.longitude is not null
-        order by v.technician_id, v.finished_at desc
+        with known as (
+          select v.technician_id, s.latitude, s.longitude, v.finished_at as at, false as is_seen
+          from visit v
+          join work_order w on w.tenant_id = v.tenant_id and w.id = v.work_order_id
+          join site s on s.tenant_id = w.tenant_id and s.id = w.site_id
+          where v.tenant_id = $1 and v.finished_at between $2 and $4
+            and s.latitude is not null and s.longitude is not null
+          union all
+          select p.technician_id, p.latitude, p.longitude, p.fixed_at, true
+          from technician_position p
+          join technician t on t.tenant_id = p.tenant_id and t.id = p.technician_id
+          where p.tenant_id = $1 and p.fixed_at between $3 and $4
+            and t.position_consent_at <= p.fixed_at and coalesce(p.accuracy_m, 0) <= $5)
+        select distinct on (technician_id) technician_id, latitude, longitude, at, is_seen
+        from known order by technician_id, at desc
         """,
         actor.tenant_id,
         now - _LONGEST_DAY,
+        now - FRESH,
         now,
+        _ACCURATE_M,
     )
-    return {technician_id: (latitude, longitude) for technician_id, latitude, longitude in rows}
+    return {
+        technician_id: LastPlace((latitude, longitude), at, is_seen)
+        for technician_id, latitude, longitude, at, is_seen in rows
+    }
 
 
 async def list_pins(

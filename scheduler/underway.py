@@ -19,7 +19,7 @@ class Underway:
     """How a technician's present shift stands. Visits are the problem's, in the order they are made."""
 
     place: int
-    """Where the route begins: at the work in hand, where the last work ended, or at home."""
+    """Where the route begins: at the work in hand, where they were last, or at home."""
     since: int
     """From when they are there; in the past where work is in hand."""
     visits: tuple[Visit, ...]

@@ -2,7 +2,8 @@
 
 A position is kept exactly if its technician had agreed by then, was in a shift (its overtime included)
 and not absent. It is forgotten after `KEPT`, and at once when the consent is taken back. It says when the
-customer may expect the technician, and tells the dispatcher where somebody is now; nobody reads a track.
+customer may expect the technician, tells the dispatcher where somebody is now, and plans of the rest of a day
+begin there; nobody reads a track.
 """
 
 from collections import Counter
