@@ -1,6 +1,7 @@
 """Real PostgreSQL for every test: one server a session, a copy of the migrated template a test."""
 
 import asyncio
+import gc
 import os
 import pickle
 import shutil
@@ -50,6 +51,14 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.disable()  # collecting makes millions of objects that stay
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from going through all modules and tests again and again."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
