@@ -7,14 +7,16 @@ those are walked, one look into an index a step; all others are their own root a
 from reports.exposure_sql import Statement
 
 
-def add_rooted(statement: Statement, which: str, columns: str) -> Statement:
-    """Add `rooted`: the jobs `w` under a condition with some of their columns and what they belong to.
+def add_rooted(
+    statement: Statement, which: str, columns: str, jobs: str = "work_order"
+) -> Statement:
+    """Add `rooted`: the `jobs` under a condition on `w` with some of their columns and what they belong to.
 
     These are `failure_id` (its own, its root's, or that of another job of the root's request) and
     `repair_id`: that failure, else the request, else the root. Jobs that follow one another in a circle
     belong to nothing and are left out.
     """
-    texts = {"which": which, "columns": columns}
+    texts = {"which": which, "columns": columns, "jobs": jobs}
     statement.part("chain", _CHAIN, **texts)
     statement.part("own", _OWN, **texts)
     statement.part("requested", _REQUESTED)
@@ -25,7 +27,7 @@ def add_rooted(statement: Statement, which: str, columns: str) -> Statement:
 # into the index, where a join would read every job of the company.
 _CHAIN = """
   select w.id, w.id as root_id, w.failure_id, w.request_id, w.follows_id
-  from work_order w
+  from $jobs w
   where w.tenant_id = :t and w.follows_id is not null and $which
   union
   select c.id, o.id, o.failure_id, o.request_id, o.follows_id
@@ -39,7 +41,7 @@ _CHAIN = """
 
 _OWN = """
   select $columns, w.failure_id as own_failure_id, w.request_id, w.id as root_id
-  from work_order w
+  from $jobs w
   where w.tenant_id = :t and w.follows_id is null and $which
   union all
   select $columns, coalesce(w.failure_id, c.failure_id), c.request_id, c.root_id

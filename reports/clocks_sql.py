@@ -8,12 +8,14 @@ put beside the others: but for policies that begin anew, those are the jobs unde
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from string import Template
 from uuid import UUID, uuid5
 
 from fsm.work_orders.clocks import readings_at
 from reports.exposure_sql import Statement
-from reports.jobs_sql import begin, work_texts
+from reports.jobs_sql import begin, rows_of_scope, work_texts
 from reports.questions import Asked
+from reports.rounds import alone
 
 _CLOCKS_AT_ONCE = 5_000
 
@@ -25,21 +27,26 @@ def clocks(kind: str) -> Callable[[Asked], Awaitable[Statement]]:
         statement = begin(asked)
         statement.values["clock"] = kind
         texts = work_texts(statement, asked)
-        rows = await statement.part("odd", _ODD, **texts).run(
+        clocks, near = rows_of_scope(statement, asked, "clock"), ""
+        if clocks == "clock" and texts["conditions"]:
+            near = Template(_IN_SCOPE).substitute(texts)
+        rows = await statement.part("odd", _ODD, clocks=clocks, near=near).run(
             asked.session, "select id from odd order by id"
         )
         statement = begin(asked)
         statement.values["clock"] = kind
         texts = work_texts(statement, asked)
+        clocks = rows_of_scope(statement, asked, "clock")
         await _add_read(asked, statement, [clock_id for (clock_id,) in rows])
-        statement.part("reading", _READING, **texts)
+        statement.part("stopped", _STOPPED, clocks=clocks)
+        statement.part("running", _RUNNING, clocks=clocks)
         is_share = asked.question.variant == "share"
         return statement.part(
             "candidate",
             _CANDIDATE,
             **texts,
-            above="(x.state = 'met')::int" if is_share else "r.elapsed_us",
-            counts="x.state in ('met', 'breached')" if is_share else "r.is_stopped",
+            above="(r.state = 'met')::int" if is_share else "r.elapsed_us",
+            counts="r.state in ('met', 'breached')" if is_share else "r.is_stopped",
         )
 
     return candidates
@@ -50,7 +57,8 @@ async def _add_read(asked: Asked, statement: Statement, ids: list[UUID]) -> None
     read = []
     for place in range(0, len(ids), _CLOCKS_AT_ONCE):
         some = ids[place : place + _CLOCKS_AT_ONCE]
-        read += await readings_at(asked.session, asked.actor, some, asked.question.period.as_of)
+        async with alone(asked.session):
+            read += await readings_at(asked.session, asked.actor, some, asked.question.period.as_of)
     listed = [
         (
             clock.id if number == len(readings) else uuid5(clock.id, str(number)),
@@ -73,62 +81,82 @@ async def _add_read(asked: Asked, statement: Statement, ids: list[UUID]) -> None
     }
 
 
+_IN_SCOPE = """
+    and c.work_order_id in (select w.id from work_order w $joins where w.tenant_id = :t$conditions)"""
+
 _ODD = """
   select c.id
-  from clock c
-  join work_order w on w.tenant_id = :t and w.id = c.work_order_id
-  $joins
-  where c.tenant_id = :t and c.kind = :clock and c.started_at <= :as_of and c.started_at < :to_at
+  from $clocks c
+  where c.tenant_id = :t and c.kind = :clock and c.started_at <= :as_of and c.started_at < :to_at$near
     and (c.stopped_at is null and jsonb_array_length(c.stops) > 0
       or jsonb_array_length(c.stops) > 1 and c.service_level_version_id in (
         select l.id from service_level_version l
         where l.tenant_id = :t and l.body ->> 'reopening' <> 'resume')
       or c.stopped_at > :as_of
-      or w.cancelled_at > :as_of
+      or exists (
+        select from work_order j
+        where j.tenant_id = :t and j.id = c.work_order_id and j.cancelled_at > :as_of)
       or c.retargets <> '[]' and exists (
         select from jsonb_array_elements(c.retargets) t
         where cast(t ->> 'since_at' as timestamptz) > :as_of)
-      or c.work_order_id in (
-        select u.work_order_id from pause u
-        where u.tenant_id = :t and (lower(u.during) > :as_of or upper(u.during) > :as_of)))$conditions
+      or exists (
+        select from pause u
+        where u.tenant_id = :t and u.work_order_id = c.work_order_id
+          and (lower(u.during) > :as_of or upper(u.during) > :as_of)))
 """
 
-# What has stopped shows what the rule made of it. `read_state` is what the rule reads of the odd ones.
-_READING = """
-  select r.*, null::text as state, null::timestamptz as stopped_at
+# What has stopped shows what the rule made of it: of its job nothing is asked but whose it is.
+_STOPPED = """
+  select c.id, c.work_order_id, c.due_at, true as is_stopped, c.elapsed_s * 1000000::bigint as elapsed_us,
+         c.state
+  from $clocks c
+  where c.tenant_id = :t and c.kind = :clock and c.started_at <= :as_of and c.started_at < :to_at
+    and c.stopped_at is not null and (c.due_at is null or (c.due_at >= :from_at and c.due_at < :to_at))
+    and c.id <> all(cast(:odd_ids as uuid[]))
+"""
+
+# Of the odd ones, what the rule reads of them.
+_RUNNING = """
+  select r.id, r.work_order_id, r.due_at, r.is_stopped, r.elapsed_us, r.state
   from unnest(
     cast(:read_ids as uuid[]), cast(:read_jobs as uuid[]), cast(:read_starts as timestamptz[]),
     cast(:read_dues as timestamptz[]), cast(:read_states as text[]), cast(:read_stopped as bool[]),
     cast(:read_us as bigint[])
-  ) as r(id, work_order_id, started_at, due_at, read_state, is_stopped, elapsed_us)
+  ) as r(id, work_order_id, started_at, due_at, state, is_stopped, elapsed_us)
+  where r.due_at is null or (r.due_at >= :from_at and r.due_at < :to_at)
   union all
-  select c.id, c.work_order_id, c.started_at, c.due_at, null, c.stopped_at is not null,
-         c.elapsed_s * 1000000::bigint, c.state, c.stopped_at
-  from clock c
+  select c.id, c.work_order_id, c.due_at, false, c.elapsed_s * 1000000::bigint,
+         case when j.cancelled_at is not null then
+                case when c.due_at is null or j.cancelled_at <= c.due_at then 'cancelled' else 'breached' end
+              when c.due_at < :as_of then 'breached'
+              when c.due_at is null and c.state <> 'running' then 'paused'
+              else 'running' end
+  from $clocks c
+  join work_order j on j.tenant_id = :t and j.id = c.work_order_id
   where c.tenant_id = :t and c.kind = :clock and c.started_at <= :as_of and c.started_at < :to_at
-    and (c.due_at is null or (c.due_at >= :from_at and c.due_at < :to_at))
+    and c.stopped_at is null and (c.due_at is null or (c.due_at >= :from_at and c.due_at < :to_at))
     and c.id <> all(cast(:odd_ids as uuid[]))
 """
 
+# Every clock has a job: an outer join that nobody asks anything of is left out.
 _CANDIDATE = """
   select $key as key, r.id, w.asset_id, r.due_at as at, $above as above, 1 as below,
          case when not ($counts) then
-           case when x.state = 'breached' then 'open' else x.state end end as reason,
-         null::text as note, array[w.id] as job_ids
-  from reading r
-  join work_order w on w.tenant_id = :t and w.id = r.work_order_id
-  cross join lateral (
-    select case when r.read_state is not null then r.read_state
-                when r.stopped_at is not null then r.state
-                when w.cancelled_at is not null then
-                  case when r.due_at is null or w.cancelled_at <= r.due_at then 'cancelled'
-                       else 'breached' end
-                when r.due_at < :as_of then 'breached'
-                when r.due_at is null and r.state <> 'running' then 'paused'
-                else 'running' end as state
-  ) x
+           case when r.state = 'breached' then 'open' else r.state end end as reason,
+         null::text as note, array[r.work_order_id] as job_ids
+  from stopped r
+  left join work_order w on w.tenant_id = :t and w.id = r.work_order_id
   $joins
-  where (r.due_at is null or (r.due_at >= :from_at and r.due_at < :to_at))$conditions
+  where true$conditions
+  union all
+  select $key, r.id, w.asset_id, r.due_at, $above, 1,
+         case when not ($counts) then
+           case when r.state = 'breached' then 'open' else r.state end end,
+         null, array[r.work_order_id]
+  from running r
+  left join work_order w on w.tenant_id = :t and w.id = r.work_order_id
+  $joins
+  where true$conditions
   union all
   select $key, w.id, w.asset_id, w.reported_at, 0, 0, 'no_service_level', null, array[w.id]
   from work_order w

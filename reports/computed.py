@@ -153,3 +153,6 @@ FIGURES: Mapping[str, Figures] = MappingProxyType(
     }
 )
 """kpi → what gives its figure per key of a cut."""
+
+ALONE = frozenset({"contract_margin"})
+"""Figures that ask the database otherwise than by `rounds.ask`, so that no other may ask meanwhile."""

@@ -20,8 +20,9 @@ from typing import Any
 from uuid import UUID
 
 from fsm.actors import Actor
-from fsm.database import Session, run
+from fsm.database import Session
 from fsm.intervals import instant
+from reports.rounds import Part, ask, written
 from reports.rows import Period
 from reports.scopes import NONE, Cut, Key, Scope
 
@@ -73,24 +74,24 @@ class Statement:
     """A statement under construction: named parts before it and the values of its `:name`s."""
 
     def __init__(self, **values: Any) -> None:
-        self._parts: list[str] = []
+        self._parts: list[Part] = []
         self.values = values
 
     def part(self, name: str, body: str, **texts: str) -> "Statement":
         """Add `name as (body)`; `$word`s of the body are filled from `texts`."""
-        self._parts.append(f"{name} as (\n{Template(body).substitute(texts)}\n)")
+        self._parts.append((name, f"as (\n{Template(body).substitute(texts)}\n)"))
         return self
 
     def fenced(self, name: str, body: str, **texts: str) -> "Statement":
         """Add a part that is computed once and as it stands, not woven into what reads it."""
-        self._parts.append(f"{name} as materialized (\n{Template(body).substitute(texts)}\n)")
+        self._parts.append((name, f"as materialized (\n{Template(body).substitute(texts)}\n)"))
         return self
 
     def text(self, body: str, **texts: str) -> str:
-        return "with recursive " + ",\n".join(self._parts) + "\n" + Template(body).substitute(texts)
+        return written(self._parts, Template(body).substitute(texts))
 
     async def run(self, session: Session, body: str, **texts: str) -> list[Any]:
-        return list(await run(session, self.text(body, **texts), **self.values))
+        return await ask(session, self._parts, Template(body).substitute(texts), self.values)
 
 
 def subjects(

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from reports.exposure_sql import Statement
 from reports.questions import Asked
-from reports.scopes import NONE, PERSONAL, Cut
+from reports.scopes import NONE, PERSONAL, Cut, Key
 
 FIRST_PERSON = """(select v.technician_id from visit v
   where v.tenant_id = :t and v.work_order_id = w.id and v.arrived_at is not null
@@ -18,6 +18,11 @@ FIRST_PERSON = """(select v.technician_id from visit v
 
 FOLLOW_UP = timedelta(days=30)
 """For so long a repair may still turn out not to have lasted."""
+
+_OF_JOBS = (Cut.ASSET, Cut.CONTRACT, Cut.SITE, Cut.CUSTOMER)
+"""By what an index finds jobs."""
+
+_SCOPED = "select o.id from work_order o where o.tenant_id = :t$conditions"
 
 _COLUMNS = {
     Cut.ASSET: "w.asset_id",
@@ -34,13 +39,13 @@ _COLUMNS = {
 
 
 def begin(asked: Asked) -> Statement:
-    """Return an empty statement with the values that every figure about work has.
+    """Return a statement with the values that every figure about work has, and the jobs of the scope.
 
     `:from_at` to `:to_at` is the whole window, to `:until_at` what of it has passed by `:as_of`.
     """
     period = asked.question.period
     until_at = max(period.from_at, min(period.as_of, period.to_at))
-    return Statement(
+    statement = Statement(
         t=asked.actor.tenant_id,
         from_at=period.from_at,
         to_at=period.to_at,
@@ -48,6 +53,12 @@ def begin(asked: Asked) -> Statement:
         until_at=until_at,
         follow_up=FOLLOW_UP,
     )
+    narrowed = _narrowed(asked)
+    if narrowed:
+        statement.values |= {str(cut): key for cut, key in narrowed.items()}
+        conditions = "".join(f" and o.{cut}_id = :{cut}" for cut in narrowed)
+        statement.fenced("scoped", _SCOPED, conditions=conditions)
+    return statement
 
 
 def work_texts(
@@ -84,6 +95,40 @@ def work_texts(
         "conditions": "".join(f" and {condition}" for condition in conditions),
     }
 
+
+def of_scope(asked: Asked, job: str) -> str:
+    """Return the SQL condition that `job` is the id of one in the scope, as far as an index of jobs says so.
+
+    Empty where the scope says nothing of the kind: then everything is read.
+    """
+    return _IN_SCOPE.replace("$job", job) if _narrowed(asked) else ""
+
+
+def rows_of_scope(statement: Statement, asked: Asked, table: str) -> str:
+    """Return what stands after `from`: a table of rows with a `work_order_id`, or of it those of the scope.
+
+    These are found from the jobs on, whatever else is asked of them; that is what `offset` sees to.
+    """
+    if not _narrowed(asked):
+        return table
+    statement.fenced(f"scoped_{table}", _ROWS_OF_SCOPE, table=table)
+    return f"scoped_{table}"
+
+
+def _narrowed(asked: Asked) -> dict[Cut, Key]:
+    """Return by what of the scope an index finds jobs."""
+    narrowed = {cut: key for cut, key in asked.question.scope.parts if cut in _OF_JOBS}
+    return {cut: key for cut, key in narrowed.items() if key != NONE}
+
+
+_IN_SCOPE = " and $job in (select id from scoped)"
+
+_ROWS_OF_SCOPE = """
+  select r.*
+  from scoped j
+  cross join lateral (
+    select x.* from $table x where x.tenant_id = :t and x.work_order_id = j.id offset 0) r
+"""
 
 _JOINS = """left join site s on s.tenant_id = :t and s.id = $site
   left join asset a on a.tenant_id = :t and a.id = $asset

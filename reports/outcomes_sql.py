@@ -37,7 +37,7 @@ def _repairs(asked: Asked) -> Statement:
     """Return a statement whose part `repair` holds every repair that was known by `as_of`.
 
     Repairs of other assets are left unread where the scope is one asset's, site's or customer's; where it is
-    one contract's, those of other customers and of assets on which nothing was done under it.
+    one contract's, those at places where nothing was done under it.
     """
     statement = begin(asked)
     scope = dict(asked.question.scope.parts)
@@ -46,26 +46,52 @@ def _repairs(asked: Asked) -> Statement:
         if cut in scope and scope[cut] != NONE:
             seeds += f" and w.{cut}_id = :{cut}"
             statement.values[str(cut)] = scope[cut]
+    jobs = "work_order"
     if scope.get(Cut.CONTRACT, NONE) != NONE:
-        seeds += f" and w.id in ({_NEAR_CONTRACT})"
+        statement.part("near", _NEAR_CONTRACT)
+        statement.fenced("near_job", _NEAR_JOB)
+        jobs = "near_job"
         statement.values["contract"] = scope[Cut.CONTRACT]
     if asked.actor.customer_id is not None:
         seeds += " and w.customer_id = :own"
         statement.values["own"] = asked.actor.customer_id
-    add_rooted(statement, f"w.reported_at <= :as_of{seeds}", _OF_JOB)
+    add_rooted(statement, f"w.reported_at <= :as_of{seeds}", _OF_JOB, jobs)
     statement.fenced("job", _JOB)
-    statement.fenced("repair", _REPAIR)
+    # A few failures are looked up one by one, all of them are read in one go.
+    fence = "" if jobs == "work_order" and not seeds else " offset 0"
+    statement.fenced("repair", _REPAIR, fence=fence)
     return statement
 
 
+# All jobs at the places of the contract's, each found in an index, which is what `offset` sees to; and what
+# was reopened at its customers', whose failure or request may be one of theirs.
 _NEAR_CONTRACT = """
-    select y.id from work_order y
-    where y.tenant_id = :t and y.customer_id in (
-      select x.customer_id from work_order x where x.tenant_id = :t and x.contract_id = :contract)
-    union
-    select y.id from work_order y
-    where y.tenant_id = :t and y.asset_id in (
-      select x.asset_id from work_order x where x.tenant_id = :t and x.contract_id = :contract)"""
+  select y.id
+  from (select distinct x.asset_id from work_order x where x.tenant_id = :t and x.contract_id = :contract) p
+  cross join lateral (
+    select w.id from work_order w where w.tenant_id = :t and w.asset_id = p.asset_id offset 0) y
+  union
+  select y.id
+  from (
+    select distinct x.site_id from work_order x
+    where x.tenant_id = :t and x.contract_id = :contract and x.asset_id is null) p
+  cross join lateral (
+    select w.id from work_order w where w.tenant_id = :t and w.site_id = p.site_id and w.asset_id is null
+    offset 0) y
+  union
+  select y.id
+  from (
+    select distinct x.customer_id from work_order x where x.tenant_id = :t and x.contract_id = :contract) p
+  cross join lateral (
+    select w.id from work_order w
+    where w.tenant_id = :t and w.customer_id = p.customer_id and w.reopened_at is not null offset 0) y"""
+
+_NEAR_JOB = """
+  select y.*
+  from near n
+  cross join lateral (
+    select w.* from work_order w where w.tenant_id = :t and w.id = n.id limit 1) y
+"""
 
 _OF_JOB = """w.id, w.asset_id, w.site_id, w.work_type_id, w.maintenance, w.reported_at, w.reopened_at,
          case when w.work_done_at <= :as_of then w.work_done_at end as done_at,
@@ -91,7 +117,10 @@ _REPAIR = """
               when bool_and(j.done_at is not null or j.is_cancelled) then max(j.done_at) end as solved_at,
          array_agg(j.id order by j.id) as job_ids
   from job j
-  left join failure f on f.tenant_id = :t and f.id = j.failure_id
+  left join lateral (
+    select x.id, x.detected_at, x.restored_at, x.mode, x.exclusion from failure x
+    where x.tenant_id = :t and x.id = j.failure_id$fence
+  ) f on true
   group by j.repair_id, j.asset_id, coalesce(j.asset_id, j.site_id)
 """
 

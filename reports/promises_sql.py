@@ -5,7 +5,7 @@ A job without any promise in the ledger counts by the windows of its visits.
 """
 
 from reports.exposure_sql import Statement
-from reports.jobs_sql import begin, work_texts
+from reports.jobs_sql import begin, rows_of_scope, work_texts
 from reports.questions import Asked
 from reports.visits_sql import WINDOWS
 
@@ -17,9 +17,10 @@ async def kept_promises(asked: Asked) -> Statement:
     """Find the promises whose window ended in the window of the figure, and those that were kept."""
     statement = begin(asked)
     texts = work_texts(statement, asked, "v.technician_id")
-    _add_judged(statement, asked.question.variant)
+    _add_judged(statement, asked, asked.question.variant)
     statement.part("promised", _PROMISED, **texts)
-    statement.part("visited", WINDOWS, **texts, only=_WITHOUT_PROMISE)
+    visits = rows_of_scope(statement, asked, "visit")
+    statement.part("visited", WINDOWS, **texts, visits=visits, only=_WITHOUT_PROMISE)
     return statement.part("candidate", "select * from promised union all select * from visited")
 
 
@@ -27,7 +28,7 @@ async def stated_chances(asked: Asked) -> Statement:
     """Find the promises that were decided, with the chance that was stated when they were told."""
     statement = begin(asked)
     texts = work_texts(statement, asked, "v.technician_id")
-    _add_judged(statement, "original")
+    _add_judged(statement, asked, "original")
     above = {
         "brier": "(x.probability - (x.state = 'kept')::int) ^ 2",
         "stated": "x.probability",
@@ -36,9 +37,10 @@ async def stated_chances(asked: Asked) -> Statement:
     return statement.part("candidate", _STATED, **texts, above=above, parts=str(PARTS_OF_ONE))
 
 
-def _add_judged(statement: Statement, variant: str) -> None:
+def _add_judged(statement: Statement, asked: Asked, variant: str) -> None:
     """Add `judged`: of each chain of promises the first, or the last, and what became of it by `as_of`."""
-    statement.part("told", _TOLD)
+    promises = rows_of_scope(statement, asked, "promise")
+    statement.part("told", _TOLD, promises=promises)
     order = "" if variant == "original" else " desc"
     statement.part("meant", _MEANT, order=order)
     statement.part("judged", _JUDGED)
@@ -51,9 +53,9 @@ _WITHOUT_PROMISE = """
 _TOLD = """
   select p.*, sum(case when p.asked_by = 'customer' then 1 else 0 end)
                 over (partition by p.work_order_id order by p.sent_at, p.id) as chain
-  from promise p
+  from $promises p
   where p.tenant_id = :t and p.sent_at <= :as_of and p.work_order_id in (
-    select q.work_order_id from promise q
+    select q.work_order_id from $promises q
     where q.tenant_id = :t and q.window_ends_at >= :from_at and q.window_ends_at < :to_at)
 """
 

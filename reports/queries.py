@@ -5,9 +5,10 @@ makes the transaction REPEATABLE READ and read-only, which must come before its 
 fixed handful of statements, however many assets it is over.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,11 +19,13 @@ from fsm.problems import NotFound
 from fsm.tenants.queries import find_own_tenant
 from reports import results
 from reports.candidates import Candidate
-from reports.computed import FIGURES
+from reports.computed import ALONE, FIGURES
 from reports.exposure_sql import Page
 from reports.months import month_of, months_of
 from reports.questions import Answered, Asked, Found, Known, Question
 from reports.results import Figure, Provisional, ProvisionalReason, Result, Window
+from reports.rounds import side_by_side
+from reports.rows import Period
 from reports.scopes import NONE, Cut, Key, Scope
 from reports.unsynced_sql import keys_not_synced
 
@@ -44,8 +47,7 @@ class Label(msgspec.Struct, frozen=True):
 async def begin_snapshot(session: Session) -> None:
     """Let everything that follows see the database as it is now, and change nothing.
 
-    Each statement is planned for the values that it is asked with. A plan made for any values takes every
-    window for a moment and every scope for a handful of rows: over a company's years it never ends.
+    Statements are planned for the values that they are asked with, unless `_prepare` says otherwise.
     """
     await run(session, "set transaction isolation level repeatable read, read only")
     await run(session, "set local plan_cache_mode = force_custom_plan")
@@ -77,8 +79,21 @@ async def check_scope(session: Session, actor: Actor, scope: Scope) -> None:
 
 async def answer(session: Session, actor: Actor, known: Known, question: Question) -> Result:
     """Return one figure of the whole scope."""
-    figures = await _figures(Asked(session, actor, known, question))
-    return _result(actor, known, question, question.scope, *figures[actor.tenant_id])
+    return (await answers(session, actor, known, [question]))[0]
+
+
+async def answers(
+    session: Session, actor: Actor, known: Known, questions: Sequence[Question]
+) -> list[Result]:
+    """Return a figure of the whole scope for each question; all are of one scope, read once."""
+    if not questions:
+        return []
+    asked = [Asked(session, actor, known, question) for question in questions]
+    figures = await _side_by_side(asked)
+    return [
+        _result(actor, known, question, question.scope, *found[actor.tenant_id])
+        for question, found in zip(questions, figures, strict=True)
+    ]
 
 
 async def table(
@@ -150,19 +165,64 @@ async def _by_month(
 
 
 async def _figures(asked: Asked) -> dict[Key, Found]:
-    """Return a figure per key, provisional as well where a phone has not told yet what was done."""
-    # One asset's are a handful of rows whichever it is: planning anew would take longer than reading them.
-    is_narrow = asked.question.scope.get(Cut.ASSET) is not None
-    mode = "auto" if is_narrow else "force_custom_plan"
-    await run(asked.session, f"set local plan_cache_mode = {mode}")
-    figures = await FIGURES[asked.question.definition.kpi](asked)
-    if not figures:
-        return figures
-    behind = await keys_not_synced(asked)
-    return {
-        key: (figure, _not_synced(provisional) if key in behind else provisional)
-        for key, (figure, provisional) in figures.items()
-    }
+    return (await _side_by_side([asked]))[0]
+
+
+async def _side_by_side(asked: Sequence[Asked]) -> list[dict[Key, Found]]:
+    """Return a figure per key of each, provisional as well where a phone has not told yet what was done."""
+    session, scope = asked[0].session, asked[0].question.scope
+    is_small = await _prepare(session, asked[0].actor, scope)
+    periods = {each.question.period: each for each in asked}
+    found: dict[int, dict[Key, Found]] = {}
+    behind: dict[Period, set[Key]] = {}
+
+    async def figure(place: int, each: Asked) -> None:
+        found[place] = await FIGURES[each.question.definition.kpi](each)
+
+    async def unsynced(period: Period, each: Asked) -> None:
+        behind[period] = await keys_not_synced(each)
+
+    works: list[Callable[[], Awaitable[None]]] = [
+        partial(unsynced, period, each) for period, each in periods.items()
+    ]
+    later: list[Callable[[], Awaitable[None]]] = []
+    for place, each in enumerate(asked):
+        is_alone = each.question.definition.kpi in ALONE
+        (later if is_alone else works).append(partial(figure, place, each))
+    await side_by_side(session, works, is_joined=is_small)
+    for work in later:
+        await work()
+    return [
+        {
+            key: (
+                figure,
+                _not_synced(provisional)
+                if key in behind[asked[place].question.period]
+                else provisional,
+            )
+            for key, (figure, provisional) in figures.items()
+        }
+        for place, figures in sorted(found.items())
+    ]
+
+
+async def _prepare(session: Session, actor: Actor, scope: Scope) -> bool:
+    """Tell the database how to plan for a scope, and return whether that is a small one.
+
+    A small one's rows are found in indexes whichever it is: planning anew would take longer than reading
+    them. Else each statement is planned for the values that it is asked with. A plan made for any values
+    takes every window for a moment and every scope for a handful of rows: over years it never ends.
+    """
+    narrowed = [(cut, key) for cut, key in scope.parts if cut in _SMALL and key != NONE]
+    if not narrowed:
+        await run(session, _PLAN_ANEW)
+        return False
+    conditions = "".join(f" and {cut}_id = :{cut}" for cut, _ in narrowed)
+    values = {str(cut): key for cut, key in narrowed}
+    planned: Any = await run(
+        session, _PLAN.format(conditions), t=actor.tenant_id, most=_SMALL_JOBS, **values
+    )
+    return bool(planned.one()[0])
 
 
 def _not_synced(provisional: Provisional | None) -> Provisional:
@@ -216,6 +276,25 @@ async def candidate_labels(
     rows: Any = await run(session, _CANDIDATE_LABELS, t=actor.tenant_id, ids=sorted(ids))
     return {str(id_): Label(number, name) for id_, number, name in rows}
 
+
+_SMALL = (Cut.ASSET, Cut.CONTRACT, Cut.SITE, Cut.CUSTOMER)
+_SMALL_JOBS = 2_000
+"""How many jobs a scope that is planned for once may have at most, over all years."""
+
+_PLAN_ANEW = """
+select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('random_page_cost', '4', true)
+"""
+
+# Rows of one asset lie about the tables; those that are asked for again and again are in memory.
+_PLAN = """
+select small.so, set_config('plan_cache_mode',
+         case when small.so then 'force_generic_plan' else 'force_custom_plan' end, true),
+       set_config('random_page_cost', case when small.so then '1.1' else '4' end, true)
+from (
+  select count(*) <= :most as so
+  from (select from work_order where tenant_id = :t{} limit :most + 1) w
+) small
+"""
 
 _CANDIDATE_LABELS = """
 select id, number, title from work_order where tenant_id = :t and id = any(cast(:ids as uuid[]))

@@ -122,7 +122,7 @@ class KpiController(Controller):
         return Meanings(
             registry.MTTR,
             dict(registry.MTTR_SAID),
-            [await queries.answer(session, actor, known, question) for question in questions],
+            await queries.answers(session, actor, known, questions),
         )
 
     @get("/{kpi:str}", opt=READ, summary="One figure")

@@ -24,13 +24,10 @@ async def compare_all(
     session: Session, actor: Actor, known: Known, questions: Sequence[Question]
 ) -> list[SheetItem]:
     """Return each figure beside that of the period before, in the order asked."""
+    compared = await studies.compare_all(session, actor, known, questions)
     return [
-        SheetItem(
-            question.definition.kpi,
-            question.variant,
-            await studies.compare(session, actor, known, question),
-        )
-        for question in questions
+        SheetItem(question.definition.kpi, question.variant, comparison)
+        for question, comparison in zip(questions, compared, strict=True)
     ]
 
 
@@ -58,9 +55,11 @@ async def answer_all(
             written(question),
             question.variant,
             question.definition.names.get(language, question.definition.kpi),
-            await queries.answer(session, actor, known, question),
+            result,
         )
-        for question in questions
+        for question, result in zip(
+            questions, await queries.answers(session, actor, known, questions), strict=True
+        )
     ]
 
 

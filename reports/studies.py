@@ -84,8 +84,23 @@ class FunnelPoint(msgspec.Struct, frozen=True):
 async def compare(session: Session, actor: Actor, known: Known, question: Question) -> Comparison:
     """Return a figure beside that of the period before, both as they are known now."""
     earlier = question.within(before(question.period, known.zone))
-    now = await queries.answer(session, actor, known, question)
-    then = await queries.answer(session, actor, known, earlier)
+    now, then = await queries.answers(session, actor, known, [question, earlier])
+    return compared(now, then)
+
+
+async def compare_all(
+    session: Session, actor: Actor, known: Known, questions: Sequence[Question]
+) -> list[Comparison]:
+    """Return each figure beside that of the period before, in the order asked."""
+    earlier = [question.within(before(question.period, known.zone)) for question in questions]
+    found = await queries.answers(session, actor, known, [*questions, *earlier])
+    return [
+        compared(now, then)
+        for now, then in zip(found[: len(questions)], found[len(questions) :], strict=True)
+    ]
+
+
+def compared(now: Result, then: Result) -> Comparison:
     change: Number | None = None
     if now.value is not None and then.value is not None and now.unit == then.unit:
         change = now.value - then.value  # type: ignore[operator]

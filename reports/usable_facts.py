@@ -6,11 +6,22 @@ from typing import Any
 from uuid import UUID
 
 from fsm.actors import Actor
-from fsm.database import Session, run
+from fsm.database import Session
 from fsm.intervals import instant, micros
 from reports.fact_tables import ALWAYS
 from reports.months import day_begins, first_of, next_month
+from reports.rounds import ask
 from reports.rows import Period
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Up to which event the facts are kept, and of which months of a zone."""
+
+    watermark: int
+    zone: str
+    from_on: date
+    to_on: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +40,10 @@ class Usable:
 
 async def find_usable(session: Session, actor: Actor, period: Period) -> Usable | None:
     """Return the facts that serve the part of a window that has passed, None where there are none."""
-    state: Any = (await run(session, _READ_STATE, t=actor.tenant_id)).one_or_none()
-    if state is None:
+    states = await ask(session, (), _READ_STATE, {"t": actor.tenant_id})
+    if not states:
         return None
+    state = State(*states[0])
     begins, until = (instant(us) for us in period.seen())
     from_on = first_of(begins, state.zone)
     if micros(day_begins(from_on, state.zone)) < micros(begins):
@@ -40,7 +52,8 @@ async def find_usable(session: Session, actor: Actor, period: Period) -> Usable 
     to_on = min(first_of(until, state.zone), state.to_on)
     if from_on >= to_on:
         return None
-    rows: Any = await run(session, DIRTY + _SINCE, t=actor.tenant_id, after=state.watermark)
+    values = {"t": actor.tenant_id, "after": state.watermark}
+    rows = await ask(session, (), DIRTY + _SINCE, values)
     dirty, is_all = touches(rows)
     if is_all:
         return None

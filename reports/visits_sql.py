@@ -66,7 +66,7 @@ WINDOWS = """
                     and n.window_ends_at = v.window_ends_at) then 'replaced'
                 when v.window_ends_at < :as_of then 'missed'
                 else 'running' end as state
-    from visit v
+    from $visits v
     join work_order w on w.tenant_id = :t and w.id = v.work_order_id
     $joins
     where v.tenant_id = :t and v.window_ends_at >= :from_at and v.window_ends_at < :to_at$only$conditions

@@ -2,7 +2,7 @@
 
 from fsm.problems import Invalid
 from reports.exposure_sql import Statement, micros_between
-from reports.jobs_sql import begin, work_texts
+from reports.jobs_sql import begin, of_scope, rows_of_scope, work_texts
 from reports.questions import Asked
 from reports.scopes import Cut
 
@@ -14,7 +14,8 @@ async def reopened(asked: Asked) -> Statement:
     """
     statement = begin(asked)
     texts = work_texts(statement, asked)
-    return statement.part("closing", _CLOSING).part("candidate", _REOPENED, **texts)
+    statement.part("told", _TOLD, near=of_scope(asked, "k.id"))
+    return statement.part("candidate", _REOPENED, **texts)
 
 
 async def preventive_in_time(asked: Asked) -> Statement:
@@ -28,7 +29,11 @@ async def preventive_in_time(asked: Asked) -> Statement:
         customer="b.customer_id",
         work_type="m.work_type_id",
     )
-    return statement.part("candidate", _DUE, **texts)
+    # Under a contract falls what was done under it; under an asset and its site, what was due on it.
+    of_jobs = [cut for cut, _ in asked.question.scope.parts] == [Cut.CONTRACT]
+    table = "maintenance_occurrence"
+    occurrences = rows_of_scope(statement, asked, table) if of_jobs else table
+    return statement.part("candidate", _DUE, **texts, occurrences=occurrences)
 
 
 async def still_open(asked: Asked) -> Statement:
@@ -60,38 +65,38 @@ _AMOUNT = {"count": "1", "hours": _LOAD, "weeks": _LOAD}
 """What a job adds to the backlog; to the percentiles, its age."""
 
 # A job that is closed and never was reopened has its instant of closing; of the others the history has it.
-_CLOSING = """
-  select c.id, min(c.at) as at
-  from (
-    select e.entity_id as id, e.occurred_at as at
-    from work_order o
-    join event e on e.tenant_id = :t and e.entity = 'work_order' and e.entity_id = o.id
-    where o.tenant_id = :t and (o.closed_at is null or o.reopened_at is not null)
-      and e.kind = 'work_order.closed'
-      and e.received_at >= :from_at and e.occurred_at >= :from_at and e.occurred_at < :until_at
-    union all
-    select o.id, o.closed_at from work_order o
-    where o.tenant_id = :t and o.closed_at >= :from_at and o.closed_at < :until_at
-  ) c
-  group by c.id
+_TOLD = """
+  select e.entity_id as id, min(e.occurred_at) as at
+  from work_order k
+  join event e on e.tenant_id = :t and e.entity = 'work_order' and e.entity_id = k.id
+  where k.tenant_id = :t and (k.closed_at is null or k.reopened_at is not null)
+    and e.kind = 'work_order.closed'
+    and e.received_at >= :from_at and e.occurred_at >= :from_at and e.occurred_at < :until_at$near
+  group by e.entity_id
 """
 
+# A job that was reopened says when it last was: only of those the history is asked for the times before.
 _REOPENED = """
   select $key as key, w.id, w.asset_id, c.at, r.is_reopened::int as above, 1 as below,
          null::text as reason, null::text as note, array[w.id] as job_ids
-  from closing c
-  join work_order w on w.tenant_id = :t and w.id = c.id
+  from work_order w
+  left join told h on h.id = w.id
+  cross join lateral (
+    select least(h.at, case when w.closed_at >= :from_at and w.closed_at < :until_at then w.closed_at end)
+      as at
+  ) c
   $joins
   cross join lateral (
-    select exists (
-      select from event e
-      where e.tenant_id = :t and e.entity = 'work_order' and e.entity_id = w.id
-        and e.kind = 'work_order.reopened' and e.occurred_at > c.at
-        and e.occurred_at <= c.at + :follow_up and e.occurred_at <= :as_of
-    ) or coalesce(w.reopened_at > c.at and w.reopened_at <= c.at + :follow_up
-                  and w.reopened_at <= :as_of, false) as is_reopened
+    select w.reopened_at is not null and (
+      w.reopened_at > c.at and w.reopened_at <= c.at + :follow_up and w.reopened_at <= :as_of
+      or exists (
+        select from event e
+        where e.tenant_id = :t and e.entity = 'work_order' and e.entity_id = w.id
+          and e.kind = 'work_order.reopened' and e.occurred_at > c.at
+          and e.occurred_at <= c.at + :follow_up and e.occurred_at <= :as_of)
+    ) as is_reopened
   ) r
-  where true$conditions
+  where w.tenant_id = :t and c.at is not null$conditions
 """
 
 _DUE = """
@@ -110,7 +115,7 @@ _DUE = """
                 when o.latest_at < :as_of then 'missed'
                 else 'running' end as state,
            case when w.id is null then '{}' else array[w.id] end as job_ids
-    from maintenance_occurrence o
+    from $occurrences o
     join maintenance_plan m on m.tenant_id = :t and m.id = o.plan_id
     join asset b on b.tenant_id = :t and b.id = o.asset_id
     left join work_order w on w.tenant_id = :t and w.id = o.work_order_id

@@ -199,6 +199,11 @@ class WorkOrder(Revised, table=True):
             "follows_id",
             postgresql_where=text("follows_id is not null"),
         ),
+        lookup(
+            "work_order_reopened_idx",
+            "customer_id",
+            postgresql_where=text("reopened_at is not null"),
+        ),
     )
     number: str = Field(max_length=60)
     status: str = Field(default=Status.OPEN, max_length=12)

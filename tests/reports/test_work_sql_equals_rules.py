@@ -14,7 +14,7 @@ from reports.candidates import Candidate
 from reports.formulae import Promise, outcomes, people, sla_business_hours, sla_share, work
 from reports.lineage import Place, list_candidates
 from reports.questions import Known, Question
-from reports.registry import find_definition
+from reports.registry import DEFINITIONS, find_definition
 from reports.results import Figure, Result
 from reports.rows import Period
 from reports.scopes import Cut, Scope
@@ -126,6 +126,28 @@ async def test_sql_and_rules_agree_on_a_drawn_month(database: Database, company:
             question = ask(kpi, variant, PERIODS[1], scope_of(kpi, life))
             await must_list_itself(session, company, question)
         await clocks_must_agree(session, company, life)
+        for scope in (
+            EVERYTHING,
+            Scope(((Cut.SITE, life.clock_site),)),
+            Scope(((Cut.ASSET, company.asset.id),)),
+            Scope(((Cut.CONTRACT, company.contract.id), (Cut.CUSTOMER, company.customer.id))),
+        ):
+            await together_as_alone(session, company, scope)
+
+
+async def together_as_alone(session: Session, company: Company, scope: Scope) -> None:
+    """Figures that are asked for at once are those that are asked for one after the other."""
+    asked = [
+        ask(definition.kpi, variant, PERIODS[1], scope)
+        for definition in DEFINITIONS
+        if all(cut in definition.cuts for cut, _ in scope.parts)
+        for variant in definition.variants or (None,)
+        if variant != "weeks"
+    ]
+    assert len(asked) > 20
+    together = await queries.answers(session, company.system, KNOWN, asked)
+    for question, found in zip(asked, together, strict=True):
+        assert found == await queries.answer(session, company.system, KNOWN, question)
 
 
 async def clocks_must_agree(session: Session, company: Company, life: WorkingLife) -> None:

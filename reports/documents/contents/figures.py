@@ -124,23 +124,22 @@ async def _figures(
     language: str,
 ) -> list[dict[str, Any]]:
     """Return the figures that the actor may have, in the order given."""
-    listed = []
-    for kpi in kpis:
-        definition = registry.find_definition(kpi)
-        if not all(actor.may(permission) for permission in definition.needs):
-            continue
-        question = Question(definition, definition.variant(None), scope, period)
-        result = await queries.answer(session, actor, known, question)
-        listed.append(
-            {
-                "kpi": kpi,
-                "name": definition.names.get(language, definition.names["en"]),
-                "formula": definition.formula,
-                "variant": question.variant,
-                "result": plain(result),
-            }
-        )
-    return listed
+    questions = [
+        Question(definition, definition.variant(None), scope, period)
+        for definition in map(registry.find_definition, kpis)
+        if all(actor.may(permission) for permission in definition.needs)
+    ]
+    answered = await queries.answers(session, actor, known, questions)
+    return [
+        {
+            "kpi": question.definition.kpi,
+            "name": question.definition.names.get(language, question.definition.names["en"]),
+            "formula": question.definition.formula,
+            "variant": question.variant,
+            "result": plain(result),
+        }
+        for question, result in zip(questions, answered, strict=True)
+    ]
 
 
 async def _worst(
