@@ -13,7 +13,7 @@
 // did is a row of `intents`, written once and never changed; what became of it, if more than "applied", comes
 // back as a row of `outcomes`.
 import { replicateRxCollection } from 'rxdb/plugins/replication';
-import { Subject } from 'rxjs';
+import { filter, firstValueFrom, merge, Subject } from 'rxjs';
 import { uuidv7 } from './uuidv7.mjs';
 
 const MOST_AT_ONCE = 200;
@@ -195,11 +195,27 @@ export function connect(options) {
 
   // --- life ---------------------------------------------------------------------------------------------
 
-  function start() {
+  // After beginning anew RxDB shows the server whatever it has not read yet, and writes the answers over what
+  // it holds. Were it to read the same rows meanwhile, an older answer could undo what was read.
+  function pushTo(name, isAnew) {
+    return {
+      batchSize,
+      async handler(rows) {
+        const one = running[name];
+        if (isAnew) {
+          const { firstSyncDone, events } = one.internalReplicationState;
+          await firstValueFrom(merge(firstSyncDone.down, events.canceled).pipe(filter(Boolean)));
+        }
+        return push(name, rows);
+      },
+    };
+  }
+
+  function start(isAnew) {
     const shared = { replicationIdentifier: `fsm ${url}`, live: true, retryTime };
     for (const [name, collection] of Object.entries(collections)) {
-      const upward = { batchSize, handler: (rows) => push(name, rows) };
-      running[name] = replicateRxCollection({ ...shared, collection, pull: pullFrom(name), push: upward });
+      const both = { pull: pullFrom(name), push: pushTo(name, isAnew) };
+      running[name] = replicateRxCollection({ ...shared, collection, ...both });
     }
     const outbox = { batchSize, handler: pushInOrder };
     running.intents = replicateRxCollection({ ...shared, collection: intents, push: outbox });
@@ -223,13 +239,13 @@ export function connect(options) {
       await Promise.all(old.map((one) => one.remove()));
       heads.clear();
       [emptyAt, isIdle, running] = [undefined, false, {}];
-      if (!isStopped) start();
+      if (!isStopped) start(true);
     })()
       .catch(onError)
       .finally(() => (renewal = undefined));
   }
 
-  start();
+  start(false);
   const listening = listen();
   return {
     report,
