@@ -122,7 +122,7 @@ class Judge:
         }
         self._check_stored(stored)
         await self._check_effects(connection, stored, late)
-        await self._check_answers(connection, late)
+        await self._check_answers(connection, stored, late)
         await self._check_jobs(connection)
         await self._check_rights_and_rows(connection, held)
         self._fresh_acks = []
@@ -231,12 +231,19 @@ class Judge:
             return self.was_restored and UUID(made.visit_id or "") not in visits
         return self.was_restored and code in ("wrong-status", "unknown-visit")
 
-    async def _check_answers(self, connection: Any, held: set[UUID]) -> None:
-        """O2: of one device's answers to one item the last one made is the one that counts."""
+    async def _check_answers(
+        self, connection: Any, stored: dict[UUID, Any], held: set[UUID]
+    ) -> None:
+        """O2: of one device's answers to one item the last one that took effect is the one that counts.
+
+        What a revoked device still sends, or sends to a closed job, is for the office to decide on.
+        """
         last: dict[tuple[str, str], dict[str, tuple[int, str | None]]] = {}
         for row_id, one in self.made.items():
             if (
                 row_id not in held
+                and row_id in stored
+                and stored[row_id]["status"] == "applied"
                 and one.type == "answer.set"
                 and one.item
                 and one.item.startswith("remark")
