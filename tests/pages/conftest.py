@@ -81,7 +81,7 @@ async def office(
     company = await found_company(database, settings, clock(), slug="acme")
     password_hash = passwords.hash_now(PASSWORD)
     async with database.transaction(company.id) as session:
-        for role in ("dispatcher", "administrator", "technician", "manager"):
+        for role in ("dispatcher", "administrator", "technician", "manager", "customer"):
             user = company.users[role]
             await queries.set_password(session, company.system, MORNING, user.id, password_hash)
     try:

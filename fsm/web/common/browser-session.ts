@@ -11,6 +11,7 @@ export interface Session {
   name: string
   language: string
   permissions: string[]
+  is_customer: boolean
 }
 
 export class BrowserSession implements Access {
@@ -23,6 +24,10 @@ export class BrowserSession implements Access {
 
   get name(): string {
     return this.session?.name ?? ''
+  }
+
+  get isCustomer(): boolean {
+    return this.session?.is_customer ?? false
   }
 
   may(permission: string): boolean {

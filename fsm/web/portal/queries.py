@@ -202,9 +202,7 @@ async def _complete(session: Session, actor: Actor, jobs: Sequence[WorkOrder]) -
     visits: Sequence[Visit] = await rows(
         Visit, col(Visit.work_order_id).in_(ids), col(Visit.planned_starts_at), col(Visit.id)
     )
-    clocks: Sequence[Clock] = await rows(
-        Clock, col(Clock.work_order_id).in_(ids), col(Clock.kind).desc()
-    )
+    clocks: Sequence[Clock] = await rows(Clock, col(Clock.work_order_id).in_(ids), col(Clock.kind))
     sites = {
         row.id: row for row in await rows(Site, col(Site.id).in_({job.site_id for job in jobs}))
     }

@@ -248,5 +248,5 @@ class KeptOf(msgspec.Struct, frozen=True):
 
     from_at: datetime = msgspec.field(name="from")
     to_at: datetime = msgspec.field(name="to")
-    zone: str = "UTC"
-    contracts: list[ContractKept] = msgspec.field(default_factory=list)
+    zone: str
+    contracts: list[ContractKept]

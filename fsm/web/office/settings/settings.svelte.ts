@@ -1,11 +1,8 @@
 // Which part of the settings is open, and how something is tried: said when it worked, kept and told when not.
-import { untrack } from 'svelte'
-
 import { announce } from '$common/announce.svelte.ts'
-import { Problem } from '$common/api.ts'
 import { t } from '$common/messages.ts'
 
-import { sentenceOf } from '../shell/saying.ts'
+import { Attempt as Trying } from '../shell/attempt.svelte.ts'
 import { session } from '../shell/start.ts'
 
 /** The parts in their order, each with the permission that opens it. Code is loaded with the part. */
@@ -73,34 +70,10 @@ class Settings {
 
 export const settings = new Settings()
 
-/** One form's tries: what was refused stays beside what was typed. */
-export class Attempt {
-  problem = $state.raw<unknown>(null)
-  isBusy = $state(false)
-  sentence = $derived(this.problem === null ? '' : sentenceOf(this.problem))
-
-  /** The server's word on one field: `/name`. */
-  at(pointer: string): string | undefined {
-    return this.problem instanceof Problem ? this.problem.at(pointer) : undefined
-  }
-
-  /** Do something; say `said` when it worked. Returns whether it did. */
-  async run(said: string, work: () => Promise<unknown>): Promise<boolean> {
-    // Whoever tries from an effect does not wait for another try.
-    if (untrack(() => this.isBusy)) return false
-    this.isBusy = true
-    this.problem = null
-    try {
-      await work()
-      if (said) settings.say(said)
-      return true
-    } catch (error) {
-      this.problem = error
-      announce(sentenceOf(error))
-      return false
-    } finally {
-      this.isBusy = false
-    }
+/** One form's tries: what worked is said above the part. */
+export class Attempt extends Trying {
+  protected override say(text: string): void {
+    settings.say(text)
   }
 }
 

@@ -1,10 +1,16 @@
-// The pages of the office in the order of the menu, each with the permissions of which one opens it.
-export const pages = ['board', 'roster', 'figures', 'settings'] as const
+// The pages of the office in the order of the menu, each with the permissions of which one opens it; and the
+// customers' own, which opens to nobody else.
+export const pages = ['board', 'roster', 'figures', 'settings', 'portal'] as const
 export type Page = (typeof pages)[number]
 
-export const opening: Record<Page, string[]> = {
+const opening: Record<Exclude<Page, 'portal'>, string[]> = {
   board: ['plan'],
   roster: ['plan'],
   figures: ['read_kpis'],
   settings: ['manage_catalogue', 'manage_users', 'edit_assets', 'import_data'],
+}
+
+/** Whether a page opens to whoever is signed in. */
+export function opens(page: Page, who: { isCustomer: boolean; may(permission: string): boolean }): boolean {
+  return page === 'portal' ? who.isCustomer : opening[page].some((permission) => who.may(permission))
 }

@@ -9,13 +9,13 @@ import { BrowserSession } from '$common/browser-session.ts'
 import { loadLanguage, t, type Key } from '$common/messages.ts'
 import { applyTheme } from '$common/theme.ts'
 
-import { opening, type Page } from './pages.ts'
+import { opens, type Page } from './pages.ts'
 
 export const session = new BrowserSession(toSignIn)
 export const api = new Client(session)
 
 export function maySee(page: Page): boolean {
-  return opening[page].some((permission) => session.may(permission))
+  return opens(page, session)
 }
 
 export async function start(page: Component, title: Key): Promise<void> {

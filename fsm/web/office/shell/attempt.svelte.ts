@@ -1,0 +1,41 @@
+// How something is tried: said when it worked, kept beside what was typed and told when not.
+import { untrack } from 'svelte'
+
+import { announce } from '$common/announce.svelte.ts'
+import { Problem } from '$common/api.ts'
+
+import { sentenceOf } from './saying.ts'
+
+export class Attempt {
+  problem = $state.raw<unknown>(null)
+  isBusy = $state(false)
+  sentence = $derived(this.problem === null ? '' : sentenceOf(this.problem))
+
+  /** The server's word on one field: `/name`. */
+  at(pointer: string): string | undefined {
+    return this.problem instanceof Problem ? this.problem.at(pointer) : undefined
+  }
+
+  /** Do something; say `said` when it worked. Returns whether it did. */
+  async run(said: string, work: () => Promise<unknown>): Promise<boolean> {
+    // Whoever tries from an effect does not wait for another try.
+    if (untrack(() => this.isBusy)) return false
+    this.isBusy = true
+    this.problem = null
+    try {
+      await work()
+      if (said) this.say(said)
+      return true
+    } catch (error) {
+      this.problem = error
+      announce(sentenceOf(error))
+      return false
+    } finally {
+      this.isBusy = false
+    }
+  }
+
+  protected say(text: string): void {
+    announce(text)
+  }
+}
