@@ -54,6 +54,7 @@ from fsm.web.reports import (
     new_report_id,
     shown_hints,
     shown_open_report,
+    take_help,
     take_report,
     typed,
 )
@@ -61,6 +62,7 @@ from fsm.web.views import (
     LONGEST_PHONE,
     LONGEST_TEXT,
     FormProblem,
+    HelpedField,
     PassportView,
     ReportField,
     ThanksKind,
@@ -223,6 +225,7 @@ class LabelController(Controller):
             serial_tail=machine.serial_tail,
             photo_url=f"{look.path}/photo" if machine.photo_sha256 else None,
             report_url=f"{look.path}/report?lang={language}",
+            helped_url=f"{look.path}/helped?lang={language}",
             wrong_label_url=f"{look.path}/wrong-label?lang={language}",
             report_id=(form.get(ReportField.REPORT_ID)[:60] if form else "") or new_report_id(),
             open_report=shown_open_report(settings, open_reports, now),
@@ -328,6 +331,52 @@ class LabelController(Controller):
             return json_answer(TakenView(kind, status_url, photo), 201)
         language = language_of(request)
         return see_other(f"/s/{taken.status_token}/thanks/{kind}/{photo}?lang={language}")
+
+    @post(
+        "/helped",
+        opt=http.anyone(),
+        status_code=HTTP_303_SEE_OTHER,
+        media_type="text/html",
+        request_max_body_size=None,
+        responses=PAGES | {201: TAKEN},
+        summary="Say which known problem's advice helped, so that there is nothing to report",
+        operation_class=takes_form(helped="The code of the known problem. Needed."),
+    )
+    async def helped(self, request: AnyRequest, now: Now, key: TheKey) -> Response[Any]:
+        database: Database = request.app.state.database
+        limit: AddressLimit = request.app.state.report_limit
+        limit.take(address_of(request))
+        async with database.transaction() as session:
+            look = await look_at(request, session, key)
+        door = look.door
+        if door is None or door.machine is None:
+            raise NotFound("This label leads to no equipment that anything is known of.")
+        with closing(await read_form(request, photo_field=None, most_photo_bytes=0)) as form:
+            code = form.get(HelpedField.CODE)
+        async with database.transaction(door.tenant_id) as session:
+            await take_help(
+                session, door.machine.asset_id, door.tenant_id, code, visitor_at(request, door), now
+            )
+        if wants_json(request):
+            return json_answer(TakenView(ThanksKind.HELPED), 201)
+        return see_other(f"{look.path}/thanks/helped?lang={language_of(request)}")
+
+    @get(
+        "/thanks/helped",
+        opt=http.anyone(),
+        media_type="text/html",
+        responses=PAGES,
+        summary="After advice helped",
+    )
+    async def glad(self, request: AnyRequest, session: DbSession, key: TheKey) -> Response[bytes]:
+        look = await look_at(request, session, key)
+        view = ThanksView(
+            path=f"{look.path}/thanks/helped",
+            service_name=look.door.service_name if look.door else None,
+            kind=ThanksKind.HELPED,
+            back_url=f"{look.path}/page",
+        )
+        return page(request, "thanks", view)
 
     @get(
         "/wrong-label",

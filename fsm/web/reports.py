@@ -13,9 +13,11 @@ from uuid_utils.compat import uuid7
 from fsm.actors import Actor, public_actor
 from fsm.assets.doors import Key, Machine
 from fsm.assets.knowledge import queries as knowledge
+from fsm.assets.knowledge.tables import HelpedAt
 from fsm.database import Database, Session
 from fsm.evidence.blobs import BlobStore, StoredBlob
 from fsm.evidence.verification import Inspection
+from fsm.problems import NotFound
 from fsm.settings import Settings
 from fsm.web.report_form import Form, keep_photo
 from fsm.web.views import (
@@ -80,6 +82,19 @@ async def shown_hints(
         )
         for one in [*fitting, *rest][:MOST_HINTS]
     ]
+
+
+async def take_help(
+    session: Session, asset_id: UUID, tenant_id: UUID, code: str, visitor: str, now: datetime
+) -> None:
+    """Count that the advice of a known problem helped; `NotFound` for one that this page does not show."""
+    known = await knowledge.list_of_asset(session, tenant_id, asset_id)
+    problem = next((one for one in known if one.code == code and one.advice), None)
+    if problem is None:
+        raise NotFound("There is no such advice for this equipment.")
+    actor = public_actor(tenant_id)
+    place = HelpedAt.PASSPORT
+    await knowledge.note_helped(session, actor, now, asset_id, problem, place, visitor)
 
 
 def new_report_id() -> str:

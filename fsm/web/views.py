@@ -76,6 +76,12 @@ class RatingField(StrEnum):
     WEBSITE = "website"
 
 
+class HelpedField(StrEnum):
+    """Names in the form that says which advice helped."""
+
+    CODE = "helped"  # Hint.code
+
+
 class MessageField(StrEnum):
     """Names in the form of the thread."""
 
@@ -135,6 +141,7 @@ class ThanksKind(StrEnum):
     REPORT = "report"
     ADDITION = "addition"  # added to an open report
     WRONG_LABEL = "wrong_label"
+    HELPED = "helped"  # advice helped, and nothing was reported
 
 
 class StepName(StrEnum):
@@ -213,7 +220,8 @@ class PassportView(PageView):
 
     `short_code` as on the label. `serial_tail` is the last few characters of the serial number.
     `photo_url` is on our own host, or on a host given to `pages.headers`. `report_url` takes the
-    form, `wrong_label_url` shows the other one. `office_url` is set for people who are signed in.
+    form, `helped_url` which hint made it needless, `wrong_label_url` shows the other one.
+    `office_url` is set for people who are signed in.
     """
 
     short_code: str
@@ -222,6 +230,7 @@ class PassportView(PageView):
     serial_tail: str | None = None
     photo_url: str | None = None
     report_url: str
+    helped_url: str
     wrong_label_url: str
     report_id: str
     open_report: OpenReport | None = None

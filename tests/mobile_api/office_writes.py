@@ -224,7 +224,10 @@ async def knowledge(walk: Walk) -> None:
     path = f"/api/known-problems/{problem['id']}/approval"
     problem = await make(walk, path, {"rev": problem["rev"]}, "models")
     advice = {"advice": {"en": "Look for a stone"}}
-    await edit(walk, "/api/known-problems", problem, "models", **advice)
+    problem = await edit(walk, "/api/known-problems", problem, "models", **advice)
+    await make(walk, path, {"rev": problem["rev"]}, "models")
+    hint = f"/api/assets/{walk.company.asset.id}/hints/{problem['id']}"
+    await walk.step("POST", f"{hint}/helped")
 
 
 async def passports(walk: Walk) -> None:
@@ -248,6 +251,7 @@ async def passports(walk: Walk) -> None:
         )
     form = {"text": "The door does not close", "impact": "stopped"}
     for path in (f"/p/{company.passport.code}", "/8004/9506000A1", "/01/09506000134352/21/S-1"):
+        await walk.step("POST", f"{path}/helped", headers={}, data={"helped": "E-1"})
         await walk.step("POST", f"{path}/report", headers={}, data=form)
         await walk.step("POST", f"{path}/wrong-label", headers={}, data={"reason": "other"})
     complaints = await read(walk, "/api/label-complaints")

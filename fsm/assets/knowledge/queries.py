@@ -1,18 +1,20 @@
 """Known problems written, approved and looked up. Phones get those of their machines' models."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import func
 from sqlmodel import col, select
 
 from fsm import events
 from fsm.actors import Actor
 from fsm.assets import queries as assets
 from fsm.assets.knowledge.matching import ranked
-from fsm.assets.knowledge.tables import KnownProblem
+from fsm.assets.knowledge.tables import AnswerHelped, HelpedAt, KnownProblem
 from fsm.assets.tables import Asset
+from fsm.assets.visitor_limits import Limit, check_limits
 from fsm.database import Session, revise, touch
 from fsm.problems import Conflict
 
@@ -145,6 +147,72 @@ async def list_of_asset(session: Session, tenant_id: UUID, asset_id: UUID) -> li
         .order_by(col(KnownProblem.code))
     )
     return list(await session.exec(statement))
+
+
+async def list_hints(
+    session: Session, actor: Actor, asset_id: UUID, typed: str | None
+) -> list[KnownProblem]:
+    """Return the approved answers for one of the actor's machines, to customers those with advice.
+
+    Those that fit what is typed, the best first; all of them when nothing is asked for.
+    """
+    asset = await assets.find_asset(session, actor, asset_id)
+    found = await list_of_asset(session, actor.tenant_id, asset.id)
+    if actor.customer_id is not None:
+        found = [one for one in found if one.advice]
+    return found if typed is None else fitting(found, typed)
+
+
+HELP_LIMITS = (
+    Limit("visitor", 10, timedelta(minutes=10)),
+    Limit("visitor", 60, timedelta(days=1)),
+)
+"""How often a stranger may say that advice helped."""
+
+
+async def note_helped(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    asset_id: UUID,
+    problem: KnownProblem,
+    place: HelpedAt,
+    visitor: str = "",
+) -> None:
+    """Count that somebody read the advice and reports nothing."""
+    limited = {"visitor": visitor}
+    await check_limits(
+        session, AnswerHelped, "helped_at", HELP_LIMITS, limited, actor.tenant_id, now
+    )
+    session.add(
+        AnswerHelped(
+            tenant_id=actor.tenant_id,
+            known_problem_id=problem.id,
+            asset_id=asset_id,
+            place=place,
+            visitor=visitor,
+            user_id=actor.user_id,
+            helped_at=now,
+        )
+    )
+
+
+async def count_helped(session: Session, actor: Actor, since: datetime) -> Sequence[Any]:
+    """Return (known problem, on passports, on customers' pages, the last time), by known problem."""
+    assets.check_office(actor)
+    on = col(AnswerHelped.place)
+    statement = (
+        select(
+            AnswerHelped.known_problem_id,
+            func.count().filter(on == HelpedAt.PASSPORT),
+            func.count().filter(on == HelpedAt.PORTAL),
+            func.max(AnswerHelped.helped_at),
+        )
+        .where(AnswerHelped.tenant_id == actor.tenant_id, AnswerHelped.helped_at >= since)
+        .group_by(col(AnswerHelped.known_problem_id))
+        .order_by(col(AnswerHelped.known_problem_id))
+    )
+    return (await session.exec(statement)).all()
 
 
 def in_language(sentences: dict[str, str], language: str) -> str:

@@ -1,6 +1,6 @@
 """Known problems of models over HTTP: written, approved, read."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -8,12 +8,12 @@ import msgspec
 import pydantic
 from litestar import Controller, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
+from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_204_NO_CONTENT
 
 from fsm import http
 from fsm.actors import Permission
 from fsm.assets.knowledge import queries
-from fsm.assets.knowledge.tables import KnownProblem
+from fsm.assets.knowledge.tables import HelpedAt, KnownProblem
 from fsm.http import (
     Body,
     Code,
@@ -26,6 +26,7 @@ from fsm.http import (
     Text,
     needs,
 )
+from fsm.problems import NotFound
 
 READ = needs(Permission.READ_ASSETS)
 EDIT = needs(Permission.EDIT_ASSETS)
@@ -154,4 +155,94 @@ class KnownProblemController(Controller):
         return KnownProblemView.of(await queries.approve(session, actor, now, problem_id, data.rev))
 
 
-ROUTES = [KnownProblemController]
+class HintView(msgspec.Struct, frozen=True):
+    """A known problem that fits. `answers` and `approved_by` are for the service company's people alone."""
+
+    id: UUID
+    code: str
+    titles: dict[str, str]
+    advice: dict[str, str]
+    answers: dict[str, str]
+    approved_by: str | None
+
+    @classmethod
+    def of(cls, row: KnownProblem, *, is_ours: bool) -> "HintView":
+        answers = row.answers if is_ours else {}
+        approved_by = row.approved_by if is_ours else None
+        return cls(row.id, row.code, row.titles, row.advice, answers, approved_by)
+
+
+class HelpedView(msgspec.Struct, frozen=True):
+    """How often the advice of one known problem helped, and when it last did."""
+
+    known_problem_id: UUID
+    passport: int
+    portal: int
+    last_at: datetime
+
+
+Typed = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=2_000,
+        description="What is being typed: those that fit, the best first. Without it: all of the model's.",
+    ),
+]
+Since = Annotated[int, QueryParameter(ge=1, le=3_660, description="Of the last so many days.")]
+
+
+class HintController(Controller):
+    """What is known of the very machine that somebody is about to report on, or reads a job about."""
+
+    path = "/api"
+    tags = ["Assets"]
+
+    @get(
+        "/assets/{asset_id:uuid}/hints",
+        opt=READ,
+        summary="Approved answers for a machine; to customers the advice that anybody may read",
+    )
+    async def hints(
+        self,
+        session: DbSession,
+        actor: CurrentActor,
+        asset_id: FromPath[UUID],
+        q: Typed = None,
+    ) -> list[HintView]:
+        is_ours = actor.customer_id is None
+        found = await queries.list_hints(session, actor, asset_id, q)
+        return [HintView.of(row, is_ours=is_ours) for row in found]
+
+    @post(
+        "/assets/{asset_id:uuid}/hints/{problem_id:uuid}/helped",
+        opt=needs(Permission.EDIT_REQUESTS),
+        status_code=HTTP_204_NO_CONTENT,
+        summary="Say that the advice helped, so that there is nothing to report",
+    )
+    async def helped(
+        self,
+        session: DbSession,
+        actor: CurrentActor,
+        now: Now,
+        asset_id: FromPath[UUID],
+        problem_id: FromPath[UUID],
+    ) -> None:
+        found = await queries.list_hints(session, actor, asset_id, None)
+        problem = next((one for one in found if one.id == problem_id), None)
+        if problem is None:
+            raise NotFound(f"No known problem {problem_id} of this machine.")
+        await queries.note_helped(session, actor, now, asset_id, problem, HelpedAt.PORTAL)
+
+    @get(
+        "/known-problems/helped",
+        opt=READ,
+        summary="How often advice helped, so that nothing was reported",
+    )
+    async def counted(
+        self, session: DbSession, actor: CurrentActor, now: Now, days: Since = 365
+    ) -> list[HelpedView]:
+        rows = await queries.count_helped(session, actor, now - timedelta(days=days))
+        return [HelpedView(*row) for row in rows]
+
+
+ROUTES = [KnownProblemController, HintController]

@@ -4,9 +4,11 @@ from typing import Any
 
 import httpx
 import pytest
+from litestar import Litestar
 
 from fsm.assets.knowledge.matching import ranked
 from fsm.database import Database
+from fsm.tenants.routes import AddressLimit
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import dispatched_job
@@ -126,3 +128,48 @@ async def test_a_passer_by_reads_the_advice_and_never_the_technicians_answer(
     assert "Measure" not in shown.text
     assert "Inner" not in shown.text
     assert "Дверь заклинило" in (await client.get(page, params={"lang": "ru"})).text
+
+
+async def test_advice_that_helped_is_counted_by_where_it_was_read_and_takes_no_report_with_it(
+    client: httpx.AsyncClient, company: Company, stranger: Company
+) -> None:
+    label = f"/p/{company.passport.code}"
+    problem = await written(client, company, advice={"en": "Look for a stone in the sill"})
+    unread = await client.post(f"{label}/helped", data={"helped": "E-12"})
+    assert unread.status_code == 404, "it is not approved, and so not shown"
+    await approved(client, company, problem)
+    assert 'value="E-12"' in (await client.get(f"{label}/page")).text
+    sent = await client.post(f"{label}/helped", data={"helped": "E-12"})
+    assert sent.headers["location"] == f"{label}/thanks/helped?lang=en"
+    assert "Good that it works again" in (await client.get(sent.headers["location"])).text
+    hints = f"/api/assets/{company.asset.id}/hints"
+    customer = {"headers": company.headers["customer"]}
+    (hint,) = (await client.get(hints, params={"q": "the doors, a stone?"}, **customer)).json()
+    assert (hint["titles"]["en"], hint["answers"]) == ("Door stuck", {})
+    assert (await client.get(hints, params={"q": "oil"}, **customer)).json() == []
+    ours = await client.get(hints, headers=company.headers["dispatcher"])
+    assert ours.json()[0]["answers"] == {"en": "Measure X7 <first>"}
+    helped = f"{hints}/{problem['id']}/helped"
+    assert (await client.post(helped, **customer)).status_code == 204
+    counted = await client.get(f"{API}/helped", headers=company.headers["dispatcher"])
+    (count,) = counted.json()
+    assert (count["known_problem_id"], count["passport"], count["portal"]) == (problem["id"], 1, 1)
+    reports = await client.get("/api/service-requests", headers=company.headers["dispatcher"])
+    assert reports.json()["items"] == []
+    for role in ("customer", "dispatcher"):
+        theirs = {"headers": stranger.headers[role]}
+        assert (await client.get(hints, **theirs)).status_code == 404
+        assert (await client.post(helped, **theirs)).status_code == 404
+    theirs = {"headers": stranger.headers["dispatcher"]}
+    assert (await client.get(f"{API}/helped", **theirs)).json() == []
+
+
+async def test_a_stranger_cannot_count_up_what_helped_without_end(
+    client: httpx.AsyncClient, app: Litestar, company: Company
+) -> None:
+    app.state.report_limit = AddressLimit(100)
+    problem = await written(client, company, advice={"en": "Look for a stone in the sill"})
+    await approved(client, company, problem)
+    path = f"/p/{company.passport.code}/helped"
+    answers = [(await client.post(path, data={"helped": "E-12"})).status_code for _ in range(11)]
+    assert answers == [303] * 10 + [429]

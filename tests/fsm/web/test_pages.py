@@ -66,6 +66,7 @@ PASSPORT = PassportView(
     serial_tail="4711",
     photo_url="/p/7k3m9qx2abcdefgh/photo",
     report_url="/p/7k3m9qx2abcdefgh/reports",
+    helped_url="/p/7k3m9qx2abcdefgh/helped",
     wrong_label_url="/p/7k3m9qx2abcdefgh/label",
     report_id="0199-report",
     open_report=OpenReport("token-1", 20 * 60),

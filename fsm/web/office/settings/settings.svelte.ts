@@ -9,6 +9,7 @@ import { session } from '../shell/start.ts'
 const all = [
   { name: 'checklists', needs: 'manage_catalogue', load: () => import('./checklists/Checklists.svelte') },
   { name: 'work_types', needs: 'manage_catalogue', load: () => import('./WorkTypes.svelte') },
+  { name: 'known_problems', needs: 'edit_assets', load: () => import('./KnownProblems.svelte') },
   { name: 'service_levels', needs: 'manage_catalogue', load: () => import('./ServiceLevels.svelte') },
   { name: 'calendars', needs: 'manage_catalogue', load: () => import('./Calendars.svelte') },
   { name: 'users', needs: 'manage_users', load: () => import('./users/Users.svelte') },
