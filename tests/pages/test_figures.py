@@ -5,6 +5,7 @@ import io
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest_asyncio
 
 from tests.conftest import MORNING
@@ -133,3 +134,46 @@ async def test_who_may_not_read_figures_is_told_what_is_missing(
     await sign_in(page, office, "technician", "/office/figures")
     await page.get_by_text("read_kpis").wait_for()
     await assert_accessible(page)
+
+
+async def test_the_pack_is_a_pdf_of_the_days_shown_and_its_mail_needs_a_mail_server(
+    office: Office, opened: Any
+) -> None:
+    page = await open_figures(office, opened)
+    await page.get_by_role("button", name="PDF and mail").click()
+    dialog = page.get_by_role("dialog", name="Management pack")
+    async with page.expect_download() as coming:
+        await dialog.get_by_role("button", name="Issue it and save the PDF").click()
+    download = await coming.value
+    assert (await download.path()).read_bytes().startswith(b"%PDF-")
+    await dialog.get_by_text("Issued as MP-").wait_for()
+    number = download.suggested_filename.removesuffix(".pdf")
+    headers = office.company.headers["manager"]
+    async with httpx.AsyncClient(base_url=office.url, headers=headers) as client:
+        listed = (await client.get("/api/documents?kind=management_pack")).json()["items"]
+        (pack,) = [one for one in listed if one["number"] == number]
+        snapshot = (await client.get(f"/api/documents/{pack['id']}/snapshot")).json()
+    shown = await page.get_by_text("The pack of").inner_text()
+    last_90 = MORNING.date() - timedelta(days=89)
+    assert f"{last_90:%b} {last_90.day}" in shown or f"{last_90.day} {last_90:%b}" in shown, shown
+    assert str(last_90) in str(snapshot)
+    page.watch.forgiven.append("409")
+    await dialog.get_by_label("Name").fill("To the owners")
+    await dialog.get_by_label("To", exact=True).fill("owner@example.com")
+    await dialog.get_by_role("button", name="Send it by mail").click()
+    await dialog.get_by_text("FSM_SMTP_URL").wait_for()
+    await assert_accessible(page)
+    await take(page, "figures-pack")
+
+
+async def test_preventive_work_and_people_within_chance_are_shown_with_their_tables(
+    office: Office, opened: Any
+) -> None:
+    page = await open_figures(office, opened, f"{PAGE}&show=maintenance", width=320, dark=True)
+    await page.get_by_role("heading", name="Calendar").wait_for()
+    await assert_accessible(page)
+    await take(page, "figures-maintenance")
+    await page.get_by_role("button", name="Capacity").click()
+    await page.get_by_text("First-time fix by person, within the limits of chance").wait_for()
+    await assert_accessible(page)
+    await take(page, "figures-funnel")

@@ -15,6 +15,21 @@ PAGE = "/office/portal"
 PARTS = ["machines", "promises", "papers"]
 
 
+async def advise(client: httpx.AsyncClient, office: Office) -> None:
+    """Have something known of the lift's model that anybody may be told."""
+    headers = office.company.headers["administrator"]
+    body = {
+        "model_id": str(office.company.model.id),
+        "code": "L-3",
+        "titles": {"en": "The light flickers"},
+        "answers": {"en": "Change the ballast."},
+        "advice": {"en": "Press the light switch in the machine room once."},
+    }
+    made = (await client.post("/api/known-problems", json=body, headers=headers)).json()
+    path, approval = f"/api/known-problems/{made['id']}/approval", {"rev": made["rev"]}
+    assert (await client.post(path, json=approval, headers=headers)).is_success
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def jobs(office: Office) -> list[Followed]:
     """A job with a visit in an hour, and one that is done and has its act."""
@@ -27,6 +42,7 @@ async def jobs(office: Office) -> list[Followed]:
             "/api/documents/acts", json=body, headers=company.headers["dispatcher"]
         )
         assert issued.status_code == 201, issued.text
+        await advise(client, office)
         coming = await followed(client, office.database, company, office.clock, text="It rattles")
     return [coming, done]
 
@@ -74,6 +90,8 @@ async def test_a_customer_comes_to_their_page_reports_moves_rates_and_takes_the_
     await machine.get_by_role("button", name="Report a problem").click()
     form = page.get_by_role("dialog", name="Report a problem: Guest lift 1")
     await form.get_by_label("What is wrong?").fill("The light flickers")
+    await form.get_by_text("Press the light switch").wait_for()
+    assert await form.get_by_text("Change the ballast").count() == 0
     await form.get_by_label("Partly").check()
     await assert_accessible(page)
     await take(page, "portal-report")

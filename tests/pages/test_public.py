@@ -106,6 +106,11 @@ async def test_advice_that_fits_comes_up_while_a_problem_is_typed(
     assert not await door.is_visible()
     await page.get_by_label("What is wrong?").fill("I am stuck")
     await lamp.wait_for(state="hidden")
+    await page.get_by_label("What is wrong?").fill("nothing to report, this helped")
+    await page.get_by_label("What is wrong?").fill("doors")
+    await page.get_by_role("button", name="This helped").first.click()
+    await page.get_by_text("Nothing was reported").wait_for()
+    await assert_accessible(page)
     for look in LOOKS:
         page = await opened(**look)
         page.watch.forgiven.append(NO_ICON)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from fsm.actors import Permission
+from tests.fsm.web.status_links import followed
 from tests.pages.conftest import BROWSER, Office, sign_in
 from tests.pages.looking import assert_accessible, take
 
@@ -16,6 +17,7 @@ pytestmark = BROWSER
 PARTS = [
     "checklists",
     "work_types",
+    "known_problems",
     "service_levels",
     "calendars",
     "users",
@@ -156,6 +158,35 @@ async def test_new_service_hours_and_promises_are_versions_with_their_difference
     first = {(one["clock"], one["priority"]): one for one in versions[-1]["body"]["targets"]}
     assert first["response", 1]["target_s"] == 7_200
     assert versions[-1]["body"]["pauses"] == versions[0]["body"]["pauses"]
+
+
+async def test_an_answer_is_written_approved_and_read_beside_the_job_that_it_fits(
+    office: Office, opened: Any
+) -> None:
+    async with httpx.AsyncClient(base_url=office.url, timeout=60) as client:
+        about = {"text": "It whistles"}
+        link = await followed(client, office.database, office.company, office.clock, **about)
+    page = await open_settings(office, opened, "known_problems")
+    await page.get_by_role("button", name="Write down a known problem").click()
+    await page.get_by_label("Model").select_option(label="Otto LX 5")
+    await page.get_by_label("Code").fill("W-9")
+    await page.get_by_label("The problem in few words, English").fill("The shaft whistles")
+    await page.get_by_label("The answer for technicians, English").fill("Seal the vent.")
+    await page.get_by_label("Advice for anybody, English").fill("It is the wind.")
+    await page.get_by_role("button", name="Save").click()
+    await page.get_by_text("Nobody else is shown it until it is approved").wait_for()
+    await assert_accessible(page)
+    await page.get_by_role("button", name="Approve").click()
+    await page.get_by_text("Administrator stands for this answer").wait_for()
+    await take(page, "settings-known-problem")
+    job = await asked(office, f"/api/work-orders/{link.job.id}")
+    await page.goto("/office/board")
+    await page.get_by_role("button", name=job["number"]).first.click()
+    fits = page.get_by_role("region", name="Known problems that fit")
+    await fits.get_by_text("The shaft whistles").click()
+    await fits.get_by_text("Seal the vent.").wait_for()
+    await assert_accessible(page)
+    await take(page, "board-known-problem")
 
 
 async def test_labels_of_machines_come_as_a_sheet_to_print(office: Office, opened: Any) -> None:

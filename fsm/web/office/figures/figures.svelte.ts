@@ -21,7 +21,7 @@ export type Trend = Answer<'/api/kpis/mtbf/trend', 'get'>['items'][number]
 export type SavedView = Answer<'/api/saved-views', 'get'>['items'][number]
 export type Cut = Table['by'] & Parameters<typeof table>[1]
 
-export const sections = ['overview', 'contracts', 'worst', 'backlog', 'capacity'] as const
+export const sections = ['overview', 'contracts', 'worst', 'backlog', 'maintenance', 'capacity'] as const
 export type Section = (typeof sections)[number]
 
 export interface Opened {

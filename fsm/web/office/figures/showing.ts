@@ -63,3 +63,8 @@ export function noteOf(note: string): string {
 export function nameOf(names: Record<string, string>): string {
   return names[currentLanguage()] ?? names.en ?? ''
 }
+
+/** A day of the calendar, 2026-03-23, as people write it. */
+export function dayNamed(day: string): string {
+  return new Date(`${day}T00:00:00Z`).toLocaleDateString(currentLanguage(), { timeZone: 'UTC', dateStyle: 'medium' })
+}
