@@ -139,6 +139,7 @@ def test_a_body_that_is_taken_is_described(app: Litestar, document: Document) ->
 
 
 BODILESS = {
+    "POST /api/assets/{asset_id}/hints/{problem_id}/helped",
     "POST /api/me/calendar",
     "POST /api/technicians/{technician_id}/calendar",
     "POST /api/planning/holds/{hold_id}/booking",
