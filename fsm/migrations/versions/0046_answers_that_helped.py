@@ -4,8 +4,8 @@ from alembic import op
 
 from fsm.migrations import security
 
-revision = "0045"
-down_revision = "0044"
+revision = "0046"
+down_revision = "0045"
 
 _STATEMENTS = """
 create table answer_helped (
