@@ -37,6 +37,16 @@ async def stated_chances(asked: Asked) -> Statement:
     return statement.part("candidate", _STATED, **texts, above=above, parts=str(PARTS_OF_ONE))
 
 
+async def chances_by_tenth(asked: Asked) -> list[tuple[int, int, float, int]]:
+    """Return per tenth of the stated chance how many promises were decided, its mean, how many were kept."""
+    statement = begin(asked)
+    texts = work_texts(statement, asked, "v.technician_id")
+    _add_judged(statement, asked, "original")
+    statement.part("candidate", _STATED, **texts, above="x.probability", parts=str(PARTS_OF_ONE))
+    rows = await statement.run(asked.session, _BY_TENTH, parts=str(PARTS_OF_ONE))
+    return [(tenth, n, float(stated), kept) for tenth, n, stated, kept in rows]
+
+
 def _add_judged(statement: Statement, asked: Asked, variant: str) -> None:
     """Add `judged`: of each chain of promises the first, or the last, and what became of it by `as_of`."""
     promises = rows_of_scope(statement, asked, "promise")
@@ -114,4 +124,11 @@ _STATED = """
   join visit v on v.tenant_id = :t and v.id = x.visit_id
   $joins
   where true$conditions
+"""
+
+_BY_TENTH = """
+select least(div(c.above * 10, $parts), 9)::int as tenth, count(*), avg(c.above) / $parts,
+       count(*) filter (where x.state = 'kept')
+from candidate c join judged x on x.id = c.id
+where c.reason is null group by tenth order by tenth
 """

@@ -8,12 +8,12 @@ from fsm.actors import Actor
 from fsm.database import Session
 from fsm.intervals import HOUR
 from fsm.problems import Invalid
-from reports import queries
+from reports import promises_sql, queries
 from reports.exposure_sql import Page
 from reports.formulae.meters import METER
 from reports.formulae.reliability import TimeBase
 from reports.months import before
-from reports.questions import Answered, Known, Question
+from reports.questions import Answered, Asked, Known, Question
 from reports.reliability_sql import failure_clocks
 from reports.results import Number, Result
 from reports.scopes import PERSONAL, Cut, Key, check_cuts, write_key
@@ -24,10 +24,14 @@ from reports.statistics import (
     benjamini_hochberg,
     binomial_limits,
     trend,
+    wilson_interval,
 )
 
 FALSE_FINDINGS = 0.1
 """Of the trends found in a list of many assets, so many may be false on average."""
+
+FEWEST_PROMISES = 20
+"""Over fewer the share of promises kept says nothing about what was stated."""
 
 INNER, OUTER = 0.95, 0.998
 """Between its limits lies a person like the others with these probabilities."""
@@ -63,6 +67,22 @@ class TrendView(msgspec.Struct, frozen=True):
     mil_hdbk_chi2: float | None
     growth_beta: float | None
     present_mtbf_h: float | None
+
+
+class ChanceBucket(msgspec.Struct, frozen=True):
+    """Promises whose stated chance lay in [low, high), the last bucket with 1: how many were kept.
+
+    `stated` is the mean chance. Over fewer than twenty promises the share says nothing and is null; the
+    interval is Wilson's. `is_honest` says whether what was stated lies inside it.
+    """
+
+    low: float
+    high: float
+    n: int
+    stated: float
+    kept: float | None
+    interval: tuple[float, float] | None
+    is_honest: bool | None
 
 
 class FunnelPoint(msgspec.Struct, frozen=True):
@@ -206,6 +226,23 @@ def _view(
         None if growth is None else growth.beta,
         None if growth is None else growth.instantaneous_mtbf,
     )
+
+
+async def chance_buckets(asked: Asked) -> list[ChanceBucket]:
+    """Return how often promises were kept, by tenth of the chance that was stated when they were told."""
+    return [
+        _bucket(tenth, n, stated, kept)
+        for tenth, n, stated, kept in await promises_sql.chances_by_tenth(asked)
+    ]
+
+
+def _bucket(tenth: int, n: int, stated: float, kept: int) -> ChanceBucket:
+    low, high = tenth / 10, (tenth + 1) / 10
+    if n < FEWEST_PROMISES:
+        return ChanceBucket(low, high, n, stated, None, None, None)
+    interval = wilson_interval(kept, n)
+    is_honest = interval[0] <= stated <= interval[1]
+    return ChanceBucket(low, high, n, stated, kept / n, interval, is_honest)
 
 
 def funnel(kpi: str, rows: Sequence[Answered]) -> tuple[float | None, list[FunnelPoint]]:

@@ -22,12 +22,13 @@ from reports.asking import (
     open_answer,
     page_of,
 )
-from reports.questions import Answered
+from reports.questions import Answered, Asked
 from reports.results import Result
 from reports.scopes import Cut, write_key
-from reports.studies import Comparison, FunnelPoint, TrendView
+from reports.studies import ChanceBucket, Comparison, FunnelPoint, TrendView
 
 MTBF = "mtbf"
+CALIBRATION = "calibration"
 
 Ordered = Annotated[
     queries.Order, QueryParameter(description="By the value, or by how much was counted.")
@@ -69,6 +70,15 @@ class Largest(msgspec.Struct, frozen=True):
     whole: Result
     of: int
     items: list[RowView]
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """Promises by tenth of their stated chance; tenths without any are left out."""
+
+    definition: int
+    as_of: datetime
+    watermark: int
+    items: list[ChanceBucket]
 
 
 class Funnel(msgspec.Struct, frozen=True):
@@ -143,6 +153,23 @@ class StudyController(Controller):
             watermark=known.watermark,
             items=found,
             next=found[-1].key if page.is_full(found) else None,
+        )
+
+    @get(
+        "/calibration/buckets",
+        opt=READ,
+        summary="Whether promises were kept as often as was stated, by tenth of the chance",
+    )
+    async def calibration(
+        self, session: DbSession, actor: CurrentActor, asking: CurrentAsking
+    ) -> Calibration:
+        question = asking.about(CALIBRATION)
+        known = await open_answer(session, actor, question)
+        return Calibration(
+            definition=question.definition.version,
+            as_of=question.period.as_of,
+            watermark=known.watermark,
+            items=await studies.chance_buckets(Asked(session, actor, known, question)),
         )
 
     @get(

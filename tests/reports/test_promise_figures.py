@@ -110,3 +110,28 @@ async def test_what_was_stated_stands_beside_what_was_kept(
     listed = (await ask(client, company, "/calibration/lineage"))["items"]
     assert sum(item["numerator"] for item in listed) == pytest.approx(1.3)
     assert len(listed) == 6
+    buckets = (await ask(client, company, "/calibration/buckets"))["items"]
+    assert [(one["low"], one["n"], one["stated"]) for one in buckets] == [
+        (0.6, 1, 0.6),
+        (0.7, 1, 0.7),
+        (0.8, 1, 0.8),
+        (0.9, 1, 0.9),
+    ]
+    assert {one["kept"] for one in buckets} == {None}  # one promise proves nothing
+
+
+async def test_twenty_promises_of_one_chance_show_whether_it_was_honest(
+    client: httpx.AsyncClient, database: Database, company: Company
+) -> None:
+    """Ten of twenty kept where 0.9 was stated, fifteen of twenty where 0.75 was."""
+    async with database.transaction(company.id) as session:
+        for n in range(40):
+            chance, kept = (0.9, n < 10) if n < 20 else (0.75, n < 35)
+            made = visit(company, await job(session, company, f"W-{n}", h(0)), 11 if kept else 13)
+            session.add(made)
+            await session.flush()
+            session.add(told(made, 1, 10, 12, probability=chance))
+    low, high = (await ask(client, company, "/calibration/buckets"))["items"]
+    assert (low["stated"], low["kept"], low["is_honest"]) == (0.75, 0.75, True)
+    assert (high["stated"], high["kept"], high["is_honest"]) == (0.9, 0.5, False)
+    assert high["interval"][0] < 0.5 < high["interval"][1] < 0.9

@@ -89,6 +89,22 @@ async def ask_for_more(phone: Phone, job: Job) -> None:
     await open_job(phone, job)
 
 
+async def write_time(phone: Phone, job: Job) -> None:
+    """Write down an hour and a half of paperwork, and find it in the own hours."""
+    page = phone.page
+    await page.goto(f"/app/index#/visit/{job.visit_id}/records")
+    await page.locator("form.times select").select_option("admin")
+    await page.get_by_label("From", exact=True).fill("07:00")
+    await page.get_by_label("To", exact=True).fill("08:30")
+    await page.get_by_role("button", name="Add time").click()
+    await page.goto("/app/index#/me")
+    await page.get_by_text("My hours").wait_for()
+    await page.get_by_text("Paperwork").wait_for()
+    await expect(page.get_by_text("1 h 30 min")).to_have_count(2)  # of the day, and of its kind
+    await take(page, "app-offline-hours")
+    await open_job(phone, job)
+
+
 async def has_draft_of(phone: Phone, text: str) -> bool:
     return any(text in str(one) for one in await phone.kept("drafts"))
 
@@ -120,6 +136,7 @@ async def test_a_whole_day_without_a_line_arrives_once_though_page_and_server_di
         await step(phone, "Lift secured").get_by_role("button", name="No").click()
         await page.locator("header", has_text="No connection").wait_for()
         await ask_for_more(phone, job)
+        await write_time(phone, job)
         # Typed and not left: the page goes, the words stay.
         await step(phone, "Cause found").get_by_role("button", name="Unknown").click()
         observed = step(phone, "What was observed").get_by_role("textbox")
