@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from scheduler.blocking import Fleets, Inquiry, ShiftReason
 from scheduler.bound_reasons import Together
+from scheduler.engine.crews import could_come, crews
 from scheduler.engine.indexed import IndexedDay
-from scheduler.engine.insertion import Draft
+from scheduler.engine.insertion import Draft, fits_an_empty_shift
 from scheduler.engine.permissions import Rule
 from scheduler.engine.ties import joined
 from scheduler.problem import Cause, DayProblem, Plan, Unplanned
@@ -35,6 +36,8 @@ class Reason:
     partners: tuple[str, ...] = ()
     """Labels of the others it is bound to by a crew or a link. `blocking` and `relaxation` then say what
     would let it in with all that have to be planned with it."""
+    people: tuple[int, int] | None = None
+    """Of a crew for which there are too few: how many it needs at once, and how many of them could come."""
     is_brief: bool = False
     """True: the time for looking had passed. `shifts` names permissions and hours, `room` or `travel`
     stands for whatever else it is, and the rest is empty; ask `explain` for this visit alone."""
@@ -77,6 +80,7 @@ class Explainer:
     def __init__(self, problem: DayProblem, plan: Plan, day: IndexedDay | None = None) -> None:
         self.day = day or IndexedDay(problem)
         self._fleets = Fleets(Draft.of(self.day, plan))
+        self._crews = crews(self.day)
 
     def reason(self, left_out: Unplanned, *, in_full: bool = True) -> Reason:
         number = self.day.visit_no[left_out.visit]
@@ -85,9 +89,15 @@ class Explainer:
         inquiry = Inquiry(self._fleets, number)
         ties = self.day.ties.get(number, ())
         partners = tuple(sorted({self._label(tie.other) for tie in ties} - {label}))
+        people = self._people(number) if left_out.cause is Cause.IMPOSSIBLE else None
         if not in_full:
             shifts = inquiry.shifts_in_brief(left_out.cause)
-            return Reason(visit.id, label, left_out.cause, shifts, partners=partners, is_brief=True)
+            return Reason(
+                *(visit.id, label, left_out.cause, shifts),
+                partners=partners,
+                people=people,
+                is_brief=True,
+            )
         bound = Together(self._fleets, number, self._members(number)) if ties else None
         return Reason(
             visit=visit.id,
@@ -97,7 +107,16 @@ class Explainer:
             blocking=inquiry.blocking() if bound is None else bound.blocking(),
             relaxation=cheapest(inquiry) if bound is None else bound.relaxation(),
             partners=partners,
+            people=people,
         )
+
+    def _people(self, visit_no: int) -> tuple[int, int] | None:
+        """Return how many a visit's crew needs and how many of them could come, where these are too few."""
+        for crew in self._crews:
+            if visit_no in crew and all(fits_an_empty_shift(self.day, leg) for leg in crew):
+                there = could_come(self.day, crew)
+                return (len(crew), there) if there < len(crew) else None
+        return None
 
     def _members(self, visit_no: int) -> list[int]:
         """Return a visit that is left out with all that have to be planned with it."""

@@ -102,6 +102,7 @@ _WORDS: dict[str, dict[str, str]] = {
     "en": {
         "impossible": "{label} fits into no plan, even with everybody free: {why}.",
         "no_room": "{label} is not in this plan: {why}.",
+        "too_few": "{label} fits into no plan: it needs {asked} people at once, and only {there} could come.",
         "nobody": "there is no shift",
         "count": "{what} ({count} of {total} shifts)",
         "without": "It would fit without {sets}.",
@@ -126,6 +127,8 @@ _WORDS: dict[str, dict[str, str]] = {
     "ru": {
         "impossible": "{label} не помещается ни в один план, даже если все свободны: {why}.",
         "no_room": "{label} не вошёл в этот план: {why}.",
+        "too_few": "{label} не помещается ни в один план: одновременно нужно исполнителей: {asked}, "
+        "приехать могли бы: {there}.",
         "nobody": "нет ни одной смены",
         "count": "{what} (смен: {count} из {total})",
         "without": "Он поместился бы без {sets}.",
@@ -156,7 +159,11 @@ def sentence(reason: Reason, language: str) -> str:
     `language` is one of `LANGUAGES`; any other raises `KeyError`.
     """
     words = _WORDS[language]
-    said = [words[reason.cause].format(label=reason.label, why=_why(reason, language))]
+    if reason.people is None:
+        said = [words[reason.cause].format(label=reason.label, why=_why(reason, language))]
+    else:
+        asked, there = reason.people
+        said = [words["too_few"].format(label=reason.label, asked=asked, there=there)]
     sets = [
         words["and"].join(_WITHOUT[language][rule] for rule in rules)
         for rules in reason.blocking

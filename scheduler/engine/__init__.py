@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 
 from scheduler.engine.assembly import assemble, costs_of, unsearched
+from scheduler.engine.crews import could_come, crews
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft, fits_an_empty_shift
 from scheduler.engine.machine_code import is_warm
@@ -177,11 +178,17 @@ def _price(draft: Draft) -> tuple[int, int]:
 
 
 def sorted_out(day: IndexedDay) -> tuple[list[int], list[int]]:
-    """Return the visits to search for, and those that fit no shift even on an empty day."""
+    """Return the visits to search for, and those that fit no shift even on an empty day.
+
+    Of a crew for which there are too few people no leg is possible.
+    """
     candidates: list[int] = []
     impossible: list[int] = []
     for number in range(len(day.visits)):
         (candidates if fits_an_empty_shift(day, number) else impossible).append(number)
+    for crew in crews(day):
+        if not set(impossible) & set(crew) and could_come(day, crew) < len(crew):
+            impossible += crew
     return _with_partners(day, candidates, impossible)
 
 

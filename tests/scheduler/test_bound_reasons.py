@@ -21,7 +21,7 @@ from scheduler.engine.insertion import Draft
 from scheduler.engine.permissions import Rule
 from scheduler.engine.ties import joined
 from scheduler.engine.together import settle
-from scheduler.problem import Crew, DayProblem, Link, Plan, ProblemInvalid, Promise, StopKind
+from scheduler.problem import Cause, Crew, DayProblem, Link, Plan, ProblemInvalid, Promise, StopKind
 from scheduler.reasons import Reason, explain
 from scheduler.relaxations import Relaxation, Way
 from scheduler.sentences import LANGUAGES, sentence
@@ -234,6 +234,35 @@ def test_a_crew_that_lacks_one_skill_says_which_rule_and_who_could_come() -> Non
     assert set(relaxation.technician.split(", ")) == {"Ann", "Bob"}
     assert "without the skill asked for, or without what it is bound to" in sentence(reason, "en")
     assert "либо без того, с чем он связан" in sentence(reason, "ru")
+
+
+def test_a_crew_larger_than_those_who_can_do_it_is_told_how_many_could_come() -> None:
+    electric = {"skills": (("electric", 1),), "label": "W-1"}
+    legs = tuple(a_visit(name, 1, **electric) for name in ("one", "two", "three"))
+    crews = (Crew("one", "two"), Crew("two", "three"))
+    able = {"skills": (("electric", 1),)}
+    people = (a_shift("ann", **able), a_shift("bob", **able), a_shift("cid"))
+    reason = reason_of(a_day((*legs, a_visit("own", 2)), people, crews=crews), "two")
+    assert (reason.cause, reason.people) == (Cause.IMPOSSIBLE, (3, 2))
+    assert "needs 3 people at once, and only 2 could come" in sentence(reason, "en")
+    assert "нужно исполнителей: 3, приехать могли бы: 2" in sentence(reason, "ru")
+    enough = a_day(legs, (*people, a_shift("dan", **able)), crews=crews)
+    assert plan_day(enough, iterations=5, engine="or-tools").unplanned == ()
+
+
+def test_two_shifts_of_one_person_are_no_crew() -> None:
+    legs = tuple(a_visit(name, 1, label="W-1") for name in ("one", "two"))
+    split = (a_shift(closes=12 * HOUR, id="early"), a_shift(opens=13 * HOUR, id="late"))
+    day = a_day(legs, split, crews=(Crew("one", "two"),))
+    assert reason_of(day, "one").people == (2, 1)
+    # Each leg has one person, and it is the same one.
+    only_ann = {"required": ("ann",)}
+    legs = tuple(a_visit(name, 1, **only_ann) for name in ("one", "two"))
+    assert reason_of(a_day(legs, TWO, crews=(Crew("one", "two"),)), "one").people == (2, 1)
+    # Who could do either hands one on to whoever can do only that.
+    legs = (a_visit("one", 1), a_visit("two", 1, **only_ann))
+    day = a_day(legs, TWO, crews=(Crew("one", "two"),))
+    assert plan_day(day, iterations=5, engine="or-tools").unplanned == ()
 
 
 def test_a_pair_that_misses_its_hour_is_let_in_by_overtime_of_both() -> None:
