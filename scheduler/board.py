@@ -57,6 +57,8 @@ class Asked:
     skills: tuple[Level, ...] = ()
     required: Collection[str] = ()
     forbidden: Collection[str] = ()
+    people: int = 1
+    """How many have to come."""
 
 
 class Board:

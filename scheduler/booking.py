@@ -166,7 +166,10 @@ async def hold(
     window: tuple[datetime, datetime],
     minutes: int,
 ) -> SlotHold:
-    """Keep a technician's time for a caller. Refused where the visit no longer fits there (`SlotTaken`)."""
+    """Keep a technician's time for a caller. Refused where the visit no longer fits there (`SlotTaken`).
+
+    Of a crew each one's time is kept by itself.
+    """
     work_order = await orders.lock_work_order(session, actor, work_order_id)
     _check_open(work_order)
     await where_of(session, work_order)
@@ -174,7 +177,8 @@ async def hold(
     days = (starts_at - now).days + 2
     day, key = await _days_of(session, actor, now, work_order_id, on, days, [str(technician_id)])
     at = day.second(starts_at)
-    found = await asyncio.to_thread(offers, day.problem, key, [(at, at)], 1) if key else []
+    alone = partial(offers, alone=True)
+    found = await asyncio.to_thread(alone, day.problem, key, [(at, at)], 1) if key else []
     if not found:
         raise SlotTaken(
             f"{work_order.number} no longer fits there. Ask for slots again.",

@@ -154,13 +154,22 @@ class MovedView(msgspec.Struct, frozen=True):
     """Later; below zero: earlier."""
 
 
+class MateView(msgspec.Struct, frozen=True):
+    """Who comes as well, where it takes a crew."""
+
+    technician_id: UUID
+    technician: str
+
+
 class SlotView(msgspec.Struct, frozen=True):
     """A place for a job. `cost` is that of the whole change in seconds of driving; travel and overtime are
-    what comes on top; `said` is the reason for its rank, by language."""
+    what comes on top; `said` is the reason for its rank, by language. Where it takes a crew, `mates` come at
+    the same time, and what is on top is that of all of them."""
 
     rank: int
     technician_id: UUID
     technician: str
+    mates: list[MateView]
     starts_at: datetime
     ends_at: datetime
     cost: int
@@ -174,11 +183,14 @@ class SlotView(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, found: Found, rank: int, slot: Slot, first: Slot) -> "SlotView":
-        name = found.day.names.get(slot.technician, "")
+        names = found.day.names
+        name = names.get(slot.technician, "")
+        mates = [MateView(UUID(each), names.get(each, "")) for each in slot.mates]
         return cls(
             rank=rank,
             technician_id=UUID(slot.technician),
             technician=name,
+            mates=mates,
             starts_at=found.day.instant(slot.start),
             ends_at=found.day.instant(slot.end),
             cost=slot.cost,
@@ -188,7 +200,12 @@ class SlotView(msgspec.Struct, frozen=True):
             late_s=slot.late_s,
             promises_at_risk=list(slot.at_risk),
             moves=[MovedView(each.label, each.minutes) for each in slot.moved],
-            said={each: slot_sentence(name, slot, rank, first, each) for each in LANGUAGES},
+            said={
+                each: slot_sentence(
+                    name, slot, rank, first, each, [mate.technician for mate in mates]
+                )
+                for each in LANGUAGES
+            },
         )
 
 

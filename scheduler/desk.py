@@ -302,6 +302,7 @@ def asked_of(
         work_s=work_order.estimate_s,
         windows=((opens, max(opens, days * 86_400)),),
         skills=tuple(sorted((str(one["skill"]), int(one["level"])) for one in work_order.skills)),
+        people=work_order.crew_size,
     )
 
 
@@ -325,13 +326,17 @@ async def _not_begun(
 
 
 def _concerned(kept: Kept, asked: Collection[Asked]) -> set[str]:
-    """Return the technicians whom visits can concern: fewer for each where there are many visits."""
+    """Return the technicians whom visits can concern: fewer for each where there are many visits.
+
+    For a crew at least twice as many as it needs: that there are too few people is not said lightly.
+    """
     share = max(2, _MOST_TECHNICIANS // max(1, len(asked)))
     found: set[str] = set()
     for one in asked:
-        cheap = kept.board.closest(one, min(_CLOSEST, share))
+        least = 0 if one.people == 1 else 2 * one.people
+        cheap = kept.board.closest(one, max(least, min(_CLOSEST, share)))
         found |= {technician for technician, _ in cheap}
-        found |= set(kept.board.nearest(one, min(_NEAREST, share)))
+        found |= set(kept.board.nearest(one, max(least, min(_NEAREST, share))))
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scheduler.blocking import ShiftReason
@@ -271,6 +271,7 @@ _SLOTS: dict[str, dict[str, str]] = {
     "en": {
         "first": "Cheapest: {technician}",
         "other": "{technician} costs {more} min of driving more than the cheapest",
+        "mates": "together with {names}",
         "drive": "{minutes} min more on the road",
         "no_drive": "nothing more on the road",
         "overtime": "{minutes} min of overtime",
@@ -288,6 +289,7 @@ _SLOTS: dict[str, dict[str, str]] = {
     "ru": {
         "first": "Дешевле всего: {technician}",
         "other": "{technician}: на {more} мин езды дороже самого дешёвого",
+        "mates": "вместе приезжают: {names}",
         "drive": "в дороге на {minutes} мин больше",
         "no_drive": "в дороге не дольше",
         "overtime": "переработка {minutes} мин",
@@ -305,13 +307,24 @@ _SLOTS: dict[str, dict[str, str]] = {
 }
 
 
-def slot_sentence(technician: str, slot: Slot, rank: int, first: Slot, language: str) -> str:
-    """Return why a slot has its rank: what it costs against the first, and what it does to the day."""
+def slot_sentence(
+    technician: str,
+    slot: Slot,
+    rank: int,
+    first: Slot,
+    language: str,
+    mates: Sequence[str] = (),
+) -> str:
+    """Return why a slot has its rank: what it costs against the first, and what it does to the day.
+
+    `mates` are the names of those who come as well.
+    """
     words = _SLOTS[language]
     said = [
         words["first"].format(technician=technician)
         if rank == 1
         else words["other"].format(technician=technician, more=_minutes(slot.price - first.price)),
+        *([words["mates"].format(names=", ".join(mates))] if mates else []),
         words["drive"].format(minutes=_minutes(slot.travel_s))
         if slot.travel_s > 0
         else words["no_drive"],

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from scheduler.candidates import Fleet
+from scheduler.crew_places import crew_places, legs_of
 from scheduler.engine.insertion import Draft, Place
 from scheduler.engine.timing import Timetable, as_route
 from scheduler.problem import DAY_S, DayProblem, Interval, Promise, Route
@@ -20,6 +21,8 @@ _CERTAINTY = 5
 """What the whole chance of a promise is worth, in broken promises: most is lost in small parts."""
 _LOOKED_AT = 6
 """Among how many of the cheapest places the safest is chosen."""
+_CREWS_TRIED = 2
+"""How many times as many crews are looked at as slots are wanted: two may be found from either's side."""
 _STATED = 0.9
 """Taken for stated where a window was announced without a chance."""
 
@@ -56,6 +59,8 @@ class Slot:
     moved: tuple[Moved, ...]
     risk: int = 0
     """What the chances are worth that promises lose, in seconds of driving."""
+    mates: tuple[str, ...] = ()
+    """Who comes as well, where it takes a crew; what is added and moved is then that of all of them."""
 
     @property
     def price(self) -> int:
@@ -105,9 +110,13 @@ class Offer:
 def best_slots(
     problem: DayProblem, visit: str, most: int, outlook: Outlook | None = None
 ) -> list[Slot]:
-    """Return the cheapest slot of each shift for a visit, the cheapest first."""
+    """Return the cheapest slot of each shift, or of each crew, for a visit, the cheapest first."""
     draft, number = _without(problem, visit)
     outlook = outlook or Outlook(problem)
+    legs = legs_of(draft, number)
+    if len(legs) > 1:
+        crews = crew_places(draft, legs, _CREWS_TRIED * most)
+        return sorted((_crew_slot(draft, each, outlook) for each in crews), key=_by_price)[:most]
     places = Fleet(draft).ranked(number, most)
     return sorted((_slot(draft, place, number, outlook) for place in places), key=_by_price)
 
@@ -120,27 +129,29 @@ def offers(
     outlook: Outlook | None = None,
     *,
     fixed: bool = True,
+    alone: bool = False,
 ) -> list[Offer]:
     """Return the windows in which the visit fits, the best to give away first.
 
     Unless `fixed`, each is only where to look: what is offered is the narrowest window that holds the target
-    at the place found there.
+    at the place found there. A crew has to fit whole, unless one of them is asked for `alone`.
     """
     draft, number = _without(problem, visit)
     outlook = outlook or Outlook(problem)
-    return _offers(draft, number, windows, most, outlook, fixed=fixed)
+    legs = [number] if alone else legs_of(draft, number)
+    return _offers(draft, legs, windows, most, outlook, fixed=fixed)
 
 
 def _offers(
     draft: Draft,
-    number: int,
+    legs: Sequence[int],
     windows: Sequence[Interval],
     most: int,
     outlook: Outlook,
     *,
     fixed: bool,
 ) -> list[Offer]:
-    day = draft.day
+    day, number = draft.day, legs[0]
     fleet = Fleet(draft)
     found: dict[Interval, Offer] = {}
     for opens, closes in windows:
@@ -151,18 +162,23 @@ def _offers(
         )
         if not starts:
             continue
-        best = _safest(draft, fleet, number, starts, outlook)
+        best = _safest(draft, fleet, legs, starts, outlook)
         if best is None:
             continue
-        place, slot = best
-        route = as_route(day, place.timed)
-        window = outlook.window(
-            route,
-            day.visits[number].id,
-            not_before=starts[0][0],
-            fixed=(opens, closes) if fixed else None,
-        )
-        offer = Offer(window, slot, _capacity(draft, place, number))
+        places, slot = best
+        asked = [
+            outlook.window(
+                as_route(day, place.timed),
+                day.visits[leg].id,
+                not_before=starts[0][0],
+                fixed=(opens, closes) if fixed else None,
+            )
+            for leg, place in places.items()
+        ]
+        # Work begins when the last of them is there.
+        window = max(asked, key=lambda each: (each.closes, -each.probability))
+        capacity = sum(_capacity(draft, place, leg) for leg, place in places.items())
+        offer = Offer(window, slot, capacity)
         known = found.get((offer.opens, offer.closes))
         if known is None or offer.price < known.price:
             found[offer.opens, offer.closes] = offer
@@ -204,7 +220,7 @@ def _cure(draft: Draft, visit: str, chance: float, outlook: Outlook) -> tuple[Sl
     cost = draft.cost_of(shift)
     if draft.set_order(shift, [each for each in before if each != number]):
         window, saved = (promise.opens, promise.closes), cost - draft.cost_of(shift)
-        for offer in _offers(draft, number, [window], 1, outlook, fixed=True):
+        for offer in _offers(draft, [number], [window], 1, outlook, fixed=True):
             worth = (offer.probability - chance) * _CERTAINTY * day.weights.promise_broken
             moves = offer.slot.cost - saved
             if not offer.slot.at_risk and max(0, moves) < worth:
@@ -218,12 +234,21 @@ def _by_price(slot: Slot) -> tuple[int, str]:
 
 
 def _safest(
-    draft: Draft, fleet: Fleet, number: int, starts: tuple[Interval, ...], outlook: Outlook
-) -> tuple[Place, Slot] | None:
-    """Return the cheapest of some places, with what the promises of its route lose."""
-    places = fleet.ranked(number, _LOOKED_AT, starts)
-    found = [(place, _slot(draft, place, number, outlook)) for place in places]
-    return min(found, key=lambda each: _by_price(each[1]), default=None)
+    draft: Draft,
+    fleet: Fleet,
+    legs: Sequence[int],
+    starts: tuple[Interval, ...],
+    outlook: Outlook,
+) -> tuple[dict[int, Place], Slot] | None:
+    """Return the cheapest of some places, one for each leg, with what the promises of their routes lose."""
+    if len(legs) > 1:
+        crews = crew_places(draft, legs, _LOOKED_AT, starts)
+        slots = [(each, _crew_slot(draft, each, outlook)) for each in crews]
+    else:
+        (number,) = legs
+        places = fleet.ranked(number, _LOOKED_AT, starts)
+        slots = [({number: place}, _slot(draft, place, number, outlook)) for place in places]
+    return min(slots, key=lambda each: _by_price(each[1]), default=None)
 
 
 def _said(promise: Promise) -> float:
@@ -268,6 +293,23 @@ def _slot(draft: Draft, place: Place, number: int, outlook: Outlook) -> Slot:
             if abs(then - was[each]) >= _MINUTE_S
         ),
         risk=risk,
+    )
+
+
+def _crew_slot(draft: Draft, places: Mapping[int, Place], outlook: Outlook) -> Slot:
+    """Return the slot of the first leg, with what all of them do to the day."""
+    own, *others = (_slot(draft, place, leg, outlook) for leg, place in places.items())
+    each = [own, *others]
+    return replace(
+        own,
+        cost=sum(slot.cost for slot in each),
+        travel_s=sum(slot.travel_s for slot in each),
+        travel_m=sum(slot.travel_m for slot in each),
+        overtime_s=sum(slot.overtime_s for slot in each),
+        at_risk=tuple(label for slot in each for label in slot.at_risk),
+        moved=tuple(moved for slot in each for moved in slot.moved),
+        risk=sum(slot.risk for slot in each),
+        mates=tuple(slot.technician for slot in others),
     )
 
 

@@ -7,7 +7,7 @@ whatever else is put into their routes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -163,6 +163,18 @@ def put(draft: Draft, visit: int, out: Collection[int]) -> None:
             _put_set(draft, members)
 
 
+def each_way_in(draft: Draft, members: list[int], most: int) -> Iterator[None]:
+    """Put visits that go together in and out again, the first on one shift after another, at most `most`.
+
+    At each step all of them are in the draft, wherever that costs least with the first where it is.
+    """
+    before, shifts = draft.snapshot(), len(draft.day.shifts)
+    for place in _first_places(draft, members, shifts, most):
+        if _put_all(draft, members, place, shifts):
+            yield
+        draft.restore(before)
+
+
 def leave_out(draft: Draft, visits: Collection[int]) -> None:
     """Take visits out of their routes; one that cannot do without them keeps its fixed beginning alone."""
     for number in sorted({draft.shift_of[each] for each in visits if each in draft.shift_of}):
@@ -212,7 +224,9 @@ def _routes_cost(draft: Draft) -> int:
     return sum(timed.cost for timed in draft.timed if timed is not None)
 
 
-def _first_places(draft: Draft, members: list[int], most: int) -> list[Place]:
+def _first_places(
+    draft: Draft, members: list[int], most: int, followed: int = _FIRST_PLACES
+) -> list[Place]:
     """Return the cheapest place on each shift for the first of several visits, the cheapest few."""
     visit = members[0]
     opened = _opened(draft, visit)
@@ -221,7 +235,7 @@ def _first_places(draft: Draft, members: list[int], most: int) -> list[Place]:
         if draft.has_parts(number, visit):
             found += list(draft.places(number, visit, opened=opened, falling=True))[-1:]
     found.sort(key=lambda each: (each.delta, each.shift_no))
-    return found[: _FIRST_PLACES if len(members) > 1 else 1]
+    return found[: followed if len(members) > 1 else 1]
 
 
 def _put_all(draft: Draft, members: list[int], first: Place, most: int) -> bool:

@@ -244,7 +244,7 @@ async def test_a_sick_call_gives_the_crew_another_or_takes_it_out_whole(day: Run
     assert "бригада остаётся вместе; причина: исполнитель заболел" in his["said"]["ru"]
     assert hers["group"] == his["group"]
     (left,) = [one for one in plan["unplanned"] if one["number"] == job.number]
-    assert "together with what it is bound to" in left["said"]["en"]
+    assert "it needs 2 people at once, and only 1 could come" in left["said"]["en"]
     done = await day.post(f"/api/plans/{plan['id']}/acceptance", {})
     assert done["skipped"] == []
     assert {(await day.found(leg.id)).status for leg in legs} == {"withdrawn"}
