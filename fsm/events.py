@@ -65,6 +65,12 @@ class Event(Row, table=True):
             "occurred_at",
             postgresql_where=text("kind = 'work_order.reopened'"),
         ),
+        lookup(
+            "event_taken_back_idx",
+            "entity_id",
+            "occurred_at",
+            postgresql_where=text("kind in ('visit.withdrawn', 'visit.rejected')"),
+        ),
         check("bounds", "occurred_lo_at <= occurred_at and occurred_at <= occurred_hi_at"),
     )
     kind: str = Field(max_length=60)

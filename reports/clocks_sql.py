@@ -30,9 +30,18 @@ def clocks(kind: str) -> Callable[[Asked], Awaitable[Statement]]:
         clocks, near = rows_of_scope(statement, asked, "clock"), ""
         if clocks == "clock" and texts["conditions"]:
             near = Template(_IN_SCOPE).substitute(texts)
-        rows = await statement.part("odd", _ODD, clocks=clocks, near=near).run(
-            asked.session, "select id from odd order by id"
+        is_few = clocks != "clock"
+        statement.part(
+            "odd",
+            _ODD,
+            clocks=clocks,
+            near=near,
+            cancelled=Template(_CANCELLED).substitute(only=" and j.id = c.work_order_id" * is_few),
+            paused=Template(_PAUSED).substitute(
+                only=" and u.work_order_id = c.work_order_id" * is_few
+            ),
         )
+        rows = await statement.run(asked.session, "select id from odd order by id")
         statement = begin(asked)
         statement.values["clock"] = kind
         texts = work_texts(statement, asked)
@@ -93,17 +102,20 @@ _ODD = """
         select l.id from service_level_version l
         where l.tenant_id = :t and l.body ->> 'reopening' <> 'resume')
       or c.stopped_at > :as_of
-      or exists (
-        select from work_order j
-        where j.tenant_id = :t and j.id = c.work_order_id and j.cancelled_at > :as_of)
+      or $cancelled
       or c.retargets <> '[]' and exists (
         select from jsonb_array_elements(c.retargets) t
         where cast(t ->> 'since_at' as timestamptz) > :as_of)
-      or exists (
-        select from pause u
-        where u.tenant_id = :t and u.work_order_id = c.work_order_id
-          and (lower(u.during) > :as_of or upper(u.during) > :as_of)))
+      or $paused)
 """
+
+# Of a few clocks it is looked up, of all of them it is read in one go.
+_CANCELLED = """c.work_order_id in (
+        select j.id from work_order j where j.tenant_id = :t and j.cancelled_at > :as_of$only)"""
+
+_PAUSED = """c.work_order_id in (
+        select u.work_order_id from pause u
+        where u.tenant_id = :t and (lower(u.during) > :as_of or upper(u.during) > :as_of)$only)"""
 
 # What has stopped shows what the rule made of it: of its job nothing is asked but whose it is.
 _STOPPED = """
@@ -140,7 +152,7 @@ _RUNNING = """
 
 # Every clock has a job: an outer join that nobody asks anything of is left out.
 _CANDIDATE = """
-  select $key as key, r.id, w.asset_id, r.due_at as at, $above as above, 1 as below,
+  select $key as key, r.id, $asset_id as asset_id, r.due_at as at, $above as above, 1 as below,
          case when not ($counts) then
            case when r.state = 'breached' then 'open' else r.state end end as reason,
          null::text as note, array[r.work_order_id] as job_ids
@@ -149,7 +161,7 @@ _CANDIDATE = """
   $joins
   where true$conditions
   union all
-  select $key, r.id, w.asset_id, r.due_at, $above, 1,
+  select $key, r.id, $asset_id, r.due_at, $above, 1,
          case when not ($counts) then
            case when r.state = 'breached' then 'open' else r.state end end,
          null, array[r.work_order_id]

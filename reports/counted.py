@@ -11,7 +11,7 @@ late. Sums, percentiles and lineage are read from the same rows, so that they ca
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from string import Template
@@ -127,7 +127,7 @@ class Counted:
         if self.is_personal:
             asked.actor.must(Permission.READ_PERSON_KPIS)
         measure = self.measure(asked.question.variant)
-        statement = await self.candidates(asked)
+        statement = await self.candidates(replace(asked, is_listed=True))
         statement.values["lines"] = page.limit
         after = ""
         if page.after is not None:

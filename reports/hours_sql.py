@@ -5,7 +5,7 @@ table and the entry that names it counts instead.
 """
 
 from reports.exposure_sql import Statement, micros_of
-from reports.jobs_sql import begin, work_texts
+from reports.jobs_sql import begin, rows_of_scope, work_texts
 from reports.questions import Asked
 from reports.scopes import NONE, Cut
 
@@ -32,7 +32,7 @@ async def preventive(asked: Asked) -> Statement:
 def _per_job(asked: Asked, *, above: str, reason: str) -> Statement:
     statement = begin(asked)
     texts = work_texts(statement, asked, "e.technician_id")
-    statement.part("entry", _ENTRY)
+    add_entries(statement, asked)
     statement.part("spent", _SPENT, length=micros_of("during"))
     return statement.part("candidate", _JOBS, **texts, above=above, reason=reason)
 
@@ -75,7 +75,7 @@ def _per_person(asked: Asked, *, above: str, below: str, empty: str) -> Statemen
     statement.part("shift_left", _SHIFT_LEFT)
     statement.part("shift_spent", _SHIFT_SPENT, length=micros_of("l.during"))
     statement.part("duty", _DUTY)
-    statement.part("entry", _ENTRY)
+    add_entries(statement, asked)
     statement.part("recorded", _RECORDED)
     worked, on_duty, travel, beyond = (
         "coalesce(r.worked, '{}')",
@@ -119,13 +119,24 @@ def _people(statement: Statement, asked: Asked) -> str:
     return key_text
 
 
+def add_entries(statement: Statement, asked: Asked) -> None:
+    """Add `entry`: what was recorded and not corrected since, cut to the window."""
+    entries = rows_of_scope(statement, asked, "time_entry")
+    statement.fenced("correction", _CORRECTION, entries=entries)
+    statement.part("entry", _ENTRY, entries=entries)
+
+
+# Few entries correct another: these are read once, not sought for each.
+_CORRECTION = """
+  select c.corrects_id, c.work_order_id
+  from $entries c where c.tenant_id = :t and c.corrects_id is not null
+"""
+
 _ENTRY = """
   select e.work_order_id, e.technician_id, e.kind, e.during * tstzrange(:from_at, :until_at) as during
-  from time_entry e
+  from $entries e
   where e.tenant_id = :t and e.during && tstzrange(:from_at, :until_at) and not exists (
-    select from time_entry c
-    where c.tenant_id = :t and c.corrects_id = e.id and c.corrects_id is not null
-      and c.work_order_id = e.work_order_id)
+    select from correction c where c.corrects_id = e.id and c.work_order_id = e.work_order_id)
 """
 
 # What was worked after a job was reopened is worked again.

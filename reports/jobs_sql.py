@@ -64,7 +64,7 @@ def begin(asked: Asked) -> Statement:
 def work_texts(
     statement: Statement, asked: Asked, person: str = FIRST_PERSON, **columns: str
 ) -> dict[str, str]:
-    """Return `key`, `joins` and `conditions` for a part whose rows have a job `w`.
+    """Return `key`, `joins`, `conditions` and `asset_id` for a part whose rows have a job `w`.
 
     `joins` brings its site `s`, its asset `a` and, where the figure is about people, the technician `p` that
     `person` names. `columns` says under what a row falls where that is not the job's own.
@@ -91,6 +91,7 @@ def work_texts(
         joins += f"left join technician p on p.tenant_id = :t and p.id = {person}\n"
     return {
         "key": key_text,
+        "asset_id": "w.asset_id" if asked.is_listed else "null::uuid",
         "joins": joins,
         "conditions": "".join(f" and {condition}" for condition in conditions),
     }

@@ -204,8 +204,9 @@ _FIRST_TIME = """
            r.id in (select id from followed) or r.id in (select id from returned) as came_back
     from repair r
     left join attended t on t.id = r.id
+    offset 0
   ) c
-  join work_order w on w.tenant_id = :t and w.id = c.id
+  left join work_order w on w.tenant_id = :t and w.id = c.id
   $joins
   where c.at >= :from_at and c.at < :until_at$conditions
 """
@@ -217,7 +218,7 @@ _REPEATED = """
               when r.is_cancelled then 'cancelled' end as reason,
          null::text as note, r.job_ids
   from repair r
-  join work_order w on w.tenant_id = :t and w.id = r.id
+  left join work_order w on w.tenant_id = :t and w.id = r.id
   $joins
   where r.solved_at >= :from_at and r.solved_at < :until_at$conditions
 """

@@ -98,30 +98,31 @@ _JUDGED = """
   where m.window_ends_at >= :from_at and m.window_ends_at < :to_at
 """
 
+# Every promise has a job and a visit: an outer join that nobody asks anything of is left out.
 _PROMISED = """
-  select $key as key, x.id, w.asset_id, x.window_ends_at as at, (x.state = 'kept')::int as above,
+  select $key as key, x.id, $asset_id as asset_id, x.window_ends_at as at, (x.state = 'kept')::int as above,
          1 as below,
          case when x.state in ('moved_by_customer', 'cancelled', 'running') then x.state end as reason,
          case when x.state in ('late', 'early', 'missed') then x.state end as note,
-         array[w.id] as job_ids
+         array[x.work_order_id] as job_ids
   from judged x
-  join work_order w on w.tenant_id = :t and w.id = x.work_order_id
-  join visit v on v.tenant_id = :t and v.id = x.visit_id
+  left join work_order w on w.tenant_id = :t and w.id = x.work_order_id
+  left join visit v on v.tenant_id = :t and v.id = x.visit_id
   $joins
   where true$conditions
 """
 
 _STATED = """
-  select $key as key, x.id, w.asset_id, x.window_ends_at as at,
+  select $key as key, x.id, $asset_id as asset_id, x.window_ends_at as at,
          case when x.probability is null then 0 else round(($above) * $parts)::bigint end as above,
          $parts as below,
          case when x.state in ('moved_by_customer', 'cancelled', 'running') then x.state
               when x.probability is null then 'no_chance_stated' end as reason,
          'stated_' || least(floor(x.probability * 10) * 10, 90) || '_percent' as note,
-         array[w.id] as job_ids
+         array[x.work_order_id] as job_ids
   from judged x
-  join work_order w on w.tenant_id = :t and w.id = x.work_order_id
-  join visit v on v.tenant_id = :t and v.id = x.visit_id
+  left join work_order w on w.tenant_id = :t and w.id = x.work_order_id
+  left join visit v on v.tenant_id = :t and v.id = x.visit_id
   $joins
   where true$conditions
 """

@@ -282,7 +282,8 @@ _SMALL_JOBS = 2_000
 """How many jobs a scope that is planned for once may have at most, over all years."""
 
 _PLAN_ANEW = """
-select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('random_page_cost', '4', true)
+select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('random_page_cost', '4', true),
+       set_config('work_mem', '32MB', true)
 """
 
 # Rows of one asset lie about the tables; those that are asked for again and again are in memory.

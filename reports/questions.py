@@ -71,7 +71,10 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question in the transaction that answers it: a figure per key of `cut`, those of `page` alone."""
+    """A question in the transaction that answers it: a figure per key of `cut`, those of `page` alone.
+
+    `is_listed` where the candidates themselves are wanted, with their assets, not their sums alone.
+    """
 
     session: Session
     actor: Actor
@@ -79,6 +82,7 @@ class Asked:
     question: Question
     cut: Cut = Cut.TENANT
     page: Page | None = None
+    is_listed: bool = False
 
     def nothing(self) -> list[Key]:
         """Return the keys that have a figure even where nothing is there."""

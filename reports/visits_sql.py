@@ -42,7 +42,8 @@ async def solved_at_first_contact(asked: Asked) -> Statement:
     statement = begin(asked)
     texts = work_texts(statement, asked)
     statement.part("ended", _ENDED)
-    return statement.part("candidate", _FIRST_CONTACT, **texts)
+    visited = _IS_VISITED if asked.question.scope.parts else _IS_AMONG_VISITED
+    return statement.part("candidate", _FIRST_CONTACT, **texts, visited=visited)
 
 
 # A visit taken back or rejected is made good by another one of the job in the same window.
@@ -95,7 +96,8 @@ _VERSION = """
 """
 
 _FROZEN = """
-  select n.id, n.visit_id, n.starts_at, d.begins_at, d.ends_at
+  select n.id as version_id, n.starts_at, d.begins_at, d.ends_at, v.id, v.work_order_id, v.technician_id,
+         v.arrived_at, v.planned_starts_at, v.planned_ends_at
   from version n
   join visit v on v.tenant_id = :t and v.id = n.visit_id
   join work_order o on o.tenant_id = :t and o.id = v.work_order_id
@@ -115,25 +117,24 @@ _FROZEN = """
 """
 
 _ADHERED = """
-  select $key as key, f.id, w.asset_id, f.starts_at as at,
-         case when v.arrived_at >= f.begins_at and v.arrived_at < f.ends_at and v.arrived_at <= :as_of
+  select $key as key, v.version_id as id, $asset_id as asset_id, v.starts_at as at,
+         case when v.arrived_at >= v.begins_at and v.arrived_at < v.ends_at and v.arrived_at <= :as_of
               then $weight else 0 end as above,
          $weight_of_frozen as below,
-         case when f.ends_at > :as_of and (v.arrived_at is null or v.arrived_at > :as_of)
+         case when v.ends_at > :as_of and (v.arrived_at is null or v.arrived_at > :as_of)
               then 'running' end as reason,
-         null::text as note, array[w.id] as job_ids
-  from frozen f
-  join visit v on v.tenant_id = :t and v.id = f.visit_id
-  join work_order w on w.tenant_id = :t and w.id = v.work_order_id
+         null::text as note, array[v.work_order_id] as job_ids
+  from frozen v
+  left join work_order w on w.tenant_id = :t and w.id = v.work_order_id
   $joins
   where true$conditions
   union all
-  select $key, v.id, w.asset_id, v.arrived_at, 0, 0, 'break_in', null, array[w.id]
+  select $key, v.id, $asset_id, v.arrived_at, 0, 0, 'break_in', null, array[v.work_order_id]
   from visit v
-  join work_order w on w.tenant_id = :t and w.id = v.work_order_id
+  left join work_order w on w.tenant_id = :t and w.id = v.work_order_id
   $joins
   where v.tenant_id = :t and v.arrived_at >= :from_at and v.arrived_at < :until_at
-    and v.id not in (select visit_id from frozen)$conditions
+    and v.id not in (select id from frozen)$conditions
 """
 
 _ENDED = """
@@ -145,27 +146,36 @@ _ENDED = """
      and max(o.work_done_at) < :until_at
 """
 
+_IS_VISITED = """exists (
+      select from visit v
+      where v.tenant_id = :t and v.work_order_id = any(n.job_ids) and v.arrived_at <= :as_of)"""
+
+# Of a whole company the visits are read in one go.
+_IS_AMONG_VISITED = """q.id in (
+      select o.request_id
+      from work_order o
+      join visit v on v.tenant_id = :t and v.work_order_id = o.id and v.arrived_at <= :as_of
+      where o.tenant_id = :t and o.request_id is not null and o.status <> 'cancelled')"""
+
 _FIRST_CONTACT = """
   select $key as key, q.id, q.asset_id, n.at,
-         (not c.was_visited and not c.was_reminded)::int as above, 1 as below, null::text as reason,
-         case when c.was_visited then 'visited' when c.was_reminded then 'second_contact' end as note,
+         (not c.was_visited and not d.was_reminded)::int as above, 1 as below, null::text as reason,
+         case when c.was_visited then 'visited' when d.was_reminded then 'second_contact' end as note,
          n.job_ids
   from ended n
   join service_request q on q.tenant_id = :t and q.id = n.id
-  join work_order w on w.tenant_id = :t and w.id = n.job_ids[1]
+  left join work_order w on w.tenant_id = :t and w.id = n.job_ids[1]
   $joins
+  cross join lateral (select $visited as was_visited offset 0) c
   cross join lateral (
-    select exists (
-             select from visit v
-             where v.tenant_id = :t and v.work_order_id = any(n.job_ids) and v.arrived_at <= :as_of
-           ) as was_visited,
-           exists (
-             select from service_request m
-             where m.tenant_id = :t and m.id <> q.id and m.reported_at > q.reported_at
-               and m.reported_at <= least(n.at + :follow_up, :as_of)
-               and (m.merged_into_id = q.id or m.asset_id = q.asset_id
-                    or (q.asset_id is null and m.asset_id is null and m.site_id = q.site_id))
-           ) as was_reminded
-  ) c
+    select not c.was_visited and exists (
+      select from service_request m
+      where m.tenant_id = :t and m.id <> q.id and m.reported_at > q.reported_at
+        and m.reported_at <= least(n.at + :follow_up, :as_of)
+        and (m.merged_into_id = q.id or m.asset_id = q.asset_id
+             or (q.asset_id is null and m.asset_id is null and m.site_id = q.site_id))
+    ) as was_reminded
+    offset 0
+  ) d
   where true$conditions
 """
