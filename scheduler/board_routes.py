@@ -17,7 +17,11 @@ from fsm.actors import Permission
 from fsm.http import Body, CurrentActor, DbSession, Instant, Line, Now, ReadOnly, needs
 from fsm.work_orders.lifecycle import WrongStatus
 from fsm.work_orders.views import VisitView
+from scheduler.board_changes import BoardChanges, read_changes
+from scheduler.board_point import POINT, Point
+from scheduler.copying import Copied, copy_visits
 from scheduler.day_board import BoardView, read_board
+from scheduler.joining import join
 from scheduler.live import watches_in
 from scheduler.placements import (
     CannotBePlaced,
@@ -97,6 +101,58 @@ class PlacementView(msgspec.Struct, frozen=True):
         )
 
 
+class CrewOrder(Body):
+    """Who joins a visit, each in a visit of their own at the same time. `reason` as for a placement."""
+
+    visit_id: UUID
+    technician_ids: Annotated[list[UUID], pydantic.Field(min_length=1, max_length=9)]
+    reason: Annotated[Line | None, pydantic.Field()] = None
+
+
+class CrewView(msgspec.Struct, frozen=True):
+    """The visits of those who joined."""
+
+    joined: list[VisitView]
+
+
+class CopyOrder(Body):
+    """Visits to plan once more on a day: the same people at the same clocks.
+
+    `reason` holds for each that needs one; without it such visits are left out, and the answer says why.
+    """
+
+    visit_ids: Annotated[list[UUID], pydantic.Field(min_length=1, max_length=60)]
+    to_on: http.Day
+    reason: Annotated[Line | None, pydantic.Field()] = None
+
+
+class CopyLine(msgspec.Struct, frozen=True):
+    """What became of one visit: `copy`, or what stands against it. `is_over`: its job takes no more."""
+
+    visit_id: UUID
+    number: str
+    copy: VisitView | None
+    is_over: bool
+    asks_reason: bool
+    consequences: list[ConsequenceView]
+
+    @classmethod
+    def of(cls, one: Copied) -> "CopyLine":
+        facts = one.refused.facts if one.refused else {}
+        return cls(
+            one.old.id,
+            one.work_order.number,
+            None if one.new is None else VisitView.of(one.new),
+            one.is_over,
+            isinstance(one.refused, ReasonNeeded),
+            [msgspec.convert(each, ConsequenceView) for each in facts.get("consequences", [])],
+        )
+
+
+class CopiesView(msgspec.Struct, frozen=True):
+    lines: list[CopyLine]
+
+
 class BoardController(Controller):
     path = "/api/board"
     tags = ["Board"]
@@ -112,6 +168,25 @@ class BoardController(Controller):
         days: Annotated[int, QueryParameter(ge=1, le=7, description="How many days.")] = 1,
     ) -> BoardView:
         return await read_board(reader, now, from_on, days)
+
+    @get(
+        "/changes",
+        opt=needs(Permission.PLAN),
+        summary="What changed on a board since it was read, by its `as_of`",
+    )
+    async def changes(
+        self,
+        reader: ReadOnly,
+        now: Now,
+        since: Annotated[
+            str, QueryParameter(pattern=POINT, description="`as_of` of the board, or of changes.")
+        ],
+        from_on: Annotated[
+            http.Day | None, QueryParameter(name="from", description="Today, unless told.")
+        ] = None,
+        days: Annotated[int, QueryParameter(ge=1, le=7, description="How many days.")] = 1,
+    ) -> BoardChanges:
+        return await read_changes(reader, now, from_on, days, Point.read(since))
 
     @post(
         "/placement-previews",
@@ -135,6 +210,30 @@ class BoardController(Controller):
         self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[PlacementOrder]
     ) -> VisitView:
         return VisitView.of(await put(session, actor, now, data.wanted(), data.reason))
+
+    @post(
+        "/crews",
+        opt=needs(Permission.PLAN),
+        responses=http.refusals(CannotBePlaced, ReasonNeeded, WrongStatus),
+        summary="Let others join a visit",
+    )
+    async def join(
+        self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[CrewOrder]
+    ) -> CrewView:
+        joined = await join(session, actor, now, data.visit_id, data.technician_ids, data.reason)
+        return CrewView([VisitView.of(visit) for visit in joined])
+
+    @post(
+        "/day-copies",
+        opt=needs(Permission.PLAN),
+        status_code=HTTP_200_OK,
+        summary="Plan visits once more on another day, each that can be",
+    )
+    async def copy(
+        self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[CopyOrder]
+    ) -> CopiesView:
+        done = await copy_visits(session, actor, now, data.visit_ids, data.to_on, data.reason)
+        return CopiesView([CopyLine.of(one) for one in done])
 
     @get(
         "/live",

@@ -1,5 +1,7 @@
 """Everything that a board of some days shows, read in one go: people, their time, visits, work that waits."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,6 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from fsm.database import Reader
+from scheduler.board_point import find_point
 
 MOST_VISITS = 5_000
 MOST_WAITING = 2_000
@@ -61,6 +64,7 @@ join work_order w on w.tenant_id = v.tenant_id and w.id = v.work_order_id
 {_AROUND}
 where v.tenant_id = $1 and v.planned_starts_at < $3 and v.planned_ends_at > $2
   and v.status not in ('withdrawn', 'rejected')
+  and ($4::uuid[] is null or v.work_order_id = any($4))
 order by v.technician_id, v.planned_starts_at, v.id
 limit {MOST_VISITS + 1}
 """  # noqa: S608 (put together from words of this file)
@@ -70,6 +74,7 @@ select {_JOB}, w.reported_at
 from work_order w
 {_AROUND}
 where w.tenant_id = $1 and w.status in ('open', 'in_progress')
+  and ($2::uuid[] is null or w.id = any($2))
   and not exists (select from visit v where v.tenant_id = w.tenant_id and v.work_order_id = w.id
     and v.status in ('planned', 'dispatched', 'travelling', 'on_site', 'paused'))
 order by coalesce(w.respond_by, w.restore_by) nulls last, w.priority, w.reported_at, w.id
@@ -155,8 +160,12 @@ class BoardVisit(_Job, frozen=True, kw_only=True):
 
 
 class BoardView(msgspec.Struct, frozen=True):
-    """`is_cut`: more work waits than is listed; the list holds what is due first."""
+    """`is_cut`: more work waits than is listed; the list holds what is due first.
 
+    `as_of` is how far history had come: what changed since is asked for by it.
+    """
+
+    as_of: str
     company: str
     zone: str
     now: datetime
@@ -170,37 +179,71 @@ class BoardView(msgspec.Struct, frozen=True):
     is_cut: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Days:
+    """The days of a board on the clocks of the company, from midnight to midnight."""
+
+    tenant_id: UUID
+    company: str
+    zone: str
+    starts_at: datetime
+    ends_at: datetime
+
+
 async def read_board(reader: Reader, now: datetime, first_on: date | None, days: int) -> BoardView:
     """Return the board of some days on the company's clocks; None begins today."""
-    tenant_id = reader.actor.tenant_id
-    tenant = await reader.row(_TENANT, tenant_id)
+    of = await find_days(reader, now, first_on, days)
+    point = await find_point(reader)
+    visits, waiting = await list_work(reader, of, None)
+    shifts, absences = await list_times(reader, of)
+    return BoardView(
+        as_of=str(point),
+        company=of.company,
+        zone=of.zone,
+        now=now,
+        starts_at=of.starts_at,
+        ends_at=of.ends_at,
+        technicians=[
+            BoardTechnician(**dict(row)) for row in await reader.rows(_TECHNICIANS, of.tenant_id)
+        ],
+        shifts=shifts,
+        absences=absences,
+        visits=visits[:MOST_VISITS],
+        waiting=waiting[:MOST_WAITING],
+        is_cut=len(waiting) > MOST_WAITING or len(visits) > MOST_VISITS,
+    )
+
+
+async def find_days(reader: Reader, now: datetime, first_on: date | None, days: int) -> Days:
+    """Return which instants some days span; None begins today."""
+    tenant = await reader.row(_TENANT, reader.actor.tenant_id)
     assert tenant is not None
     zone = ZoneInfo(tenant["zone"])
     first_on = first_on or now.astimezone(zone).date()
     starts_at = datetime.combine(first_on, time(), zone).astimezone(UTC)
     ends_at = datetime.combine(first_on + timedelta(days=days), time(), zone).astimezone(UTC)
-    visits = await reader.rows(_VISITS, tenant_id, starts_at, ends_at)
-    waiting = await reader.rows(_WAITING, tenant_id)
-    return BoardView(
-        company=tenant["name"],
-        zone=tenant["zone"],
-        now=now,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        technicians=[
-            BoardTechnician(**dict(row)) for row in await reader.rows(_TECHNICIANS, tenant_id)
-        ],
-        shifts=[
-            BoardShift(**dict(row))
-            for row in await reader.rows(_SHIFTS, tenant_id, starts_at, ends_at)
-        ],
-        absences=[
-            BoardAbsence(**dict(row))
-            for row in await reader.rows(_ABSENCES, tenant_id, starts_at, ends_at)
-        ],
-        visits=[BoardVisit(**dict(row), risks=_risks(row)) for row in visits[:MOST_VISITS]],
-        waiting=[BoardJob(**dict(row)) for row in waiting[:MOST_WAITING]],
-        is_cut=len(waiting) > MOST_WAITING or len(visits) > MOST_VISITS,
+    return Days(reader.actor.tenant_id, tenant["name"], tenant["zone"], starts_at, ends_at)
+
+
+async def list_work(
+    reader: Reader, of: Days, work_orders: Collection[UUID] | None
+) -> tuple[list[BoardVisit], list[BoardJob]]:
+    """Return the visits of these days and the jobs that wait, of some work orders or of all."""
+    only = None if work_orders is None else list(work_orders)
+    visits = await reader.rows(_VISITS, of.tenant_id, of.starts_at, of.ends_at, only)
+    waiting = await reader.rows(_WAITING, of.tenant_id, only)
+    return (
+        [BoardVisit(**dict(row), risks=_risks(row)) for row in visits],
+        [BoardJob(**dict(row)) for row in waiting],
+    )
+
+
+async def list_times(reader: Reader, of: Days) -> tuple[list[BoardShift], list[BoardAbsence]]:
+    """Return when people work in these days, and when they are away."""
+    span = of.tenant_id, of.starts_at, of.ends_at
+    return (
+        [BoardShift(**dict(row)) for row in await reader.rows(_SHIFTS, *span)],
+        [BoardAbsence(**dict(row)) for row in await reader.rows(_ABSENCES, *span)],
     )
 
 

@@ -82,7 +82,8 @@ class DayVisits:
         if str(number.id) in self.supposed.without:
             return True
         where = position_of(each.site)
-        if where is None or (number.crew_size > 1 and number.id not in self.whole_crews):
+        is_bound = number.crew_size > 1 and number.id not in self.whole_crews
+        if where is None or (is_bound and not self.scope.splits_crews):
             return False
         has = dict(shift.skills)
         if any(has.get(str(s["skill"]), 0) < int(s["level"]) for s in number.skills):

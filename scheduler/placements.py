@@ -1,5 +1,6 @@
 """A dispatcher's own hand: a visit put somewhere, with what comes of it said before and checked when done."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -87,6 +88,7 @@ async def look(session: Session, actor: Actor, now: datetime, wanted: Wanted) ->
                 moves=Moves.ALL,
                 among=frozenset(people),
                 pulls_forward=True,
+                splits_crews=True,
                 work_orders=frozenset({str(work_order.id)}),
             )
         ),
@@ -106,31 +108,60 @@ async def look(session: Session, actor: Actor, now: datetime, wanted: Wanted) ->
 async def put(
     session: Session, actor: Actor, now: datetime, wanted: Wanted, reason: str | None
 ) -> Visit:
-    """Put a visit there, or refuse; a reason that was needed is kept in history."""
+    """Put a visit there, or refuse; a reason that was given is kept in history."""
+    if wanted.visit_id is None:
+        return await add(session, actor, now, wanted, reason)
     looked = await look(session, actor, now, wanted)
-    hard = [each for each in looked.placement.consequences if each.is_hard]
-    soft = [each for each in looked.placement.consequences if each.asks_reason]
+    despite = settle(looked.placement.consequences, reason)
+    visit = await _move(session, actor, now, wanted, looked)
+    await note_despite(session, actor, now, visit, despite, reason)
+    return visit
+
+
+async def add(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    wanted: Wanted,
+    reason: str | None,
+    crew_id: UUID | None = None,
+) -> Visit:
+    """Plan a visit there, or refuse. With `visit_id` it is one more like that visit, which stays."""
+    looked = await look(session, actor, now, wanted)
+    despite = settle(looked.placement.consequences, reason)
+    new = visits.NewVisit(
+        work_order_id=wanted.work_order_id,
+        technician_id=wanted.technician_id,
+        starts_at=wanted.starts_at,
+        ends_at=looked.ends_at,
+        travel_s=looked.placement.travel_s,
+        crew_id=crew_id,
+    )
+    (visit,) = await visits.plan_visits(session, actor, now, [new])
+    await note_despite(session, actor, now, visit, despite, reason)
+    return visit
+
+
+def settle(found: Sequence[Consequence], reason: str | None) -> list[Consequence]:
+    """Return what suffers for a given reason; refuse what none settles, and where none is given."""
+    hard = [each for each in found if each.is_hard]
+    soft = [each for each in found if each.asks_reason]
     if hard:
         raise CannotBePlaced(_said(hard), consequences=as_json(hard))
     if soft and reason is None:
         raise ReasonNeeded(f"{_said(soft)} Give a reason.", consequences=as_json(soft))
-    if wanted.visit_id is None:
-        (visit,) = await visits.plan_visits(
-            session,
-            actor,
-            now,
-            [
-                visits.NewVisit(
-                    work_order_id=wanted.work_order_id,
-                    technician_id=wanted.technician_id,
-                    starts_at=wanted.starts_at,
-                    ends_at=looked.ends_at,
-                    travel_s=looked.placement.travel_s,
-                )
-            ],
-        )
-    else:
-        visit = await _move(session, actor, now, wanted, looked)
+    return soft
+
+
+async def note_despite(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    visit: Visit,
+    despite: list[Consequence],
+    reason: str | None,
+) -> None:
+    """Keep a reason that was given in history."""
     if reason is not None:
         await events.record(
             session,
@@ -140,9 +171,8 @@ async def put(
             visit.id,
             now=now,
             reason=reason,
-            despite=[str(each.code) for each in soft],
+            despite=[str(each.code) for each in despite],
         )
-    return visit
 
 
 async def _move(

@@ -33,6 +33,8 @@ class Scope:
     """Whether a planned visit may begin earlier than it was planned; inside a promise it always may."""
     moves_crews: bool = True
     """Whether visits of a crew may move, all of it together; otherwise they stay where they are."""
+    splits_crews: bool = False
+    """Whether a visit of a crew may move by itself: where a person decides, not a plan."""
     work_orders: frozenset[str] | None = None
     """Jobs without a visit that are to be planned; None: all."""
 

@@ -31,6 +31,7 @@ def day(technicians: int, visits: int, waiting: int, seed: int) -> dict[str, Any
         for one in people
     ]
     return {
+        "as_of": "1",
         "company": "bench",
         "zone": "UTC",
         "now": _text(NOW),
@@ -39,15 +40,18 @@ def day(technicians: int, visits: int, waiting: int, seed: int) -> dict[str, Any
         "technicians": people,
         "shifts": shifts,
         "absences": [],
-        "visits": sorted(placed, key=lambda one: str(one["starts_at"])),
+        "visits": sorted(
+            placed, key=lambda one: (str(one["technician_id"]), str(one["starts_at"]))
+        ),
         "waiting": [_job(rng, visits + number) for number in range(waiting)],
         "is_cut": False,
     }
 
 
-def moved(board: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a day with the first technician's first visit half an hour later, and that visit."""
-    mine = board["technicians"][0]["id"]
+def moved(board: dict[str, Any], number: int = 0) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the answer of `GET /api/board/changes` after the first visit of the technician of this number
+    was moved by half an hour, and that visit."""
+    mine = board["technicians"][number]["id"]
     old = next(one for one in board["visits"] if one["technician_id"] == mine)
     later = timedelta(minutes=30)
     new = {
@@ -56,8 +60,17 @@ def moved(board: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         "starts_at": _text(datetime.fromisoformat(old["starts_at"]) + later),
         "ends_at": _text(datetime.fromisoformat(old["ends_at"]) + later),
     }
-    visits = [new if one is old else one for one in board["visits"]]
-    return {**board, "visits": visits}, new
+    changes = {
+        "as_of": str(2 + number),
+        "now": board["now"],
+        "is_whole": False,
+        "work_orders": [new["work_order_id"]],
+        "visits": [new],
+        "waiting": [],
+        "shifts": None,
+        "absences": None,
+    }
+    return changes, new
 
 
 def _technician(rng: random.Random, number: int) -> dict[str, Any]:

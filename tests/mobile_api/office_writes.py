@@ -396,7 +396,23 @@ async def running_day(walk: Walk) -> None:
 
     hand = {"work_order_id": await job(), "technician_id": mine}
     at = (now + timedelta(hours=3)).isoformat()
-    await make(walk, "/api/board/placements", {**hand, "starts_at": at, "reason": "asked for"})
+    placed = await make(
+        walk, "/api/board/placements", {**hand, "starts_at": at, "reason": "asked for"}
+    )
+    home = {"home_latitude": 48.8, "home_longitude": 2.3}
+    about = {"number": "T-17", "name": "M", "zone": "UTC"}
+    mate = await make(walk, "/api/technicians", {**about, **home})
+    levels = {"skills": [{"skill": "lift", "level": 3}]}
+    await walk.step("PUT", f"/api/technicians/{mate['id']}/skills", levels)
+    names = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    week = [{"day": day, "starts": "00:00", "ends": "23:00"} for day in names]
+    tomorrow = (now + timedelta(days=1)).date().isoformat()
+    days = {"first_on": now.date().isoformat(), "last_on": tomorrow, "weekly": week}
+    await make(walk, f"/api/technicians/{mate['id']}/shifts", days)
+    crew = {"visit_id": placed["id"], "technician_ids": [mate["id"]], "reason": "heavy"}
+    await make(walk, "/api/board/crews", crew)
+    again = {"visit_ids": [placed["id"]], "to_on": tomorrow, "reason": "goes on"}
+    await make(walk, "/api/board/day-copies", again)
     plan = await make(walk, "/api/day/urgent-visits", {"work_order_id": await job()})
     await make(walk, f"/api/plans/{plan['plan']['id']}/acceptance", {})
     await make(walk, f"/api/plans/{plan['plan']['id']}/undoing", {})

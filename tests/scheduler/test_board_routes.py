@@ -6,6 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
+from fsm.database import Database
+from fsm.events import seal
+from scheduler.board_point import Point, find_point, list_happened
 from tests.company import Company
 from tests.conftest import Clock
 
@@ -104,3 +107,90 @@ async def test_a_stranger_sees_an_empty_board_and_places_nothing(
     assert (theirs["waiting"], theirs["visits"]) == ([], [])
     answer = await send(client, stranger, "placements", **wanted(company, job, clock, 2))
     assert answer.status_code == 404
+
+
+async def test_after_a_change_a_board_fetches_only_the_jobs_that_were_touched(
+    client: httpx.AsyncClient,
+    company: Company,
+    stranger: Company,
+    clock: Clock,
+    job: dict[str, Any],
+) -> None:
+    async def changes(owner: Company, since: str) -> dict[str, Any]:
+        answer = await client.get(
+            "/api/board/changes", params={"since": since}, headers=owner.headers["dispatcher"]
+        )
+        assert answer.status_code == 200, answer.text
+        read: dict[str, Any] = answer.json()
+        return read
+
+    as_of, theirs_as_of = [(await board(client, one))["as_of"] for one in (company, stranger)]
+    assert (await changes(company, as_of))["work_orders"] == []
+    placed = await send(client, company, "placements", **wanted(company, job, clock, 2))
+    planned = await changes(company, as_of)
+    assert planned["work_orders"] == [job["id"]]
+    assert [one["id"] for one in planned["visits"]] == [placed.json()["id"]]
+    assert (planned["waiting"], planned["shifts"]) == ([], None)
+    assert (await changes(company, planned["as_of"]))["work_orders"] == []
+    await client.post(
+        f"/api/visits/{placed.json()['id']}/withdrawal",
+        headers=company.headers["dispatcher"],
+        json={"reason": "other work"},
+    )
+    back = await changes(company, planned["as_of"])
+    assert (back["visits"], [one["number"] for one in back["waiting"]]) == ([], [job["number"]])
+    assert (await changes(stranger, theirs_as_of))["work_orders"] == []
+
+
+async def test_an_event_is_told_once_whether_or_not_it_has_its_number_yet(
+    client: httpx.AsyncClient,
+    company: Company,
+    database: Database,
+    clock: Clock,
+    job: dict[str, Any],
+) -> None:
+    async def told(since: Point) -> set[str]:
+        async with database.reader(company.actors["dispatcher"]) as reader:
+            return {one.kind for one in await list_happened(reader, since, 100)}
+
+    async def point() -> Point:
+        async with database.reader(company.actors["dispatcher"]) as reader:
+            return Point.read(str(await find_point(reader)))
+
+    waiting = await point()
+    assert waiting.waiting
+    async with database.transaction(company.id) as session:
+        await seal(session, company.id, clock())
+    sealed = await point()
+    assert (await told(waiting), sealed.waiting) == (set(), ())
+    await send(client, company, "placements", **wanted(company, job, clock, 2))
+    assert "visit.planned" in await told(waiting)
+    assert "visit.planned" in await told(sealed)
+    assert "work_order.created" in await told(Point(0, ()))
+
+
+async def test_a_new_absence_or_a_renamed_technician_is_told_too(
+    client: httpx.AsyncClient, company: Company, clock: Clock
+) -> None:
+    headers = company.headers["administrator"]
+    as_of = (await board(client, company))["as_of"]
+    body = {
+        "technician_id": str(company.technician.id),
+        "kind": "leave",
+        "starts_at": clock().isoformat(),
+        "ends_at": (clock() + timedelta(hours=3)).isoformat(),
+    }
+    answer = await client.post("/api/absences", headers=headers, json=body)
+    assert answer.status_code == 201, answer.text
+    since = {"since": as_of}
+    told = (await client.get("/api/board/changes", headers=headers, params=since)).json()
+    assert [one["kind"] for one in told["absences"]] == ["leave"]
+    edited = await client.patch(
+        f"/api/technicians/{company.technician.id}",
+        headers=headers,
+        json={"rev": company.technician.rev, "name": "Olga Neu"},
+    )
+    assert edited.status_code == 200, edited.text
+    since = {"since": told["as_of"]}
+    told = (await client.get("/api/board/changes", headers=headers, params=since)).json()
+    assert told["is_whole"] is True

@@ -3,11 +3,17 @@
 ;(() => {
   const STILL_FRAMES = 20
   const LONGEST_MS = 60_000
-  const given = { at: 0 }
+  const data = ['/api/board', '/api/board/changes']
+  /** When data came to hand; while it is held, a page that has fetched some waits for `go`. */
+  const given = { at: 0, isHeld: false, go: null }
+  const looked = { frames: 0 }
   const json = Response.prototype.json
   Response.prototype.json = async function () {
     const read = await json.call(this)
-    if (new URL(this.url).pathname === '/api/board') given.at = performance.now()
+    if (data.includes(new URL(this.url).pathname)) {
+      if (given.isHeld) await new Promise((go) => (given.go = go))
+      given.at = performance.now()
+    }
     return read
   }
 
@@ -15,7 +21,10 @@
     new Promise((done) => {
       requestAnimationFrame(() => {
         const channel = new MessageChannel()
-        channel.port1.onmessage = () => done(performance.now())
+        channel.port1.onmessage = () => {
+          looked.frames++
+          done(performance.now())
+        }
         channel.port2.postMessage(0)
       })
     })
@@ -47,6 +56,14 @@
     return { at, seen }
   }
 
+  /** Frames in which nothing is done but to look, to know what that costs. */
+  async function still(frames) {
+    for (let n = 0; n < frames; n++) {
+      await afterFrame()
+      looks.place('body')
+    }
+  }
+
   const interactions = new Map()
   new PerformanceObserver((list) => {
     for (const one of list.getEntries()) {
@@ -54,5 +71,5 @@
     }
   }).observe({ type: 'event', durationThreshold: 16, buffered: true })
 
-  window.bench = { given, arrived, looks, interactions }
+  window.bench = { given, looked, arrived, still, looks, interactions }
 })()

@@ -15,6 +15,25 @@ export interface Axis {
   shows(from: number, to: number): boolean
 }
 
+export interface Span {
+  from: number
+  to: number
+}
+
+interface Timed {
+  starts_at: string
+  ends_at: string
+}
+
+const read = new WeakMap<Timed, Span>()
+
+/** When something begins and ends; hundreds of texts are read once, since what did not change is the same object. */
+export function spanOf(one: Timed): Span {
+  let span = read.get(one)
+  if (!span) read.set(one, (span = { from: Date.parse(one.starts_at), to: Date.parse(one.ends_at) }))
+  return span
+}
+
 let made: { of: string; axis: Axis } | null = null
 
 /**
@@ -25,12 +44,9 @@ export function axisOf(data: BoardData, days: string[]): Axis {
   let first = 7
   let last = 18
   const midnights = days.map((day) => instantOf(day, '00:00', data.zone).getTime())
-  const spans = [
-    ...data.shifts.map((one) => [Date.parse(one.starts_at), Date.parse(one.ends_at)] as const),
-    ...data.visits.map((one) => [Date.parse(one.starts_at), Date.parse(one.ends_at)] as const),
-  ]
+  const spans = [...data.shifts, ...data.visits].map(spanOf)
   for (const midnight of midnights) {
-    for (const [from, to] of spans) {
+    for (const { from, to } of spans) {
       const a = (from - midnight) / HOUR_MS
       const b = (to - midnight) / HOUR_MS
       if (a < 24 && b > 0) {
@@ -71,7 +87,7 @@ function axisBetween(first: number, last: number, days: string[], midnights: num
 }
 
 /** The lane of each span, so that spans which overlap lie under each other. In order of their beginnings. */
-export function lanesOf(spans: { from: number; to: number }[]): number[] {
+export function lanesOf(spans: Span[]): number[] {
   const free: number[] = []
   return spans.map(({ from, to }) => {
     let lane = free.findIndex((until) => until <= from)

@@ -1,5 +1,5 @@
-// What the board knows and does. Data comes whole from the server and is never mended here: after each change
-// it is fetched again, and what others change pokes us to do so.
+// What the board knows and does. Data comes from the server and is never mended here: after each change what
+// became otherwise is fetched, and what others change pokes us to do so.
 import { announce } from '$common/announce.svelte.ts'
 import { Problem, type Answer } from '$common/api.ts'
 import { listen } from '$common/live.ts'
@@ -8,7 +8,9 @@ import { addDays, clock, dayOf } from '$common/times.ts'
 
 import { sentenceOf } from '../shell/saying.ts'
 import { api, session } from '../shell/start.ts'
+import { changed } from './changes.ts'
 import { kept } from './kept.ts'
+import { hear, isQueueWindow, tell, type Said, type Selected } from './windows.ts'
 
 export type BoardData = Answer<'/api/board', 'get'>
 export type Visit = BoardData['visits'][number]
@@ -41,6 +43,7 @@ interface Change {
   at: string
 }
 
+const TICK_MS = 30_000
 const spans: Span[] = [1, 3, 7]
 const views: View[] = ['timeline', 'table', 'map']
 
@@ -50,7 +53,8 @@ class Board {
   zone = $state('UTC')
   problem = $state('')
   notice = $state<{ kind: 'good' | 'warn' | 'alarm'; text: string } | null>(null)
-  isLoading = $state(false)
+  /** When the server last told what it has, on its own clock. */
+  seenAt = $state(Date.now())
   isUp = $state(true)
   people = $state.raw<string[]>([])
   lastChange = $state.raw<Change | null>(null)
@@ -66,10 +70,18 @@ class Board {
   jobId = $state<string | null>(null)
   technicianId = $state<string | null>(null)
 
+  /** Waiting jobs that are chosen together, by id. */
+  private picked = $state.raw<ReadonlySet<string>>(new Set())
+  chosen = $derived((this.data?.waiting ?? []).filter((one) => this.picked.has(one.work_order_id)))
+
   moving = $state.raw<Target | null>(null)
   plan = $state.raw<Plan | null>(null)
   isOptimising = $state(false)
   helps = $state(false)
+  /** Which further dialog is open. */
+  asks = $state<'gaps' | 'copy' | 'crew' | null>(null)
+  /** Whether the queue stands in a window of its own. */
+  isQueueAway = $state(false)
   undos = $state.raw<Undo[]>([])
 
   now = $state(Date.now())
@@ -93,7 +105,10 @@ class Board {
   today = $derived(dayOf(this.now, this.zone))
 
   private offset = 0
-  private again: ReturnType<typeof setTimeout> | undefined
+  private asOf = ''
+  private turns = 0
+  private pulling: Promise<void> | null = null
+  private next: Promise<void> | null = null
 
   /** Begin: read the address, load, listen. Returns how to stop. */
   start(): () => void {
@@ -102,7 +117,7 @@ class Board {
     this.span = spans.find((one) => String(one) === asked.get('days')) ?? 1
     this.view = views.find((one) => one === asked.get('view')) ?? 'timeline'
     void this.load()
-    const ticking = setInterval(() => (this.now = Date.now() + this.offset), 30_000)
+    const ticking = setInterval(() => (this.now = Date.now() + this.offset), TICK_MS)
     const stop = listen(api, '/api/board/live', {
       onPoke: ({ event, data }) => {
         if (event === 'people') this.people = (data as string[]).filter((one) => one !== session.name)
@@ -110,52 +125,100 @@ class Board {
           const changes = data as Change[]
           const foreign = changes.findLast((one) => one.user_id && one.by !== session.name && one.kind.startsWith('visit.'))
           if (foreign) this.lastChange = foreign
-          this.loadSoon()
+          void this.refresh()
         }
       },
       onState: (isUp) => {
-        if (isUp && !this.isUp) this.loadSoon()
+        if (isUp && !this.isUp) void this.load()
         this.isUp = isUp
       },
     })
+    const stopHearing = hear((said) => this.heard(said))
     return () => {
       clearInterval(ticking)
       stop()
+      stopHearing()
     }
   }
 
+  /** What another window of this board says. */
+  private heard(said: Said): void {
+    if (said.kind === 'selected') this.take(said.selected)
+    if (said.kind === 'shown' && (said.day !== this.day || said.span !== this.span)) {
+      this.day = said.day
+      this.span = spans.find((one) => one === said.span) ?? 1
+      void this.load()
+    }
+    if (said.kind === 'queue') {
+      this.isQueueAway = said.isOpen
+      if (said.isOpen) tell({ kind: 'shown', day: this.day, span: this.span })
+    }
+    if (said.kind === 'hello' && isQueueWindow) tell({ kind: 'queue', isOpen: true })
+  }
+
+  /** Fetch all of it; of several at once the one begun last counts. */
   async load(): Promise<void> {
-    this.isLoading = true
+    const turn = ++this.turns
     try {
       const query = { ...(this.day ? { from: this.day } : {}), days: this.span }
       const fresh = await api.get('/api/board', { query })
+      if (turn !== this.turns) return
       this.data = kept(this.data, fresh)
       this.zone = fresh.zone
-      this.offset = Date.parse(this.data.now) - Date.now()
-      this.now = Date.now() + this.offset
-      this.problem = ''
+      this.told(fresh)
+    } catch (error) {
+      if (turn === this.turns) this.problem = sentenceOf(error)
+    }
+  }
+
+  /** Fetch what changed; one fetch at a time, and one more for what comes meanwhile. */
+  refresh(): Promise<void> {
+    if (!this.pulling) return (this.pulling = this.pull().finally(() => (this.pulling = null)))
+    return (this.next ??= this.pulling.then(() => {
+      this.next = null
+      return this.refresh()
+    }))
+  }
+
+  private async pull(): Promise<void> {
+    const { data, turns } = this
+    const isPast = !this.day && this.today !== this.firstDay
+    if (!data || isPast) return this.load()
+    try {
+      const query = { since: this.asOf, from: this.firstDay, days: this.span }
+      const changes = await api.get('/api/board/changes', { query })
+      if (turns !== this.turns) return await this.load()
+      if (changes.is_whole) return await this.load()
+      this.data = changed(data, changes)
+      this.told(changes)
     } catch (error) {
       this.problem = sentenceOf(error)
     }
-    this.isLoading = false
   }
 
-  private loadSoon(): void {
-    clearTimeout(this.again)
-    this.again = setTimeout(() => void this.load(), 250)
+  private told({ as_of, now }: { as_of: string; now: string }): void {
+    this.asOf = as_of
+    this.seenAt = Date.parse(now)
+    this.offset = this.seenAt - Date.now()
+    this.problem = ''
+    const at = Date.now() + this.offset
+    // By the tick of the clock, unless it was wrong: all that shows how long ago hangs on it.
+    if (Math.abs(at - this.now) > TICK_MS) this.now = at
   }
 
   show(change: { day?: string; span?: Span; view?: View }): void {
     if (change.day !== undefined) this.day = change.day
     if (change.span !== undefined) this.span = change.span
     if (change.view !== undefined) this.view = change.view
-    const query = new URLSearchParams()
+    const query = new URLSearchParams(isQueueWindow ? { pane: 'queue' } : {})
     if (this.day) query.set('day', this.day)
     if (this.span !== 1) query.set('days', String(this.span))
     if (this.view !== 'timeline') query.set('view', this.view)
     const text = query.toString()
     history.replaceState(null, '', text ? `?${text}` : location.pathname)
-    if (change.day !== undefined || change.span !== undefined) void this.load()
+    if (change.day === undefined && change.span === undefined) return
+    tell({ kind: 'shown', day: this.day, span: this.span })
+    void this.load()
   }
 
   turn(days: number): void {
@@ -163,9 +226,36 @@ class Board {
   }
 
   select(what: { visit?: string; job?: string; technician?: string }): void {
-    this.visitId = what.visit ?? null
-    this.jobId = what.job ?? null
-    this.technicianId = what.technician ?? null
+    const selected = { visit: what.visit ?? null, job: what.job ?? null, technician: what.technician ?? null }
+    this.take(selected)
+    tell({ kind: 'selected', selected })
+  }
+
+  private take({ visit, job, technician }: Selected): void {
+    this.visitId = visit
+    this.jobId = job
+    this.technicianId = technician
+  }
+
+  /** The visits of others who come for the same job at the same time. */
+  matesOf(visit: Visit): Visit[] {
+    if (visit.crew_size === 1) return []
+    const isMate = (one: Visit) => one.work_order_id === visit.work_order_id && one.starts_at === visit.starts_at && one.id !== visit.id
+    return (this.data?.visits ?? []).filter(isMate)
+  }
+
+  isChosen(job: Job): boolean {
+    return this.picked.has(job.work_order_id)
+  }
+
+  /** Choose jobs along with those that are, or no longer. */
+  choose(jobs: Job[], isOn: boolean): void {
+    const picked = new Set(this.picked)
+    for (const { work_order_id } of jobs) {
+      if (isOn) picked.add(work_order_id)
+      else picked.delete(work_order_id)
+    }
+    this.picked = picked
   }
 
   /** Do something, say how it went, fetch what came of it. Returns whether it worked. */
@@ -175,11 +265,11 @@ class Board {
       this.notice = { kind: 'good', text: said }
       announce(said)
       if (undo) this.undos = [...this.undos.slice(-19), { said, run: undo }]
-      await this.load()
+      await this.refresh()
       return true
     } catch (error) {
       this.refuse(error)
-      await this.load()
+      await this.refresh()
       return false
     }
   }
@@ -269,11 +359,40 @@ class Board {
     )
   }
 
+  join(visit: Visit, technicians: string[], reason: string | null): Promise<boolean> {
+    const names = technicians.map((one) => this.technicians.get(one)?.name ?? '').join(', ')
+    let joined: string[] = []
+    return this.act(
+      t('board.joined', { number: visit.number, names }),
+      async () => {
+        const done = await api.post('/api/board/crews', { body: { visit_id: visit.id, technician_ids: technicians, reason } })
+        joined = done.joined.map((one) => one.id)
+      },
+      () => this.withdrawAll(joined),
+    )
+  }
+
+  /** Plan visits once more on another day; what became of each. */
+  async copy(visits: string[], day: string, reason: string | null) {
+    const { lines } = await api.post('/api/board/day-copies', { body: { visit_ids: visits, to_on: day, reason } })
+    const copies = lines.flatMap((one) => (one.copy ? [one.copy.id] : []))
+    const said = t('copy.done', { count: copies.length })
+    if (copies.length) this.undos = [...this.undos.slice(-19), { said, run: () => this.withdrawAll(copies) }]
+    await this.refresh()
+    return lines
+  }
+
+  private async withdrawAll(visits: string[]): Promise<void> {
+    for (const visit_id of visits) {
+      await api.post('/api/visits/{visit_id}/withdrawal', { path: { visit_id }, body: { reason: t('undo') } })
+    }
+  }
+
   async sick(technician: Technician): Promise<void> {
     try {
       const answer = await api.post('/api/day/sick-calls', { body: { technician_id: technician.id } })
       this.plan = answer.plan
-      await this.load()
+      await this.refresh()
     } catch (error) {
       this.refuse(error)
     }

@@ -1,5 +1,5 @@
 // The lines of the timeline, one a technician: what is drawn where. A line of which nothing changed is the one it was.
-import { lanesOf, type Axis } from './axis.ts'
+import { lanesOf, spanOf, type Axis } from './axis.ts'
 import type { BoardData, Technician, Visit } from './board.svelte.ts'
 
 export interface Placed {
@@ -44,7 +44,7 @@ export function liner(): (data: BoardData, technicians: Technician[], axis: Axis
 }
 
 function placed(visits: Visit[], axis: Axis): Pick<Line, 'visits' | 'lanes' | 'height'> {
-  const spans = visits.map((one) => ({ from: Date.parse(one.starts_at), to: Date.parse(one.ends_at) }))
+  const spans = visits.map(spanOf)
   const lanes = lanesOf(spans)
   const shown = visits
     .map((visit, n) => ({ visit, lane: lanes[n]!, ...spans[n]! }))

@@ -19,3 +19,16 @@ export class Sight {
     this.ahead = AHEAD_PX
   }
 }
+
+/** Of a list whose rows are all `height` high those near what is seen, each with how many are left out before it. */
+export function near<T>(all: T[], height: number, sight: Sight, isHeld: (one: T) => boolean): { one: T; at: number; gap: number }[] {
+  let next = 0
+  return all
+    .map((one, at) => ({ one, at }))
+    .filter(({ one, at }) => ((at + 1) * height > sight.from && at * height < sight.to) || isHeld(one))
+    .map((each) => {
+      const gap = each.at - next
+      next = each.at + 1
+      return { ...each, gap }
+    })
+}
