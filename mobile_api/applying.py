@@ -183,9 +183,9 @@ async def apply_one(
     if not careful:
         try:
             return _applied(await _take_effect(hand, one))
-        except StrayWork as problem:
-            await _show_stray(hand, one, problem)
-            return intent_store.quarantine(problem)
+        except StrayWork as stray:
+            await _show_stray(hand, one, stray)
+            return intent_store.quarantine(stray)
         except Exception as error:
             if isinstance(problem_of(error), Busy):
                 raise
