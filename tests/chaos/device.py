@@ -104,8 +104,7 @@ class Device:
                     snap = self.photos[record["photo_id"]]
                     snap.is_received, snap.is_proved = True, "by" not in record
                 case "lost receipts":
-                    for snap in self.photos.values():
-                        snap.is_received = snap.is_proved = False
+                    self._lose_receipts()
 
     def _remember_visit(self, intent: dict[str, Any]) -> None:
         if visit_id := intent["data"].get("visit_id"):
@@ -225,8 +224,7 @@ class Device:
         if self.epoch is not None and epoch != self.epoch:
             self.journal.append({"k": "replay", "above": above}, {"k": "lost receipts"})
             self._reopen(above)
-            for snap in self.photos.values():
-                snap.is_received, snap.is_proved, snap.path = False, False, None
+            self._lose_receipts()
         if epoch != self.epoch:
             self.journal.append({"k": "epoch", "epoch": epoch})
             self.epoch = epoch
@@ -245,6 +243,17 @@ class Device:
         for intent_id in again:
             del self.acked[intent_id]
         self.outbox.update(waiting)
+
+    def _lose_receipts(self) -> None:
+        """Wait for receipts again, but for those that the office had withheld before the backup.
+
+        A photo's declaration that is not sent again has the outcome that it had: nobody will tell it twice.
+        """
+        adds = (one["data"] for one in self.outbox.values() if one["type"] == "photo.add")
+        again = {data["photo_id"] for data in adds}
+        for snap in self.photos.values():
+            if snap.is_proved or not snap.is_received or snap.photo_id in again:
+                snap.is_received, snap.is_proved, snap.path = False, False, None
 
     # --- working ------------------------------------------------------------------------------------------
 
@@ -385,6 +394,11 @@ class Device:
                 self.journal.append({"k": "received", "photo_id": row_id})
             else:
                 self._violate("O7", f"the receipt of photo {row_id} is not genuine")
+
+    def some_proved(self) -> list[Snap]:
+        """Return a few photos whose bytes the server says it has."""
+        proved = [one for one in self.photos.values() if one.is_proved]
+        return self.rng.sample(proved, min(self.plan.checked_photos, len(proved)))
 
     async def check_bytes(self, snap: Snap) -> None:
         """O7: what the server serves is what the phone took."""

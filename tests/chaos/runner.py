@@ -24,6 +24,10 @@ REST_LIMIT_S = 120
 REPLAYED_A_S = 150
 """How many intents a second must at least go through when a restore makes every phone send all again."""
 
+SETTLE_LIMIT_S = 900
+"""How long phones may take to say what they hold: longer than all of a crew's patience with a server that
+hangs, so that they say so themselves."""
+
 WARM_LIMIT_S = 40
 """How long the first round waits for work to get going before faults fall."""
 
@@ -463,7 +467,7 @@ class Life:
                 self.judge.verdict.add("O9", f"not empty after {limit} s: {stuck}")
         await asyncio.gather(*(one.last_word() for one in self.offices))
         self.judge.has_revoked = any(one.did.get("revoke") for one in self.offices)
-        settled = [await crew.ask("settle", 300) for crew in self.crews]
+        settled = [await crew.ask("settle", SETTLE_LIMIT_S) for crew in self.crews]
         for answer in settled:
             self.judge.verdict.violations += answer["violations"]
         connection = await self.rig.connect()
