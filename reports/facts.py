@@ -18,7 +18,7 @@ from fsm.tenants.queries import find_own_tenant
 from reports.exposure_sql import Statement, micros_between, subjects
 from reports.fact_tables import ALWAYS
 from reports.months import day_begins, first_of, next_month
-from reports.reliability_sql import add_spent
+from reports.reliability_sql import CAUSES, SPENT
 from reports.rows import Period
 from reports.scopes import Cut, Scope
 from reports.usable_facts import DIRTY, Touch, touches
@@ -37,6 +37,9 @@ class Refreshed:
 async def refresh_facts(session: Session, tenant_id: UUID, now: datetime) -> Refreshed:
     """Bring a company's facts up to the last sealed event and the last month that has passed."""
     actor = system_actor(tenant_id, "facts")
+    # A handful of assets or all of them: each time is planned for its own, and sorted in memory.
+    await run(session, "set local plan_cache_mode = force_custom_plan")
+    await run(session, "set local work_mem = '32MB'")
     zone = (await find_own_tenant(session, tenant_id)).zone
     first, end = await _first_month(session, tenant_id, zone), first_of(now, zone)
     if first is None or first >= end:
@@ -59,7 +62,9 @@ async def refresh_facts(session: Session, tenant_id: UUID, now: datetime) -> Ref
         everything = await _all_assets(session, tenant_id)
         count = len(everything) if is_all else count
         whole = months if is_all else added
-        spans += [Span(asset_id, whole.from_on, whole.to_on) for asset_id in everything]
+        spans += [
+            Span(asset_id, whole.from_on, whole.to_on, is_anew=is_all) for asset_id in everything
+        ]
     await _fill(session, actor, spans, months)
     await run(
         session,
@@ -98,7 +103,9 @@ class Months:
             from_on = max(from_on, first_of(touch.since_at, self.zone))
         if touch.until_at is not None:
             to_on = min(to_on, next_month(first_of(touch.until_at, self.zone)))
-        return Span(touch.asset_id, from_on, to_on) if from_on < to_on else None
+        if from_on >= to_on:
+            return None
+        return Span(touch.asset_id, from_on, to_on, is_anew=touch.since_at is None)
 
     def period(self) -> Period:
         begins, ends = day_begins(self.from_on, self.zone), day_begins(self.to_on, self.zone)
@@ -107,11 +114,16 @@ class Months:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The months [from_on, to_on) of one asset."""
+    """The months [from_on, to_on) of one asset; `is_anew` where one of them may no longer have any time.
+
+    What happened to an asset changes what its time went into. Where it stands, under which contract and from
+    when to when it serves changes what time there is: then what is kept goes first.
+    """
 
     asset_id: UUID
     from_on: date
     to_on: date
+    is_anew: bool = False
 
 
 async def _fill(session: Session, actor: Actor, spans: Sequence[Span], months: Months) -> None:
@@ -120,21 +132,22 @@ async def _fill(session: Session, actor: Actor, spans: Sequence[Span], months: M
     for some in _by_assets(ordered):
         since, until = min(span.from_on for span in some), max(span.to_on for span in some)
         within = Months(months.zone, since, until)
-        values = {
-            "touched": [span.asset_id for span in some],
-            "touched_from": [span.from_on for span in some],
-            "touched_to": [span.to_on for span in some],
-        }
-        await run(session, _FORGET, t=actor.tenant_id, **values)
         only = sorted({span.asset_id for span in some})
-        for cut in (Cut.TENANT, Cut.CONTRACT):
-            statement = subjects(actor, within.period(), Scope(), cut, only=only)
-            statement.values |= values
-            _add_months(statement, within)
-            contract = "l.key" if cut is Cut.CONTRACT else ":always"
-            if cut is Cut.TENANT:
-                statement.values["always"] = ALWAYS
-            await run(session, statement.text(_FILL, contract=contract), **statement.values)
+        anew = [span for span in some if span.is_anew]
+        if anew:
+            await run(
+                session,
+                _FORGET,
+                t=actor.tenant_id,
+                only=sorted({span.asset_id for span in anew}),
+                anew=[span.asset_id for span in anew],
+                anew_from=[span.from_on for span in anew],
+                anew_to=[span.to_on for span in anew],
+            )
+        statement = subjects(actor, within.period(), Scope(), Cut.CONTRACT, only=only)
+        _add_touched(statement, some, within)
+        _add_months(statement, within)
+        await run(session, statement.text(_FILL), **statement.values)
 
 
 def _by_assets(ordered: Sequence[Span]) -> Iterator[list[Span]]:
@@ -149,18 +162,31 @@ def _by_assets(ordered: Sequence[Span]) -> Iterator[list[Span]]:
         yield some
 
 
+def _add_touched(statement: Statement, spans: Sequence[Span], months: Months) -> None:
+    """Add `again`: per asset the time that the spans cover."""
+    begins = {day: day_begins(day, months.zone) for day in [*months.days(), months.to_on]}
+    statement.values |= {
+        "touched": [span.asset_id for span in spans],
+        "touched_from": [begins[span.from_on] for span in spans],
+        "touched_to": [begins[span.to_on] for span in spans],
+    }
+    statement.fenced("again", _AGAIN)
+
+
 def _add_months(statement: Statement, months: Months) -> None:
+    """Add `lasted`: what the time of each asset in `again` went into, by contract and month."""
     days = months.days()
     begins = [day_begins(day, months.zone) for day in days]
     statement.values |= {
+        "always": ALWAYS,
         "days": days,
         "begins": begins,
         "ends": [*begins[1:], day_begins(months.to_on, months.zone)],
     }
     statement.part("month", _MONTH, length=micros_between("m.begins_at", "m.ends_at"))
-    statement.part("again", _AGAIN)
-    statement.part("concerned", _CONCERNED)
-    add_spent(statement, "concerned", _IN_TOUCHED)
+    statement.fenced("concerned", _CONCERNED)
+    statement.fenced("down", _DOWN, causes=CAUSES)
+    statement.part("spent", SPENT, exposed="concerned")
     statement.part("piece", _PIECE)
     statement.part("cut", _CUT, length=micros_between("r.begins_at", "r.ends_at"))
     statement.part("lasted", _LASTED)
@@ -189,13 +215,6 @@ _ALL = "select id from asset where tenant_id = :t order by id"
 _FIRST = "select min(in_service_from) from asset where tenant_id = :t"
 _FORGET_ALL = "delete from asset_month where tenant_id = :t"
 
-_FORGET = """
-delete from asset_month f
-using unnest(cast(:touched as uuid[]), cast(:touched_from as date[]), cast(:touched_to as date[]))
-  as x(asset_id, from_on, to_on)
-where f.tenant_id = :t and f.asset_id = x.asset_id and f.month_on >= x.from_on and f.month_on < x.to_on
-"""
-
 _SAVE = """
 insert into fact_state (tenant_id, watermark, zone, from_on, to_on, refreshed_at)
 values (:t, :head, :zone, :from_on, :to_on, :now)
@@ -214,21 +233,35 @@ _MONTH = """
 """
 
 _AGAIN = """
-  select x.asset_id, range_agg(tstzrange(f.begins_at, l.ends_at)) as during
-  from unnest(cast(:touched as uuid[]), cast(:touched_from as date[]), cast(:touched_to as date[]))
-    as x(asset_id, from_on, to_on)
-  join month f on f.month_on = x.from_on
-  join month l on l.month_on = (x.to_on - interval '1 month')::date
+  select x.asset_id, range_agg(tstzrange(x.begins_at, x.ends_at)) as during
+  from unnest(
+    cast(:touched as uuid[]), cast(:touched_from as timestamptz[]), cast(:touched_to as timestamptz[])
+  ) as x(asset_id, begins_at, ends_at)
   group by x.asset_id
 """
 
+# Each asset whatever its contract, and under each contract it was on.
 _CONCERNED = """
   select s.key, s.asset_id, s.exposed * x.during as exposed
-  from subject s join again x on x.asset_id = s.asset_id
+  from (
+    select cast(:always as uuid) as key, u.asset_id, u.service as exposed from unit u
+    union all
+    select s.key, s.asset_id, s.exposed from subject s
+  ) s
+  join again x on x.asset_id = s.asset_id
+  where s.exposed && x.during
 """
 
-_IN_TOUCHED = """
-    and exists (select from again x where x.asset_id = o.asset_id and x.during && o.during)"""
+# An asset at a time: of all outages only those are looked up that the months to compute again touch.
+_DOWN = """
+  select x.asset_id, o.*
+  from again x
+  cross join lateral (
+    select $causes
+    from outage o
+    where o.tenant_id = :t and o.asset_id = x.asset_id and o.during && x.during
+  ) o
+"""
 
 # What is required is what is exposed but for what came from outside, and `up` is what the causes leave of it:
 # these two are many pieces, the others few.
@@ -272,11 +305,27 @@ _LASTED = """
   ) y
 """
 
+# By the ids alone the index finds what may go, however little is known of how much there is.
+_FORGET = """
+delete from asset_month f
+where f.tenant_id = :t and f.asset_id = any(cast(:only as uuid[])) and exists (
+  select from unnest(cast(:anew as uuid[]), cast(:anew_from as date[]), cast(:anew_to as date[]))
+    as x(asset_id, from_on, to_on)
+  where f.asset_id = x.asset_id and f.month_on >= x.from_on and f.month_on < x.to_on)
+"""
+
+# What still has time is written over what is kept of it, which asks for no asset again.
 _FILL = """
-insert into asset_month (tenant_id, asset_id, contract_id, month_on, exposed_us, required_us, up_us,
+insert into asset_month as f (tenant_id, asset_id, contract_id, month_on, exposed_us, required_us, up_us,
   failure_us, operational_us, planned_us, degraded_us)
-select cast(:t as uuid), l.asset_id, $contract, l.month_on, l.exposed, l.required, l.up, l.failure,
+select cast(:t as uuid), l.asset_id, l.key, l.month_on, l.exposed, l.required, l.up, l.failure,
        l.operational, l.planned, l.degraded
 from lasted l
-on conflict do nothing
+on conflict (tenant_id, asset_id, contract_id, month_on) do update set
+  exposed_us = excluded.exposed_us, required_us = excluded.required_us, up_us = excluded.up_us,
+  failure_us = excluded.failure_us, operational_us = excluded.operational_us,
+  planned_us = excluded.planned_us, degraded_us = excluded.degraded_us
+where (f.exposed_us, f.required_us, f.up_us, f.failure_us, f.operational_us, f.planned_us, f.degraded_us)
+  is distinct from (excluded.exposed_us, excluded.required_us, excluded.up_us, excluded.failure_us,
+                    excluded.operational_us, excluded.planned_us, excluded.degraded_us)
 """

@@ -87,8 +87,8 @@ def add_spent(statement: Statement, exposed: str = "subject", condition: str = "
 
     Only outages under the condition on `o` are read.
     """
-    statement.part("down", _DOWN, condition=condition)
-    return statement.part("spent", _SPENT, exposed=exposed)
+    statement.part("down", _DOWN, causes=CAUSES, condition=condition)
+    return statement.part("spent", SPENT, exposed=exposed)
 
 
 def _contract_of_facts(statement: Statement, scope: Scope, cut: Cut) -> str:
@@ -169,13 +169,16 @@ def add_events(statement: Statement, condition: str) -> Statement:
     return statement.fenced("happened", _HAPPENED)
 
 
-_DOWN = """
-  select o.asset_id,
+CAUSES = """
     range_agg(o.during) filter (where o.cause = 'external' and not o.is_degraded) as external,
     range_agg(o.during) filter (where o.cause = 'failure' and not o.is_degraded) as failure,
     range_agg(o.during) filter (where o.cause = 'operational' and not o.is_degraded) as operational,
     range_agg(o.during) filter (where o.cause = 'planned' and not o.is_degraded) as planned,
-    range_agg(o.during) filter (where o.is_degraded) as degraded
+    range_agg(o.during) filter (where o.is_degraded) as degraded"""
+"""What outages `o` come to, cause by cause."""
+
+_DOWN = """
+  select o.asset_id, $causes
   from outage o
   where o.tenant_id = :t and o.during && tstzrange(:from_at, :until_at)
     and o.asset_id in (select asset_id from subject)$condition
@@ -183,7 +186,7 @@ _DOWN = """
 """
 
 # Each step takes what is left by the one before: required, then failure before operational before planned.
-_SPENT = """
+SPENT = """
   select s.key, s.asset_id, s.exposed, a.required, a.required * d.failure as failure,
          b.rest * d.operational as operational, c.rest * d.planned as planned,
          c.rest - d.planned as up, (c.rest - d.planned) * d.degraded as degraded

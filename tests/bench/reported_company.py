@@ -2,6 +2,7 @@
 
 The same size and seed write the same years. Work comes in batches that are drawn from the seed and their own
 number, each in a transaction of its own: what was interrupted goes on with the first batch that is missing.
+What follows from the work is written by SQL when all of it is there.
 """
 
 import json
@@ -20,6 +21,7 @@ from fsm.contracts.service_hours import (
     Moment,
 )
 from tests.bench.figures import say
+from tests.bench.reported_ledger import write_steps
 from tests.bench.reported_rows import BATCH, NOW, ZONE, Founded, Openings, Place, Rows, Size
 
 _REGIONS = [f"Region {number}" for number in range(20)]
@@ -40,11 +42,12 @@ class Years:
         self._kinds = {"repair": (founded.repair_id, self._id(NOW))}
         self._kinds |= {code: (self._id(NOW), self._id(NOW)) for code in ("service", "rebuild")}
         self._technicians = [self._id(NOW) for _ in range(size.technicians)]
+        self._contractors = frozenset(self._technicians[9::10])
         self._places: list[Place] = []
         self.openings = Openings(size.began_at)
 
     async def write(self) -> None:
-        """Write what is missing: the company's things, then batch after batch of its work."""
+        """Write what is missing: the company's things, batch after batch of its work, what follows of it."""
         await self._connection.execute(_PROGRESS)
         done = await self._connection.fetchval(
             "select coalesce(max(batch) + 1, 0) from bench_batch"
@@ -58,8 +61,8 @@ class Years:
                 await self._connection.execute("insert into bench_batch values ($1)", batch)
             if batch % 10 == 0:
                 say(f"  {min(batch * BATCH, self._size.jobs)} of {self._size.jobs} jobs")
-        if done <= self._size.batches:
-            await self._connection.execute(_SEAL, self._founded.tenant_id)
+        steps = await self._connection.fetchval("select coalesce(max(step) + 1, 0) from bench_step")
+        if await write_steps(self._connection, self._founded, self._size, steps):
             await self._connection.execute("vacuum (analyze)")
 
     def _id(self, at: datetime) -> UUID:
@@ -109,7 +112,7 @@ class Years:
                 founded.level_id, rng.choice((400, 900, 2500)), "EUR", "{}", "{}", 0, began,
                 '{"amounts": {"restoration": "25"}, "cap_share": "0.2"}' if number % 3 else "{}",
             )  # fmt: skip
-        site_id = customer_id = None
+        site_id = customer_id = machine_id = None
         for number in range(size.assets):
             if number % 5 == 0:
                 which = rng.randrange(len(contracts))
@@ -119,13 +122,21 @@ class Years:
                     "site", site_id, 1, customer_id, f"BS-{number}", "", "", "",
                     rng.choice(_REGIONS), "FR", ZONE, "", "", True, began, 200,
                 )  # fmt: skip
+                machine_id = None
             asset_id, model = self._id(began), rng.randrange(len(models))
             serves = began + timedelta(days=rng.choice((-900, -300, -20, 250, 800)), hours=7)
-            retired = serves + timedelta(days=1500) if rng.random() < 0.04 else None
+            is_part = machine_id is not None and rng.random() < 0.3
+            retired = None
+            if rng.random() < (0.3 if is_part else 0.04):
+                retired = serves + timedelta(days=rng.randint(400, 1500))
+                if is_part and began < retired < NOW and rng.random() < 0.7:
+                    self._worn(rows, asset_id, retired)
             rows.add(
-                "asset", asset_id, 1, customer_id, site_id, models[model], f"BA-{number}", "Lift",
-                "", rng.randint(1, 5), serves, retired, "", began,
+                "asset", asset_id, 1, customer_id, site_id, machine_id if is_part else None,
+                f"SN-{number}" if is_part else None, models[model], f"BA-{number}", "Lift", "",
+                rng.randint(1, 5), serves, retired, "", began,
             )  # fmt: skip
+            machine_id = machine_id or asset_id
             on = contracts[which] if rng.random() < 0.9 else None
             if on is not None:
                 end = (began + timedelta(days=900)).date() if rng.random() < 0.1 else None
@@ -134,8 +145,15 @@ class Years:
             self._places.append(Place(asset_id, customer_id, site_id, on, plans[model]))
         return rows
 
+    def _worn(self, rows: Rows, asset_id: UUID, removed: datetime) -> None:
+        """Add the failure with which a part was taken out."""
+        rows.add(
+            "failure", self._id(removed), 1, asset_id, removed - _HOUR, removed - _HOUR,
+            removed + _HOUR, _MODES[0], None,
+        )  # fmt: skip
+
     def _technicians_of(self, rows: Rows) -> None:
-        """Add people with a shift each weekday, and their leave."""
+        """Add people and their leave; their shifts follow by SQL."""
         for number, technician_id in enumerate(self._technicians):
             rows.add(
                 "technician", technician_id, 1, f"BT-{number}", f"Person {number}", ZONE, "", "",
@@ -144,12 +162,6 @@ class Years:
             morning = self._size.began_at.replace(hour=6, minute=30)
             for day in range(365 * self._size.years + 7):
                 begins = morning + day * _DAY
-                if begins.weekday() < 5:
-                    rows.add(
-                        "shift", self._id(begins), 1, technician_id,
-                        asyncpg.Range(begins, begins + timedelta(hours=8, minutes=30)), 0, 1800, 3 * 3600,
-                        5 * 3600,
-                    )  # fmt: skip
                 if day % 180 == 20 + number % 100:
                     leave = asyncpg.Range(begins, begins + timedelta(days=12))
                     rows.add("absence", self._id(begins), 1, technician_id, leave, "leave", "")
@@ -271,15 +283,15 @@ class _Job:
             visit_id = self._new(self._reported)
             window = (begins, begins + 2 * _HOUR)
             created = max(self._reported, begins - timedelta(days=1 + turn))
+            if self._person in self._years._contractors and self._maybe(0.1):
+                self._reject(begins, window, created)
             self._rows.add(
                 "visit", visit_id, 1, self._id, self._person, "finished" if there else "planned",
-                begins, begins + _HOUR, *window, 1200, False, arrived if there else None,
-                arrived if there else None, over if there else None, False, created,
+                begins, begins + _HOUR, *window, 1200, False, created if there else None,
+                arrived if there else None, arrived if there else None, over if there else None, False,
+                created,
             )  # fmt: skip
-            self._event(
-                "visit.planned", "visit", visit_id, created,
-                f'{{"starts_at": "{begins.isoformat()}"}}',
-            )  # fmt: skip
+            self._plan(visit_id, begins, created)
             if self._maybe(0.5):
                 self._promise(visit_id, window, created)
             self._visits.append((visit_id, arrived, over))
@@ -289,6 +301,22 @@ class _Job:
             else:
                 return
         self._done = self._visits[-1][2]
+
+    def _plan(self, visit_id: UUID, begins: datetime, created: datetime) -> None:
+        data = f'{{"starts_at": "{begins.isoformat()}"}}'
+        self._event("visit.planned", "visit", visit_id, created, data)
+
+    def _reject(
+        self, begins: datetime, window: tuple[datetime, datetime], created: datetime
+    ) -> None:
+        """Add a visit that was sent to the contractor and not taken."""
+        visit_id = self._new(created)
+        self._plan(visit_id, begins, created)
+        self._event("visit.rejected", "visit", visit_id, self._after(created, 5, 55))
+        self._rows.add(
+            "visit", visit_id, 1, self._id, self._person, "rejected", begins, begins + _HOUR,
+            *window, 1200, False, created, None, None, None, False, created,
+        )  # fmt: skip
 
     def _promise(self, visit_id: UUID, window: tuple[datetime, datetime], told: datetime) -> None:
         self._rows.add(
@@ -445,21 +473,7 @@ def _bounds(moment: Moment) -> list[str]:
     return [at.isoformat() for at in (moment.at, moment.lo_at, moment.hi_at)]
 
 
-_PROGRESS = "create table if not exists bench_batch (batch int primary key)"
-
-# Numbered in the order of their making, as sealing would have; the hashes are of nothing.
-_SEAL = """
-with head as (
-  insert into event_seal (tenant_id, number, event_id, hash, sealed_at)
-  select $1, k.number + row_number() over (order by e.received_at, e.id), e.id, sha256(e.id::text::bytea),
-         e.received_at
-  from event e
-  cross join (select coalesce(max(number), 0) as number from event_seal where tenant_id = $1) k
-  where e.tenant_id = $1 and not exists (
-    select from event_seal s where s.tenant_id = $1 and s.event_id = e.id)
-  returning number, hash
-), gone as (delete from event_unsealed where tenant_id = $1)
-insert into chain_head (tenant_id, number, hash)
-select $1, number, hash from head order by number desc limit 1
-on conflict (tenant_id) do update set number = excluded.number, hash = excluded.hash
+_PROGRESS = """
+create table if not exists bench_batch (batch int primary key);
+create table if not exists bench_step (step int primary key)
 """

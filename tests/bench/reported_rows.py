@@ -181,11 +181,10 @@ _COLUMNS = {
     "currency covers payers priority created_at credits",
     "site": "id rev customer_id number name address city region country zone access_notes hazards "
     "is_active created_at radius_m",
-    "asset": "id rev customer_id site_id model_id number name place criticality in_service_from "
-    "retired_at notes created_at",
+    "asset": "id rev customer_id site_id parent_id serial model_id number name place criticality "
+    "in_service_from retired_at notes created_at",
     "contract_asset": "id contract_id asset_id during weight",
     "technician": "id rev number name zone territory home_address is_contractor is_active",
-    "shift": "id rev technician_id during overtime_s break_s break_earliest_s break_latest_s",
     "absence": "id rev technician_id during kind note",
     "work_order": "id rev number status request_id customer_id site_id asset_id contract_id "
     "failure_id work_type_id work_type_version_id request_class maintenance priority title "
@@ -195,7 +194,7 @@ _COLUMNS = {
     "closure_id wants_more_work is_unproved created_at",
     "work_order_closure": "id work_order_id facts_rev rules_sha256 verdict unmet judged_at",
     "visit": "id rev work_order_id technician_id status planned_starts_at planned_ends_at "
-    "window_starts_at window_ends_at travel_s is_pinned arrived_at work_started_at finished_at "
+    "window_starts_at window_ends_at travel_s is_pinned dispatched_at arrived_at work_started_at finished_at "
     "is_orphan created_at",
     "promise": "id work_order_id visit_id window_starts_at window_ends_at channel sent_at told_by "
     "asked_by probability",

@@ -118,10 +118,70 @@ async def _restore_what_has_no_outage(session: Session, company: Company, asset_
     await failures.restore_failure(session, company.system, LATER, failure.id, restored_at=h(1_200))
 
 
+async def _retire(session: Session, company: Company, asset_id: UUID) -> None:
+    """Months after it have no time any more."""
+    await run(
+        session,
+        "update asset set retired_at = greatest(in_service_from + interval '1 hour', :at)"
+        " where tenant_id = :t and id = :id",
+        t=company.id,
+        id=asset_id,
+        at=h(500),
+    )
+    await events.record(session, company.system, "asset.edited", "asset", asset_id, now=LATER)
+
+
+async def _take_off_contract(session: Session, company: Company, asset_id: UUID) -> None:
+    """Its months under the contract go, those under none come."""
+    found = await run(
+        session,
+        "delete from contract_asset where tenant_id = :t and asset_id = :id returning contract_id",
+        t=company.id,
+        id=asset_id,
+    )
+    for contract_id in sorted(set(found.scalars())):
+        await events.record(
+            session,
+            company.system,
+            "contract.asset_removed",
+            "contract",
+            contract_id,
+            now=LATER,
+            asset_id=str(asset_id),
+        )
+
+
 CHANGES = {
     change.__name__: change
-    for change in (_open_and_close, _correct, _fail_and_restore, _restore_what_has_no_outage)
+    for change in (
+        _open_and_close,
+        _correct,
+        _fail_and_restore,
+        _restore_what_has_no_outage,
+        _retire,
+        _take_off_contract,
+    )
 }
+
+
+async def kept(session: Session, company: Company) -> list[tuple[object, ...]]:
+    """Return all rows of the facts."""
+    rows = await run(
+        session,
+        "select * from asset_month where tenant_id = :t order by asset_id, contract_id, month_on",
+        t=company.id,
+    )
+    return [tuple(row) for row in rows]
+
+
+async def kept_anew(session: Session, company: Company) -> list[tuple[object, ...]]:
+    """Return all rows of the facts when they are computed from nothing."""
+    async with session.begin_nested() as savepoint:
+        await run(session, "delete from fact_state where tenant_id = :t", t=company.id)
+        await refresh_facts(session, company.id, LATER)
+        found = await kept(session, company)
+        await savepoint.rollback()
+    return found
 
 
 @few
@@ -160,8 +220,9 @@ async def test_facts_give_what_the_rows_give_for_any_window(
             await CHANGES[change](session, company, machine.id)
         live = await without_facts(session, company, history, periods)
         await events.seal(session, company.id, LATER)
-        assert await refresh_facts(session, company.id, LATER) == Refreshed(1, 0)
+        await refresh_facts(session, company.id, LATER)
         assert await sums(session, company, history, periods) == live
+        assert await kept(session, company) == await kept_anew(session, company)
 
 
 async def test_a_refresh_computes_what_changed_and_adds_the_months_that_passed(
@@ -181,6 +242,28 @@ async def test_a_refresh_computes_what_changed_and_adds_the_months_that_passed(
         count, begins, ends = (await run(session, counted, t=company.id)).one()
         # Once whatever the contract, once under the company's contract.
         assert (count, str(begins), str(ends)) == (30, "2025-01-01", "2026-03-01")
+
+
+async def test_months_that_an_asset_no_longer_has_are_forgotten(
+    database: Database, company: Company
+) -> None:
+    async with opened(database, company) as session:
+        await refresh_facts(session, company.id, LATER)
+        await run(
+            session,
+            "update asset set retired_at = :at where tenant_id = :t",
+            t=company.id,
+            at=datetime(2025, 6, 10, tzinfo=UTC),
+        )
+        await events.record(
+            session, company.system, "asset.edited", "asset", company.asset.id, now=LATER
+        )
+        await events.seal(session, company.id, LATER)
+        assert await refresh_facts(session, company.id, LATER) == Refreshed(1, 0)
+        found = await kept(session, company)
+        assert found == await kept_anew(session, company)
+        # January to June, whatever the contract and under it.
+        assert len(found) == 12
 
 
 async def test_what_an_outage_cannot_have_changed_is_not_computed_again(

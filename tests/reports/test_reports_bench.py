@@ -9,6 +9,7 @@ import pytest
 
 from fsm.contracts.opening_hours import calendar_from_json
 from fsm.contracts.service_hours import ClockHistory, ClockStop, Moment, ServiceHours, read_clock
+from reports import registry
 from tests.bench import reports as bench
 from tests.bench.reported_rows import NOW, ZONE, Openings, Size
 from tests.company import WORKING_HOURS
@@ -17,13 +18,16 @@ SMALL = ["--jobs", "400", "--rounds", "1", "--reports", "2", "--changes", "3"]
 
 
 def test_a_small_company_is_measured_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    """Numbers that differ from the lean SQL's would raise."""
+    """Numbers that differ from the lean SQL's would end it as failed."""
     bench.main(SMALL)
     report = json.loads(capsys.readouterr().out)
     figures = {each["name"].partition(" ")[0]: each for each in report["figures"]}
     assert set(figures) == {"full", "one", "refresh", "peak", "two-page"}
-    assert len(report["figures"]) == 6
+    assert len(report["figures"]) == 10
     assert all(each["value"] > 0 for each in report["figures"])
+    assert report["failed"] == {}
+    every = {definition.kpi for definition in registry.DEFINITIONS}
+    assert set(figures["full"]["detail"]["each"]) == every
     assert report["subset"] == "400 of 1000000 jobs"
 
 
