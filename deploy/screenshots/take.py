@@ -1,0 +1,118 @@
+"""Take the README's pictures anew: `.venv/bin/python deploy/screenshots/take.py` (see `--help`).
+
+Starts a demonstration of its own in a folder that is thrown away, signs in as the people who use each page,
+and keeps each picture as WebP beside this file. Needs Chromium and the packages of the tests.
+"""
+
+import argparse
+import asyncio
+import io
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.async_api import async_playwright
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+DESK = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 780}
+LONGEST_START_S = 300
+MOST_BYTES = 700_000
+"""All pictures together: a checkout stays small."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--into", type=Path, default=HERE, help="folder of the pictures")
+    into: Path = parser.parse_args().into
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        sys.exit("There is no Chromium here; as root, apt-get install chromium brings it.")
+    with tempfile.TemporaryDirectory(prefix="fsm-pictures-") as folder:
+        port = _free_port()
+        command = [sys.executable, "-P", "-m", "fsm", "demo", "--data", folder, "--port", str(port)]
+        demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        try:
+            passport = _wait(demo)
+            password = json.loads((Path(folder) / "people.json").read_text())["password"]
+            asyncio.run(_take(chromium, f"http://127.0.0.1:{port}", password, passport, into))
+        finally:
+            demo.terminate()
+            demo.wait()
+    size = sum(one.stat().st_size for one in into.glob("*.webp"))
+    print(f"{size / 1000:.0f} kB in all")
+    if size > MOST_BYTES:
+        sys.exit(f"That is more than {MOST_BYTES / 1000:.0f} kB.")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(demo: "subprocess.Popen[str]") -> str:
+    """Return the path of the passport that the demonstration names once it is ready."""
+    until = time.monotonic() + LONGEST_START_S
+    assert demo.stdout is not None
+    for line in demo.stdout:
+        if "/p/" in line:
+            return line.strip().partition("/p/")[2]
+        if time.monotonic() > until:
+            break
+    sys.exit("The demonstration did not start.")
+
+
+async def _take(chromium: str, url: str, password: str, code: str, into: Path) -> None:
+    flags = ["--no-sandbox", "--disable-gpu"]
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=chromium, args=flags)
+
+        async def opened(size: dict[str, int], **more: Any) -> Any:
+            context = await browser.new_context(
+                base_url=url, viewport=size, locale="en-GB", reduced_motion="reduce", **more
+            )
+            context.set_default_timeout(60_000)
+            return await context.new_page()
+
+        async def keep(page: Any, name: str) -> None:
+            png = await page.screenshot()
+            image = Image.open(io.BytesIO(png)).convert("RGB")
+            image.save(into / f"{name}.webp", "WEBP", quality=80, method=6)
+            print(f"{name}: {(into / f'{name}.webp').stat().st_size / 1000:.0f} kB", flush=True)
+
+        page = await opened(DESK)
+        await _sign_in(page, "manager", password, "/office/figures?period=last_90")
+        await page.locator("main footer").wait_for()
+        await keep(page, "figures")
+
+        page = await opened(PHONE, is_mobile=True, has_touch=True)
+        await page.goto(f"/p/{code}")
+        await page.get_by_label("What is wrong?").fill("The door does not close")
+        await page.get_by_label("Partly").check()
+        await keep(page, "report")
+        await page.get_by_role("button", name="Send the report").click()
+        await page.get_by_role("link", name="Follow the report").click()
+        await page.get_by_role("heading", name="Your report").wait_for()
+        await keep(page, "status")
+        await browser.close()
+
+
+async def _sign_in(page: Any, who: str, password: str, to: str) -> None:
+    await page.goto(to)
+    await page.locator("[name=login]").fill(f"{who}@demo")
+    await page.locator("[name=password]").fill(password)
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(f"**{to}")
+
+
+if __name__ == "__main__":
+    main()
