@@ -61,14 +61,21 @@ class Written:
         return bool(self.document.get("_deleted"))
 
     @property
-    def edits(self) -> Document:
-        """Return the members that the client itself wrote.
+    def is_ours(self) -> bool:
+        """Whether the client wrote nothing, and shows a version of the server's that it holds.
 
-        A document with a `rev` but without a master that it assumes is one of ours: the client begins anew
-        and shows what it has.
+        That is a document with a `rev` whose master it does not know, as when it begins anew; or one older
+        than its master: RxDB may read the document before a pull and the master after it.
         """
-        if self.assumed is None and "rev" in self.document:
-            return {}
+        rev = self.document.get("rev")
+        if self.assumed is None:
+            return rev is not None
+        known = self.assumed.get("rev")
+        return isinstance(rev, int) and isinstance(known, int) and rev < known
+
+    @property
+    def edits(self) -> Document:
+        """Return the members that the client itself wrote."""
         before = _members(self.assumed or {})
         return {
             name: value
@@ -78,6 +85,8 @@ class Written:
 
     def suggestion(self, actor: Actor) -> Sent | None:
         """Return what the client wishes of the row, None where it wishes nothing."""
+        if self.is_ours:
+            return None
         removed = self.is_deleted and not (self.assumed or {"_deleted": True}).get("_deleted")
         edits = {} if self.is_deleted else self.edits
         if not edits and not removed:

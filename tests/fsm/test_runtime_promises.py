@@ -25,8 +25,8 @@ from tests.conftest import Clock
 
 A_LABEL = {
     "GET, HEAD": "",
-    "GET": "/page /photo /thanks /wrong-label",
-    "POST": "/report /wrong-label",
+    "GET": "/page /photo /thanks /thanks/helped /wrong-label",
+    "POST": "/helped /report /wrong-label",
 }
 
 OPEN_TO_ANYONE = {

@@ -66,7 +66,11 @@ class Line:
         if not self._is_up:
             writer.transport.abort()
             return
-        there, back = await asyncio.open_connection("127.0.0.1", self._server_port)
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self._server_port)
+        except ConnectionError:  # the server was killed, or is not yet there again
+            writer.transport.abort()
+            return
         self._open |= {writer, back}
         doomed: list[tuple[bytes, int]] = []
 

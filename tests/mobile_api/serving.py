@@ -70,7 +70,11 @@ class Line:
         if self.is_down:
             writer.transport.abort()
             return
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except ConnectionError:  # the server was killed, or is not yet there again
+            writer.transport.abort()
+            return
         self._open |= {writer, far_writer}
         asked: list[bytes] = []
         there = asyncio.create_task(self._there(reader, far_writer, asked))

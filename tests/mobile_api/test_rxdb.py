@@ -404,6 +404,28 @@ async def test_another_technicians_login_begins_anew(
     assert await stored(database, company, Review) == []
 
 
+async def test_a_row_older_than_its_master_is_no_wish(
+    client: httpx.AsyncClient, phone: Phone, database: Database, company: Company, clock: Clock
+) -> None:
+    """RxDB may read what it is to push before a pull writes over it, and the master that it assumes after."""
+    job = await dispatched_job(database, company, clock)
+    rows = {}
+    for title in ("Door sticks", "Door fell off"):
+        await retitle(database, company, clock, job, title)
+        page = await client.get("/compat/rxdb/work_orders/pull", headers=phone.headers)
+        rows[title] = next(one for one in page.json()["documents"] if one["id"] == str(job.id))
+    older, newer = rows.values()
+    assert older["d"]["title"] != newer["d"]["title"]
+    pushed = [{"newDocumentState": older, "assumedMasterState": newer}]
+    answer = await client.post("/compat/rxdb/work_orders/push", json=pushed, headers=phone.headers)
+    assert answer.json() == [newer]
+    assert await stored(database, company, Review) == []
+    wish = {**newer, "d": {**newer["d"], "title": older["d"]["title"]}}
+    pushed = [{"newDocumentState": wish, "assumedMasterState": newer}]
+    await client.post("/compat/rxdb/work_orders/push", json=pushed, headers=phone.headers)
+    assert len(await stored(database, company, Review)) == 1
+
+
 async def test_a_revoked_devices_work_is_kept_for_the_office_and_it_learns_nothing(
     client: httpx.AsyncClient, phone: Phone, database: Database, company: Company, clock: Clock
 ) -> None:

@@ -74,7 +74,7 @@ async def test_a_roster_tells_what_is_missing_and_is_changed_by_keyboard_within_
     await dialog.get_by_label("Shift").select_option(label="free")
     await dialog.get_by_role("button", name="Save").click()
     await dialog.wait_for(state="detached")
-    free = page.get_by_role("button", name="Apr 7, free, fixed")
+    free = page.get_by_role("button", name="Boris, Tue, Apr 7, free, fixed")
     await free.wait_for()
     await free.click()
     await dialog.get_by_role("button", name="Note the wish").click()
@@ -94,10 +94,10 @@ async def test_a_shift_is_dragged_to_a_free_day_and_back_where_a_rule_forbids_it
     office: Office, opened: Any, roster: str
 ) -> None:
     page = await open_roster(office, opened, roster)
-    shift = page.get_by_role("button", name="Mon, Apr 6, Early")
-    await shift.drag_to(page.get_by_role("button", name="Sun, Apr 12"))
-    await page.get_by_role("button", name="Sun, Apr 12, Early, fixed").wait_for()
-    await page.get_by_role("button", name="Mon, Apr 6, free").wait_for()
+    shift = page.get_by_role("button", name="Boris, Mon, Apr 6, Early")
+    await shift.drag_to(page.get_by_role("button", name="Boris, Sun, Apr 12"))
+    await page.get_by_role("button", name="Boris, Sun, Apr 12, Early, fixed").wait_for()
+    await page.get_by_role("button", name="Boris, Mon, Apr 6, free").wait_for()
     headers = office.company.headers["dispatcher"]
     async with httpx.AsyncClient(base_url=office.url, headers=headers) as client:
         night = next(
@@ -113,11 +113,11 @@ async def test_a_shift_is_dragged_to_a_free_day_and_back_where_a_rule_forbids_it
             assert changed.status_code == 200, changed.text
     await page.reload()
     page.watch.forgiven.append("409")
-    await page.get_by_role("button", name="Sun, Apr 12, Early").drag_to(
-        page.get_by_role("button", name="Fri, Apr 17, free")
+    await page.get_by_role("button", name="Boris, Sun, Apr 12, Early").drag_to(
+        page.get_by_role("button", name="Boris, Fri, Apr 17, free")
     )
     await page.get_by_role("main").get_by_text("rest before the shift on").wait_for()
-    await page.get_by_role("button", name="Sun, Apr 12, Early, fixed").wait_for()
+    await page.get_by_role("button", name="Boris, Sun, Apr 12, Early, fixed").wait_for()
 
 
 async def test_publishing_shows_its_changes_and_makes_shifts(
