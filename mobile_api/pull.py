@@ -8,13 +8,14 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import select
 
 from fsm.actors import Actor
 from fsm.crash_points import crash_point
-from fsm.database import Database, Session, run
+from fsm.database import DRIVER_ERRORS, Database, Session, as_problem, run
 from fsm.gathering import Gathering
-from fsm.problems import Forbidden, Problem
+from fsm.problems import Busy, Forbidden, Problem
 from fsm.technicians.tables import Technician
 from fsm.tenants import tokens
 from mobile_api import feed, sequencer
@@ -28,6 +29,8 @@ PAGE_BYTES = 1_048_576
 FEW_CHANGES, FEW_BYTES = 100, 65_536
 """The largest page that is read together with those of others; a device with more is read for alone."""
 MOST_TOGETHER = 32
+_WAITS, _WAIT_MS = 3, 1_000
+"""How often a page waits for whoever is changing its rows, and how long each time."""
 OLDEST_SCHEMA = 1
 """Apps that speak an older schema are refused on pull; they can still send."""
 
@@ -145,6 +148,12 @@ async def answer(
         await prepare(database, actor, now, outbox_empty_at)
         found = await asked.look(position)
         await _check_epoch(database, actor, position, found)
+        for _ in range(_WAITS):
+            if not found["is_unstamped"]:
+                break
+            await _stamp_after_writers(database, actor, _scopes_of(found), now)
+            found = await asked.look(position)
+            await _check_epoch(database, actor, position, found)
     if position is not None and position.schema != found["schema_version"]:
         # The app was updated and reads other bodies: everything anew, under the scopes' old names.
         position = msgspec.structs.replace(position, read=dict.fromkeys(position.read, 0), first={})
@@ -302,6 +311,31 @@ async def stamp_now(database: Database, tenant_id: UUID, now: datetime) -> int:
         head = await sequencer.stamp(session, tenant_id, now)
     crash_point("after stamp")
     return head
+
+
+async def _stamp_after_writers(
+    database: Database, actor: Actor, scopes: list[str], now: datetime
+) -> None:
+    """Stamp when nobody is changing these scopes, so that nothing of them is left out.
+
+    Stamping passes over a row that somebody has changed and somebody else is changing again. Without it a
+    page could say that a job is completed, and not yet with which answers. Who changes a scope holds it until
+    the commit, which is soon; where it is not, the page is read as things are.
+    """
+    try:
+        async with database.transaction(actor.tenant_id) as session:
+            await run(session, f"set local lock_timeout = '{_WAIT_MS}ms'")
+            await run(
+                session,
+                "select from sync_scope where tenant_id = :t and scope = any(cast(:scopes as text[]))"
+                " order by scope for share",
+                t=actor.tenant_id,
+                scopes=scopes,
+            )
+            await sequencer.stamp(session, actor.tenant_id, now)
+    except (SQLAlchemyError, *DRIVER_ERRORS) as error:
+        if not isinstance(as_problem(error), Busy):
+            raise
 
 
 async def note_empty(session: Session, actor: Actor, outbox_empty_at: int) -> None:

@@ -1,12 +1,17 @@
 """What a phone reads: its own jobs with all they need, each change once, nothing of anybody else's."""
 
+import asyncio
 from datetime import timedelta
 
+import asyncpg
 import httpx
+from sqlalchemy import update
+from sqlmodel import col
 
 from fsm.database import Database
 from fsm.work_orders import field_work, orders, visits
-from mobile_api import sequencer
+from mobile_api import feed, sequencer
+from mobile_api.tables import SyncRow
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import dispatched_job, new_job, plan_and_dispatch
@@ -331,3 +336,40 @@ async def test_a_registration_that_cannot_be_right_is_refused(
             "/sync/v1/devices", headers=company.headers["technician"], json=body
         )
         assert refused.status_code == 422, body
+
+
+async def test_a_page_waits_for_rows_that_changed_and_are_being_changed_again(
+    phone: Phone,
+    client: httpx.AsyncClient,
+    database: Database,
+    company: Company,
+    clock: Clock,
+    owner_url: str,
+) -> None:
+    """Else it might say that a job is completed before it says what was answered."""
+    job = await dispatched_job(database, company, clock)
+    other = await new_phone(client, company, clock, "phone-2")
+    await phone.pull()
+    visit = str(job.visit_id)
+    await other.push(
+        other.intent("visit.start", visit_id=visit),
+        other.intent("answer.set", visit_id=visit, item="reading", value=9),
+    )
+    watching = await asyncpg.connect(owner_url)
+    async with database.transaction(company.id) as session:
+        await feed.refresh_scopes(session, company.id, [f"tech:{company.technician.id}"])
+        await session.exec(
+            update(SyncRow)
+            .where(col(SyncRow.coll) == "visits")
+            .values(rev=SyncRow.rev + 1, seq=None)
+        )
+        reading = asyncio.create_task(phone.page())
+        while not await watching.fetchval("select count(*) from pg_locks where not granted"):
+            assert not reading.done(), "it did not wait"
+            await asyncio.sleep(0.01)
+    page = await reading
+    await watching.close()
+    assert page["complete"]
+    assert phone.of("work_orders")[str(job.id)]["status"] == "in_progress"
+    assert phone.of("visits")[visit]["answers"] == {"reading": 9}
+    assert len(phone.pages) == 2

@@ -75,7 +75,14 @@ def takes(
     )
     pins = tuple(pin for pin in problem.pins if not (Rule.PIN in rules and pin.visit == visit))
     day = IndexedDay(replace(problem, shifts=shifts, visits=visits, pins=pins))
-    draft = Draft(day)
+    # What a link or a crew binds stays when it is: its others count on it.
+    bound = {
+        day.visit_no[stop.visit]: ((stop.start, stop.start),)
+        for route in plan.routes
+        for stop in route.stops
+        if stop.visit is not None and day.visit_no[stop.visit] in day.linked
+    }
+    draft = Draft(day, bound)
     for route in plan.routes:
         order = [day.visit_no[stop.visit] for stop in route.stops if stop.kind is StopKind.VISIT]
         if route.shift == shift.id and Rule.ROOM in rules:
