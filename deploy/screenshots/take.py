@@ -92,6 +92,7 @@ async def _take(chromium: str, url: str, password: str, code: str, into: Path) -
         page = await opened(DESK)
         await _sign_in(page, "manager", password, "/office/figures?period=last_90")
         await page.locator("main footer").wait_for()
+        await page.get_by_text("Loading").first.wait_for(state="hidden")
         await keep(page, "figures")
 
         page = await opened(PHONE, is_mobile=True, has_touch=True)
