@@ -50,8 +50,10 @@ def crowded(seed: int) -> DayProblem:
     rng = np.random.default_rng(seed)
     day = with_breaks(rng, plain(rng, people=4, jobs=9))
     size = int(rng.integers(2, 4))
+    first = day.visits[0]
+    work_s = max(60, first.duration_s)  # nothing to do could be done twice at once by one person
     legs = tuple(
-        replace(day.visits[0], id=f"leg{number}", forbidden=(), preferred=())
+        replace(first, id=f"leg{number}", duration_s=work_s, forbidden=(), preferred=())
         for number in range(size)
     )
     kept = replace(day, visits=day.visits[1:])
