@@ -176,7 +176,7 @@ async def test_an_answer_is_written_approved_and_read_beside_the_job_that_it_fit
     await page.get_by_role("button", name="Save").click()
     await page.get_by_text("Nobody else is shown it until it is approved").wait_for()
     await assert_accessible(page)
-    await page.get_by_role("button", name="Approve").click()
+    await page.get_by_role("button", name="Approve: let everybody have it").click()
     await page.get_by_text("Administrator stands for this answer").wait_for()
     await take(page, "settings-known-problem")
     job = await asked(office, f"/api/work-orders/{link.job.id}")
