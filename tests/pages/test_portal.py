@@ -44,7 +44,9 @@ async def jobs(office: Office) -> list[Followed]:
         )
         assert issued.status_code == 201, issued.text
         await advise(client, office)
-        coming = await followed(client, office.database, company, office.clock, text="It rattles")
+        coming = await followed(
+            client, office.database, company, office.clock, text="It hums loudly"
+        )
     return [coming, done]
 
 
@@ -72,7 +74,7 @@ async def test_a_customer_comes_to_their_page_reports_moves_rates_and_takes_the_
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
     await page.wait_for_url("**/office/portal")
-    await page.get_by_role("link", name="It rattles").click()
+    await page.get_by_role("link", name="It hums loudly").click()
     job = page.get_by_role("region", name="The job")
     await job.get_by_text("Expected arrival:").wait_for()
     await assert_accessible(page)
