@@ -8,12 +8,13 @@ that takes its time, as on a busy disk, the sound product is held to the same de
 import asyncio
 import random
 from collections.abc import Callable, Iterable
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid5
 
 import msgspec
 
-from fsm.database import Database
+from fsm.database import Database, run
 from fsm.problems import Conflict
 
 _tasks: set[asyncio.Task[None]] = set()
@@ -77,14 +78,24 @@ def _stamp_while_writing(number: str) -> None:
     feed.refresh = refresh_and_stamp  # type: ignore[assignment]
     sequencer.stamp = stamp  # type: ignore[assignment]
     sequencer.read_head = read_head
-    pull.PULL = _replaced(
-        pull.PULL,
-        "select epoch, head, purged from sync_head where tenant_id = $1",
-        "select epoch, greatest(head, (select max(seq) from sync_row where tenant_id = $1)) as head,"
-        " purged from sync_head where tenant_id = $1",
-    )
+    pull.read_pages = _before_reading(pull.read_pages, _RAISE_HEAD)
     _without_digest()
     slow_commit()
+
+
+_RAISE_HEAD = """
+update sync_head set head = greatest(head, (select max(seq) from sync_row where tenant_id = :t))
+where tenant_id = :t
+"""
+
+
+def _before_reading(read_pages: Any, statement: str) -> Any:
+    async def read(database: Database, tenant_id: UUID, *args: Any, **named: Any) -> Any:
+        async with database.transaction(tenant_id) as session:
+            await run(session, statement, t=tenant_id)
+        return await read_pages(database, tenant_id, *args, **named)
+
+    return read
 
 
 def updated_at_cursor() -> None:
@@ -162,31 +173,38 @@ def digest_over_unstamped_rows() -> None:
     """Send the sum of what is there, although the device cannot have been told of all of it."""
     from mobile_api import pull
 
-    page, look = pull._page, pull._look
+    page, read_pages = pull._page, pull.read_pages
 
-    async def look_late(*args: Any) -> Any:
+    async def read_late(database: Database, tenant_id: UUID, *args: Any, **named: Any) -> Any:
+        found = await read_pages(database, tenant_id, *args, **named)
         await asyncio.sleep(random.uniform(0, 0.04))
-        return await look(*args)
+        async with database.transaction(tenant_id) as session:
+            return [one and {**dict(one), "digest": await _digest(session, one)} for one in found]
 
     def page_with_digest(*args: Any) -> bytes:
         *rest, found = args
         return page(*rest, {**dict(found), "is_unstamped": False})
 
-    pull.PULL = _replaced(
-        pull.PULL,
-        "from sync_digest d join granted g on g.scope = d.scope\n"
-        "    where d.tenant_id = $1 and d.n > 0",
-        "from (select r.scope, r.coll, count(*) as n, sum(('x' || encode(substring(sha256("
-        "convert_to(r.id::text || ':' || r.rev, 'UTF8')) from 1 for 8), 'hex'))::bit(64)::bigint)"
-        "::numeric % 18446744073709551616 as total from sync_row r"
-        " where r.tenant_id = $1 and r.op = 'put' and r.why is null group by 1, 2) e"
-        " join granted g on g.scope = e.scope cross join lateral (select e.coll, e.n,"
-        " (case when e.total < 0 then e.total + 18446744073709551616 else e.total end) as whole) f"
-        " cross join lateral (select f.coll, f.n, (case when f.whole >= 9223372036854775808"
-        " then f.whole - 18446744073709551616 else f.whole end)::bigint as sum) d where d.n > 0",
-    )
     pull._page = page_with_digest  # type: ignore[assignment]
-    pull._look = look_late  # type: ignore[assignment]
+    pull.read_pages = read_late
+
+
+async def _digest(session: Any, found: Any) -> str:
+    rows = await run(
+        session,
+        "select coll, id::text, rev from sync_row"
+        " where tenant_id = :t and scope in ('cat:main', :scope) and op = 'put' and why is null",
+        t=session.info["tenant_id"],
+        scope=f"tech:{found['technician_id']}",
+    )
+    sums: dict[str, tuple[int, int]] = {}
+    for coll, row_id, rev in rows:
+        n, total = sums.get(coll, (0, 0))
+        share = int.from_bytes(sha256(f"{row_id}:{rev}".encode()).digest()[:8])
+        sums[coll] = n + 1, (total + share) % 2**64
+    return ",".join(
+        f'"{coll}":{{"n":{n},"sum":"{total:016x}"}}' for coll, (n, total) in sums.items()
+    )
 
 
 # --- what scopes hold -------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ CROWD = replace(
 )
 STORM = replace(CALM, faults=True, storm=4, only=("server killed",))
 
-CONTROLS: dict[str, tuple[Size, str]] = {
+CONTROLS: dict[str, tuple[Size, str | tuple[str, ...]]] = {
     "updated_at_cursor": (CALM, "O4"),
     "sequence_cursor": (CALM, "O4"),
     "stamp_unlocked": (CALM, "O4"),
@@ -45,7 +45,7 @@ CONTROLS: dict[str, tuple[Size, str]] = {
         replace(STORM, only=("app installed anew",), plan={**CALM.plan, "restarts_counter": True}),
         "O1",
     ),
-    "ack_before_commit": (STORM, "O1"),
+    "ack_before_commit": (STORM, ("O1", "O9")),
     "length_only_check": (
         replace(
             CALM,
