@@ -370,13 +370,7 @@ class LabelController(Controller):
     )
     async def glad(self, request: AnyRequest, session: DbSession, key: TheKey) -> Response[bytes]:
         look = await look_at(request, session, key)
-        view = ThanksView(
-            path=f"{look.path}/thanks/helped",
-            service_name=look.door.service_name if look.door else None,
-            kind=ThanksKind.HELPED,
-            back_url=f"{look.path}/page",
-        )
-        return page(request, "thanks", view)
+        return _thanks(request, look, "thanks/helped", ThanksKind.HELPED)
 
     @get(
         "/wrong-label",
@@ -489,14 +483,19 @@ class LabelController(Controller):
     )
     async def thanks(self, request: AnyRequest, session: DbSession, key: TheKey) -> Response[bytes]:
         look = await look_at(request, session, key)
-        has_page = look.door is not None and look.door.machine is not None
-        view = ThanksView(
-            path=f"{look.path}/thanks",
-            service_name=look.door.service_name if look.door else None,
-            kind=ThanksKind.WRONG_LABEL,
-            back_url=f"{look.path}/page" if has_page else None,
-        )
-        return page(request, "thanks", view)
+        return _thanks(request, look, "thanks", ThanksKind.WRONG_LABEL)
+
+
+def _thanks(request: AnyRequest, look: Look, at: str, kind: ThanksKind) -> Response[bytes]:
+    """Answer the page after something was sent, with the way back where the label leads to a machine."""
+    has_page = look.door is not None and look.door.machine is not None
+    view = ThanksView(
+        path=f"{look.path}/{at}",
+        service_name=look.door.service_name if look.door else None,
+        kind=kind,
+        back_url=f"{look.path}/page" if has_page else None,
+    )
+    return page(request, "thanks", view)
 
 
 def _thanked(request: AnyRequest, look: Look) -> Response[Any]:
