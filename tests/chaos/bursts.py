@@ -25,6 +25,8 @@ class Plan:
     restarts_counter: bool = False
     """Whether a re-installed app has the same identity and counts from 1 again."""
     checked_photos: int = 3
+    idle_s: tuple[float, float] = (0.3, 0.9)
+    """How long a phone with nothing to do waits before it asks again."""
 
 
 @dataclass

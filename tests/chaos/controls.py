@@ -7,30 +7,30 @@ that takes its time, as on a busy disk, the sound product is held to the same de
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid5
 
 import msgspec
 
-from fsm.database import Database, run
+from fsm.database import Database, Session, run
 from fsm.problems import Conflict
 
 _tasks: set[asyncio.Task[None]] = set()
 
 
 def slow_commit() -> None:
-    """Let every commit wait up to 0.2 s, with all its locks held."""
+    """Let every commit wait up to 0.2 s, with all its locks held; a control's own reading need not."""
+    commit = Session.commit
 
-    async def finish(self: Database, session: Any) -> None:
-        await session.flush()
-        for hook in self.before_commit:
-            await hook(session)
-        await asyncio.sleep(random.uniform(0, 0.2))
-        await session.commit()
+    async def commit_late(self: Session) -> None:
+        if "reads" not in self.info:
+            await asyncio.sleep(random.uniform(0, 0.2))
+        await commit(self)
 
-    Database.finish = finish  # type: ignore[method-assign]
+    Session.commit = commit_late  # type: ignore[method-assign]
 
 
 # --- the order of the feed --------------------------------------------------------------------------------
@@ -92,6 +92,7 @@ where tenant_id = :t
 def _before_reading(read_pages: Any, statement: str) -> Any:
     async def read(database: Database, tenant_id: UUID, *args: Any, **named: Any) -> Any:
         async with database.transaction(tenant_id) as session:
+            session.info["reads"] = True
             await run(session, statement, t=tenant_id)
         return await read_pages(database, tenant_id, *args, **named)
 
@@ -125,8 +126,11 @@ def stamp_unlocked() -> None:
 
 
 def lock_per_scope() -> None:
-    """Hold only the scopes whose rows are stamped, although all of them share the head."""
-    from mobile_api import sequencer
+    """Hold only the scopes whose rows are stamped, although all of them share the head.
+
+    A page that waits for whoever changes its rows would hide most of it, so none waits here.
+    """
+    from mobile_api import pull, sequencer
 
     async def stamp(session: Any, tenant_id: UUID, now: Any) -> int:
         await sequencer.read_head(session, tenant_id)
@@ -156,7 +160,7 @@ def lock_per_scope() -> None:
             s=mine,
             head=before,
         )
-        await asyncio.sleep(random.uniform(0, 0.04))
+        await asyncio.sleep(random.uniform(0, 0.2))
         await sequencer.run(
             session,
             "update sync_head set head = greatest(head, :head) where tenant_id = :t",
@@ -166,6 +170,7 @@ def lock_per_scope() -> None:
         return before
 
     _without_digest()
+    pull._WAITS = 0
     sequencer.stamp = stamp  # type: ignore[assignment]
 
 
@@ -258,34 +263,41 @@ def _replace(value: Any, **changes: Any) -> Any:
     return dataclasses.replace(value, **changes)
 
 
+class _InNoHurry:
+    """A database whose transactions are over for whoever opened them before they are committed."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @asynccontextmanager
+    async def transaction(self, tenant_id: UUID) -> AsyncIterator[Session]:
+        opened = AsyncExitStack()
+        session = await opened.enter_async_context(self.database.transaction(tenant_id))
+        try:
+            yield session
+        except BaseException as error:
+            await opened.__aexit__(type(error), error, error.__traceback__)
+            raise
+        task = asyncio.create_task(_close_late(opened))
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
+
+
+async def _close_late(opened: AsyncExitStack) -> None:
+    await asyncio.sleep(0.4)
+    await opened.aclose()
+
+
 def ack_before_commit() -> None:
     """Answer a push as soon as its work is done, and commit when there is time."""
     from mobile_api import push
-    from mobile_api.applying import apply_open, hand_of
-    from mobile_api.receiving import receive
 
-    async def at_once(database: Any, actor: Any, now: Any, batch: Any, barred: Any) -> Any:
-        context = database.transaction(actor.tenant_id)
-        session = await context.__aenter__()
-        try:
-            receipt = await receive(session, actor, now, batch, barred)
-            hand = hand_of(session, actor, now, receipt.clock, receipt.uptime)
-            settled = await apply_open(hand, set(receipt.open), set(), careful=False)
-            answer = await push._answer(session, actor, batch, receipt, settled)
-        except BaseException as error:
-            await context.__aexit__(type(error), error, error.__traceback__)
-            raise
+    at_once = push._at_once
 
-        async def commit() -> None:
-            await asyncio.sleep(0.4)
-            await context.__aexit__(None, None, None)
+    async def in_no_hurry(database: Database, *rest: Any) -> Any:
+        return await at_once(_InNoHurry(database), *rest)  # type: ignore[arg-type]
 
-        task = asyncio.create_task(commit())
-        _tasks.add(task)
-        task.add_done_callback(_tasks.discard)
-        return answer
-
-    push._at_once = at_once  # type: ignore[assignment]
+    push._at_once = in_no_hurry
 
 
 # --- photos -----------------------------------------------------------------------------------------------

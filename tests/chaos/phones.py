@@ -74,7 +74,7 @@ class Crew:
                 if not device.is_empty:
                     await asyncio.sleep(0.05)
                 elif not self.is_working or not device.open_visits():
-                    await asyncio.sleep(device.rng.uniform(0.3, 0.9))
+                    await asyncio.sleep(device.rng.uniform(*device.plan.idle_s))
             except Cut:
                 await asyncio.sleep(device.rng.uniform(0.5, 1) * pause)
                 pause = min(pause * 2, 1.0)
