@@ -76,6 +76,7 @@ from reports.packs import routes as packs
 from reports.saved_views import routes as saved_views
 from reports.statements import pay_routes as pay
 from reports.statements import routes as statements
+from reports.timesheets import routes as timesheets
 from scheduler import live
 from scheduler import route_sheet_routes as route_sheets
 from scheduler import routes as scheduler
@@ -129,6 +130,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *document_extras.ROUTES,
     *mailing.ROUTES,
     *statements.ROUTES,
+    *timesheets.ROUTES,
     *claims.ROUTES,
     *pay.ROUTES,
     *app_pages.ROUTES,
