@@ -1,4 +1,4 @@
-"""What is measured beside whole plans: urgent insertion (G8), reasons (G10), replay (G12)."""
+"""What is measured beside whole plans: urgent visits (G8), reasons (G10), replay (G12)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 
 from tests.bench.figures import Figure
 
-PARTS = ("insertion", "reasons", "replay")
+PARTS = ("insertion", "urgent", "reasons", "replay")
 
 
 def measure(name: str, *, is_short: bool) -> list[Figure]:
