@@ -17,6 +17,7 @@ from fsm.evidence.blobs import BlobStore, NoSuchBlob, StorageUnavailable
 from fsm.http import CurrentActor, DbSession, signed_in
 from fsm.problems import NotFound, Problem
 from mobile_api import blob_access
+from mobile_api.limits import limit_requests
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
@@ -130,6 +131,7 @@ class BlobController(Controller):
 
     path = "/blobs"
     tags = ["Photos"]
+    guards = (limit_requests,)
 
     @get("/{sha256:str}", opt=signed_in(), summary="Read a file", responses=_ANSWERS)
     async def read(

@@ -33,6 +33,7 @@ from fsm.evidence.verification import MediaMismatch, UnknownMedia
 from fsm.http import CurrentActor, needs
 from fsm.problems import MethodNotAllowed
 from mobile_api import concatenation, received, tus, upload_openapi, uploads
+from mobile_api.limits import limit_requests
 from mobile_api.upload_creation import TooManyUploads, create_upload
 from mobile_api.uploads import Storage, state_of
 from mobile_api.writers import PATIENCE_S, UploadCut, Writer, Writers
@@ -260,6 +261,7 @@ class UploadController(Controller):
 
     path = "/files"
     tags = ["Photos"]
+    guards = (limit_requests,)
     request_max_body_size = None  # bounded by Tus-Max-Size and the upload's own length
     exception_handlers = {Exception: answer_problem}
 
