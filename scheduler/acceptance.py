@@ -77,7 +77,6 @@ class Choice:
         self.before = before_of(problem)
         self.after = after_of(plan)
         self.lines = {line.visit: line for line in lines if line.kind is not Kind.RETIMED}
-        shift_of = {(shift.technician, shift.day): n for n, shift in enumerate(self.day.shifts)}
         named = {route.shift: self.day.shift_no[route.shift] for route in plan.routes}
         self.is_on = {
             stop.visit: named[route.shift]
@@ -86,9 +85,9 @@ class Choice:
             if stop.visit is not None
         }
         self.was_on = {
-            visit: shift_of[spot.route]
+            visit: shift_no
             for visit, spot in self.before.items()
-            if spot.route in shift_of
+            if (shift_no := self.day.shift_at(*spot.route, spot.start)) is not None
         }
         self._routes: dict[tuple[int, frozenset[str]], Timetable | bool | None] = {}
         self._touching = self._lines_by_shift()

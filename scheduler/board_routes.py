@@ -20,6 +20,7 @@ from fsm.work_orders.views import VisitView
 from scheduler.board_changes import BoardChanges, read_changes
 from scheduler.board_point import POINT, Point
 from scheduler.copying import Copied, copy_visits
+from scheduler.day import Contradictory
 from scheduler.day_board import BoardView, read_board
 from scheduler.joining import join
 from scheduler.live import watches_in
@@ -192,6 +193,7 @@ class BoardController(Controller):
         "/placement-previews",
         opt=needs(Permission.PLAN),
         status_code=HTTP_200_OK,
+        responses=http.refusals(Contradictory),
         summary="What would come of putting a visit there",
     )
     async def preview(
@@ -203,7 +205,9 @@ class BoardController(Controller):
         "/placements",
         opt=needs(Permission.PLAN),
         status_code=HTTP_200_OK,
-        responses=http.refusals(CannotBePlaced, ReasonNeeded, MovedMeanwhile, WrongStatus),
+        responses=http.refusals(
+            CannotBePlaced, ReasonNeeded, MovedMeanwhile, WrongStatus, Contradictory
+        ),
         summary="Put a visit there",
     )
     async def place(
@@ -214,7 +218,7 @@ class BoardController(Controller):
     @post(
         "/crews",
         opt=needs(Permission.PLAN),
-        responses=http.refusals(CannotBePlaced, ReasonNeeded, WrongStatus),
+        responses=http.refusals(CannotBePlaced, ReasonNeeded, WrongStatus, Contradictory),
         summary="Let others join a visit",
     )
     async def join(
@@ -227,6 +231,7 @@ class BoardController(Controller):
         "/day-copies",
         opt=needs(Permission.PLAN),
         status_code=HTTP_200_OK,
+        responses=http.refusals(Contradictory),
         summary="Plan visits once more on another day, each that can be",
     )
     async def copy(

@@ -17,7 +17,7 @@ from fsm.work_orders import orders, visits
 from fsm.work_orders.lifecycle import WrongStatus
 from fsm.work_orders.tables import Review, Visit, WorkOrder
 from scheduler.boards import board_of
-from scheduler.day import Day
+from scheduler.day import Day, checked
 from scheduler.day_problem import build_day
 from scheduler.desk import asked_of, today, where_of
 from scheduler.problem import Interval
@@ -140,6 +140,7 @@ async def _days_of(
         now=now,
         options=Options(scope=scope),
     )
+    checked(day)
     keys = [key for key, one in day.work_orders.items() if one.id == work_order_id]
     return day, keys[0] if keys else None
 

@@ -3,10 +3,17 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+from fsm.problems import Problem
 from scheduler import problem as model
 from scheduler.rows import Job, Planned, Position
 
 MOST_DAYS = 14
+
+
+class Contradictory(Problem):
+    """What is stored of these days contradicts itself; `rule` says how, the sentence where."""
+
+    code, status, title = "days-contradictory", 409, "These days cannot be planned as they are"
 
 
 @dataclass(slots=True)
@@ -40,6 +47,15 @@ class Day:
 
     def second(self, moment: datetime) -> int:
         return int((moment - self.starts_at).total_seconds())
+
+
+def checked(day: Day) -> Day:
+    """Return the day, or refuse it in words: nobody at a desk is to be told of a bug where rows are wrong."""
+    try:
+        day.problem.validate()
+    except model.ProblemInvalid as found:
+        raise Contradictory(found.sentence, rule=found.code) from found
+    return day
 
 
 class Places:

@@ -19,6 +19,7 @@ from fsm.work_orders.lifecycle import WrongStatus
 from fsm.work_orders.views import VisitView
 from scheduler import booking, desk
 from scheduler.booking import Found, HoldOver, SlotTaken
+from scheduler.day import Contradictory
 from scheduler.plan_views import PlanView
 from scheduler.sentences import LANGUAGES, offer_sentence, slot_sentence
 from scheduler.slots import Slot
@@ -89,9 +90,11 @@ class LatePartBody(Body):
 
 
 _PLAN = needs(Permission.PLAN)
-_noted = partial(post, opt=_PLAN, status_code=HTTP_201_CREATED)
+_noted = partial(
+    post, opt=_PLAN, status_code=HTTP_201_CREATED, responses=http.refusals(Contradictory)
+)
 """An event of the day, answered with a plan."""
-_noted_in_time = partial(_noted, responses=http.refusals(WrongStatus))
+_noted_in_time = partial(_noted, responses=http.refusals(WrongStatus, Contradictory))
 """One that comes too late for some visits."""
 
 
@@ -247,7 +250,7 @@ class SlotController(Controller):
     @get(
         "/{work_order_id:uuid}/slots",
         opt=_PLAN,
-        responses=http.refusals(WrongStatus),
+        responses=http.refusals(WrongStatus, Contradictory),
         summary="Who can, and when: ranked, with what each does to the day",
     )
     async def slots(
@@ -270,7 +273,7 @@ class SlotController(Controller):
     @get(
         "/{work_order_id:uuid}/windows",
         opt=_PLAN,
-        responses=http.refusals(WrongStatus),
+        responses=http.refusals(WrongStatus, Contradictory),
         summary="Windows to offer a customer on the phone",
     )
     async def windows(
@@ -352,7 +355,7 @@ class HoldController(Controller):
         "/",
         opt=_PLAN,
         status_code=HTTP_201_CREATED,
-        responses=http.refusals(WrongStatus, SlotTaken),
+        responses=http.refusals(WrongStatus, SlotTaken, Contradictory),
         summary="Keep a slot while the caller thinks it over",
     )
     async def hold(

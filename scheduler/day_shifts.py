@@ -8,6 +8,7 @@ from uuid import UUID
 from fsm.technicians.working_time import WorkingShift
 from fsm.work_orders.lifecycle import VisitStatus
 from scheduler import problem as model
+from scheduler.day_hours import within
 from scheduler.day_visits import DayVisits
 from scheduler.rows import BEGUN, Held, Planned, Position, position_of
 from scheduler.underway import Underway, continued, workable
@@ -40,15 +41,18 @@ class DayShifts:
             return []
         found: list[tuple[model.Shift, Underway | None]] = []
         present = self._present(working, bool(begun))
-        for one in working:
+        for one, following in zip(working, [*working[1:], None], strict=True):
             start = _start_of(one)
             if start is None:
                 self.day.notes.append(f"no_home:{one.technician.number}")
                 continue
-            over = self._closes(one) + one.shift.overtime_s <= self.visits.now_s
+            shift = self._shift(one, following, self.visits.places.row(start))
+            if shift is None:
+                self.day.notes.append(f"outside_days:{one.technician.number}")
+                continue
+            over = shift.closes + shift.overtime_limit_s <= self.visits.now_s
             if over and one is not present:
                 continue
-            shift = self._shift(one, self.visits.places.row(start))
             underway = self._underway(one, shift, begun) if one is present else None
             if over and (underway is None or not underway.visits):
                 continue
@@ -81,11 +85,14 @@ class DayShifts:
     def _opens(self, one: WorkingShift) -> int:
         return self.day.second(one.shift.starts_at)
 
-    def _closes(self, one: WorkingShift) -> int:
-        return self.day.second(one.shift.ends_at)
+    def _shift(
+        self, one: WorkingShift, following: WorkingShift | None, row: int
+    ) -> model.Shift | None:
+        """Return a shift as its row says, without what is planned in it.
 
-    def _shift(self, one: WorkingShift, row: int) -> model.Shift:
-        """Return a shift as its row says, without what is planned in it."""
+        Its overtime ends where the technician's next shift begins, and all of it with the horizon: None where
+        nothing is left of it.
+        """
         opens, rest = self._opens(one), one.shift
         breaks = (
             model.Break(
@@ -94,19 +101,36 @@ class DayShifts:
                 length_s=rest.break_s,
             ),
         )
-        return model.Shift(
+        shift = model.Shift(
             id=str(one.shift.id),
             technician=str(one.technician.id),
             day=(one.on - self.day.first_on).days,
             start_place=row,
             end_place=row,
             opens=opens,
-            closes=self._closes(one),
+            closes=self.day.second(rest.ends_at),
             overtime_limit_s=rest.overtime_s,
             territory=one.technician.territory or None,
             skills=tuple(sorted((held.code, held.level) for held in one.skills)),
             breaks=breaks if rest.break_s else (),
         )
+        last = self._horizon_s if following is None else self._opens(following)
+        return self._cut(shift, one.technician.number, 0, last)
+
+    @property
+    def _horizon_s(self) -> int:
+        """Return until when a shift may last: a night shift of the last day goes on after it."""
+        return (self.day.problem.days + 1) * model.DAY_S
+
+    def _cut(self, shift: model.Shift, number: str, opens: int, last: int) -> model.Shift | None:
+        """Return what is left of a shift between two seconds; say where that costs the break."""
+        found = within(shift, opens, min(last, self._horizon_s))
+        if found is None:
+            return None
+        cut, has_breaks = found
+        if not has_breaks:
+            self.day.notes.append(f"no_break:{number}")
+        return cut
 
     def _touches(self, planned: Planned, shift: model.Shift) -> bool:
         begins = self.day.second(planned.visit.planned_starts_at)
@@ -230,16 +254,22 @@ class DayShifts:
         """Return the shifts in which what is fixed can be done; say what gave way, leave out the rest."""
         numbers = {str(one.technician.id): one.technician.number for one in self.rows.working}
         kept: list[model.Shift] = []
-        for shift, underway in shifts:
+        busy_until: dict[str, int] = {}
+        for given, underway in shifts:
             visits = () if underway is None else underway.visits
             pins = () if underway is None else underway.pins
-            found = workable(nothing, shift, visits, pins)
-            if found is None:
-                self.day.notes.append(f"out_of_step:{numbers[shift.technician]}")
+            number = numbers[given.technician]
+            # Who works on after one part of a split day begins the next one when that is done.
+            opens = busy_until.get(given.technician, given.opens)
+            shift = given if given.prefix else self._cut(given, number, opens, self._horizon_s)
+            found = None if shift is None else workable(nothing, shift, visits, pins)
+            if found is None or _last(found[0]) > self._horizon_s:
+                self.day.notes.append(f"out_of_step:{number}")
                 continue
             settled, given_up = found
             if given_up is not None:
-                self.day.notes.append(f"{given_up}:{numbers[shift.technician]}")
+                self.day.notes.append(f"{given_up}:{number}")
+            busy_until[settled.technician] = _last(settled)
             kept.append(settled)
             self.visits.visits += visits
             self.visits.pins += pins
@@ -250,6 +280,10 @@ def _in_hand_order(each: Planned) -> tuple[bool, datetime]:
     """Order begun work by what is in hand: on site before paused, the one reached last before others."""
     visit = each.visit
     return visit.status == VisitStatus.ON_SITE, visit.arrived_at or visit.planned_starts_at
+
+
+def _last(shift: model.Shift) -> int:
+    return shift.closes + shift.overtime_limit_s
 
 
 def _span(taken: tuple[int, int, int | None]) -> tuple[int, int]:

@@ -29,7 +29,7 @@ from scheduler.board import Asked
 from scheduler.boards import Kept, board_of
 from scheduler.checks import violations
 from scheduler.child import Solved
-from scheduler.day import Day
+from scheduler.day import Day, checked
 from scheduler.day_events import happened, note
 from scheduler.day_problem import build_day
 from scheduler.engine.indexed import IndexedDay
@@ -365,7 +365,9 @@ async def _answer(
             work_orders=frozenset(str(each) for each in work_orders),
         )
     )
-    day = await build_day(session, actor, starts_on=on, ends_on=last_on, now=now, options=options)
+    day = checked(
+        await build_day(session, actor, starts_on=on, ends_on=last_on, now=now, options=options)
+    )
     told = happened(day, event)
     solved, result = await asyncio.to_thread(_mend, day, told)
     run = PlanRun(
@@ -392,7 +394,6 @@ async def _answer(
 def _mend(day: Day, told: Happened) -> tuple[Solved, dict[str, object]]:
     """Return the repaired plan with its reasons. The referee looks at it as at every other."""
     problem = day.problem
-    problem.validate()
     indexed = IndexedDay(problem)
     plan = repaired(indexed)
     if broken := violations(problem, plan):

@@ -14,7 +14,7 @@ from fsm.technicians.queries import find_technician
 from fsm.tenants.queries import find_own_tenant
 from fsm.work_orders import orders, visits
 from fsm.work_orders.tables import Visit, WorkOrder
-from scheduler.day import MOST_DAYS
+from scheduler.day import MOST_DAYS, checked
 from scheduler.day_problem import build_day
 from scheduler.placing import Code, Consequence, Placement, place
 from scheduler.placing_sentences import consequence_sentence
@@ -93,6 +93,7 @@ async def look(session: Session, actor: Actor, now: datetime, wanted: Wanted) ->
             )
         ),
     )
+    checked(day)
     key = str(work_order.id if held is None else held.id)
     if all(each.id != key for each in day.problem.visits):
         past = [Consequence(Code.PAST)] if wanted.starts_at < now else []

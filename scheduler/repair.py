@@ -113,9 +113,11 @@ class _Repair:
         orders = [
             list(prefix) if kept else [] for prefix, kept in zip(prefixes, whole, strict=True)
         ]
-        shift_of = {(shift.technician, shift.day): n for n, shift in enumerate(day.shifts)}
         for each in sorted(day.problem.published, key=lambda one: (one.start, one.visit)):
-            visit, shift = day.visit_no[each.visit], shift_of.get((each.technician, each.day))
+            visit, shift = (
+                day.visit_no[each.visit],
+                day.shift_at(each.technician, each.day, each.start),
+            )
             if shift is None or visit in fixed or visit not in self.possible:
                 continue
             if whole[shift] and day.able[shift, visit]:

@@ -218,9 +218,11 @@ def _in_force(day: IndexedDay, candidates: Iterable[int]) -> Draft:
     fixed = {visit for prefix in prefixes for visit in prefix}
     # A beginning is kept whole or the shift stays empty.
     orders = [prefix if allowed.issuperset(prefix) else [] for prefix in prefixes]
-    shift_of = {(shift.technician, shift.day): number for number, shift in enumerate(day.shifts)}
     for each in sorted(day.problem.published, key=lambda each: (each.start, each.visit)):
-        number, shift = day.visit_no[each.visit], shift_of.get((each.technician, each.day))
+        number, shift = (
+            day.visit_no[each.visit],
+            day.shift_at(each.technician, each.day, each.start),
+        )
         if shift is None or number not in allowed or number in fixed:
             continue
         if day.able[shift, number] and len(orders[shift]) >= len(prefixes[shift]):

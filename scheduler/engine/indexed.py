@@ -106,6 +106,7 @@ class IndexedDay:
         self.weights = problem.weights
         self.shift_no = by_id(problem.shifts)
         self.visit_no = by_id(problem.visits)
+        self._shifts_of: dict[tuple[str, int], list[int]] | None = None
         # Plain indexing of a numpy array from Python costs five times as much.
         self.drive_s = memoryview(cast("Buffer", problem.travel_s))
         self.drive_m = memoryview(cast("Buffer", problem.travel_m))
@@ -155,6 +156,19 @@ class IndexedDay:
             for opens, closes in visit.windows
             if max(opens, least) <= min(closes, greatest)
         )
+
+    def shift_at(self, technician: str, day: int, start: int) -> int | None:
+        """Return the shift that work at an instant belongs to: of a split day the last that has opened."""
+        if self._shifts_of is None:
+            self._shifts_of = {}
+            for number in sorted(range(len(self.shifts)), key=lambda each: self.shifts[each].opens):
+                shift = self.shifts[number]
+                self._shifts_of.setdefault((shift.technician, shift.day), []).append(number)
+        parts = self._shifts_of.get((technician, day))
+        if parts is None:
+            return None
+        begun = [number for number in parts if self.shifts[number].opens <= start]
+        return begun[-1] if begun else parts[0]
 
     def work_s(self, shift_no: int, visit_no: int) -> int:
         return self.works[shift_no][visit_no]

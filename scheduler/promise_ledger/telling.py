@@ -14,7 +14,7 @@ from fsm.tenants.queries import find_own_tenant
 from fsm.work_orders import visits
 from fsm.work_orders.lifecycle import VisitStatus, WrongStatus
 from fsm.work_orders.tables import Visit
-from scheduler.day import Day
+from scheduler.day import Day, checked
 from scheduler.day_problem import build_day
 from scheduler.engine.timing import as_route
 from scheduler.problem import Route
@@ -269,4 +269,6 @@ async def _day_of(
     among = frozenset(str(each) for each in technician_ids)
     scope = Scope(moves=Moves.ALL, among=among, moves_crews=False, work_orders=frozenset())
     options = Options(scope=scope, may_break_promises=True)
-    return await build_day(session, actor, starts_on=on, ends_on=on, now=now, options=options)
+    return checked(
+        await build_day(session, actor, starts_on=on, ends_on=on, now=now, options=options)
+    )
