@@ -82,8 +82,7 @@ def _backlog(variant: str) -> Measure:
 
 COUNTED: Mapping[str, Counted] = MappingProxyType(
     {
-        "sla_response": Counted("clock", clocks(ClockKind.RESPONSE), _service_level),
-        "sla_restoration": Counted("clock", clocks(ClockKind.RESTORATION), _service_level),
+        **{f"sla_{kind}": Counted("clock", clocks(kind), _service_level) for kind in ClockKind},
         "first_time_fix": Counted(
             "repair",
             outcomes_sql.solved_first_time,

@@ -77,6 +77,22 @@ SERVICE_LEVEL = {
     "reopening": "resume",
 }
 
+EVERY_PROMISE = {
+    "targets": [
+        {"clock": kind, "priority": priority, "target_s": hours * 3600, **stops}
+        for kind, hours, stops in (
+            ("response", 1, {"stops_at": "acknowledged"}),
+            ("arrival", 4, {}),
+            ("restoration", 8, {}),
+            ("resolution", 16, {}),
+            ("statutory", 48, {}),
+        )
+        for priority in (1, 2, 3, 4, 5)
+    ],
+    "pauses": {"parts": ["restoration", "resolution"], "customer_access": ["arrival"]},
+}
+"""A service level with each kind of promise; what `SERVICE_LEVEL` leaves out is not promised there."""
+
 
 @dataclass
 class Company:

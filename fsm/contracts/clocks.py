@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fsm.contracts.opening_hours import Calendar
+from fsm.contracts.opening_hours import AROUND_THE_CLOCK, Calendar
 from fsm.contracts.service_hours import NeverDue, ServiceHours, due
 from fsm.contracts.service_levels import ClockKind, ServiceLevel, StopsAt
 
@@ -35,6 +35,12 @@ class StartedClock:
     due_at: datetime | None
 
 
+def hours_of(kind: ClockKind, calendar: Calendar, zone: str) -> ServiceHours:
+    """Return the hours on which a clock runs: the contract's, but for a period that the law sets."""
+    open_hours = AROUND_THE_CLOCK if kind is ClockKind.STATUTORY else calendar
+    return ServiceHours(open_hours, ZoneInfo(zone))
+
+
 def start_clocks(
     policy: PinnedPolicy, zone: str, priority: int, started_at: datetime
 ) -> tuple[StartedClock, ...]:
@@ -42,14 +48,13 @@ def start_clocks(
 
     `zone` is the IANA name of the site's zone, `started_at` an aware instant.
     """
-    hours = ServiceHours(policy.calendar, ZoneInfo(zone))
     clocks: list[StartedClock] = []
     for kind in ClockKind:
         target = policy.service_level.target(kind, priority)
         if target is None:
             continue
         try:
-            due_at = due(hours, started_at, target.target_s)
+            due_at = due(hours_of(kind, policy.calendar, zone), started_at, target.target_s)
         except NeverDue:
             due_at = None
         clocks.append(StartedClock(kind, target.target_s, target.stops_at, started_at, due_at))

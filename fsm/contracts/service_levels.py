@@ -8,13 +8,18 @@ Its stored form:
      "reopening": "resume"}
 
 A reason that `pauses` does not name stops no clock. Reasons are codes of the tenant's catalogue.
+
+A clock that is not named promises nothing: a job has only the clocks of its service level. The statutory
+repair period is set by law, not agreed: it runs in calendar time from the report, outside opening hours too,
+and no pause stops it.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Final, TypeVar
 
 MOST_TARGET_S = 10 * 366 * 24 * 3600
 """Business seconds; a longer promise is a mistake in the unit."""
@@ -25,19 +30,41 @@ _CODE = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 
 
 class ClockKind(StrEnum):
-    """Which promise a clock measures."""
+    """Which promise a clock measures.
+
+    Restoration is the function back; resolution all of the work done, which may be another day.
+    """
 
     RESPONSE = "response"
+    ARRIVAL = "arrival"
     RESTORATION = "restoration"
+    RESOLUTION = "resolution"
+    STATUTORY = "statutory"
 
 
 class StopsAt(StrEnum):
-    """The instant that fulfils a promise; restoration has only the last."""
+    """The instant that fulfils a promise; see `ENDS` for which may fulfil which."""
 
     ACKNOWLEDGED = "acknowledged"
     FIRST_CONTACT = "first_contact"
     ARRIVAL = "arrival"
     RESTORED = "restored"
+    WORK_DONE = "work_done"
+
+
+ENDS: Final[Mapping[ClockKind, tuple[StopsAt, ...]]] = MappingProxyType(
+    {
+        ClockKind.RESPONSE: (StopsAt.ACKNOWLEDGED, StopsAt.FIRST_CONTACT, StopsAt.ARRIVAL),
+        ClockKind.ARRIVAL: (StopsAt.ARRIVAL,),
+        ClockKind.RESTORATION: (StopsAt.RESTORED,),
+        ClockKind.RESOLUTION: (StopsAt.WORK_DONE,),
+        ClockKind.STATUTORY: (StopsAt.RESTORED,),
+    }
+)
+"""What may stop a clock. Where it is one instant alone, a target need not name it."""
+
+ANSWERS: Final = frozenset({ClockKind.RESPONSE, ClockKind.ARRIVAL})
+"""Promises to be there; the others are to have it working again, and a reopened job goes on with them."""
 
 
 class Reopening(StrEnum):
@@ -86,8 +113,10 @@ class ServiceLevel:
         return None
 
     def stops(self, reason: str, clock: ClockKind) -> bool:
-        """Say whether a pause for `reason` stops `clock`."""
-        return any(code == reason and clock in clocks for code, clocks in self.pauses)
+        """Say whether a pause for `reason` stops `clock`; none stops what the law sets."""
+        return clock is not ClockKind.STATUTORY and any(
+            code == reason and clock in clocks for code, clocks in self.pauses
+        )
 
 
 def service_level_from_json(stored: object) -> ServiceLevel:
@@ -134,20 +163,12 @@ def service_level_to_json(level: ServiceLevel) -> dict[str, object]:
 def _target(item: object, path: str) -> Target:
     fields = _object(item, path, required=("clock", "priority", "target_s"), optional=("stops_at",))
     clock = _member(ClockKind, fields["clock"], f"{path}.clock")
-    if clock is ClockKind.RESTORATION:
-        stops_at = _member(StopsAt, fields.get("stops_at", "restored"), f"{path}.stops_at")
-        if stops_at is not StopsAt.RESTORED:
-            raise InvalidServiceLevel(f"{path}.stops_at", "restoration stops at restored only.")
-    else:
-        if "stops_at" not in fields:
-            raise InvalidServiceLevel(
-                f"{path}.stops_at", "missing; allowed: acknowledged, first_contact, arrival."
-            )
-        stops_at = _member(StopsAt, fields["stops_at"], f"{path}.stops_at")
-        if stops_at is StopsAt.RESTORED:
-            raise InvalidServiceLevel(
-                f"{path}.stops_at", "a response stops at acknowledged, first_contact or arrival."
-            )
+    ends = ENDS[clock]
+    if "stops_at" not in fields and len(ends) > 1:
+        raise InvalidServiceLevel(f"{path}.stops_at", f"missing; allowed: {', '.join(ends)}.")
+    stops_at = _member(StopsAt, fields.get("stops_at", ends[0].value), f"{path}.stops_at")
+    if stops_at not in ends:
+        raise InvalidServiceLevel(f"{path}.stops_at", f"{clock} stops at {' or '.join(ends)} only.")
     return Target(
         clock=clock,
         priority=_whole(fields["priority"], f"{path}.priority", most=99),
@@ -169,6 +190,8 @@ def _pauses(value: object) -> tuple[tuple[str, frozenset[ClockKind]], ...]:
         kinds = frozenset(
             _member(ClockKind, clock, f"{path}[{index}]") for index, clock in enumerate(clocks)
         )
+        if ClockKind.STATUTORY in kinds:
+            raise InvalidServiceLevel(path, "no pause stops the statutory repair period.")
         pauses.append((code, kinds))
     return tuple(sorted(pauses, key=lambda pause: pause[0]))
 

@@ -3,18 +3,17 @@
 The arithmetic is `fsm.contracts.service_hours`; a due instant is recomputed from history, never edited.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
 
 from fsm import events
 from fsm.actors import Actor
 from fsm.catalogue.tables import Reason
-from fsm.contracts.clocks import PinnedPolicy
+from fsm.contracts.clocks import PinnedPolicy, hours_of
 from fsm.contracts.opening_hours import calendar_from_json
 from fsm.contracts.service_hours import (
     ClockHistory,
@@ -25,10 +24,9 @@ from fsm.contracts.service_hours import (
     Moment,
     NeverDue,
     Retarget,
-    ServiceHours,
     read_clock,
 )
-from fsm.contracts.service_levels import ClockKind, StopsAt, service_level_from_json
+from fsm.contracts.service_levels import ANSWERS, ClockKind, StopsAt, service_level_from_json
 from fsm.contracts.tables import CalendarVersion, ServiceLevelVersion
 from fsm.database import Session
 from fsm.events import Occurrence
@@ -41,7 +39,7 @@ async def start_clocks(
     work_order: WorkOrder,
     now: datetime,
 ) -> None:
-    """Start response and restoration at the report, under the versions that the work order has pinned."""
+    """Start each promised clock at the report, under the versions that the work order has pinned."""
     if work_order.service_level_version_id is None or work_order.calendar_version_id is None:
         return
     level = (await _policy(session, work_order)).service_level
@@ -68,11 +66,11 @@ async def stop_clocks(
     session: Session,
     actor: Actor,
     work_order: WorkOrder,
-    happened: StopsAt,
+    happened: Collection[StopsAt],
     occurred: Occurrence,
     now: datetime,
 ) -> None:
-    """Stop the clocks whose promise `happened` fulfils, and recompute.
+    """Stop the clocks whose promise is fulfilled by what `happened`, and recompute.
 
     The first time counts, whichever phone told of it first: an earlier instant takes the place of the one
     known so far. What happened before a reopening does not stop the clock that runs since.
@@ -80,20 +78,37 @@ async def stop_clocks(
     clocks = await _lock_clocks(session, work_order)
     if not clocks:
         return
-    level = (await _policy(session, work_order)).service_level
-    for clock in clocks:
-        target = level.target(ClockKind(clock.kind), work_order.priority)
-        if target is not None and target.stops_at == happened:
-            clock.stops = _with_stop(clock.stops, occurred)
+    for clock in await _waiting_for(session, work_order, clocks, happened):
+        clock.stops = _with_stop(clock.stops, occurred)
     await refresh_clocks(session, actor, work_order, now)
+
+
+async def take_back_stop(
+    session: Session, actor: Actor, work_order: WorkOrder, happened: StopsAt, now: datetime
+) -> None:
+    """Let clocks run as if they had never stopped at `happened`: it has turned out not to be so yet.
+
+    Nothing was reopened: all of the time since counts.
+    """
+    clocks = [
+        clock
+        for clock in await _lock_clocks(session, work_order)
+        if clock.stops and clock.stops[-1]["reopened"] is None
+    ]
+    if not clocks:
+        return
+    if wrongly := await _waiting_for(session, work_order, clocks, {happened}):
+        for clock in wrongly:
+            clock.stops = clock.stops[:-1]
+        await refresh_clocks(session, actor, work_order, now)
 
 
 async def reopen_clocks(
     session: Session, actor: Actor, work_order: WorkOrder, occurred: Occurrence, now: datetime
 ) -> None:
-    """Let the restoration clock run again after a job was reopened, as the policy has it."""
+    """Let clocks that the repair stopped run again after a job was reopened, as the policy has it."""
     for clock in await _lock_clocks(session, work_order):
-        if clock.kind == ClockKind.RESTORATION and clock.stops and not clock.stops[-1]["reopened"]:
+        if clock.kind not in ANSWERS and clock.stops and not clock.stops[-1]["reopened"]:
             last = {**clock.stops[-1], "reopened": _bounds(occurred)}
             clock.stops = [*clock.stops[:-1], last]
     await refresh_clocks(session, actor, work_order, now)
@@ -124,10 +139,10 @@ async def refresh_clocks(
     if not clocks:
         return
     policy = await _policy(session, work_order)
-    hours = ServiceHours(policy.calendar, ZoneInfo(work_order.zone))
     pauses = (await _pauses(session, work_order.tenant_id, [work_order.id]))[work_order.id]
     before = (work_order.respond_by, work_order.restore_by)
     for clock in clocks:
+        hours = hours_of(ClockKind(clock.kind), policy.calendar, work_order.zone)
         history = _history(policy, work_order, clock, pauses)
         try:
             reading = read_clock(hours, history, now, policy.service_level.reopening)[-1]
@@ -138,10 +153,10 @@ async def refresh_clocks(
         clock.stopped_at = reading.stopped_at
         clock.elapsed_s = reading.elapsed // timedelta(seconds=1)
         clock.state = reading.state
-        if clock.kind == ClockKind.RESPONSE:
-            work_order.respond_by = reading.due_by
-        else:
-            work_order.restore_by = reading.due_by
+    if answers := [clock for clock in clocks if clock.kind in ANSWERS]:
+        work_order.respond_by = _next_due(answers)
+    if repairs := [clock for clock in clocks if clock.kind not in ANSWERS]:
+        work_order.restore_by = _next_due(repairs)
     if before != (work_order.respond_by, work_order.restore_by) and before != (None, None):
         await events.record(
             session,
@@ -155,6 +170,12 @@ async def refresh_clocks(
         )
 
 
+def _next_due(clocks: Sequence[Clock]) -> datetime | None:
+    """Return what falls due first of the promises still open; once all are through, of all of them."""
+    still_open = [clock for clock in clocks if clock.stopped_at is None] or clocks
+    return min((clock.due_at for clock in still_open if clock.due_at is not None), default=None)
+
+
 def _with_stop(stops: list[dict[str, Any]], occurred: Occurrence) -> list[dict[str, Any]]:
     """Return the stops of a clock with one more told of, in whatever order they are told of."""
     stop = {"stopped": _bounds(occurred), "reopened": None}
@@ -165,6 +186,19 @@ def _with_stop(stops: list[dict[str, Any]], occurred: Occurrence) -> list[dict[s
     if is_stopped and occurred.at >= _moment(stops[-1]["stopped"]).at:
         return stops
     return [*before, stop]
+
+
+async def _waiting_for(
+    session: Session, work_order: WorkOrder, clocks: Sequence[Clock], happened: Collection[StopsAt]
+) -> list[Clock]:
+    """Return those of the clocks whose promise one of these instants fulfils."""
+    level = (await _policy(session, work_order)).service_level
+    found = []
+    for clock in clocks:
+        target = level.target(ClockKind(clock.kind), work_order.priority)
+        if target is not None and target.stops_at in happened:
+            found.append(clock)
+    return found
 
 
 async def list_clocks(session: Session, work_order: WorkOrder) -> list[Clock]:
@@ -199,7 +233,7 @@ async def readings_at(
     found = []
     for clock, work_order in rows:
         policy = await _policy(session, work_order)
-        hours = ServiceHours(policy.calendar, ZoneInfo(work_order.zone))
+        hours = hours_of(ClockKind(clock.kind), policy.calendar, work_order.zone)
         history = _history(policy, work_order, clock, pauses[work_order.id])
         try:
             readings = read_clock(hours, history, as_of, policy.service_level.reopening)

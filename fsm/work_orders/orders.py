@@ -184,7 +184,7 @@ async def create_work_order(
         await _record_incident(session, actor, work_order, asset, impact, now)
     await clocks.start_clocks(session, actor, work_order, now)
     await clocks.stop_clocks(
-        session, actor, work_order, StopsAt.ACKNOWLEDGED, Occurrence(now, now, now), now
+        session, actor, work_order, (StopsAt.ACKNOWLEDGED,), Occurrence(now, now, now), now
     )
     await events.record(
         session,

@@ -46,6 +46,8 @@ async def settle_status(
     if after != Status.WORK_DONE:
         work_order.work_done_at = None
     await session.flush()
+    if before == Status.WORK_DONE:
+        await clocks.take_back_stop(session, actor, work_order, StopsAt.WORK_DONE, now)
     await events.record(
         session,
         actor,
@@ -95,6 +97,7 @@ async def _work_is_done(
             since_at=work_order.reported_at,
             restored_at=done_at,
         )
-    await clocks.stop_clocks(session, actor, work_order, StopsAt.RESTORED, occurred, now)
+    ends = (StopsAt.RESTORED, StopsAt.WORK_DONE)
+    await clocks.stop_clocks(session, actor, work_order, ends, occurred, now)
     await open_corrective_jobs(session, actor, now, work_order)
     return await completion.count_fact(session, actor, work_order, now)

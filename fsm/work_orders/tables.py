@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import TSTZRANGE, Range
 from sqlmodel import Field, SQLModel
 
 from fsm.catalogue.tables import MaintenanceKind, RequestClass
+from fsm.contracts.service_levels import ClockKind
 from fsm.database import (
     Revised,
     Row,
@@ -366,7 +367,7 @@ class Clock(Row, table=True):
         link("service_level_version_id", "service_level_version"),
         link("calendar_version_id", "calendar_version"),
         unique("work_order_id", "kind"),
-        check("kind", "kind in ('response', 'restoration')"),
+        one_of("kind", ClockKind),
         check("target", "target_s > 0"),
         lookup("clock_due_idx", "due_at"),
     )

@@ -22,7 +22,7 @@ def office_actions(status: str) -> list[str]:
 
 
 class ClockView(msgspec.Struct, frozen=True):
-    """A service-level clock; times in seconds of business time."""
+    """A service-level clock; times in seconds of business time, those of `statutory` by the calendar."""
 
     kind: str
     state: str

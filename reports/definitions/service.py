@@ -9,6 +9,12 @@ _SLA_FORMULA = (
     "ones took. met: latest stop ≤ due; breached: earliest stop > due, or open with due < as_of; else "
     "disputed. Interval at 0.9: Wilson, order statistics."
 )
+_STATUTORY_FORMULA = (
+    "met / (met + breached) of the statutory repair periods that ended in the window; p50, p90: calendar "
+    "hours from the report until the function was back, neither opening hours nor pauses taken out. met: "
+    "latest stop ≤ due; breached: earliest stop > due, or open with due < as_of; else disputed. Interval at "
+    "0.9: Wilson, order statistics."
+)
 _SLA_DOCS = (
     "A promise belongs to the window in which it fell due, so that staying open takes nothing out of the "
     "sum. Running, paused and cancelled ones and work without a service level are left out and counted; "
@@ -36,6 +42,36 @@ SERVICE: tuple[Definition, ...] = (
         _SLA_FORMULA.format(kind="restoration"),
         ("share", "p50", "p90"),
         names=("Restorations in time", "Восстановление в срок"),
+        docs=_SLA_DOCS,
+        cuts=JOB_CUTS,
+    ),
+    define(
+        "sla_arrival",
+        1,
+        "ratio",
+        _SLA_FORMULA.format(kind="arrival"),
+        ("share", "p50", "p90"),
+        names=("Arrivals in time", "Прибытие в срок"),
+        docs=_SLA_DOCS,
+        cuts=JOB_CUTS,
+    ),
+    define(
+        "sla_resolution",
+        1,
+        "ratio",
+        _SLA_FORMULA.format(kind="resolution"),
+        ("share", "p50", "p90"),
+        names=("Work done in time", "Работы завершены в срок"),
+        docs=_SLA_DOCS,
+        cuts=JOB_CUTS,
+    ),
+    define(
+        "sla_statutory",
+        1,
+        "ratio",
+        _STATUTORY_FORMULA,
+        ("share", "p50", "p90"),
+        names=("Repairs within the statutory period", "Ремонт в срок по закону"),
         docs=_SLA_DOCS,
         cuts=JOB_CUTS,
     ),

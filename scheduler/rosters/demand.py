@@ -11,7 +11,7 @@ from fsm.actors import Actor
 from fsm.catalogue.queries import seek_effective_version
 from fsm.catalogue.tables import MaintenanceKind, WorkType
 from fsm.contracts.opening_hours import calendar_from_json, expand_rows
-from fsm.contracts.service_levels import ClockKind, service_level_from_json
+from fsm.contracts.service_levels import ANSWERS, service_level_from_json
 from fsm.contracts.tables import Contract, ServiceLevel
 from fsm.contracts.versions import seek_calendar_version, seek_service_level_version
 from fsm.database import Session
@@ -229,15 +229,14 @@ async def _openings(
     zone: ZoneInfo,
     below_s: int,
 ) -> tuple[tuple[datetime, datetime], ...]:
-    """Return when a service level's calendar is open, if it promises a response that soon."""
+    """Return when a service level's calendar is open, if it promises an answer that soon."""
     version = await seek_service_level_version(session, actor, level.id, now)
     calendar = await seek_calendar_version(session, actor, level.calendar_id, now)
     if version is None or calendar is None:
         return ()
     promises = service_level_from_json(version.body)
     soon = any(
-        target.clock is ClockKind.RESPONSE and target.target_s <= below_s
-        for target in promises.targets
+        target.clock in ANSWERS and target.target_s <= below_s for target in promises.targets
     )
     if not soon:
         return ()

@@ -280,7 +280,10 @@ from visited group by 1
 
 WORK: dict[str, str] = {
     "sla_response": _CLOCKS.format("response"),
+    "sla_arrival": _CLOCKS.format("arrival"),
     "sla_restoration": _CLOCKS.format("restoration"),
+    "sla_resolution": _CLOCKS.format("resolution"),
+    "sla_statutory": _CLOCKS.format("statutory"),
     "on_time": _ON_TIME,
     "calibration": _CALIBRATION,
     "adherence": _ADHERED,

@@ -151,12 +151,17 @@ async def test_new_service_hours_and_promises_are_versions_with_their_difference
     await page.goto("/office/settings?part=service_levels")
     await page.locator(".list li button").first.click()
     await page.get_by_label("Реакция, приоритет 1, часы").fill("2")
+    await page.get_by_label("Срок ремонта по закону, приоритет 1, часы").fill("1080")
+    await assert_accessible(page)
     await page.get_by_role("button", name="Опубликовать новую версию").click()
     await page.get_by_role("main").get_by_text("сохранено").wait_for()
     level = (await asked(office, "/api/service-levels"))["items"][0]
     versions = (await asked(office, f"/api/service-levels/{level['id']}/versions"))["items"]
     first = {(one["clock"], one["priority"]): one for one in versions[-1]["body"]["targets"]}
     assert first["response", 1]["target_s"] == 7_200
+    assert first["statutory", 1] == {
+        "clock": "statutory", "priority": 1, "target_s": 1080 * 3_600, "stops_at": "restored"
+    }  # fmt: skip
     assert versions[-1]["body"]["pauses"] == versions[0]["body"]["pauses"]
 
 

@@ -153,7 +153,7 @@ async def together_as_alone(session: Session, company: Company, scope: Scope) ->
 async def clocks_must_agree(session: Session, company: Company, life: WorkingLife) -> None:
     """What SQL reads of a clock is what the rule of service hours reads of its history."""
     clocks = list(await session.exec(select(Clock)))
-    for kind in ("response", "restoration"):
+    for kind in ("response", "restoration", "statutory"):
         ids = [clock.id for clock in clocks if clock.kind == kind]
         for number, period in enumerate(PERIODS):
             read = await readings_at(session, company.system, ids, period.as_of)

@@ -27,7 +27,7 @@ from fsm.work_orders.tables import Pause, ServiceRequest, Visit, WorkOrder
 from reports.formulae.outcomes import Mended, Trip
 from reports.formulae.people import Person, Shift
 from reports.formulae.work import Announced, Contact, Job, Occurrence, Planned, Worked
-from tests.company import Company
+from tests.company import EVERY_PROMISE, Company
 from tests.reports.plant import machine
 
 DAY0 = datetime(2026, 9, 1, tzinfo=UTC)
@@ -394,7 +394,7 @@ class Drawing:
         """Draw a job under the service level: paused, stopped with bounds, reopened, cancelled."""
         session, actor = self.session, self.company.system
         reported = self.at(0, 40 * 24)
-        level = (await session.exec(select(ServiceLevelVersion))).one()
+        level = await self.level()
         job = await self.job(
             reported,
             site_id=self.life.clock_site,
@@ -420,8 +420,7 @@ class Drawing:
             at = self.later(at, 60)
             doubt = timedelta(minutes=self.chance.choice([0, 0, 300]))
             occurred = Happened(at, at - doubt, at + doubt)
-            await clocks.stop_clocks(session, actor, job, StopsAt.ARRIVAL, occurred, at)
-            await clocks.stop_clocks(session, actor, job, StopsAt.RESTORED, occurred, at)
+            await clocks.stop_clocks(session, actor, job, tuple(StopsAt), occurred, at)
             if self.may(0.5):
                 break
             at = self.later(at + doubt, 90)
@@ -429,6 +428,22 @@ class Drawing:
         if self.may(0.15):
             job.cancelled_at = self.later(reported, 90)
         await clocks.refresh_clocks(session, actor, job, h(300 * 24))
+
+    async def level(self) -> ServiceLevelVersion:
+        """Return the version of the company's service level that makes every kind of promise."""
+        statement = select(ServiceLevelVersion).where(ServiceLevelVersion.version == 2)
+        found = (await self.session.exec(statement)).one_or_none()
+        if found is None:
+            found = ServiceLevelVersion(
+                tenant_id=self.company.id,
+                service_level_id=self.company.service_level.id,
+                version=2,
+                effective_at=DAY0,
+                body=EVERY_PROMISE,
+            )
+            self.session.add(found)
+            await self.session.flush()
+        return found
 
     async def contact(self) -> None:
         """Draw a request, solved by telephone or with a visit, and perhaps another about the same asset."""

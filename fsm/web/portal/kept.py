@@ -5,19 +5,23 @@ from typing import Final
 from uuid import UUID
 
 from fsm.actors import Actor
+from fsm.contracts.service_levels import ClockKind
 from fsm.database import Session
 from fsm.tenants.queries import find_own_tenant
 from fsm.web.portal.queries import customer_of, list_numbers
 from fsm.web.portal.views import ContractKept, KeptOf, KeptView, LateJob
 from reports import lineage, queries
 from reports.exposure_sql import Page
+from reports.formulae.service import NO_SERVICE_LEVEL
 from reports.months import day_begins
 from reports.questions import Answered, Known, Question
 from reports.registry import find_definition
+from reports.results import Result
 from reports.rows import Period
 from reports.scopes import NONE, Cut, Scope
 
-CLOCKS: Final = {"response": "sla_response", "restoration": "sla_restoration"}
+ALWAYS_SAID: Final = frozenset({ClockKind.RESPONSE, ClockKind.RESTORATION})
+"""Of these it is said that nothing was due; of the other promises nothing, where they were never made."""
 MOST_CONTRACTS: Final = 100
 MOST_JOBS: Final = 500
 """Candidates looked through for the jobs that came too late, of one contract and clock."""
@@ -33,8 +37,8 @@ async def read_kept(
     period = Period(day_begins(first_on, zone), day_begins(last_on + timedelta(days=1), zone), now)
     known = await queries.find_known(session, actor, now)
     contracts: dict[UUID, ContractKept] = {}
-    for clock, kpi in CLOCKS.items():
-        definition = find_definition(kpi)
+    for clock in ClockKind:
+        definition = find_definition(f"sla_{clock}")
         question = Question(definition, definition.variant(None), Scope(), period)
         rows = await queries.table(
             session, actor, known, question, Cut.CONTRACT, Page(MOST_CONTRACTS)
@@ -42,11 +46,17 @@ async def read_kept(
         for row in rows:
             if not isinstance(row.key, UUID) or row.key == NONE:
                 continue
+            if clock not in ALWAYS_SAID and not _was_promised(row.result):
+                continue
             named = ContractKept(row.key, row.number, row.name, [])
             kept = await _kept(session, actor, known, question, clock, row)
             contracts.setdefault(row.key, named).kept.append(kept)
     listed = sorted(contracts.values(), key=lambda each: each.number)
     return KeptOf(period.from_at, period.to_at, zone, listed)
+
+
+def _was_promised(found: Result) -> bool:
+    return found.n > 0 or any(reason != NO_SERVICE_LEVEL for reason in found.excluded)
 
 
 async def _kept(

@@ -24,7 +24,10 @@ class SiteLine(msgspec.Struct, frozen=True):
 
 
 class TargetLine(msgspec.Struct, frozen=True):
-    """`target_s` seconds of the contract's service hours for a clock at a priority, 1 the most urgent."""
+    """`target_s` seconds of the contract's service hours for a clock at a priority, 1 the most urgent.
+
+    Of `statutory`, the period that the law sets, they are seconds by the calendar.
+    """
 
     clock: str
     priority: int

@@ -267,7 +267,7 @@ async def record_failure(
     if restored_at is not None and asset_id == work_order.asset_id:
         occurred = Occurrence(restored_at, restored_at, restored_at)
         await clocks.stop_clocks(
-            report.session, report.actor, work_order, StopsAt.RESTORED, occurred, report.now
+            report.session, report.actor, work_order, (StopsAt.RESTORED,), occurred, report.now
         )
     await ledger.decide_again(report.session, report.actor, report.now, work_order.id)
     await report.event("failure.reported", failure_id=str(failure.id))

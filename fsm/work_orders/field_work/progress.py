@@ -62,7 +62,7 @@ async def travel(
 
 
 async def arrive(report: Report, position: dict[str, Any] | None = None) -> None:
-    """The technician is on site: a response clock that waits for arrival stops."""
+    """The technician is on site: clocks that wait for arrival stop."""
     if await _advance(report, VisitAction.ARRIVE):
         await _be_on_site(report)
         await _advanced(report, "visit.arrived", position=position)
@@ -312,15 +312,14 @@ async def _be_on_site(report: Report) -> None:
         await part_requests.end_wait(
             report.session, report.actor, report.work_order, report.occurred.at, report.now
         )
-        for happened in (StopsAt.FIRST_CONTACT, StopsAt.ARRIVAL):
-            await clocks.stop_clocks(
-                report.session,
-                report.actor,
-                report.work_order,
-                happened,
-                report.occurred,
-                report.now,
-            )
+        await clocks.stop_clocks(
+            report.session,
+            report.actor,
+            report.work_order,
+            (StopsAt.FIRST_CONTACT, StopsAt.ARRIVAL),
+            report.occurred,
+            report.now,
+        )
 
 
 def _begin_work(report: Report, at: datetime) -> None:

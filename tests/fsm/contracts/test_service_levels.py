@@ -1,7 +1,12 @@
 """The policy a contract pins: what is stored, and what is refused with its path."""
 
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
 import pytest
 
+from fsm.contracts.clocks import PinnedPolicy, start_clocks
+from fsm.contracts.opening_hours import calendar_from_json
 from fsm.contracts.service_levels import (
     ClockKind,
     InvalidServiceLevel,
@@ -44,6 +49,40 @@ def test_a_policy_reads_back_as_it_was_stored_whatever_the_order():
     assert service_level_to_json(service_level_from_json(turned)) == stored
 
 
+@pytest.mark.parametrize(
+    ("clock", "ends"),
+    [("arrival", "arrival"), ("resolution", "work_done"), ("statutory", "restored")],
+)
+def test_a_promise_with_one_end_need_not_name_it_and_can_have_no_other(clock, ends):
+    target = {"clock": clock, "priority": 1, "target_s": 60}
+    level = service_level_from_json({"targets": [target]})
+    assert level.target(ClockKind(clock), 1).stops_at == ends
+    assert service_level_to_json(level)["targets"] == [target | {"stops_at": ends}]
+    with pytest.raises(InvalidServiceLevel, match=f"{clock} stops at {ends} only"):
+        service_level_from_json({"targets": [target | {"stops_at": "acknowledged"}]})
+
+
+def test_the_period_that_the_law_sets_runs_through_nights_and_the_change_of_clocks():
+    """Reported in Paris on the Saturday before the clocks go forward: 45 days are 45 times 24 hours."""
+    targets = [
+        {"clock": "statutory", "priority": 1, "target_s": 45 * 86_400},
+        {"clock": "arrival", "priority": 1, "target_s": 4 * 3_600},
+    ]
+    office = {"weekly": {day: [["09:00", "18:00"]] for day in ("mon", "tue", "wed", "thu", "fri")}}
+    policy = PinnedPolicy(
+        UUID(int=1),
+        UUID(int=2),
+        service_level_from_json({"targets": targets}),
+        calendar_from_json(office),
+    )
+    saturday = datetime(2026, 3, 28, 12, tzinfo=UTC)
+    due = {one.kind: one.due_at for one in start_clocks(policy, "Europe/Paris", 1, saturday)}
+    assert due == {
+        ClockKind.ARRIVAL: datetime(2026, 3, 30, 11, tzinfo=UTC),
+        ClockKind.STATUTORY: saturday + timedelta(days=45),
+    }
+
+
 def test_a_reopened_clock_resumes_unless_the_policy_says_otherwise():
     assert service_level_from_json({"targets": [RESPONSE]}).reopening is Reopening.RESUME
 
@@ -61,7 +100,11 @@ def test_a_reopened_clock_resumes_unless_the_policy_says_otherwise():
         ({"targets": [RESPONSE | {"priority": True}]}, "targets[0].priority", "whole number"),
         ({"targets": [RESPONSE | {"target_s": 3.5}]}, "targets[0].target_s", "whole number"),
         ({"targets": [RESPONSE | {"target_s": 10**12}]}, "targets[0].target_s", "whole number"),
-        ({"targets": [RESPONSE | {"stops_at": "restored"}]}, "targets[0].stops_at", "a response"),
+        (
+            {"targets": [RESPONSE | {"stops_at": "restored"}]},
+            "targets[0].stops_at",
+            "response stops",
+        ),
         ({"targets": [RESTORATION | {"stops_at": "arrival"}]}, "targets[0].stops_at", "only"),
         (
             {"targets": [{"clock": "response", "priority": 1, "target_s": 60}]},
@@ -72,6 +115,7 @@ def test_a_reopened_clock_resumes_unless_the_policy_says_otherwise():
         ({"targets": [RESPONSE], "pauses": {"No!": []}}, "pauses.No!", "lower-case"),
         ({"targets": [RESPONSE], "pauses": {"parts": "all"}}, "pauses.parts", "list of the clocks"),
         ({"targets": [RESPONSE], "pauses": {"parts": ["x"]}}, "pauses.parts[0]", "'x' is not"),
+        ({"targets": [RESPONSE], "pauses": {"parts": ["statutory"]}}, "pauses.parts", "no pause"),
         ({"targets": [RESPONSE], "reopening": None}, "reopening", "allowed: resume, new_clock"),
     ],
 )

@@ -182,6 +182,7 @@ async def test_promises_are_counted_as_the_company_counts_them_with_the_late_job
     span = {"from": str(day - timedelta(days=30)), "to": str(day)}
     (contract,) = (await portal.read("/promises", **span))["contracts"]
     found = {one["clock"]: one for one in contract["kept"]}
+    assert set(found) == {"response", "restoration"}  # nothing is said of what was never promised
     for clock_kind, kpi in (("response", "sla_response"), ("restoration", "sla_restoration")):
         own = await link.client.get(
             f"/api/kpis/{kpi}/table",

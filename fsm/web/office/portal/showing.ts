@@ -5,6 +5,9 @@ import { clock, dayName } from '$common/times.ts'
 
 import type { JobLine } from './portal.svelte.ts'
 
+/** What may be promised, in the order in which it happens. */
+export const clocks = ['response', 'arrival', 'restoration', 'resolution', 'statutory'] as const
+
 const icons: Record<string, IconName> = {
   received: 'open', planned: 'planned', on_the_way: 'travelling', in_progress: 'on_site', done: 'finished',
 }
