@@ -4,19 +4,30 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from sqlmodel import select
+import segno
+from sqlmodel import col, select
 
+from fsm.assets import documents
 from fsm.checklists import queries as checklists
 from fsm.checklists.assignments import Subject, assign
 from fsm.customers.tables import Site
+from fsm.evidence.blobs import StoredBlob, blob_store
+from fsm.evidence.queries import keep_blob
+from fsm.evidence.verification import Inspection
+from fsm.work_orders import field_work
+from fsm.work_orders.lifecycle import VisitStatus
+from fsm.work_orders.tables import Visit
+from tests.conftest import Clock
 from tests.fsm.evidence.pictures import encoded, scene
 from tests.fsm.work_orders.steps import Job, dispatched_job
+from tests.mobile_api.photos import Snap
 from tests.mobile_api.serving import Line, line_to, serving
 from tests.pages.conftest import PASSWORD, Office, Watch, chromium, office
 
@@ -26,6 +37,8 @@ BUILT = Path(__file__).parents[3] / "mobile_api/pwa/built/built-from"
 
 PUBLIC = ("/app/", "/sync/v1/", "/files", "/blobs/", "/api/sign-in", "/api/users/")
 """What the app may talk to: itself, the public sync API, the doors to sign in. The last is the test's own."""
+
+MANUAL = Snap(b"%PDF-1.7 how to set the door drive of an LX 5")
 
 CHECKLIST: dict[str, Any] = {
     "template_id": "lift-repair-full",
@@ -108,13 +121,28 @@ class Field:
     async def dispatched_job(self) -> Job:
         return await dispatched_job(self.office.database, self.office.company, self.office.clock)
 
+    async def leave_all(self) -> None:
+        """End what other tests have left the technician at work on."""
+        office = self.office
+        begun = (VisitStatus.TRAVELLING, VisitStatus.ON_SITE, VisitStatus.PAUSED)
+        async with office.database.transaction(office.company.id) as session:
+            found = list(await session.exec(select(Visit).where(col(Visit.status).in_(begun))))
+        for one in found:
+            job = Job(office.database, office.company, office.clock, one.work_order_id, one.id)
+            await job.do(field_work.abort, None)
+
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def there(office: Office) -> AsyncIterator[Field]:
-    """A server of its own, a dangerous site, and a checklist with a step of most kinds."""
+    """A server of its own, a dangerous site, and a checklist with a step of most kinds.
+
+    The machine has a manual, and was repaired three weeks ago.
+    """
     if not BUILT.exists():
         pytest.skip("the app is not built: python3 deploy/pages.py builds it")
     company, now = office.company, office.clock()
+    await _repaired_before(office)
+    await blob_store(office.settings).put_small(company.id, MANUAL.content)
     async with office.database.transaction(company.id) as session:
         site = (await session.exec(select(Site).where(Site.id == company.site.id))).one()
         site.hazards = "Live parts behind the left door. Wear a helmet in the shaft."
@@ -125,11 +153,33 @@ async def there(office: Office) -> AsyncIterator[Field]:
         )
         await checklists.publish_version(session, actor, now, template.id, CHECKLIST)
         await assign(session, actor, now, template.id, Subject(site_id=company.site.id))
+        stored = StoredBlob(MANUAL.sha256, len(MANUAL.content), is_new=True)
+        await keep_blob(session, company.system, now, stored, Inspection("application/pdf"))
+        await documents.add_document(
+            session,
+            actor,
+            now,
+            model_id=company.model.id,
+            sha256=MANUAL.digest,
+            title="Door drive manual",
+            language="en",
+        )
     async with line_to(0) as (line, url):
         field = Field(office, url, line)
         await field.start()
         yield field
         await field.kill()
+
+
+async def _repaired_before(office: Office) -> None:
+    earlier = await dispatched_job(
+        office.database, office.company, Clock(office.clock() - timedelta(days=20))
+    )
+    await earlier.do(field_work.start)
+    await earlier.answer_all()
+    await earlier.declare()
+    await earlier.do(field_work.add_note, "Left roller replaced, the right one is next")
+    await earlier.do(field_work.finish)
 
 
 @dataclass
@@ -169,6 +219,11 @@ class Phone:
     async def press(self, name: str) -> None:
         await self.page.get_by_role("button", name=name, exact=True).click()
 
+    async def sees(self, text: str) -> None:
+        """Hold a printed code before the camera, until the page is loaded anew."""
+        code = segno.make_qr(text)
+        await self.page.evaluate(_CAMERA, [[bool(dark) for dark in row] for row in code.matrix])
+
     async def is_quiet(self) -> None:
         """Wait until the app says that nothing is left to send."""
         await (
@@ -180,6 +235,27 @@ class Phone:
     async def kept(self, store: str) -> list[dict[str, Any]]:
         """Return what lies in a store of the app's database, bytes left out."""
         return list(await self.page.evaluate(_ALL, store))
+
+
+_CAMERA = """rows => {
+  // A camera that looks at a printed code: a canvas, whose stream stands for the camera's.
+  const size = 8, edge = 4, side = (rows.length + 2 * edge) * size;
+  const canvas = document.createElement('canvas');
+  canvas.width = canvas.height = side;
+  const pen = canvas.getContext('2d');
+  const draw = () => {
+    pen.fillStyle = '#fff';
+    pen.fillRect(0, 0, side, side);
+    pen.fillStyle = '#000';
+    rows.forEach((row, y) => row.forEach((dark, x) => {
+      if (dark) pen.fillRect((x + edge) * size, (y + edge) * size, size, size);
+    }));
+  };
+  setInterval(draw, 50);
+  draw();
+  navigator.mediaDevices.getUserMedia = async () => canvas.captureStream(20);
+  delete globalThis.BarcodeDetector;
+}"""
 
 
 _ALL = """async store => {

@@ -1,24 +1,10 @@
 // The app's store and sync engine under Node, as one phone that a test drives. Nothing of the app is replaced:
 // IndexedDB is fake-indexeddb, everything else is what Node and browsers share.
-import { mkdtemp, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import { converse } from "../../node/conversation.mjs";
+import { bundled, need } from "./bundle.mjs";
 
-const APP = fileURLToPath(new URL("../../../mobile_api/pwa/", import.meta.url));
-const need = createRequire(join(APP, "package.json"));
 await import(pathToFileURL(need.resolve("fake-indexeddb/auto")));
-
-async function bundled(entry) {
-  const { rolldown } = await import(pathToFileURL(createRequire(need.resolve("vite")).resolve("rolldown")));
-  const bundle = await rolldown({ input: join(APP, entry), platform: "node" });
-  const { output } = await bundle.generate({ format: "es", codeSplitting: false });
-  const file = join(await mkdtemp(join(tmpdir(), "fsm-phone-")), "phone.mjs");
-  await writeFile(file, output[0].code);
-  return import(pathToFileURL(file));
-}
 
 const app = await bundled("src/phone.ts");
 const [url, access, name] = process.argv.slice(2);

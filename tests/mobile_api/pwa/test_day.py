@@ -9,12 +9,12 @@ from sqlmodel import select
 from fsm.evidence.tables import Receipt
 from fsm.web import app_pages
 from fsm.work_orders.lifecycle import Status
-from fsm.work_orders.records import Answer, Photo, Signature, TimeEntry
+from fsm.work_orders.records import Answer, PartUsed, Photo, Signature, TimeEntry
 from fsm.work_orders.scope_changes.tables import ScopeChange
 from fsm.work_orders.tables import Visit
 from mobile_api.tables import Intent
 from tests.fsm.work_orders.steps import Job
-from tests.mobile_api.pwa.conftest import Field, Phone, phone_in, picture, settled
+from tests.mobile_api.pwa.conftest import MANUAL, Field, Phone, phone_in, picture, settled
 from tests.pages.conftest import BROWSER
 from tests.pages.looking import take
 
@@ -105,6 +105,53 @@ async def write_time(phone: Phone, job: Job) -> None:
     await open_job(phone, job)
 
 
+async def begin_by_scanning(phone: Phone, job: Job) -> None:
+    """Hold the camera at the machine: the job opens, its dangers first, and the work has started."""
+    page = phone.page
+    await page.goto("/app/index#/scan")
+    await phone.sees(f"https://id.acme.example/p/{phone.there.office.company.passport.code}")
+    await phone.press("Scan with the camera")
+    await page.wait_for_url(f"**/app/index#/visit/{job.visit_id}")
+    await page.get_by_text("Live parts behind the left door.").wait_for()
+    await page.get_by_role("status").filter(has_text="Work started").wait_for()
+    await take(page, "app-offline-scanned")
+
+
+async def read_of_the_machine(phone: Phone) -> None:
+    """Read on the open job's page what was done before, and open the manual."""
+    page = phone.page
+    await page.get_by_text("Left roller replaced, the right one is next").wait_for()
+    async with page.expect_download() as loading:
+        await page.get_by_role("button", name="Door drive manual").click()
+    path = await (await loading.value).path()
+    assert path.read_bytes() == MANUAL.content
+
+
+async def take_part(phone: Phone, job: Job) -> None:
+    """Look up a code that nobody knows, then a part's, and use the part."""
+    page = phone.page
+    await page.goto("/app/index#/scan")
+    await page.get_by_label("Or type the code").fill("box 17")
+    await phone.press("Look up")
+    await page.get_by_text("box 17 is not known on this phone.").wait_for()
+    await page.get_by_text("ask the office for a visit at this machine").wait_for()
+    await expect(page.get_by_role("button", name="Give this code to")).to_have_count(0)
+    await page.get_by_label("Or type the code").fill("p-1")
+    await phone.press("Look up")
+    await phone.press("Use it for “Door does not close”")
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.get_by_role("radio")).to_be_checked()
+    await dialog.get_by_role("spinbutton").fill("2")
+    await dialog.get_by_role("button", name="Add", exact=True).click()
+    await page.wait_for_url(f"**/app/index#/visit/{job.visit_id}/records")
+    await page.get_by_text("Door roller").wait_for()
+
+
+async def has_all_for_the_day(phone: Phone) -> bool:
+    """Tell whether the scanner and the manual have been brought, neither of which was asked for."""
+    return bool(await phone.kept("files")) and bool(await phone.page.evaluate(HAS_SCANNER))
+
+
 async def has_draft_of(phone: Phone, text: str) -> bool:
     return any(text in str(one) for one in await phone.kept("drafts"))
 
@@ -117,9 +164,17 @@ async def is_completed(there: Field, job: Job) -> bool:
     return (await job.row()).status == Status.COMPLETED
 
 
+HAS_SCANNER = """async () => {
+  const caught = await Promise.all((await caches.keys()).map(async name => (await caches.open(name)).keys()));
+  const paths = caught.flat().map(({ url }) => url);
+  return [/[.]wasm$/, /reader.*[.]js$/].every(kind => paths.some(path => kind.test(path)));
+}"""
+
+
 async def test_a_whole_day_without_a_line_arrives_once_though_page_and_server_die(
     there: Field, chromium: Any
 ) -> None:
+    await there.leave_all()
     job = await there.dispatched_job()
     async with phone_in(there, chromium) as phone:
         phone.watch.forgiven += ["Failed to load resource", "net::ERR"]  # there is no line
@@ -128,11 +183,16 @@ async def test_a_whole_day_without_a_line_arrives_once_though_page_and_server_di
         await page.get_by_role("link", name="Door does not close").first.wait_for()
         await page.evaluate("navigator.serviceWorker.ready.then(() => null)")
         await phone.is_quiet()
+        await settled(lambda: has_all_for_the_day(phone), "what the day needs is brought ahead")
         await page.context.set_offline(True)
         await there.kill()
         await open_job(phone, job)
-        for name in ("Travel", "Arrive", "Start work"):
+        for name in ("Travel", "Arrive"):
             await phone.press(name)
+        await begin_by_scanning(phone, job)
+        await read_of_the_machine(phone)
+        await take_part(phone, job)
+        await open_job(phone, job)
         await step(phone, "Lift secured").get_by_role("button", name="No").click()
         await page.locator("header", has_text="No connection").wait_for()
         await ask_for_more(phone, job)
@@ -172,6 +232,7 @@ async def test_a_whole_day_without_a_line_arrives_once_though_page_and_server_di
     assert sorted(one.device_seq for one in mine.values()) == list(range(1, len(sent) + 1))
     assert Counter(one.status for one in mine.values()) == {"applied": len(sent)}
     assert [one.name for one in await rows(there, Signature, job)] == ["Mme Blanc"]
+    assert [float(one.quantity) for one in await rows(there, PartUsed, job)] == [2]
     (wider,) = await rows(there, ScopeChange, job)
     assert [line["text"] for line in wider.lines] == ["New sill", "Paint", ""]
     assert (wider.lines[2]["quantity"], wider.consent_by) == ("1.5", "Mme Blanc")
