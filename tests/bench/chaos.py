@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.figures import figure, say
-from tests.chaos.runner import Size, live
+from tests.chaos.runner import live
+from tests.chaos.sizes import Size
 
 LIFE_S = 600
 LONG = Size(

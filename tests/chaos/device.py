@@ -23,6 +23,8 @@ from tests.chaos.journal import Journal, intent_hash, read_journal, uuid7
 from tests.chaos.snaps import Snap
 from tests.chaos.wire import Answer, Cut, Wire
 
+ENDS = ("visit.finish", "visit.abort", "visit.reject")
+
 SETTLED = ("applied", "duplicate", "rejected", "quarantined", "waiting")
 
 
@@ -42,6 +44,8 @@ class Device:
     technician_name: str = ""
     technician_id: str = ""
     part_id: str = ""
+    codes: list[str] = field(default_factory=list)
+    """Labels that were given to the technician and are on no machine yet."""
     is_cloned: bool = False
     """Another phone goes by the same identity: the server cannot tell their outboxes apart."""
 
@@ -68,6 +72,7 @@ class Device:
         self.is_retired = False
         self.wants_reinstall = False
         self.turn = asyncio.Lock()
+        self.codes = list(self.codes)
         self._recall()
 
     def forget(self) -> None:
@@ -84,7 +89,7 @@ class Device:
                     intent = record["intent"]
                     self.seq = max(self.seq, intent["seq"])
                     self.outbox[intent["id"]] = intent
-                    self._remember_visit(intent)
+                    self._remember_use(intent)
                 case "acked":
                     for seq, intent_id, _ in record["of"]:
                         self.outbox.pop(intent_id, None)
@@ -106,10 +111,13 @@ class Device:
                 case "lost receipts":
                     self._lose_receipts()
 
-    def _remember_visit(self, intent: dict[str, Any]) -> None:
-        if visit_id := intent["data"].get("visit_id"):
-            is_over = intent["type"] == "visit.finish" and not intent["data"].get("position")
+    def _remember_use(self, intent: dict[str, Any]) -> None:
+        kind, data = intent["type"], intent["data"]
+        if visit_id := data.get("visit_id"):
+            is_over = kind in ENDS and not (kind == "visit.finish" and data.get("position"))
             self.left[visit_id] = 0 if is_over else self.left.get(visit_id) or 50
+        if kind == "passport.claim" and data["code"] in self.codes:
+            self.codes.remove(data["code"])
 
     # --- signing on ---------------------------------------------------------------------------------------
 
@@ -274,31 +282,39 @@ class Device:
         if not visits or self.is_retired:
             return
         visit_id = self.rng.choice(visits)
+        place = self.held.place_of(visit_id)
+        if place is None:
+            return
+        taken: list[Snap] = []
+
+        def take_photo() -> Snap:
+            taken.append(self._take_photo(visit_id))
+            return taken[-1]
+
         burst = Burst(
-            visit_id, self.seq, self.held.head, self.boot, self.now, self.part_id, self.rng
+            visit_id,
+            self.seq,
+            self.held.head,
+            self.boot,
+            self.now,
+            self.part_id,
+            self.rng,
+            place,
+            self.plan,
+            take_photo,
+            self.codes,
         )
-        records: list[dict[str, Any]] = []
-        if visit_id not in self.left:
-            self.left[visit_id] = self.rng.randint(*self.plan.per_visit)
-            burst.begin_visit()
-        for _ in range(
-            min(self.left[visit_id], self.rng.randint(self.plan.burst // 4, self.plan.burst))
-        ):
-            burst.step(self.plan.poison)
-            self.left[visit_id] -= 1
-        if self.left[visit_id] <= 0:
-            snap = self._take_photo(visit_id)
-            records.append(
-                {
-                    "k": "photo",
-                    "photo_id": snap.photo_id,
-                    "visit_id": visit_id,
-                    "size": snap.size,
-                    "like": snap.like,
-                }
-            )
-            burst.finish_visit(snap, self.plan.early_finish)
-            self.left[visit_id] = 0
+        self._fill(burst)
+        records = [
+            {
+                "k": "photo",
+                "photo_id": snap.photo_id,
+                "visit_id": visit_id,
+                "size": snap.size,
+                "like": snap.like,
+            }
+            for snap in taken
+        ]
         made = burst.intents
         self.journal.append(
             *records,
@@ -307,6 +323,26 @@ class Device:
         self.outbox.update((one["id"], one) for one in made)
         self.seq = burst.seq
         self.made += len(made)
+
+    def _fill(self, burst: Burst) -> None:
+        """Go on with a visit from where this phone left it, at most to its end."""
+        visit_id, plan = burst.visit_id, self.plan
+        if visit_id not in self.left:
+            if self.rng.random() < plan.rejects:
+                burst.reject_visit()
+                self.left[visit_id] = 0
+                return
+            self.left[visit_id] = self.rng.randint(*plan.per_visit)
+            burst.begin_visit()
+        for _ in range(min(self.left[visit_id], self.rng.randint(plan.burst // 4, plan.burst))):
+            burst.step()
+            self.left[visit_id] -= 1
+        if self.left[visit_id] <= 0:
+            if self.rng.random() < plan.aborts:
+                burst.abort_visit()
+            else:
+                burst.finish_visit()
+            self.left[visit_id] = 0
 
     def _take_photo(self, visit_id: str) -> Snap:
         like, size = "", self.rng.randint(*self.plan.photo_bytes)

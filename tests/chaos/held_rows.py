@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Collection
 from typing import Any
 
+from tests.chaos.bursts import Place
 from tests.chaos.journal import digest
 
 Key = tuple[str, str]
@@ -79,6 +80,26 @@ class HeldRows:
             and change["d"]["status"] in LIVE
             and change["d"]["technician_name"] == technician_name
         ]
+
+    def place_of(self, visit_id: str) -> Place | None:
+        """Return where a visit leads; None where what belongs to it has not come with it."""
+
+        def body(coll: str, row_id: str) -> dict[str, Any]:
+            found: dict[str, Any] = self.rows[coll, row_id]["d"]
+            return found
+
+        try:
+            job = body("work_orders", body("visits", visit_id)["work_order_id"])
+            contact = next(
+                change["d"]
+                for (coll, _), change in self.rows.items()
+                if coll == "contacts" and change["d"]["customer_id"] == job["customer_id"]
+            )
+            return Place(
+                job["id"], body("assets", job["asset_id"]), body("sites", job["site_id"]), contact
+            )
+        except (KeyError, StopIteration):
+            return None
 
     # --- oracles ------------------------------------------------------------------------------------------
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from tests.chaos import effects
+from tests.chaos.effects import Key, key_of
+from tests.chaos.holdings import Holdings
 from tests.chaos.journal import read_journal
-
-OVER = ("finished", "aborted")
-SHOWN = ("dispatched", "travelling", "on_site", "paused", "finished", "aborted")
 
 REOPENED_LIMIT_S = 60
 """How long what was held of a closed job may wait once the job is open again."""
@@ -31,6 +31,8 @@ class Made:
     visit_id: str | None
     item: str | None
     text: str | None
+    key: Key | None
+    """What its effect is counted by."""
 
 
 @dataclass
@@ -83,6 +85,7 @@ class Judge:
                             data.get("visit_id"),
                             data.get("item"),
                             data.get("text") or data.get("value"),
+                            key_of(intent),
                         )
                     case "acked":
                         for _, intent_id, status in record["of"]:
@@ -171,43 +174,21 @@ class Judge:
     ) -> None:
         """O2: an applied intent has its effect exactly once, any other has none."""
         visits = {row["id"] for row in await connection.fetch("select id from visit")}
-        notes = Counter(row[0] for row in await connection.fetch("select text from note"))
-        answers = Counter(
-            row[0]
-            for row in await connection.fetch(
-                "select value #>> '{}' from answer where item like 'remark%'"
-            )
-        )
-        times = Counter(row[0] for row in await connection.fetch("select id from time_entry"))
-        parts = Counter(row[0] for row in await connection.fetch("select id from part_used"))
-        missing: Counter[str] = Counter()
+        least: Counter[Key] = Counter()
+        most: Counter[Key] = Counter()
+        ended: dict[str, str] = {}
         wrong: Counter[str] = Counter()
         examples: dict[str, str] = {}
         for one, made in self.made.items():
             row = stored.get(one)
             if row is None:
                 continue
-            match made.type:
-                case "note.add":
-                    count = notes[made.text]
-                case "answer.set" if made.item and made.item.startswith("remark"):
-                    count = answers[made.text]
-                case "time.add":
-                    count = times[one]
-                case "part.use":
-                    count = parts[one]
-                case _:
-                    count = 1 if row["status"] == "applied" else 0
-            due = 1 if row["status"] == "applied" and one not in held else 0
-            if made.type not in ("note.add", "time.add", "part.use") and one in held:
-                due = count
-            if count > due:
-                self.verdict.applied_twice += count - due
-                wrong[made.type] += 1
-                examples.setdefault(made.type, f"{one} {row['status']}")
-            elif count < due:
-                missing[made.type] += 1
-                examples.setdefault(made.type, f"{one} {row['status']} {row['outcome']}")
+            if row["status"] == "applied" and one not in held and made.key is not None:
+                due, at_most = effects.due_of(made.type, _notes(made, row))
+                least[made.key] += due
+                most[made.key] += at_most
+                if due and made.type in _ENDS:
+                    ended[made.visit_id or ""] = _ENDS[made.type]
             if row["status"] == "quarantined" and not self._may_be_quarantined(
                 one, made, row, visits
             ):
@@ -215,11 +196,24 @@ class Judge:
                 examples.setdefault("quarantined", f"{made.type} {row['outcome'][:300]}")
             if row["status"] == "rejected" and made.type != "visit.finish":
                 wrong["rejected"] += 1
+        found = await effects.count_effects(connection)
+        missing: Counter[str] = Counter()
+        for key, count in (least - found).items():
+            missing[key[0]] += count
+            examples.setdefault(key[0], str(key))
+        for key, count in (found - most).items():
+            self.verdict.applied_twice += count
+            wrong[key[0]] += 1
+            examples.setdefault(key[0], str(key))
         if missing:
             self.verdict.lost += missing.total()
             self.verdict.add("O2", f"applied without effect: {dict(missing)} {examples}")
         if wrong:
             self.verdict.add("O2", f"effects nobody asked for: {dict(wrong)} {examples}")
+        if odd := await effects.list_wrong_visits(connection, ended):
+            self.verdict.add("O2", f"{len(odd)} visits are not what was made of them: {odd[:2]}")
+        if loose := await effects.count_loose_parts(connection):
+            self.verdict.add("O2", f"{loose} parts left a van for no job or for two")
 
     def _may_be_quarantined(self, one: UUID, made: Made, row: Any, visits: set[UUID]) -> bool:
         code = json.loads(row["outcome"]).get("problem", {}).get("code")
@@ -310,69 +304,24 @@ class Judge:
             )
 
     async def _check_rights_and_rows(self, connection: Any, held: list[Path]) -> None:
-        """O4, O6: each phone holds the visits that its technician has, as SQL says, and nobody else's."""
-        visits = {
-            str(row["id"]): row
-            for row in await connection.fetch(
-                """
-                select v.id, v.tenant_id, v.technician_id::text as technician, v.status,
-                  v.work_order_id::text as job, w.status as job_status, w.title,
-                  (select count(*) from note n where n.tenant_id = v.tenant_id
-                     and n.work_order_id = v.work_order_id and n.visit_id = v.id) as notes
-                from visit v join work_order w on w.tenant_id = v.tenant_id and w.id = v.work_order_id
-                """
-            )
-        }
-        theirs: dict[str, dict[str, Any]] = {}
-        jobs_of: dict[str, set[str]] = {}
-        for visit_id, row in visits.items():
-            jobs_of.setdefault(row["technician"], set()).add(row["job"])
-            if row["status"] in SHOWN and row["job_status"] not in ("closed", "cancelled"):
-                theirs.setdefault(row["technician"], {})[visit_id] = row
+        """O4, O6: each phone holds what its technician may see, as SQL says, and nobody else's."""
+        due = await Holdings.read(connection)
         for file in held:
             for name, phone in json.loads(file.read_text()).items():
-                self._check_phone(name, phone, visits, theirs, jobs_of)
+                strange, odd = due.compare(phone)
+                for said in strange:
+                    self.verdict.add("O6", f"{name} holds {said} of strangers")
+                if odd:
+                    self.verdict.not_converged += 1
+                    self.verdict.add("O4", f"{name}: {len(odd)} rows differ from SQL: {odd[:2]}")
 
-    def _check_phone(
-        self,
-        name: str,
-        phone: dict[str, Any],
-        visits: dict[str, Any],
-        theirs: dict[str, dict[str, Any]],
-        jobs_of: dict[str, set[str]],
-    ) -> None:
-        technician = phone["technician"]
-        due = theirs.get(technician, {})
-        jobs = {row["job"] for row in due.values()}
-        seen = set()
-        odd: list[str] = []
-        for coll, row_id, _, body in phone["rows"]:
-            if coll == "visits":
-                if body["work_order_id"] not in jobs_of.get(technician, set()):
-                    self.verdict.add("O6", f"{name} holds visit {row_id} of strangers")
-                if body.get("access"):
-                    continue
-                row = visits.get(row_id)
-                if row is None or row["job"] not in jobs:
-                    odd.append(f"visit {row_id} should have left")
-                elif (body["status"], len(body["notes"])) != (row["status"], row["notes"]):
-                    odd.append(
-                        f"visit {row_id} is {body['status']} with {len(body['notes'])} notes,"
-                        f" SQL says {row['status']} with {row['notes']}"
-                    )
-                seen.add(row_id)
-            elif coll == "work_orders":
-                if row_id not in jobs_of.get(technician, set()):
-                    self.verdict.add("O6", f"{name} holds job {row_id} of strangers")
-                elif not body.get("access") and row_id not in jobs:
-                    odd.append(f"job {row_id} should have left")
-                elif not body.get("access"):
-                    row = next(one for one in due.values() if one["job"] == row_id)
-                    if (body["status"], body["title"]) != (row["job_status"], row["title"]):
-                        odd.append(
-                            f"job {row_id} is {body['status']}, SQL says {row['job_status']}"
-                        )
-        odd += [f"visit {one} is missing" for one in due.keys() - seen]
-        if odd:
-            self.verdict.not_converged += 1
-            self.verdict.add("O4", f"{name}: {len(odd)} rows differ from SQL: {odd[:2]}")
+
+_ENDS = {"visit.finish": "finished", "visit.abort": "aborted"}
+
+
+def _notes(made: Made, row: Any) -> list[dict[str, Any]]:
+    """Return what the outcome of a step of a visit notes; nothing else's effect depends on it."""
+    if not made.type.startswith("visit.") or row["outcome"] == "{}":
+        return []
+    notes: list[dict[str, Any]] = json.loads(row["outcome"]).get("notes", [])
+    return notes

@@ -49,6 +49,7 @@ class Crew:
                 self.folder,
                 plan,
                 random.Random(f"{config['seed']} {one['name']}"),
+                codes=one["codes"],
             )
             device.technician_name, device.part_id = one["technician"], one["part_id"]
             self.devices.append(device)

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from fsm.settings import read_settings
 from tests.chaos.oracles import Judge, Verdict
 from tests.chaos.processes import signal_process
 from tests.chaos.rig import Phones, Rig, made
+from tests.chaos.sizes import Size
 from tests.chaos.world import Firm, Office, found_firms
 
 REST_LIMIT_S = 120
@@ -32,44 +33,6 @@ WARM_LIMIT_S = 40
 """How long the first round waits for work to get going before faults fall."""
 
 
-@dataclass(frozen=True)
-class Size:
-    """How big a life is, and how rough.
-
-    `fault_every_s` is the mean pause between the runner's own faults, `storm` multiplies the odds of the
-    line's or names the one that falls, `disturb` is how often an office changes its mind; `only` limits the
-    runner's faults to those named. Without `faults` nothing breaks but what a plug-in broke.
-    """
-
-    firms: int = 2
-    technicians: int = 7
-    assets_each: int = 3
-    offices: int = 1
-    crews: int = 2
-    second_phones: int = 2
-    round_s: float = 75
-    fault_every_s: float = 3.0
-    storm: float | str = 1.0
-    disturb: float = 0.25
-    acts: tuple[str, ...] = ()
-    most_open: int = 3
-    least_intents: int = 100
-    faults: bool = True
-    only: tuple[str, ...] = ()
-    plan: dict[str, Any] = field(default_factory=dict)
-
-
-SHORT = Size(
-    firms=1,
-    technicians=4,
-    crews=1,
-    second_phones=1,
-    round_s=10,
-    fault_every_s=1.2,
-    plan={"per_visit": [20, 60], "burst": 60},
-)
-
-
 @dataclass
 class Result:
     """What a life came to."""
@@ -83,6 +46,10 @@ class Result:
     office: Counter[str]
     verdict: Verdict
     rests: int
+    left_out: dict[str, str]
+    """Faults that could not fall, and why."""
+    types: Counter[str]
+    """How many intents of each type were made."""
     internal_errors: list[str]
     """What the servers answered with a 500: nothing is lost by one, and each is a bug of ours."""
 
@@ -94,7 +61,9 @@ class Result:
             "intents": self.intents,
             "acked": self.acked,
             "faults": dict(sorted(self.faults.items())),
+            "left out": self.left_out,
             "office": dict(sorted(self.office.items())),
+            "types": dict(sorted(self.types.items())),
             "rest points": self.rests,
             "internal errors": len(self.internal_errors),
             "such as": self.internal_errors[:3],
@@ -160,8 +129,10 @@ class Life:
         """Go through rounds of chaos and rest; at the first violation stop, so that the folder shows it."""
         async with self:
             left = seconds
-            while left > 0 and self.judge.verdict.is_clean:
-                left -= await self.go(min(self.size.round_s, left))
+            while self.judge.verdict.is_clean:
+                if left <= 0 and self.rests >= len(self.size.sure):
+                    break
+                left -= await self.go(min(self.size.round_s, left) if left > 0 else 1)
                 await self.rest()
         return self.result
 
@@ -208,6 +179,8 @@ class Life:
             office,
             self.judge.verdict,
             self.rests,
+            self.left_out,
+            Counter(one.type for one in self.judge.made.values()),
             self.rig.internal_errors(),
         )
 
@@ -223,6 +196,7 @@ class Life:
                         "technician_id": person.technician_id,
                         "part_id": firm.part_id,
                         "person": person.headers,
+                        "codes": firm.codes[place - 1 :: len(firm.people)][phone - 1 :: phones],
                     }
                     for phone in range(1, phones + 1)
                 ]
@@ -261,10 +235,13 @@ class Life:
         began = time.monotonic()
         if self.size.faults:
             self.rig.storm(True)
-        while (left := seconds - (time.monotonic() - began)) > 0:
+        sure = list(self.size.sure[self.rests]) if self.rests < len(self.size.sure) else []
+        while (left := seconds - (time.monotonic() - began)) > 0 or sure:
             pause = self.rng.expovariate(1 / self.size.fault_every_s)
-            await asyncio.sleep(min(left, pause))
-            if pause < left and self.size.faults:
+            await asyncio.sleep(max(0, min(left, pause)))
+            if sure and left < seconds / 2:
+                await self._befall(sure.pop(0))
+            elif pause < left and self.size.faults:
                 await self._fault()
             for task in list(self._running):
                 if task.done():
@@ -285,7 +262,31 @@ class Life:
             await asyncio.sleep(0.5)
 
     async def _fault(self) -> None:
-        kinds: dict[str, tuple[float, Callable[[], Awaitable[bool]]]] = {
+        """Let one fall that can fall here."""
+        odds = {
+            name: share
+            for name, (share, _) in self._kinds.items()
+            if name not in self.left_out and (not self.size.only or name in self.size.only)
+        }
+        await self._befall(self.rng.choices(list(odds), list(odds.values()))[0])
+
+    async def _befall(self, name: str) -> None:
+        if await self._kinds[name][1]():
+            self.faults[name] += 1
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Return the faults that cannot fall in this life, each with the reason."""
+        if self.rig.store == "s3":
+            return {"disk full": "photos lie in S3"}
+        missing = dict.fromkeys(("store killed", "store stopped"), "photos lie in files")
+        if not self.rig.is_mounted:
+            missing["disk full"] = "needs root and leave to mount a file system for the photos"
+        return missing
+
+    @property
+    def _kinds(self) -> dict[str, tuple[float, Callable[[], Awaitable[bool]]]]:
+        return {
             "server killed": (10, self._kill_server),
             "worker killed": (4, self._kill_worker),
             "database killed": (5, self._kill_database),
@@ -301,12 +302,6 @@ class Life:
             "disk full": (3, self._fill_disk),
             "restored from a backup": (0.8, self._restore),
         }
-        if self.size.only:
-            kinds = {name: kinds[name] for name in self.size.only}
-        names = list(kinds)
-        name = self.rng.choices(names, [kinds[one][0] for one in names])[0]
-        if await kinds[name][1]():
-            self.faults[name] += 1
 
     async def _kill_server(self) -> bool:
         number = self.rng.randrange(len(self.rig.servers))

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from fsm.settings import read_settings
 from tests.chaos.rig import Rig
-from tests.chaos.runner import Life, Result, Size
+from tests.chaos.runner import Life, Result
+from tests.chaos.sizes import Size
 from tests.chaos.world import Firm, found_firms
 
 CLEAN = "chaos_clean"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.runner import SHORT, Result, live
+from tests.chaos.runner import Result, live
+from tests.chaos.sizes import BRIEF, SHORT
 
 
 def check(result: Result) -> None:
@@ -18,9 +19,15 @@ def check(result: Result) -> None:
 
 
 async def test_nothing_is_lost_doubled_or_left_behind_in_a_storm(tmp_path: Path) -> None:
-    check(await live(tmp_path, seed=7, seconds=8, size=SHORT, store="local"))
+    result = await live(tmp_path, seed=7, seconds=8, size=BRIEF, store="s3")
+    check(result)
+    assert result.rests >= 2
+    assert {"store killed", "store stopped", "restored from a backup"} <= result.faults.keys()
+    assert len(result.types) > 10
+    assert list(result.left_out) == ["disk full"]
 
 
 @pytest.mark.long
-async def test_nothing_is_lost_in_a_long_storm_over_s3_and_restores(tmp_path: Path) -> None:
-    check(await live(tmp_path, seed=8, seconds=120, size=SHORT, store="s3"))
+@pytest.mark.parametrize("store", ["s3", "local"])
+async def test_nothing_is_lost_in_a_long_storm_with_restores(tmp_path: Path, store: str) -> None:
+    check(await live(tmp_path, seed=8, seconds=120, size=SHORT, store=store))

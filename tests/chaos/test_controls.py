@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from tests.chaos.runner import Size
+from tests.chaos.sizes import Size
 from tests.chaos.stage import Stage, open_stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -69,7 +69,13 @@ CONTROLS: dict[str, tuple[Size, str | tuple[str, ...]]] = {
     ),
     "completion_before_bytes": (replace(CALM, plan={**CALM.plan, "per_visit": [2, 5]}), "O5"),
 }
-QUICK = {"refresh_forgotten", "unique_sha_per_photo", "completion_before_bytes"}
+QUICK = {
+    "client_counter_ids",
+    "completion_before_bytes",
+    "refresh_forgotten",
+    "sequence_cursor",
+    "unique_sha_per_photo",
+}
 MOST_S = 60.0
 
 

@@ -8,7 +8,8 @@ import pytest
 import pytest_asyncio
 
 from fsm.crash_points import POINTS
-from tests.chaos.runner import Life, Size
+from tests.chaos.runner import Life
+from tests.chaos.sizes import Size
 from tests.chaos.stage import open_stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

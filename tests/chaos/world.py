@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,18 +13,29 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from fsm.app import compose_database
-from fsm.assets.tables import Asset
+from fsm.assets.passport_code import new_code
+from fsm.assets.tables import Asset, Passport
 from fsm.checklists.tables import ChecklistVersion
 from fsm.checklists.templates import publish
 from fsm.parts.tables import StockPlace
 from fsm.settings import Settings
 from fsm.technicians.tables import Technician
-from fsm.tenants import queries, tokens
+from fsm.tenants import directory, queries, tokens
+from fsm.tenants.tables import DirectoryKind
 from tests.chaos.wire import Answer, Cut, Wire
 from tests.company import CHECKLIST, Company, found_company
 
+PLANS = ("reassign", "cancel", "withdraw")
+"""What becomes of a share of all visits soon after their dispatch, however much else goes on."""
+
+FRESH = 4
+"""Of so many visits dispatched last most are not begun yet: those an office changes its mind about."""
+
 REMARKS = 4
 """Text items beside the required ones, so that phones have something to answer all day."""
+
+LABELS = 60
+"""Printed ahead for each technician, to be stuck on machines."""
 
 
 @dataclass
@@ -48,6 +59,8 @@ class Firm:
     office: dict[str, str]
     administrator: dict[str, str]
     people: list[Person] = field(default_factory=list)
+    codes: list[str] = field(default_factory=list)
+    """Labels without a machine."""
 
 
 async def found_firms(
@@ -92,6 +105,7 @@ async def _found(
                 {"id": f"remark{number}", "kind": "text", "label": {"en": "Remark"}}
                 for number in range(1, REMARKS + 1)
             ),
+            {"id": "signed", "kind": "signature", "decline": True, "label": {"en": "Signature"}},
         ],
     }
     template = publish(document)
@@ -121,6 +135,11 @@ async def _found(
             )
             session.add(asset)
             firm.assets.append(str(asset.id))
+        firm.codes = [new_code() for _ in range(LABELS * technicians)]
+        session.add_all(
+            [Passport(tenant_id=company.id, code=code, created_at=now) for code in firm.codes]
+        )
+        await directory.enlist(session, company.id, DirectoryKind.PASSPORT, firm.codes)
         role = await queries.find_role_by_code(session, company.system, "technician")
         for number in range(2, technicians + 1):
             firm.people.append(await _hire(session, company, settings, role, now, number))
@@ -175,7 +194,7 @@ class Office:
         seed: int,
         *,
         most_open: int = 3,
-        disturb: float = 0.25,
+        disturb: float = 0.4,
         acts: Sequence[str] = (),
     ) -> None:
         self.firm = firm
@@ -213,7 +232,8 @@ class Office:
         """Work for ever."""
         while True:
             try:
-                await self._supply()
+                if await self._supply() and self.rng.random() < self.disturb:
+                    await self._disturb(PLANS)
                 if self.rng.random() < self.disturb:
                     await self._disturb()
                 if self.rng.random() < 0.15:
@@ -222,14 +242,41 @@ class Office:
                 await asyncio.sleep(0.2)
             await asyncio.sleep(pause_s)
 
-    async def _supply(self) -> None:
-        """Give a job to whoever runs out of work."""
+    async def _supply(self) -> bool:
+        """Give a job to whoever runs out of work; return whether a visit came of it."""
         idle = [
             one for one in self.firm.people if self.open.get(one.technician_id, 0) < self.most_open
         ]
         if not idle:
-            return
+            return False
         person = self.rng.choice(idle)
+        job = await self._left_open() or await self._take_in()
+        if job is None:
+            return False
+        starts_at = datetime.now(UTC) + timedelta(minutes=self.rng.randint(0, 300))
+        planned = await self.ask(
+            "POST",
+            "/api/visits",
+            {
+                "work_order_id": job,
+                "technician_id": person.technician_id,
+                "starts_at": starts_at.isoformat(),
+                "ends_at": (starts_at + timedelta(hours=1)).isoformat(),
+            },
+        )
+        if planned.status != 201:
+            return False
+        visit = planned.json()
+        released = await self.ask("POST", "/api/visits/dispatching", {"visit_ids": [visit["id"]]})
+        if released.status == 200:
+            self.open[person.technician_id] = self.open.get(person.technician_id, 0) + 1
+            self.did["dispatch"] = self.did.get("dispatch", 0) + 1
+            self.recent.append((visit["work_order_id"], visit["id"], person.technician_id))
+            del self.recent[:-40]
+        return released.status == 200
+
+    async def _take_in(self) -> str | None:
+        """Make a new job."""
         made = await self.ask(
             "POST",
             "/api/work-orders",
@@ -240,32 +287,20 @@ class Office:
                 "impact": self.rng.choice(("stopped", "degraded", None)),
             },
         )
-        if made.status != 201:
-            return
-        starts_at = datetime.now(UTC) + timedelta(minutes=self.rng.randint(0, 300))
-        planned = await self.ask(
-            "POST",
-            "/api/visits",
-            {
-                "work_order_id": made.json()["id"],
-                "technician_id": person.technician_id,
-                "starts_at": starts_at.isoformat(),
-                "ends_at": (starts_at + timedelta(hours=1)).isoformat(),
-            },
-        )
-        if planned.status != 201:
-            return
-        visit = planned.json()
-        released = await self.ask("POST", "/api/visits/dispatching", {"visit_ids": [visit["id"]]})
-        if released.status == 200:
-            self.open[person.technician_id] = self.open.get(person.technician_id, 0) + 1
-            self.recent.append((visit["work_order_id"], visit["id"], person.technician_id))
-            del self.recent[:-40]
+        return str(made.json()["id"]) if made.status == 201 else None
 
-    async def _disturb(self) -> None:
+    async def _left_open(self) -> str | None:
+        """Return a job that nobody has now, since its visit was not taken, given up or withdrawn."""
+        if self.rng.random() < 0.8:
+            return None
+        found = await self.read("/api/work-orders?status=open&limit=20")
+        return str(self.rng.choice(found["items"])["id"]) if found["items"] else None
+
+    async def _disturb(self, among: Collection[str] = ()) -> None:
+        """Change its mind about something, about nothing but these where some are named."""
         kinds: dict[str, tuple[float, Callable[[], Awaitable[bool]]]] = {
             "reassign": (8, self._reassign),
-            "cancel": (2, self._cancel),
+            "cancel": (1, self._cancel),
             "withdraw": (2, self._withdraw),
             "edit_job": (6, self._edit_job),
             "edit_site": (2, self._edit_site),
@@ -273,14 +308,16 @@ class Office:
             "reopen": (1, self._reopen),
             "revoke": (0.4, self._revoke),
         }
-        names = list(self.acts or kinds)
+        names = [one for one in self.acts or kinds if not among or one in among]
+        if not names:
+            return
         name = self.rng.choices(names, [kinds[one][0] for one in names])[0]
         act = kinds[name][1]
         if await act():
             self.did[name] = self.did.get(name, 0) + 1
 
     async def _reassign(self) -> bool:
-        _, visit_id, technician_id = self.rng.choice(self.recent)
+        _, visit_id, technician_id = self.rng.choice(self.recent[-FRESH:])
         visit = await self.read(f"/api/visits/{visit_id}")
         others = [one for one in self.firm.people if one.technician_id != technician_id]
         other = self.rng.choice(others)
@@ -294,12 +331,12 @@ class Office:
         return moved.status == 200
 
     async def _cancel(self) -> bool:
-        job, _, _ = self.rng.choice(self.recent)
+        job, _, _ = self.rng.choice(self.recent[-FRESH:])
         path = f"/api/work-orders/{job}/cancellation"
         return (await self.ask("POST", path, {"reason": "customer"})).status == 200
 
     async def _withdraw(self) -> bool:
-        _, visit, _ = self.rng.choice(self.recent)
+        _, visit, _ = self.rng.choice(self.recent[-FRESH:])
         path = f"/api/visits/{visit}/withdrawal"
         return (await self.ask("POST", path, {"reason": "not needed"})).status == 200
 
