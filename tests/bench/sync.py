@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import importlib
 import json
+import os
 
 from tests.bench.figures import say
 
@@ -18,7 +19,6 @@ PARTS = {"pull": 2, "lag": 1, "push": 2, "stream": 1, "upload": 2, "photo": 1}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20, help="seconds of a share (20)")
-    parser.add_argument("--seed", type=int, default=1, help="of what is drawn at random (1)")
     parser.add_argument("--only", default=",".join(PARTS), help=f"which of {', '.join(PARTS)}")
     options = parser.parse_args()
     figures = []
@@ -26,7 +26,7 @@ def main() -> None:
         say(f"measuring {name}")
         part = importlib.import_module(f"tests.bench.{name}_part")
         figures += asyncio.run(part.measure(options.seconds * PARTS[name]))
-    result = {"bench": "sync", "seed": options.seed, "cores": 1, "figures": figures}
+    result = {"bench": "sync", "cores": os.cpu_count(), "figures": figures}
     print(json.dumps(result, indent=1))
 
 
