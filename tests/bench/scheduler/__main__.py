@@ -34,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folder = None if options.generated else folder_of_instances(options.instances)
     days = Days(folder, options.seed)
     wanted = studies(pace, days, seconds=options.seconds, generated=options.generated)
+    if options.only:
+        named = tuple(options.only.split(","))
+        wanted = [study for study in wanted if study.name.startswith(named)]
     solvers = options.solvers.split(",") if options.solvers else list(SOLVERS)
     for name in solvers:
         if name not in SOLVERS:
@@ -77,6 +80,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--instances", metavar="DIR", help="a folder of days in the public formats")
     parser.add_argument("--results", metavar="FILE", help="keep outcomes here, and go on from them")
     parser.add_argument("--solvers", metavar="A,B", help=f"only these of: {', '.join(SOLVERS)}")
+    parser.add_argument(
+        "--only", metavar="A,B", help="the studies whose names begin so: G5,solomon"
+    )
     parser.add_argument("--seconds", type=float, help="limit of a run in --quick and --generated")
     parser.add_argument(
         "--parts", default="all", help=f"which of {', '.join(parts.PARTS)}; '' for none"
