@@ -1,8 +1,9 @@
 """Figures of what assets did with their time and how long it took to put them right."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
-from typing import TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
 from fsm.actors import Actor
 from fsm.database import Session
@@ -26,6 +27,7 @@ from reports.outages_sql import outage_sums
 from reports.questions import Asked, Found
 from reports.reliability_sql import EventSums, TimeSums, failure_sums, time_sums
 from reports.repairs_sql import RepairPart
+from reports.rounds import at_once
 from reports.rows import Period
 from reports.scopes import NONE, Cut, Key, Scope
 from reports.statistics import median_ranks
@@ -43,8 +45,7 @@ async def mtbf(asked: Asked) -> dict[Key, Found]:
             key: (meter_mtbf_figure(ran.get(key, MeterSums())), None)
             for key in ran or asked.nothing()
         }
-    times = await time_sums(*_place(asked))
-    failures = await failure_sums(*_place(asked))
+    times, failures = await _each(asked, time_sums, failure_sums)
     base = TimeBase(asked.question.variant)
     return {
         key: (mtbf_figure(times.get(key, TimeSums()), failures.get(key, EventSums()), base), None)
@@ -53,9 +54,10 @@ async def mtbf(asked: Asked) -> dict[Key, Found]:
 
 
 async def availability(asked: Asked) -> dict[Key, Found]:
-    times = await time_sums(*_place(asked))
+    times, targets = await at_once(
+        asked.session, partial(time_sums, *_place(asked)), partial(_targets, asked)
+    )
     variant = Availability(asked.question.variant)
-    targets = await _targets(asked)
     of_scope = targets.get(asked.question.scope.get(Cut.CONTRACT) or NONE)
     return {
         key: (
@@ -90,9 +92,9 @@ async def downtime(asked: Asked) -> dict[Key, Found]:
 async def restoration(asked: Asked) -> dict[Key, Found]:
     place, variant = _place(asked), asked.question.variant
     keys = asked.nothing() or await subject_keys(*place)
-    sums = await repairs_sql.restoration_sums(*place)
-    still_open = await repairs_sql.open_faults(*place)
-    medians = await repairs_sql.detected_medians(*place)
+    sums, still_open, medians = await _each(
+        asked, repairs_sql.restoration_sums, repairs_sql.open_faults, repairs_sql.detected_medians
+    )
     order: Mapping[Key, tuple[float, float | None, float | None]] = {}
     if variant in _SHARES:
         ranks = {
@@ -142,9 +144,7 @@ async def repair_time(asked: Asked) -> dict[Key, Found]:
 
 async def inherent_availability(asked: Asked) -> dict[Key, Found]:
     """Return MTBF / (MTBF + MRT) on the operating clock, null unless both are known."""
-    times = await time_sums(*_place(asked))
-    failures = await failure_sums(*_place(asked))
-    repairs = await repairs_sql.repair_sums(*_place(asked), part=RepairPart.WHOLE)
+    times, failures, repairs = await _each(asked, time_sums, failure_sums, _whole_repairs)
     figures: dict[Key, Found] = {}
     for key in times or asked.nothing():
         between = mtbf_figure(
@@ -158,9 +158,16 @@ async def inherent_availability(asked: Asked) -> dict[Key, Found]:
 async def inherent_counts(asked: Asked) -> tuple[int, int]:
     """Return how many failures and how many repairs the inherent availability of a scope rests on."""
     tenant = asked.actor.tenant_id
-    failures = await failure_sums(*_place(asked))
-    repairs = await repairs_sql.repair_sums(*_place(asked), part=RepairPart.WHOLE)
+    failures, repairs = await _each(asked, failure_sums, _whole_repairs)
     return failures.get(tenant, EventSums()).n, repairs.get(tenant, EventSums()).n
+
+
+_whole_repairs = partial(repairs_sql.repair_sums, part=RepairPart.WHOLE)
+
+
+async def _each(asked: Asked, *sums: Callable[..., Awaitable[Any]]) -> list[Any]:
+    """Return what each of the sums is for what is asked, together one wait."""
+    return await at_once(asked.session, *(partial(each, *_place(asked)) for each in sums))
 
 
 def _place(asked: Asked) -> Place:

@@ -28,7 +28,7 @@ def add_rooted(
 _CHAIN = """
   select w.id, w.id as root_id, w.failure_id, w.request_id, w.follows_id
   from $jobs w
-  where w.tenant_id = :t and w.follows_id is not null and $which
+  where w.follows_id is not null and $which
   union
   select c.id, o.id, o.failure_id, o.request_id, o.follows_id
   from chain c
@@ -42,7 +42,7 @@ _CHAIN = """
 _OWN = """
   select $columns, w.failure_id as own_failure_id, w.request_id, w.id as root_id
   from $jobs w
-  where w.tenant_id = :t and w.follows_id is null and $which
+  where w.follows_id is null and $which
   union all
   select $columns, coalesce(w.failure_id, c.failure_id), c.request_id, c.root_id
   from chain c

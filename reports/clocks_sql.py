@@ -27,25 +27,16 @@ def clocks(kind: str) -> Callable[[Asked], Awaitable[Statement]]:
         statement = begin(asked)
         statement.values["clock"] = kind
         texts = work_texts(statement, asked)
-        clocks, near = rows_of_scope(statement, asked, "clock"), ""
+        clocks, near = rows_of_scope(statement, asked, "clock", _HISTORY), ""
+        pauses = rows_of_scope(statement, asked, "pause", "tenant_id work_order_id during", _LATER)
         if clocks == "clock" and texts["conditions"]:
             near = Template(_IN_SCOPE).substitute(texts)
-        is_few = clocks != "clock"
-        statement.part(
-            "odd",
-            _ODD,
-            clocks=clocks,
-            near=near,
-            cancelled=Template(_CANCELLED).substitute(only=" and j.id = c.work_order_id" * is_few),
-            paused=Template(_PAUSED).substitute(
-                only=" and u.work_order_id = c.work_order_id" * is_few
-            ),
-        )
+        statement.part("odd", _ODD, **texts, clocks=clocks, near=near, pauses=pauses, later=_LATER)
         rows = await statement.run(asked.session, "select id from odd order by id")
         statement = begin(asked)
         statement.values["clock"] = kind
         texts = work_texts(statement, asked)
-        clocks = rows_of_scope(statement, asked, "clock")
+        clocks = rows_of_scope(statement, asked, "clock", _READING)
         await _add_read(asked, statement, [clock_id for (clock_id,) in rows])
         statement.part("stopped", _STOPPED, clocks=clocks)
         statement.part("running", _RUNNING, clocks=clocks)
@@ -93,6 +84,13 @@ async def _add_read(asked: Asked, statement: Statement, ids: list[UUID]) -> None
 _IN_SCOPE = """
     and c.work_order_id in (select w.id from work_order w $joins where w.tenant_id = :t$conditions)"""
 
+_HISTORY = (
+    "id tenant_id work_order_id kind started_at stopped_at stops retargets service_level_version_id"
+)
+_READING = "id tenant_id work_order_id kind started_at stopped_at due_at elapsed_s state"
+
+_LATER = " and (lower(x.during) > :as_of or upper(x.during) > :as_of)"
+
 _ODD = """
   select c.id
   from $clocks c
@@ -102,20 +100,15 @@ _ODD = """
         select l.id from service_level_version l
         where l.tenant_id = :t and l.body ->> 'reopening' <> 'resume')
       or c.stopped_at > :as_of
-      or $cancelled
+      or c.work_order_id in (
+        select w.id from $jobs w where w.cancelled_at > :as_of$of_tenant)
       or c.retargets <> '[]' and exists (
         select from jsonb_array_elements(c.retargets) t
         where cast(t ->> 'since_at' as timestamptz) > :as_of)
-      or $paused)
+      or c.work_order_id in (
+        select x.work_order_id from $pauses x
+        where x.tenant_id = :t$later))
 """
-
-# Of a few clocks it is looked up, of all of them it is read in one go.
-_CANCELLED = """c.work_order_id in (
-        select j.id from work_order j where j.tenant_id = :t and j.cancelled_at > :as_of$only)"""
-
-_PAUSED = """c.work_order_id in (
-        select u.work_order_id from pause u
-        where u.tenant_id = :t and (lower(u.during) > :as_of or upper(u.during) > :as_of)$only)"""
 
 # What has stopped shows what the rule made of it: of its job nothing is asked but whose it is.
 _STOPPED = """
@@ -171,9 +164,9 @@ _CANDIDATE = """
   where true$conditions
   union all
   select $key, w.id, w.asset_id, w.reported_at, 0, 0, 'no_service_level', null, array[w.id]
-  from work_order w
+  from $jobs w
   $joins
-  where w.tenant_id = :t and w.reported_at >= :from_at and w.reported_at < :until_at
+  where w.reported_at >= :from_at and w.reported_at < :until_at$within
     and not exists (select from clock c
-                    where c.tenant_id = :t and c.work_order_id = w.id and c.kind = :clock)$conditions
+                    where c.tenant_id = :t and c.work_order_id = w.id and c.kind = :clock)
 """

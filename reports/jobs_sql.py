@@ -22,7 +22,13 @@ FOLLOW_UP = timedelta(days=30)
 _OF_JOBS = (Cut.ASSET, Cut.CONTRACT, Cut.SITE, Cut.CUSTOMER)
 """By what an index finds jobs."""
 
-_SCOPED = "select o.id from work_order o where o.tenant_id = :t$conditions"
+# What figures ask of a job: the jobs of a scope are read once for all of them.
+_SCOPED = """
+  select o.id, o.asset_id, o.contract_id, o.site_id, o.customer_id, o.work_type_id,
+         o.estimate_s, o.crew_size, o.reported_at, o.work_done_at, o.completed_at, o.closed_at,
+         o.cancelled_at, o.reopened_at
+  from work_order o where o.tenant_id = :t$conditions
+"""
 
 _COLUMNS = {
     Cut.ASSET: "w.asset_id",
@@ -67,19 +73,25 @@ def work_texts(
     """Return `key`, `joins`, `conditions` and `asset_id` for a part whose rows have a job `w`.
 
     `joins` brings its site `s`, its asset `a` and, where the figure is about people, the technician `p` that
-    `person` names. `columns` says under what a row falls where that is not the job's own.
+    `person` names. Where `w` is read from `jobs`, `within` stands for the conditions, `of_tenant` for that on
+    the tenant alone: the planner should not reckon again with what all jobs of a scope have in common. At the
+    end of a lateral part `fence` has it look for each of these in an index instead of reading everybody's.
+    `columns` says under what a row falls where that is not the job's own.
     """
     texts = {cut: columns.get(str(cut), column) for cut, column in _COLUMNS.items()}
+    narrowed = _narrowed(asked)
     conditions: list[str] = []
+    within: list[str] = [] if narrowed else ["w.tenant_id = :t"]
     for cut, key in asked.question.scope.parts:
-        if key == NONE:
-            conditions.append(f"{texts[cut]} is null")
-        else:
+        if key != NONE:
             statement.values[str(cut)] = key
-            conditions.append(f"{texts[cut]} = :{cut}")
+        conditions.append(f"{texts[cut]} is null" if key == NONE else f"{texts[cut]} = :{cut}")
+        if cut not in narrowed:
+            within.append(conditions[-1])
     if asked.actor.customer_id is not None:
         statement.values["own"] = asked.actor.customer_id
         conditions.append(f"{texts[Cut.CUSTOMER]} = :own")
+        within.append(conditions[-1])
     key_text = "cast(:t as uuid)"
     if asked.cut is not Cut.TENANT:
         key_text = texts[asked.cut]
@@ -90,29 +102,29 @@ def work_texts(
     if asked.cut in PERSONAL or asked.question.scope.is_personal():
         joins += f"left join technician p on p.tenant_id = :t and p.id = {person}\n"
     return {
+        "jobs": "scoped" if narrowed else "work_order",
         "key": key_text,
         "asset_id": "w.asset_id" if asked.is_listed else "null::uuid",
         "joins": joins,
         "conditions": "".join(f" and {condition}" for condition in conditions),
+        "fence": " offset 0" if narrowed else "",
+        "of_tenant": "" if narrowed else " and w.tenant_id = :t",
+        "within": "".join(f" and {condition}" for condition in within),
     }
 
 
-def of_scope(asked: Asked, job: str) -> str:
-    """Return the SQL condition that `job` is the id of one in the scope, as far as an index of jobs says so.
-
-    Empty where the scope says nothing of the kind: then everything is read.
-    """
-    return _IN_SCOPE.replace("$job", job) if _narrowed(asked) else ""
-
-
-def rows_of_scope(statement: Statement, asked: Asked, table: str) -> str:
+def rows_of_scope(
+    statement: Statement, asked: Asked, table: str, columns: str = "*", only: str = ""
+) -> str:
     """Return what stands after `from`: a table of rows with a `work_order_id`, or of it those of the scope.
 
-    These are found from the jobs on, whatever else is asked of them; that is what `offset` sees to.
+    These are found from the jobs on, whatever else is asked of them; that is what `offset` sees to. Kept of
+    them are some columns `x.…`, of those rows `x` for which `only` holds as well.
     """
     if not _narrowed(asked):
         return table
-    statement.fenced(f"scoped_{table}", _ROWS_OF_SCOPE, table=table)
+    columns = ", ".join(f"x.{column}" for column in columns.split())
+    statement.fenced(f"scoped_{table}", _ROWS_OF_SCOPE, table=table, columns=columns, only=only)
     return f"scoped_{table}"
 
 
@@ -122,13 +134,11 @@ def _narrowed(asked: Asked) -> dict[Cut, Key]:
     return {cut: key for cut, key in narrowed.items() if key != NONE}
 
 
-_IN_SCOPE = " and $job in (select id from scoped)"
-
 _ROWS_OF_SCOPE = """
   select r.*
   from scoped j
   cross join lateral (
-    select x.* from $table x where x.tenant_id = :t and x.work_order_id = j.id offset 0) r
+    select $columns from $table x where x.tenant_id = :t and x.work_order_id = j.id$only offset 0) r
 """
 
 _JOINS = """left join site s on s.tenant_id = :t and s.id = $site

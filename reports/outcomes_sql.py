@@ -21,8 +21,9 @@ async def solved_first_time(asked: Asked) -> Statement:
     statement.part("several", _SEVERAL)
     statement.part("since", _SINCE_ATTENDED)
     statement.part("followed", _FOLLOWED)
-    statement.part("returned", _RETURNED)
-    return statement.part("candidate", _FIRST_TIME, **work_texts(statement, asked))
+    texts = work_texts(statement, asked)
+    statement.part("returned", _RETURNED, **texts)
+    return statement.part("candidate", _FIRST_TIME, **texts)
 
 
 async def repeated(asked: Asked) -> Statement:
@@ -46,16 +47,17 @@ def _repairs(asked: Asked) -> Statement:
         if cut in scope and scope[cut] != NONE:
             seeds += f" and w.{cut}_id = :{cut}"
             statement.values[str(cut)] = scope[cut]
-    jobs = "work_order"
+    jobs, within = "work_order", " and w.tenant_id = :t"
     if scope.get(Cut.CONTRACT, NONE) != NONE:
-        statement.part("near", _NEAR_CONTRACT)
-        statement.fenced("near_job", _NEAR_JOB)
-        jobs = "near_job"
+        alone = list(scope) == [Cut.CONTRACT]
+        statement.part("place", _PLACE, under="scoped x" if alone else _UNDER)
+        statement.fenced("near_job", _NEAR_JOB, columns=_COLUMNS)
+        jobs, within = "near_job", ""
         statement.values["contract"] = scope[Cut.CONTRACT]
     if asked.actor.customer_id is not None:
         seeds += " and w.customer_id = :own"
         statement.values["own"] = asked.actor.customer_id
-    add_rooted(statement, f"w.reported_at <= :as_of{seeds}", _OF_JOB, jobs)
+    add_rooted(statement, f"w.reported_at <= :as_of{within}{seeds}", _OF_JOB, jobs)
     statement.fenced("job", _JOB)
     # A few failures are looked up one by one, all of them are read in one go.
     fence = "" if jobs == "work_order" and not seeds else " offset 0"
@@ -64,34 +66,38 @@ def _repairs(asked: Asked) -> Statement:
 
 
 # All jobs at the places of the contract's, each found in an index, which is what `offset` sees to; and what
-# was reopened at its customers', whose failure or request may be one of theirs.
-_NEAR_CONTRACT = """
-  select y.id
-  from (select distinct x.asset_id from work_order x where x.tenant_id = :t and x.contract_id = :contract) p
-  cross join lateral (
-    select w.id from work_order w where w.tenant_id = :t and w.asset_id = p.asset_id offset 0) y
-  union
-  select y.id
-  from (
-    select distinct x.site_id from work_order x
-    where x.tenant_id = :t and x.contract_id = :contract and x.asset_id is null) p
-  cross join lateral (
-    select w.id from work_order w where w.tenant_id = :t and w.site_id = p.site_id and w.asset_id is null
-    offset 0) y
-  union
-  select y.id
-  from (
-    select distinct x.customer_id from work_order x where x.tenant_id = :t and x.contract_id = :contract) p
-  cross join lateral (
-    select w.id from work_order w
-    where w.tenant_id = :t and w.customer_id = p.customer_id and w.reopened_at is not null offset 0) y"""
+# was reopened at its customers' elsewhere, whose failure or request may be one of theirs.
+_PLACE = """
+  select distinct x.asset_id, case when x.asset_id is null then x.site_id end as site_id, x.customer_id
+  from $under
+"""
+
+_UNDER = "work_order x where x.tenant_id = :t and x.contract_id = :contract"
 
 _NEAR_JOB = """
   select y.*
-  from near n
+  from (select distinct asset_id from place where asset_id is not null) p
   cross join lateral (
-    select w.* from work_order w where w.tenant_id = :t and w.id = n.id limit 1) y
+    select $columns from work_order w where w.tenant_id = :t and w.asset_id = p.asset_id offset 0) y
+  union all
+  select y.*
+  from (select distinct site_id from place where site_id is not null) p
+  cross join lateral (
+    select $columns from work_order w
+    where w.tenant_id = :t and w.site_id = p.site_id and w.asset_id is null offset 0) y
+  union all
+  select y.*
+  from (select distinct customer_id from place) p
+  cross join lateral (
+    select $columns from work_order w
+    where w.tenant_id = :t and w.customer_id = p.customer_id and w.reopened_at is not null offset 0) y
+  where case when y.asset_id is not null
+               then y.asset_id not in (select asset_id from place where asset_id is not null)
+             else y.site_id not in (select site_id from place where site_id is not null) end
 """
+
+_COLUMNS = """w.id, w.asset_id, w.site_id, w.customer_id, w.work_type_id, w.maintenance, w.reported_at,
+  w.reopened_at, w.work_done_at, w.cancelled_at, w.failure_id, w.request_id, w.follows_id"""
 
 _OF_JOB = """w.id, w.asset_id, w.site_id, w.work_type_id, w.maintenance, w.reported_at, w.reopened_at,
          case when w.work_done_at <= :as_of then w.work_done_at end as done_at,
@@ -181,9 +187,11 @@ _RETURNED = """
   select s.id
   from since s
   join job o on o.repair_id = s.repair_id
-  join event e on e.tenant_id = :t and e.entity = 'work_order' and e.entity_id = o.id
-  where e.kind = 'work_order.reopened'
-    and e.occurred_at > s.at and e.occurred_at <= least(s.at + :follow_up, :as_of)
+  cross join lateral (
+    select x.occurred_at from event x
+    where x.tenant_id = :t and x.entity = 'work_order' and x.entity_id = o.id
+      and x.kind = 'work_order.reopened'$fence) e
+  where e.occurred_at > s.at and e.occurred_at <= least(s.at + :follow_up, :as_of)
 """
 
 _FIRST_TIME = """

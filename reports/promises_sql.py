@@ -7,7 +7,7 @@ A job without any promise in the ledger counts by the windows of its visits.
 from reports.exposure_sql import Statement
 from reports.jobs_sql import begin, rows_of_scope, work_texts
 from reports.questions import Asked
-from reports.visits_sql import WINDOWS
+from reports.visits_sql import DUE, WINDOW, WINDOWS
 
 PARTS_OF_ONE = 10**9
 """Chances are counted in whole billionths, so that sums do not depend on an order."""
@@ -19,7 +19,7 @@ async def kept_promises(asked: Asked) -> Statement:
     texts = work_texts(statement, asked, "v.technician_id")
     _add_judged(statement, asked, asked.question.variant)
     statement.part("promised", _PROMISED, **texts)
-    visits = rows_of_scope(statement, asked, "visit")
+    visits = rows_of_scope(statement, asked, "visit", WINDOW, DUE)
     statement.part("visited", WINDOWS, **texts, visits=visits, only=_WITHOUT_PROMISE)
     return statement.part("candidate", "select * from promised union all select * from visited")
 
@@ -49,12 +49,15 @@ async def chances_by_tenth(asked: Asked) -> list[tuple[int, int, float, int]]:
 
 def _add_judged(statement: Statement, asked: Asked, variant: str) -> None:
     """Add `judged`: of each chain of promises the first, or the last, and what became of it by `as_of`."""
-    promises = rows_of_scope(statement, asked, "promise")
+    promises = rows_of_scope(statement, asked, "promise", _PROMISE)
     statement.part("told", _TOLD, promises=promises)
     order = "" if variant == "original" else " desc"
     statement.part("meant", _MEANT, order=order)
     statement.part("judged", _JUDGED)
 
+
+_PROMISE = """id tenant_id work_order_id visit_id asked_by sent_at window_starts_at window_ends_at
+  probability"""
 
 _WITHOUT_PROMISE = """
       and not exists (select from promise q where q.tenant_id = :t and q.work_order_id = w.id)"""

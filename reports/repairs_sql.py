@@ -193,7 +193,7 @@ _RESTORED = """
   from happened h
 """
 
-_OF_SUBJECTS = "w.asset_id in (select asset_id from subject)"
+_OF_SUBJECTS = "w.tenant_id = :t and w.asset_id in (select asset_id from subject)"
 _OF_JOB = "w.id, w.asset_id, w.status, w.maintenance, w.reported_at, w.work_done_at"
 
 _JOB = """

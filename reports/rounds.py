@@ -54,6 +54,14 @@ async def ask(
     return list(await rounds.ask(parts, body, values))
 
 
+async def at_once(session: Session, *works: Callable[[], Awaitable[Any]]) -> list[Any]:
+    """Return what each of a figure's own works gives; beside other figures, they wait in one round."""
+    rounds = session.info.get(_PLACE)
+    if rounds is None:
+        return [await work() for work in works]
+    return list(await rounds.divide(works))
+
+
 @asynccontextmanager
 async def alone(session: Session) -> AsyncIterator[None]:
     """Let nobody else ask meanwhile: for what is asked otherwise than by `ask`."""
@@ -105,6 +113,24 @@ class _Rounds:
         self._players -= 1
         await self._send_if_all_wait()
         return given
+
+    async def divide(self, works: Sequence[Callable[[], Awaitable[Any]]]) -> list[Any]:
+        """Let the works of one player play in its place; the last one to end gives it back."""
+        left = len(works)
+        self._players += left - 1
+
+        async def play(work: Callable[[], Awaitable[Any]]) -> Any:
+            nonlocal left
+            given = await work()
+            left -= 1
+            if left:
+                self._players -= 1
+                await self._send_if_all_wait()
+            return given
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(play(work)) for work in works]
+        return [task.result() for task in tasks]
 
     async def ask(self, parts: Sequence[Part], body: str, values: dict[str, Any]) -> list[Any]:
         alike = self._known.setdefault((tuple(parts), body), [])

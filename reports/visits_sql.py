@@ -46,6 +46,13 @@ async def solved_at_first_contact(asked: Asked) -> Statement:
     return statement.part("candidate", _FIRST_CONTACT, **texts, visited=visited)
 
 
+WINDOW = """id tenant_id work_order_id technician_id status window_starts_at window_ends_at arrived_at
+  work_started_at"""
+"""What `WINDOWS` asks of a visit."""
+
+DUE = " and x.window_ends_at >= :from_at and x.window_ends_at < :to_at"
+"""Which visits `x` it is about."""
+
 # A visit taken back or rejected is made good by another one of the job in the same window.
 WINDOWS = """
   select x.key, x.id, x.asset_id, x.at, (x.state = 'kept')::int as above, 1 as below,

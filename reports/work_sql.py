@@ -2,7 +2,7 @@
 
 from fsm.problems import Invalid
 from reports.exposure_sql import Statement, micros_between
-from reports.jobs_sql import begin, of_scope, rows_of_scope, work_texts
+from reports.jobs_sql import begin, rows_of_scope, work_texts
 from reports.questions import Asked
 from reports.scopes import Cut
 
@@ -14,7 +14,7 @@ async def reopened(asked: Asked) -> Statement:
     """
     statement = begin(asked)
     texts = work_texts(statement, asked)
-    statement.part("told", _TOLD, near=of_scope(asked, "k.id"))
+    statement.part("told", _TOLD, **texts)
     return statement.part("candidate", _REOPENED, **texts)
 
 
@@ -32,7 +32,9 @@ async def preventive_in_time(asked: Asked) -> Statement:
     # Under a contract falls what was done under it; under an asset and its site, what was due on it.
     of_jobs = [cut for cut, _ in asked.question.scope.parts] == [Cut.CONTRACT]
     table = "maintenance_occurrence"
-    occurrences = rows_of_scope(statement, asked, table) if of_jobs else table
+    occurrences = table
+    if of_jobs:
+        occurrences = rows_of_scope(statement, asked, table, _OCCURRENCE, _FALLS_DUE)
     return statement.part("candidate", _DUE, **texts, occurrences=occurrences)
 
 
@@ -67,11 +69,13 @@ _AMOUNT = {"count": "1", "hours": _LOAD, "weeks": _LOAD}
 # A job that is closed and never was reopened has its instant of closing; of the others the history has it.
 _TOLD = """
   select e.entity_id as id, min(e.occurred_at) as at
-  from work_order k
-  join event e on e.tenant_id = :t and e.entity = 'work_order' and e.entity_id = k.id
-  where k.tenant_id = :t and (k.closed_at is null or k.reopened_at is not null)
-    and e.kind = 'work_order.closed'
-    and e.received_at >= :from_at and e.occurred_at >= :from_at and e.occurred_at < :until_at$near
+  from $jobs w
+  cross join lateral (
+    select x.entity_id, x.occurred_at from event x
+    where x.tenant_id = :t and x.entity = 'work_order' and x.entity_id = w.id
+      and x.kind = 'work_order.closed'
+      and x.received_at >= :from_at and x.occurred_at >= :from_at and x.occurred_at < :until_at$fence) e
+  where (w.closed_at is null or w.reopened_at is not null)$of_tenant
   group by e.entity_id
 """
 
@@ -79,7 +83,7 @@ _TOLD = """
 _REOPENED = """
   select $key as key, w.id, w.asset_id, c.at, r.is_reopened::int as above, 1 as below,
          null::text as reason, null::text as note, array[w.id] as job_ids
-  from work_order w
+  from $jobs w
   left join told h on h.id = w.id
   cross join lateral (
     select least(h.at, case when w.closed_at >= :from_at and w.closed_at < :until_at then w.closed_at end)
@@ -96,8 +100,11 @@ _REOPENED = """
           and e.occurred_at <= c.at + :follow_up and e.occurred_at <= :as_of)
     ) as is_reopened
   ) r
-  where w.tenant_id = :t and c.at is not null$conditions
+  where c.at is not null$within
 """
+
+_OCCURRENCE = "id tenant_id plan_id asset_id work_order_id status due_at earliest_at latest_at"
+_FALLS_DUE = " and x.due_at >= :from_at and x.due_at < :to_at"
 
 _DUE = """
   select d.key, d.id, d.asset_id, d.due_at as at, (d.state = 'in_time')::int as above, 1 as below,
@@ -133,9 +140,9 @@ _OPEN = """
               when :until_at - w.reported_at <= interval '2160 hours' then 'up_to_90_days'
               else 'over_90_days' end as note,
          array[w.id] as job_ids
-  from work_order w
+  from $jobs w
   $joins
-  where w.tenant_id = :t and cast(:until_at as timestamptz) > :from_at and w.reported_at < :until_at
+  where cast(:until_at as timestamptz) > :from_at and w.reported_at < :until_at
     and (w.cancelled_at is null or w.cancelled_at >= :until_at)
     and case when w.reopened_at is null then
                coalesce(least(w.work_done_at, w.completed_at, w.closed_at), 'infinity') >= :until_at
@@ -149,7 +156,7 @@ _OPEN = """
                         or e.kind = 'work_order.status_changed' and e.data ->> 'after' = 'work_done')
                  order by e.occurred_at desc, e.id desc limit 1
                ) last where last.kind <> 'work_order.reopened'
-             ) end$conditions
+             ) end$within
 """
 
 # Net of breaks and absences, a week of the four before.

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from fsm.database import Database, Session, enter, run
 from fsm.problems import Invalid
 from reports.exposure_sql import Statement
-from reports.rounds import alone, side_by_side, together
+from reports.rounds import alone, at_once, side_by_side, together
 from tests.company import Company
 
 
@@ -55,6 +55,32 @@ async def test_works_that_wait_send_one_statement_and_each_gets_its_own_rows(
             )
     assert found == [(6, "up to 6"), (10, "up to 10"), (6, "up to 6"), ["n1", "n2", "n3"]]
     assert len(sent) == 3, "one of its own, and two rounds"
+
+
+async def test_a_work_that_asks_several_things_at_once_waits_for_all_of_them_in_one_round(
+    database: Database, company: Company
+) -> None:
+    async with Session(database.engine) as session:
+        await enter(session, company.id)
+
+        async def total(upto: int) -> int:
+            [(found,)] = await numbers(upto).run(session, "select sum(n) from n")
+            return int(found)
+
+        async def chained(upto: int) -> int:
+            return await total(await total(upto))
+
+        async def several() -> list[int]:
+            found = await at_once(session, lambda: total(2), lambda: chained(2), lambda: total(4))
+            return [*found, await total(5)]
+
+        with statements(database) as sent:
+            found = await side_by_side(session, [several, lambda: total(3)], is_joined=True)
+        assert found == [[3, 6, 10, 15], 6]
+        assert len(sent) == 2, (
+            "what is asked twice is asked once, and the last of it is a round more"
+        )
+        assert await several() == [3, 6, 10, 15], "also when nobody asks beside it"
 
 
 async def test_a_refusal_of_one_work_is_the_refusal_of_all(

@@ -6,7 +6,7 @@ import pytest
 from sqlmodel import select
 
 from fsm.contracts.service_hours import ClockState
-from fsm.database import Database, Session, enter
+from fsm.database import Database, Session, enter, run
 from fsm.work_orders.clocks import readings_at
 from fsm.work_orders.tables import Clock
 from reports import queries
@@ -133,6 +133,7 @@ async def test_sql_and_rules_agree_on_a_drawn_month(database: Database, company:
             Scope(((Cut.CONTRACT, company.contract.id), (Cut.CUSTOMER, company.customer.id))),
         ):
             await together_as_alone(session, company, scope)
+        await contract_must_be_its_row(session, company)
 
 
 async def together_as_alone(session: Session, company: Company, scope: Scope) -> None:
@@ -148,6 +149,28 @@ async def together_as_alone(session: Session, company: Company, scope: Scope) ->
     together = await queries.answers(session, company.system, KNOWN, asked)
     for question, found in zip(asked, together, strict=True):
         assert found == await queries.answer(session, company.system, KNOWN, question)
+
+
+async def contract_must_be_its_row(session: Session, company: Company) -> None:
+    """What is read at the places of one contract alone is what the table over all contracts says of it."""
+    scope = Scope(((Cut.CONTRACT, company.contract.id),))
+    for on_asset in (False, True):
+        await run(session, _UNDER_CONTRACT, t=company.id, c=company.contract.id, on_asset=on_asset)
+        for kpi in ("first_time_fix", "repeat", "reopen", "on_time", "backlog"):
+            every = ask(kpi, None, PERIODS[1], EVERYTHING)
+            rows = await queries.table(session, company.system, KNOWN, every, Cut.CONTRACT)
+            [row] = [row for row in rows if row.key == company.contract.id]
+            found = await queries.answer(
+                session, company.system, KNOWN, ask(kpi, None, PERIODS[1], scope)
+            )
+            assert found.n > 0
+            assert found == row.result, (kpi, on_asset)
+
+
+_UNDER_CONTRACT = """
+update work_order set contract_id = :c, reopened_at = work_done_at, closed_at = work_done_at
+where tenant_id = :t and (asset_id is not null) = :on_asset
+"""
 
 
 async def clocks_must_agree(session: Session, company: Company, life: WorkingLife) -> None:
