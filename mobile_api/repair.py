@@ -1,5 +1,9 @@
-"""When a device and the feed may differ: a check that costs little, and a comparison row by row."""
+"""When a device and the feed may differ: a check that costs little, and a comparison row by row.
 
+A device whose rows do not add up to the digest is a bug of ours or its own: it is counted and logged.
+"""
+
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -8,10 +12,16 @@ from uuid import UUID
 import msgspec
 
 from fsm.actors import Actor
-from fsm.database import Database, raw_connection
+from fsm.database import Database, raw_connection, run
 from mobile_api import pull
 from mobile_api.feed_tokens import Position, write_token
 from mobile_api.pull import Digest
+
+log = logging.getLogger("mobile_api.repair")
+
+DIFFERS = "digest"
+REASONS = frozenset({DIFFERS, "restored", "expired"})
+"""Why a device compares, as far as we know the word."""
 
 _ROWS = """
 select coll, id::text, rev, scope, why from sync_row
@@ -48,7 +58,12 @@ async def read_digest(database: Database, actor: Actor, now: datetime) -> Digest
 
 
 async def reconcile(
-    database: Database, key: bytes, actor: Actor, now: datetime, have: Have
+    database: Database,
+    key: bytes,
+    actor: Actor,
+    now: datetime,
+    have: Have,
+    reason: str | None = None,
 ) -> bytes:
     """Return what a device must put and drop to hold what it may, as JSON.
 
@@ -88,6 +103,15 @@ async def reconcile(
     gone: dict[str, list[str]] = {}
     for coll, row_id in sorted(held.keys() - kept):
         gone.setdefault(coll, []).append(row_id)
+    if reason is not None:
+        await _tell(
+            database,
+            actor,
+            now,
+            reason,
+            differing=len(wanted),
+            foreign=sum(map(len, gone.values())),
+        )
     position = Position(
         epoch=head.epoch,
         tenant=actor.tenant_id,
@@ -106,3 +130,30 @@ async def reconcile(
         "server_time": pull.iso(now),
     }
     return msgspec.json.encode(rest)[:-1] + f',"put":[{",".join(put)}]}}'.encode()
+
+
+async def _tell(
+    database: Database, actor: Actor, now: datetime, reason: str, *, differing: int, foreign: int
+) -> None:
+    """Log why a device compares and how much differed; count where its sum did."""
+    log.log(
+        logging.WARNING if reason == DIFFERS else logging.INFO,
+        "a device compares its rows with the feed",
+        extra={
+            "tenant": str(actor.tenant_id),
+            "device": str(actor.device_id),
+            "reason": reason if reason in REASONS else "other",
+            "differing": differing,
+            "foreign": foreign,
+        },
+    )
+    if reason == DIFFERS:
+        async with database.transaction(actor.tenant_id) as session:
+            await run(
+                session,
+                "update device set differed_count = differed_count + 1, differed_at = :now"
+                " where tenant_id = :t and id = :device",
+                t=actor.tenant_id,
+                device=actor.device_id,
+                now=now,
+            )

@@ -247,7 +247,7 @@ class SyncController(Controller):
         must_be_device(actor)
         state = request.app.state
         content = await repair.reconcile(
-            state.database, state.settings.sync_token_key, actor, now, data.have
+            state.database, state.settings.sync_token_key, actor, now, data.have, data.reason
         )
         return json_answer(request, content)
 

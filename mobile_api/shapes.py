@@ -118,7 +118,11 @@ class OutcomePage(msgspec.Struct, frozen=True):
 
 
 class HaveBody(intents.Body):
-    """collection → [id, rev] of every row that the device holds."""
+    """collection → [id, rev] of every row that the device holds.
+
+    `reason` is said with the first page of a comparison: `digest` when the sum differed, `restored` or
+    `expired` when the feed began anew. Any other word is taken too.
+    """
 
     have: Annotated[
         dict[
@@ -127,6 +131,7 @@ class HaveBody(intents.Body):
         ],
         pydantic.Field(max_length=100),
     ]
+    reason: Annotated[str, pydantic.Field(max_length=40)] | None = None
 
 
 def _push_body() -> RequestBody:

@@ -124,6 +124,8 @@ class RoleView(msgspec.Struct, frozen=True):
 
 
 class DeviceView(msgspec.Struct, frozen=True):
+    """`differed_count`: how often its rows did not add up to the server's, and were put right."""
+
     id: UUID
     user_id: UUID
     install_id: str
@@ -131,6 +133,8 @@ class DeviceView(msgspec.Struct, frozen=True):
     app: str
     registered_at: datetime
     last_seen_at: datetime | None
+    differed_count: int
+    differed_at: datetime | None
     revoked_at: datetime | None
     revoked_reason: str | None
 
@@ -144,6 +148,8 @@ class DeviceView(msgspec.Struct, frozen=True):
             device.app,
             device.registered_at,
             device.last_seen_at,
+            device.differed_count,
+            device.differed_at,
             device.revoked_at,
             device.revoked_reason,
         )

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, String
+from sqlalchemy import LargeBinary, String, text
 from sqlmodel import Field, SQLModel
 from uuid_utils.compat import uuid7
 
@@ -131,6 +131,8 @@ class Device(Row, table=True):
     token_hash: bytes = Field(sa_type=LargeBinary)
     registered_at: datetime = instant()
     last_seen_at: datetime | None = instant(nullable=True, default=None)
+    differed_count: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    differed_at: datetime | None = instant(nullable=True, default=None)
     revoked_at: datetime | None = instant(nullable=True, default=None)
     revoked_reason: str | None = None
     info: dict[str, Any] = document(default_factory=dict)

@@ -146,6 +146,23 @@ async def test_a_day_without_a_line_arrives_once_and_whole_though_answers_are_lo
         assert list(await session.exec(select(Review))) == []
 
 
+async def test_a_row_that_a_phone_lost_comes_back_and_the_office_sees_that_it_was_missing(
+    there: Field, app: Client, job: Job, database: Database, company: Company, clock: Clock
+) -> None:
+    await app.ask("online")
+    await settled(app, there)
+    phone = await twin(app, there)
+    await app.ask("forget", c="assets", id=str(company.asset.id))
+    await retitle(database, company, clock, job, "Door of the second floor")
+    await app.ask("nudge")
+    await settled(app, there)
+    listed = await there.http.get("/api/devices", headers=company.headers["administrator"])
+    (device,) = [one for one in listed.json()["items"] if one["id"] == phone.device_id]
+    assert device["differed_count"] == 1
+    assert device["differed_at"]
+    assert await app.ask("meta", name="must_reconcile") is False
+
+
 async def test_what_is_undone_within_its_seconds_leaves_nothing_behind(
     there: Field, app: Client, job: Job, database: Database, company: Company
 ) -> None:

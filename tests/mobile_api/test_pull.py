@@ -1,10 +1,11 @@
 """What a phone reads: its own jobs with all they need, each change once, nothing of anybody else's."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import asyncpg
 import httpx
+import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
@@ -255,6 +256,43 @@ async def test_a_restored_server_makes_the_phone_reconcile(
     phone.rows = {(one["c"], one["id"]): one for one in body["put"]}
     phone.since = body["since"]
     assert (await phone.pull())["changes"] == []
+
+
+async def test_why_a_phone_compares_is_logged_and_a_sum_that_differed_is_counted(
+    phone: Phone,
+    client: httpx.AsyncClient,
+    database: Database,
+    company: Company,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await dispatched_job(database, company, clock)
+    caplog.set_level("INFO", "mobile_api.repair")
+    foreign = {"visits": [[str(company.technician.id), 3]]}
+    for reason in ("digest", "expired", "a word of a newer app", "digest", None):
+        clock.forward(minutes=1)
+        answer = await client.post(
+            "/sync/v1/reconcile", json={"have": foreign, "reason": reason}, headers=phone.headers
+        )
+        assert answer.status_code == 200
+        put = len(answer.json()["put"])
+    told = [vars(one) for one in caplog.records if one.name == "mobile_api.repair"]
+    assert [(one["reason"], one["levelname"]) for one in told] == [
+        ("digest", "WARNING"),
+        ("expired", "INFO"),
+        ("other", "INFO"),
+        ("digest", "WARNING"),
+    ]
+    assert {(one["device"], one["differing"], one["foreign"]) for one in told} == {
+        (phone.device_id, put, 1)
+    }
+    long = {"have": {}, "reason": "x" * 41}
+    refused = await client.post("/sync/v1/reconcile", json=long, headers=phone.headers)
+    assert refused.status_code == 422
+    listed = await client.get("/api/devices", headers=company.headers["administrator"])
+    (device,) = [one for one in listed.json()["items"] if one["id"] == phone.device_id]
+    assert device["differed_count"] == 2
+    assert datetime.fromisoformat(device["differed_at"]) == clock() - timedelta(minutes=1)
 
 
 async def test_an_app_that_had_to_register_anew_hears_of_the_restore_that_lost_its_device(

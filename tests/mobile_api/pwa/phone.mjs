@@ -60,6 +60,8 @@ await converse({
     ];
     return open + fresh + waiting === 0;
   },
+  // What no phone should do, and a bug might: forget a row.
+  forget: ({ c, id }) => store.delete("rows", [c, id]),
   async rows() {
     return (await store.getAll("rows")).map(({ c, id, rev, d }) => ({ c, id, rev, d }));
   },

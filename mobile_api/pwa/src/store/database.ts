@@ -84,9 +84,12 @@ export interface Meta {
   synced_at: number | null;
   /** Where this login's database is known to have been before: see space.ts. */
   sentinel: string;
-  /** The feed began anew; compare row by row before pulling. */
-  must_reconcile: boolean;
+  /** Why to compare row by row before pulling: the digest differed, or the feed began anew. */
+  must_reconcile: Doubt | boolean;
 }
+
+/** What the server is told of a comparison's cause. */
+export type Doubt = "digest" | "restored" | "expired";
 
 interface Schema extends DBSchema {
   meta: { key: keyof Meta; value: Meta[keyof Meta] };

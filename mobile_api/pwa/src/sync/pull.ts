@@ -1,5 +1,5 @@
 /** Reading the feed: pages until all is here, a check by digest, and a comparison when the feed began anew. */
-import { type Meta, type Store, getMeta, setMeta } from "../store/database.ts";
+import { type Doubt, type Meta, type Store, getMeta, setMeta } from "../store/database.ts";
 import { reopenAbove, takeOutcomes, listAnswered, tidy } from "../store/outbox.ts";
 import { sendAgain, takeReceipts } from "../store/photos.ts";
 import { agrees, applyComparison, applyPage, emptyAt, have } from "../store/rows.ts";
@@ -8,7 +8,8 @@ import type { Comparison, Page } from "./wire.ts";
 
 /** Read everything that is new. */
 export async function pull(store: Store, url: string, request: Request): Promise<void> {
-  if (await getMeta(store, "must_reconcile")) await reconcile(store, url, request);
+  const doubt = await getMeta(store, "must_reconcile");
+  if (doubt) await reconcile(store, url, request, doubt === true ? undefined : doubt); // `true` as older apps kept it
   const answered = await listAnswered(store);
   let page: Page;
   do {
@@ -28,8 +29,8 @@ export async function pull(store: Store, url: string, request: Request): Promise
   } while (!page.complete);
   await afterwards(store, answered, page.forget_upto);
   if (page.digest && !(await agrees(store, page.digest))) {
-    await setMeta(store, { must_reconcile: true });
-    await reconcile(store, url, request);
+    await setMeta(store, { must_reconcile: "digest" });
+    await reconcile(store, url, request, "digest");
   }
 }
 
@@ -44,8 +45,9 @@ async function query(store: Store): Promise<URLSearchParams> {
 
 /** The outbox stays; what is held is compared before anything is read on. */
 async function beginAnew(store: Store, refused: Refused): Promise<void> {
-  if (refused.problem.reason !== "expired") await sendAllAgain(store);
-  await setMeta(store, { must_reconcile: true });
+  const isExpired = refused.problem.reason === "expired";
+  if (!isExpired) await sendAllAgain(store);
+  await setMeta(store, { must_reconcile: isExpired ? "expired" : "restored" });
 }
 
 /**
@@ -57,12 +59,14 @@ async function sendAllAgain(store: Store): Promise<void> {
   await sendAgain(store);
 }
 
-/** Compare row by row what is held with what should be, page by page. */
-async function reconcile(store: Store, url: string, request: Request): Promise<void> {
+/** Compare row by row what is held with what should be, page by page; the first one says why. */
+async function reconcile(store: Store, url: string, request: Request, reason?: Doubt): Promise<void> {
   const answered = await listAnswered(store);
+  let why = reason ? { reason } : {};
   let page: Comparison;
   do {
-    page = await postJson<Comparison>(`${url}/sync/v1/reconcile`, { have: await have(store) }, request);
+    page = await postJson<Comparison>(`${url}/sync/v1/reconcile`, { have: await have(store), ...why }, request);
+    why = {};
     await applyComparison(store, page);
   } while (!page.complete);
   await afterwards(store, answered, page.forget_upto);
