@@ -24,12 +24,15 @@ from scheduler.problem import Interval
 from scheduler.promise_ledger.tables import Channel
 from scheduler.promise_ledger.telling import outlook_of, tell_window
 from scheduler.promises.keeping import Asker
+from scheduler.rows import list_terms
 from scheduler.scope import Moves, Options, Scope
 from scheduler.slots import Offer, Slot, best_slots, grid, offers
 from scheduler.tables import SlotHold
 
 _LOOKED_AT = 3
 """How many times as many people are timed exactly as slots are wanted."""
+_WIDEST = 48
+"""How many, where none of the first has the time: absences and breaks show only then."""
 _LOOKED_FOR_S = 7_200
 """A place is looked for in each two hours of the days; its window is then as narrow as can be promised."""
 MOVE_ASKED = "move_asked"
@@ -63,11 +66,14 @@ async def list_slots(
     session: Session, actor: Actor, now: datetime, work_order_id: UUID, *, days: int, most: int
 ) -> Found:
     """Return the cheapest slots for a job over some days, one for each shift, the cheapest first."""
-    work_order, day, key = await _around(session, actor, now, work_order_id, days, most)
-    if key is None:
-        return Found(day, work_order)
-    outlook = await outlook_of(session, actor, day, now)
-    found = await asyncio.to_thread(best_slots, day.problem, key, most, outlook)
+    for looked_at in _wider(_LOOKED_AT * most):
+        work_order, day, key = await _around(session, actor, now, work_order_id, days, looked_at)
+        if key is None:
+            return Found(day, work_order)
+        outlook = await outlook_of(session, actor, day, now)
+        found = await asyncio.to_thread(best_slots, day.problem, key, most, outlook)
+        if found:
+            break
     return Found(day, work_order, slots=found)
 
 
@@ -85,34 +91,41 @@ async def list_offers(
 
     Without a length each is as narrow as it can be while the target is held.
     """
-    work_order, day, key = await _around(session, actor, now, work_order_id, days, 2 * most)
-    if key is None:
-        return Found(day, work_order)
-    outlook = await outlook_of(session, actor, day, now)
-    step_s = length_s or _LOOKED_FOR_S
-    windows: list[Interval] = grid(day.problem, step_s, step_s)
-    found = await asyncio.to_thread(
-        partial(offers, fixed=length_s is not None), day.problem, key, windows, most, outlook
-    )
+    for looked_at in _wider(2 * _LOOKED_AT * most):
+        work_order, day, key = await _around(session, actor, now, work_order_id, days, looked_at)
+        if key is None:
+            return Found(day, work_order)
+        outlook = await outlook_of(session, actor, day, now)
+        step_s = length_s or _LOOKED_FOR_S
+        windows: list[Interval] = grid(day.problem, step_s, step_s)
+        look = partial(offers, fixed=length_s is not None)
+        found = await asyncio.to_thread(look, day.problem, key, windows, most, outlook)
+        if found:
+            break
     return Found(day, work_order, offers=found)
 
 
+def _wider(people: int) -> tuple[int, int]:
+    return people, max(people, _WIDEST)
+
+
 async def _around(
-    session: Session, actor: Actor, now: datetime, work_order_id: UUID, days: int, most: int
+    session: Session, actor: Actor, now: datetime, work_order_id: UUID, days: int, people: int
 ) -> tuple[WorkOrder, Day, str | None]:
-    """Return a job with the days of those who could do it, and its id there (None: nobody could)."""
+    """Return a job with the days of so many who could do it, and its id there (None: nobody could)."""
     work_order = await orders.find_work_order(session, actor, work_order_id)
     _check_open(work_order)
     on = await today(session, actor, now)
     where = await where_of(session, work_order)
+    terms = await list_terms(session, actor, [work_order_id])
     kept = await board_of(session, actor, now, on, days)
-    asked = asked_of(work_order, where, kept, now, days)
-    people = {each for each, _ in kept.board.closest(asked, _LOOKED_AT * most)}
-    people |= {
+    asked = asked_of(work_order, where, kept, now, days, terms.get(work_order_id))
+    names = {each for each, _ in kept.board.closest(asked, people)}
+    names |= {
         str(visit.technician_id)
         for visit in visits.live(await orders.list_visits(session, work_order))
     }
-    day, key = await _days_of(session, actor, now, work_order_id, on, days, people)
+    day, key = await _days_of(session, actor, now, work_order_id, on, days, names)
     return work_order, day, key
 
 

@@ -6,7 +6,7 @@ as nearest. The rest of the day is not read.
 
 import asyncio
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -35,9 +35,10 @@ from scheduler.day_problem import build_day
 from scheduler.engine.indexed import IndexedDay
 from scheduler.jobs import keep
 from scheduler.outcome import Happened, outcome
+from scheduler.problem import Cause, Plan
 from scheduler.reasons import explain
 from scheduler.repair import ENGINE, repaired
-from scheduler.rows import Job, JobSite, Planned, Position, position_of
+from scheduler.rows import Job, JobSite, Position, Terms, position_of
 from scheduler.scope import Moves, Options, Scope, to_stored
 from scheduler.tables import DayEvent, DayEventKind, PlanKind, PlanRun, PlanStatus
 
@@ -46,6 +47,8 @@ _CLOSEST = 8
 _NEAREST = 4
 """… and those who are near but busy, who may hand something on."""
 _MOST_TECHNICIANS = 30
+_WIDEST = 48
+"""How many are looked at in all where nobody of the first could ever do it."""
 _REASONS_S = 1.0
 _MOST_DAYS = 7
 
@@ -71,11 +74,12 @@ async def urgent_visit(
     job = await rows.find_job(session, actor, work_order_id)
     on = await today(session, actor, now)
     kept = await board_of(session, actor, now, on, days)
-    asked = asked_of(job.work_order, _on_the_map(job.work_order, job.site), kept, now, days)
+    where = _on_the_map(job.work_order, job.site)
+    terms = await rows.list_terms(session, actor, [work_order_id])
+    asked = asked_of(job.work_order, where, kept, now, days, terms.get(work_order_id))
     event = await note(session, actor, now, DayEventKind.URGENT_VISIT, work_order_id=work_order_id)
-    return await _answer(
-        session, actor, now, event, on, days, _concerned(kept, [asked]), {work_order_id}
-    )
+    look = Look(kept, {work_order_id: asked})
+    return await _answer(session, actor, now, event, on, days, look, {work_order_id})
 
 
 async def sick_call(
@@ -90,8 +94,7 @@ async def sick_call(
     technician = await find_technician(session, actor, technician_id)
     on = await today(session, actor, now)
     kept = await board_of(session, actor, now, on, 1)
-    theirs = await _not_begun(session, actor, now, technician_id, kept, 1)
-    asked = [_of_planned(each, kept, now, 1) for each in theirs]
+    asked = await _asked_by(session, actor, now, technician_id, kept)
     await add_absence(
         session,
         actor,
@@ -110,8 +113,8 @@ async def sick_call(
         starts_at=starts_at.isoformat(),
         ends_at=ends_at.isoformat() if ends_at else None,
     )
-    people = {str(technician_id), *_concerned(kept, asked)}
-    return await _answer(session, actor, now, event, on, 1, people, ())
+    look = Look(kept, asked, {str(technician_id)})
+    return await _answer(session, actor, now, event, on, 1, look, ())
 
 
 async def overrun(
@@ -132,7 +135,7 @@ async def overrun(
         )
     on = await today(session, actor, now)
     kept = await board_of(session, actor, now, on, 1)
-    theirs = await _not_begun(session, actor, now, visit.technician_id, kept, 1)
+    asked = await _asked_by(session, actor, now, visit.technician_id, kept)
     event = await note(
         session,
         actor,
@@ -142,11 +145,8 @@ async def overrun(
         technician_id=visit.technician_id,
         ends_at=ends_at.astimezone(UTC).isoformat(),
     )
-    people = {
-        str(visit.technician_id),
-        *_concerned(kept, [_of_planned(each, kept, now, 1) for each in theirs]),
-    }
-    return await _answer(session, actor, now, event, on, 1, people, ())
+    look = Look(kept, asked, {str(visit.technician_id)})
+    return await _answer(session, actor, now, event, on, 1, look, ())
 
 
 async def no_show(session: Session, actor: Actor, now: datetime, visit_id: UUID) -> Answer:
@@ -189,6 +189,7 @@ async def _freed(
 ) -> Answer:
     """Take back a visit, with those of its crew, and plan what waits nearby into their days."""
     on = await today(session, actor, now)
+    kept = await board_of(session, actor, now, on, 1)
     work_order = await orders.find_work_order(session, actor, visit.work_order_id)
     crew = [visit] if work_order.crew_size == 1 else await _crew_of(session, work_order, visit)
     for each in crew:
@@ -214,7 +215,7 @@ async def _freed(
         event,
         on,
         1,
-        {str(each.technician_id) for each in crew},
+        Look(kept, {}, {str(each.technician_id) for each in crew}),
         {each for each in near if each != work_order.id},
     )
 
@@ -248,7 +249,9 @@ async def late_part(
             errors=[{"at": "/earliest_at", "detail": "out of range"}],
         )
     kept = await board_of(session, actor, now, on, days)
-    asked = asked_of(work_order, await where_of(session, work_order), kept, earliest_at, days)
+    where = await where_of(session, work_order)
+    terms = await rows.list_terms(session, actor, [work_order_id])
+    asked = asked_of(work_order, where, kept, earliest_at, days, terms.get(work_order_id))
     holders = {
         str(visit.technician_id)
         for visit in visits.live(await orders.list_visits(session, work_order))
@@ -263,8 +266,8 @@ async def late_part(
         part=part,
         earliest_at=earliest_at.isoformat(),
     )
-    people = {*holders, *_concerned(kept, [asked])}
-    return await _answer(session, actor, now, event, on, days, people, {work_order_id})
+    look = Look(kept, {work_order_id: asked}, holders)
+    return await _answer(session, actor, now, event, on, days, look, {work_order_id})
 
 
 # --- whom it concerns -------------------------------------------------------------------------------------
@@ -294,35 +297,54 @@ def _on_the_map(work_order: WorkOrder | Job, site: Site | JobSite) -> Position:
 
 
 def asked_of(
-    work_order: WorkOrder | Job, where: Position, kept: Kept, from_at: datetime, days: int
+    work_order: WorkOrder | Job,
+    where: Position,
+    kept: Kept,
+    from_at: datetime,
+    days: int,
+    terms: Terms | None,
 ) -> Asked:
-    opens = max(0, int((from_at - kept.starts_at).total_seconds()))
+    """Return a job as a board is asked about it, with what people decided on who may come, and when."""
+
+    def second(moment: datetime) -> int:
+        return int((moment - kept.starts_at).total_seconds())
+
+    opens = max(0, second(from_at))
+    if terms is not None and terms.earliest_at is not None:
+        opens = max(opens, second(terms.earliest_at))
+    last = max(opens, days * 86_400)
+    windows = [
+        (max(opens, second(datetime.fromisoformat(each["opens_at"]))), min(last, closes))
+        for each in (() if terms is None else terms.windows)
+        if opens <= (closes := second(datetime.fromisoformat(each["closes_at"])))
+    ]
     return Asked(
         where=where,
         work_s=work_order.estimate_s,
-        windows=((opens, max(opens, days * 86_400)),),
+        windows=tuple(each for each in windows if each[0] <= each[1]) or ((opens, last),),
         skills=tuple(sorted((str(one["skill"]), int(one["level"])) for one in work_order.skills)),
+        required=frozenset(() if terms is None else terms.required),
+        forbidden=frozenset(() if terms is None else terms.forbidden),
         people=work_order.crew_size,
     )
 
 
-def _of_planned(each: Planned, kept: Kept, now: datetime, days: int) -> Asked:
-    where = position_of(each.site)
-    assert where is not None
-    return asked_of(each.work_order, where, kept, now, days)
-
-
-async def _not_begun(
-    session: Session, actor: Actor, now: datetime, technician_id: UUID, kept: Kept, days: int
-) -> list[Planned]:
-    """Return a technician's visits from now on that have not begun and have a place on the map."""
-    ends_at = kept.starts_at + timedelta(days=days)
+async def _asked_by(
+    session: Session, actor: Actor, now: datetime, technician_id: UUID, kept: Kept
+) -> dict[UUID, Asked]:
+    """Return a technician's jobs of today that have not begun and have a place on the map, as asked."""
+    ends_at = kept.starts_at + timedelta(days=1)
     planned = await rows.list_planned(session, actor, now, ends_at, [technician_id])
-    return [
-        each
+    theirs = {
+        each.work_order.id: (each.work_order, where)
         for each in planned.get(technician_id, [])
-        if each.visit.status not in rows.BEGUN and position_of(each.site) is not None
-    ]
+        if each.visit.status not in rows.BEGUN and (where := position_of(each.site)) is not None
+    }
+    terms = await rows.list_terms(session, actor, theirs.keys())
+    return {
+        key: asked_of(job, where, kept, now, 1, terms.get(key))
+        for key, (job, where) in theirs.items()
+    }
 
 
 def _concerned(kept: Kept, asked: Collection[Asked]) -> set[str]:
@@ -340,6 +362,47 @@ def _concerned(kept: Kept, asked: Collection[Asked]) -> set[str]:
     return found
 
 
+@dataclass(slots=True)
+class Look:
+    """Whom an answer looks at, and what for."""
+
+    kept: Kept
+    asked: dict[UUID, Asked]
+    """Jobs that look for a place, by work order."""
+    people: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.people |= _concerned(self.kept, self.asked.values())
+
+    def widened(self, day: Day, plan: Plan) -> bool:
+        """Look at more people where a job found nobody who could ever do it; whether there are any."""
+        before = len(self.people)
+        for job in _impossible(day, plan):
+            if job in self.asked:
+                able = self.kept.board.nearest(self.asked[job], _WIDEST)
+                self.people |= {each for each in able if len(self.people) < _WIDEST}
+        return len(self.people) > before
+
+    def overlooked(self, day: Day, plan: Plan) -> set[UUID]:
+        """Return the jobs found impossible that somebody could do who was not looked at, for all we know."""
+        board = self.kept.board
+        everybody = {route.technician for route in board.routes}
+        return {
+            job
+            for job in _impossible(day, plan)
+            if not self.people.issuperset(
+                board.nearest(self.asked[job], len(board.routes))
+                if job in self.asked
+                else everybody
+            )
+        }
+
+
+def _impossible(day: Day, plan: Plan) -> list[UUID]:
+    found = (each.visit for each in plan.unplanned if each.cause is Cause.IMPOSSIBLE)
+    return list(dict.fromkeys(day.work_orders[visit].id for visit in found))
+
+
 # --- the answer -------------------------------------------------------------------------------------------
 
 
@@ -350,26 +413,33 @@ async def _answer(
     event: DayEvent,
     on: date,
     days: int,
-    people: Collection[str],
+    look: Look,
     work_orders: Collection[UUID],
 ) -> Answer:
     last_on = on + timedelta(days=days - 1)
-    mates = await rows.list_crew_mates(
-        session, actor, now, now + timedelta(days=days), [UUID(each) for each in people]
-    )
-    options = Options(
-        scope=Scope(
-            moves=Moves.ALL,
-            among=frozenset({*people, *(str(mate) for mate in mates)}),
-            pulls_forward=False,
-            work_orders=frozenset(str(each) for each in work_orders),
+
+    async def mended() -> tuple[Options, Day, IndexedDay, Plan]:
+        ids = [UUID(each) for each in look.people]
+        mates = await rows.list_crew_mates(session, actor, now, now + timedelta(days=days), ids)
+        options = Options(
+            scope=Scope(
+                moves=Moves.ALL,
+                among=frozenset({*look.people, *(str(mate) for mate in mates)}),
+                pulls_forward=False,
+                work_orders=frozenset(str(each) for each in work_orders),
+            )
         )
-    )
-    day = checked(
-        await build_day(session, actor, starts_on=on, ends_on=last_on, now=now, options=options)
-    )
+        day = checked(
+            await build_day(session, actor, starts_on=on, ends_on=last_on, now=now, options=options)
+        )
+        return options, day, *await asyncio.to_thread(_mend, day)
+
+    options, day, indexed, plan = await mended()
+    if look.widened(day, plan):
+        options, day, indexed, plan = await mended()
     told = happened(day, event)
-    solved, result = await asyncio.to_thread(_mend, day, told)
+    overlooked = look.overlooked(day, plan)
+    solved, result = await asyncio.to_thread(_explained, day, indexed, plan, told, overlooked)
     run = PlanRun(
         tenant_id=actor.tenant_id,
         kind=PlanKind.REPAIR,
@@ -391,12 +461,25 @@ async def _answer(
     return Answer(event, run)
 
 
-def _mend(day: Day, told: Happened) -> tuple[Solved, dict[str, object]]:
-    """Return the repaired plan with its reasons. The referee looks at it as at every other."""
-    problem = day.problem
-    indexed = IndexedDay(problem)
+def _mend(day: Day) -> tuple[IndexedDay, Plan]:
+    """Return the repaired plan. The referee looks at it as at every other."""
+    indexed = IndexedDay(day.problem)
     plan = repaired(indexed)
-    if broken := violations(problem, plan):
+    if broken := violations(day.problem, plan):
         raise AssertionError("The repaired plan breaks a rule: " + " ".join(broken))
-    solved = Solved(plan, tuple(explain(problem, plan, seconds=_REASONS_S, day=indexed)))
+    return indexed, plan
+
+
+def _explained(
+    day: Day, indexed: IndexedDay, plan: Plan, told: Happened, overlooked: Collection[UUID]
+) -> tuple[Solved, dict[str, object]]:
+    """Return the plan with its reasons; what was found impossible among some is not said of everybody."""
+    among = len(day.problem.technicians)
+    reasons = [
+        replace(reason, among=among)
+        if reason.in_any_plan and day.work_orders[reason.visit].id in overlooked
+        else reason
+        for reason in explain(day.problem, plan, seconds=_REASONS_S, day=indexed)
+    ]
+    solved = Solved(plan, tuple(reasons))
     return solved, outcome(day, solved, [told], indexed)

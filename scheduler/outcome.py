@@ -54,6 +54,8 @@ def outcome(
                 "number": work_order.number,
                 "code": str(reason.cause),
                 "in_any_plan": reason.in_any_plan,
+                "among": reason.among,
+                "is_brief": reason.is_brief,
                 "blocking": [[str(rule) for rule in rules] for rules in reason.blocking],
                 "relaxation": relaxation(reason.relaxation),
                 "said": {language: sentence(reason, language) for language in LANGUAGES},
@@ -118,6 +120,8 @@ def _without_position(work_order: Any) -> dict[str, Any]:
         "number": work_order.number,
         "code": "no_position",
         "in_any_plan": True,
+        "among": None,
+        "is_brief": False,
         "blocking": [],
         "relaxation": None,
         "said": {

@@ -38,6 +38,8 @@ class Reason:
     would let it in with all that have to be planned with it."""
     people: tuple[int, int] | None = None
     """Of a crew for which there are too few: how many it needs at once, and how many of them could come."""
+    among: int | None = None
+    """How many people were looked at, where somebody else might still do what these could never."""
     is_brief: bool = False
     """True: the time for looking had passed. `shifts` names permissions and hours, `room` or `travel`
     stands for whatever else it is, and the rest is empty; ask `explain` for this visit alone."""
@@ -45,7 +47,7 @@ class Reason:
     @property
     def in_any_plan(self) -> bool:
         """True: in no plan could it be done. False: in this plan it is not."""
-        return self.cause is Cause.IMPOSSIBLE
+        return self.cause is Cause.IMPOSSIBLE and self.among is None
 
 
 def explain(

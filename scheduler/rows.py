@@ -290,19 +290,23 @@ async def list_skill_codes(session: Session, actor: Actor) -> set[str]:
     return {code for (code,) in rows}
 
 
-async def list_terms(session: Session, actor: Actor) -> dict[UUID, Terms]:
-    """Return what open jobs ask of their planning, by work order."""
+async def list_terms(
+    session: Session, actor: Actor, only: Collection[UUID] | None = None
+) -> dict[UUID, Terms]:
+    """Return what open jobs ask of their planning, by work order; `only`: of these alone."""
     rows = await fetch(
         session,
-        """
+        f"""
         select p.work_order_id, p.required::text, p.preferred::text, p.forbidden::text,
           p.parts::text, p.windows::text, p.earliest_at
         from planning_terms p
         join work_order w on w.tenant_id = p.tenant_id and w.id = p.work_order_id
         where p.tenant_id = $1 and w.status = any($2)
-        """,
+          {"" if only is None else "and p.work_order_id = any($3)"}
+        """,  # noqa: S608 - put together from words of this file
         actor.tenant_id,
         [str(one) for one in _OPEN],
+        *(() if only is None else (list(only),)),
     )
     return {
         work_order_id: Terms(*[*map(msgspec.json.decode, asked), earliest_at])

@@ -103,6 +103,10 @@ _WORDS: dict[str, dict[str, str]] = {
         "impossible": "{label} fits into no plan, even with everybody free: {why}.",
         "no_room": "{label} is not in this plan: {why}.",
         "too_few": "{label} fits into no plan: it needs {asked} people at once, and only {there} could come.",
+        "impossible_among": "{label} fits with none of the {among} people who were looked at, even if they "
+        "were free: {why}. A plan of the whole day looks at everybody.",
+        "too_few_among": "{label} needs {asked} people at once, and of the {among} who were looked at only "
+        "{there} could come. A plan of the whole day looks at everybody.",
         "nobody": "there is no shift",
         "count": "{what} ({count} of {total} shifts)",
         "without": "It would fit without {sets}.",
@@ -129,6 +133,10 @@ _WORDS: dict[str, dict[str, str]] = {
         "no_room": "{label} не вошёл в этот план: {why}.",
         "too_few": "{label} не помещается ни в один план: одновременно нужно исполнителей: {asked}, "
         "приехать могли бы: {there}.",
+        "impossible_among": "{label} не помещается ни у кого из рассмотренных исполнителей (их {among}), "
+        "даже если они свободны: {why}. План на весь день учитывает всех.",
+        "too_few_among": "{label}: одновременно нужно исполнителей: {asked}, из рассмотренных (их {among}) "
+        "приехать могли бы: {there}. План на весь день учитывает всех.",
         "nobody": "нет ни одной смены",
         "count": "{what} (смен: {count} из {total})",
         "without": "Он поместился бы без {sets}.",
@@ -159,11 +167,13 @@ def sentence(reason: Reason, language: str) -> str:
     `language` is one of `LANGUAGES`; any other raises `KeyError`.
     """
     words = _WORDS[language]
+    among = "" if reason.among is None else "_among"
+    facts = {"label": reason.label, "among": reason.among, "why": _why(reason, language)}
     if reason.people is None:
-        said = [words[reason.cause].format(label=reason.label, why=_why(reason, language))]
+        said = [words[f"{reason.cause}{among}"].format(**facts)]
     else:
         asked, there = reason.people
-        said = [words["too_few"].format(label=reason.label, asked=asked, there=there)]
+        said = [words[f"too_few{among}"].format(asked=asked, there=there, **facts)]
     sets = [
         words["and"].join(_WITHOUT[language][rule] for rule in rules)
         for rules in reason.blocking
