@@ -66,15 +66,17 @@ async def list_slots(
     session: Session, actor: Actor, now: datetime, work_order_id: UUID, *, days: int, most: int
 ) -> Found:
     """Return the cheapest slots for a job over some days, one for each shift, the cheapest first."""
-    for looked_at in _wider(_LOOKED_AT * most):
-        work_order, day, key = await _around(session, actor, now, work_order_id, days, looked_at)
+
+    async def among(people: int) -> Found:
+        work_order, day, key = await _around(session, actor, now, work_order_id, days, people)
         if key is None:
             return Found(day, work_order)
         outlook = await outlook_of(session, actor, day, now)
         found = await asyncio.to_thread(best_slots, day.problem, key, most, outlook)
-        if found:
-            break
-    return Found(day, work_order, slots=found)
+        return Found(day, work_order, slots=found)
+
+    first = await among(_LOOKED_AT * most)
+    return first if first.slots else await among(max(_LOOKED_AT * most, _WIDEST))
 
 
 async def list_offers(
@@ -91,8 +93,9 @@ async def list_offers(
 
     Without a length each is as narrow as it can be while the target is held.
     """
-    for looked_at in _wider(2 * _LOOKED_AT * most):
-        work_order, day, key = await _around(session, actor, now, work_order_id, days, looked_at)
+
+    async def among(people: int) -> Found:
+        work_order, day, key = await _around(session, actor, now, work_order_id, days, people)
         if key is None:
             return Found(day, work_order)
         outlook = await outlook_of(session, actor, day, now)
@@ -100,13 +103,10 @@ async def list_offers(
         windows: list[Interval] = grid(day.problem, step_s, step_s)
         look = partial(offers, fixed=length_s is not None)
         found = await asyncio.to_thread(look, day.problem, key, windows, most, outlook)
-        if found:
-            break
-    return Found(day, work_order, offers=found)
+        return Found(day, work_order, offers=found)
 
-
-def _wider(people: int) -> tuple[int, int]:
-    return people, max(people, _WIDEST)
+    first = await among(2 * _LOOKED_AT * most)
+    return first if first.offers else await among(max(2 * _LOOKED_AT * most, _WIDEST))
 
 
 async def _around(

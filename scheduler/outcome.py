@@ -13,6 +13,7 @@ from scheduler.child import Solved
 from scheduler.day import Day
 from scheduler.diff import Kind, Line, Spot, Touch, Why, after_of, before_of, compare
 from scheduler.engine.indexed import IndexedDay
+from scheduler.reasons import Reason
 from scheduler.relaxations import Relaxation
 from scheduler.sentences import LANGUAGES, change_sentence, sentence
 
@@ -48,19 +49,7 @@ def outcome(
         if work_order.id in told:
             continue  # the second leg of a crew says the same as the first
         told.add(work_order.id)
-        unplanned.append(
-            {
-                "work_order_id": str(work_order.id),
-                "number": work_order.number,
-                "code": str(reason.cause),
-                "in_any_plan": reason.in_any_plan,
-                "among": reason.among,
-                "is_brief": reason.is_brief,
-                "blocking": [[str(rule) for rule in rules] for rules in reason.blocking],
-                "relaxation": relaxation(reason.relaxation),
-                "said": {language: sentence(reason, language) for language in LANGUAGES},
-            }
-        )
+        unplanned.append(told_reason(reason, str(work_order.id), work_order.number))
     return {
         "routes": [_route(day, route) for route in plan.routes],
         "unplanned": unplanned,
@@ -76,6 +65,22 @@ def outcome(
             ]
             for each in day.live
         },
+    }
+
+
+def told_reason(reason: Reason, work_order_id: str, number: str) -> dict[str, Any]:
+    """Return why a job stays out. Where `is_brief`, there was no time for `blocking` and `relaxation`."""
+    return {
+        "work_order_id": work_order_id,
+        "key": reason.visit,
+        "number": number,
+        "code": str(reason.cause),
+        "in_any_plan": reason.in_any_plan,
+        "among": reason.among,
+        "is_brief": reason.is_brief,
+        "blocking": [[str(rule) for rule in rules] for rules in reason.blocking],
+        "relaxation": relaxation(reason.relaxation),
+        "said": {language: sentence(reason, language) for language in LANGUAGES},
     }
 
 
@@ -117,6 +122,7 @@ def _route(day: Day, route: model.Route) -> dict[str, Any]:
 def _without_position(work_order: Any) -> dict[str, Any]:
     return {
         "work_order_id": str(work_order.id),
+        "key": None,
         "number": work_order.number,
         "code": "no_position",
         "in_any_plan": True,

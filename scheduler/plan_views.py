@@ -31,9 +31,12 @@ class PlanView(msgspec.Struct, frozen=True):
     """A plan with its routes, what it costs term by term (seconds of driving), and why work stays out.
 
     `unplanned` carries a code, whether it holds in any plan, the smallest sets of rules in the way, the
-    cheapest change that would let the visit in, and the same in words (`said`, by language). `difference`
-    is what changes against what was published: lines with a cause each, the groups that need each other,
-    and the sums before and after. `weights_version` is the version of prices it was made with.
+    cheapest change that would let the visit in, and the same in words (`said`, by language). `is_brief`:
+    there was no time to look for the last two; ask `…/unplanned/{work_order_id}/reason` for them. `among`: of
+    how many people it is said, where not everybody able was looked at; `in_any_plan` is then false.
+
+    `difference` is what changes against what was published: lines with a cause each, the groups that need
+    each other, and the sums before and after. `weights_version` is the version of prices it was made with.
     """
 
     id: UUID
@@ -75,6 +78,26 @@ class PlanView(msgspec.Struct, frozen=True):
             travel_source=result.get("travel_source"),
             difference=result.get("difference"),
         )
+
+
+class ReasonView(msgspec.Struct, frozen=True):
+    """Why a plan leaves one job out, looked at in full: as in the plan's `unplanned`."""
+
+    work_order_id: UUID
+    number: str
+    code: str
+    in_any_plan: bool
+    among: int | None
+    is_brief: bool
+    blocking: list[list[str]]
+    relaxation: dict[str, Any] | None
+    said: dict[str, str]
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> "ReasonView":
+        return msgspec.convert(
+            {"among": None, "is_brief": False, **told}, cls
+        )  # plans made before know neither of the two
 
 
 class AcceptedView(msgspec.Struct, frozen=True):

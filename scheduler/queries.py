@@ -1,5 +1,7 @@
 """Plan runs: asked for, stored with what went in, read. Accepting them is in `accepting`."""
 
+import asyncio
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -10,9 +12,10 @@ from sqlmodel import col, select
 from fsm import events, jobs
 from fsm.actors import Actor
 from fsm.database import Session
-from fsm.problems import Problem
-from scheduler.outcome import compared
+from fsm.problems import NotFound, Problem
+from scheduler.outcome import compared, told_reason
 from scheduler.problem import DayProblem, Plan, plan_from_json, problem_from_json
+from scheduler.reasons import explain
 from scheduler.scope import Options, to_stored
 from scheduler.tables import PlanKind, PlanRun
 
@@ -113,6 +116,34 @@ def stored_plan(run: PlanRun) -> Plan:
     """Return the plan of a run that was solved, as the engine wrote it."""
     assert run.plan is not None
     return plan_from_json(zstandard.decompress(run.plan))
+
+
+async def explain_one(
+    session: Session, actor: Actor, run_id: UUID, work_order_id: UUID
+) -> dict[str, Any]:
+    """Return why a plan leaves a job out, looked at in full, as the plan would tell it.
+
+    Also in a plan that had the time for a brief reason only. A job that the plan makes is `NotFound` here.
+    """
+    run = await find_run(session, actor, run_id)
+    if run.plan is None or run.result is None:
+        raise PlanNotReady(
+            f"Plan {run.id} is {run.status}; only a plan that is there has reasons.",
+            plan_status=run.status,
+            failure=run.failure,
+        )
+    asked = str(work_order_id)
+    told = [each for each in run.result["unplanned"] if each["work_order_id"] == asked]
+    if not told:
+        raise NotFound(f"Plan {run.id} leaves no work order {work_order_id} out.")
+    problem, plan = stored_problem(run), stored_plan(run)
+    out = {each.visit for each in plan.unplanned}
+    # Of a plan's visits a job's first leg has its id; visits that were there before have their own.
+    key = told[0].get("key") or asked
+    if key not in out:
+        return dict(told[0])
+    (reason,) = await asyncio.to_thread(explain, problem, plan, visits={key})
+    return told_reason(replace(reason, among=told[0].get("among")), asked, told[0]["number"])
 
 
 async def compare_runs(

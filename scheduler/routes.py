@@ -24,6 +24,7 @@ from scheduler.plan_views import (
     PlanPage,
     PlanRow,
     PlanView,
+    ReasonView,
     UndoneView,
 )
 from scheduler.queries import PlanNotReady
@@ -168,6 +169,21 @@ class PlanController(Controller):
         self, session: DbSession, actor: CurrentActor, plan_id: FromPath[UUID]
     ) -> PlanView:
         return PlanView.of(await queries.find_run(session, actor, plan_id))
+
+    @get(
+        "/{plan_id:uuid}/unplanned/{work_order_id:uuid}/reason",
+        opt=needs(Permission.PLAN),
+        responses=http.refusals(PlanNotReady),
+        summary="Why a plan leaves a job out, looked at in full",
+    )
+    async def reason(
+        self,
+        session: DbSession,
+        actor: CurrentActor,
+        plan_id: FromPath[UUID],
+        work_order_id: FromPath[UUID],
+    ) -> ReasonView:
+        return ReasonView.of(await queries.explain_one(session, actor, plan_id, work_order_id))
 
     @post(
         "/{plan_id:uuid}/acceptance",

@@ -107,6 +107,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "were free: {why}. A plan of the whole day looks at everybody.",
         "too_few_among": "{label} needs {asked} people at once, and of the {among} who were looked at only "
         "{there} could come. A plan of the whole day looks at everybody.",
+        "brief": "There was no time to look for a way in.",
         "nobody": "there is no shift",
         "count": "{what} ({count} of {total} shifts)",
         "without": "It would fit without {sets}.",
@@ -137,6 +138,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "даже если они свободны: {why}. План на весь день учитывает всех.",
         "too_few_among": "{label}: одновременно нужно исполнителей: {asked}, из рассмотренных (их {among}) "
         "приехать могли бы: {there}. План на весь день учитывает всех.",
+        "brief": "Искать, как всё же уместить его, не хватило времени.",
         "nobody": "нет ни одной смены",
         "count": "{what} (смен: {count} из {total})",
         "without": "Он поместился бы без {sets}.",
@@ -185,6 +187,8 @@ def sentence(reason: Reason, language: str) -> str:
         said.append(words["bound"].format(labels=", ".join(reason.partners)))
     if reason.relaxation is not None:
         said.append(_way(reason.relaxation, language))
+    if reason.is_brief:
+        said.append(words["brief"])
     return " ".join(said)
 
 

@@ -154,9 +154,14 @@ async def test_a_strangers_plan_does_not_exist(
     stranger: Company,
     clock: Clock,
 ) -> None:
-    await new_job(database, company, clock)
+    job = await new_job(database, company, clock)
     made = await plan(client, database, company, clock)
-    for method, path in (("GET", ""), ("POST", "/acceptance"), ("POST", "/undoing")):
+    for method, path in (
+        ("GET", ""),
+        ("GET", f"/unplanned/{job.id}/reason"),
+        ("POST", "/acceptance"),
+        ("POST", "/undoing"),
+    ):
         answer = await client.request(
             method,
             f"/api/plans/{made['id']}{path}",

@@ -1,6 +1,7 @@
 """A day that has begun: what may move, what stays, what is accepted of it, and taken back."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -10,8 +11,10 @@ from sqlmodel import select
 
 from fsm.database import Database
 from fsm.work_orders.tables import Visit
+from scheduler.reasons import explain
 from tests.company import Company
 from tests.conftest import Clock
+from tests.scheduler import running
 from tests.scheduler.running import RunningDay, moment, running_day
 
 
@@ -243,6 +246,26 @@ async def test_a_job_says_who_may_come_when_and_with_which_parts(day: RunningDay
         422,
     )
     assert refused["errors"][0]["at"] == "/required_ids"
+
+
+async def test_what_there_was_no_time_to_explain_is_explained_when_asked(
+    day: RunningDay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long, fits = await day.job("long", estimate_s=8 * 3_600), await day.job("fits")
+    monkeypatch.setattr(running, "explain", partial(explain, seconds=0))
+    plan = await day.plan()
+    (brief,) = plan["unplanned"]
+    assert (brief["is_brief"], brief["blocking"], brief["relaxation"]) == (True, [], None)
+    assert "There was no time to look for a way in." in brief["said"]["en"]
+    path = f"/api/plans/{plan['id']}/unplanned/{{}}/reason"
+    told = await day.send("GET", path.format(long.id))
+    assert (told["number"], told["is_brief"], told["in_any_plan"]) == (long.number, False, True)
+    assert ["hours"] in told["blocking"]
+    assert told["relaxation"]["way"] == "overtime"
+    assert "Искать" in brief["said"]["ru"]
+    assert "Искать" not in told["said"]["ru"]
+    await day.send("GET", path.format(fits.id), status=404)
+    await day.send("GET", path.format(long.id), status=403, role="manager")
 
 
 async def test_a_stranger_sees_and_decides_nothing(day: RunningDay, stranger: Company) -> None:
