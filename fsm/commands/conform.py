@@ -21,8 +21,10 @@ from mobile_api.conformance import VECTOR_FOLDER, kit
 from mobile_api.conformance.device import Bench
 from mobile_api.conformance.ledger import RULES
 from mobile_api.conformance.referee import Referee
-from mobile_api.conformance.requirement import Result, Verdict
+from mobile_api.conformance.requirement import CannotTry, Result, Verdict
 
+_CANNOT = 3
+"""What the office's command ends with when asked for what it cannot do."""
 _MARKS = {Verdict.PASSED: "ok  ", Verdict.FAILED: "FAIL", Verdict.SKIPPED: "skip"}
 
 
@@ -40,11 +42,18 @@ def add_commands(commands: Any) -> None:
         "sync",
         help="test a server, as a phone of its own",
         description="Try every requirement of the protocol on a server. Use a technician with a dispatched "
-        "visit: notes, photos and answers are left on it. Exit 1 if a requirement is not fulfilled.",
+        "visit and no phone of their own: notes, photos and answers are left on it. What the protocol "
+        "has no door for is asked of --office, which is run with one of: dispatch · withdraw VISIT · "
+        "reassign VISIT · revoke DEVICE · restore; exit 3 says that it cannot. What cannot be tried is "
+        "listed with the reason. Exit 1 if a requirement is not fulfilled.",
     )
     sync.add_argument("url", help="the server's address")
     sync.add_argument("--login", help="the technician's; the password is asked for")
     sync.add_argument("--change", metavar="COMMAND", help="changes something the technician sees")
+    sync.add_argument(
+        "--office", metavar="COMMAND", help="gives and takes visits, revokes, restores"
+    )
+    sync.add_argument("--flood", type=int, default=0, help="requests to make until one is refused")
     sync.add_argument("--finish", action="store_true", help="may finish a visit for good")
     sync.add_argument("--only", default="", metavar="KEY", help="requirements that begin so: push")
     sync.add_argument("--json", action="store_true", help="write one JSON object")
@@ -80,6 +89,8 @@ async def _try_all(arguments: argparse.Namespace) -> int:
             await _sign_in(client, arguments.login),
             change=_changer(arguments.change) if arguments.change else None,
             may_finish=arguments.finish,
+            office=_office(arguments.office) if arguments.office else None,
+            flood=arguments.flood,
         )
         results: list[Result] = []
         async for result in kit.conform(bench, arguments.only):
@@ -121,6 +132,20 @@ def _changer(command: str) -> Callable[[], Awaitable[None]]:
             raise CannotRun(f"The command that changes something ended with {code}.")
 
     return change
+
+
+def _office(command: str) -> Callable[..., Awaitable[None]]:
+    async def act(*words: str) -> None:
+        running = await asyncio.create_subprocess_exec(
+            *shlex.split(command), *words, stdout=sys.stderr
+        )
+        code = await running.wait()
+        if code == _CANNOT:
+            raise CannotTry(f"the office cannot {words[0]}")
+        if code:
+            raise CannotRun(f"The office's command ended with {code} on '{' '.join(words)}'.")
+
+    return act
 
 
 def _app(arguments: argparse.Namespace) -> int:

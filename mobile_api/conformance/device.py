@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -31,6 +32,7 @@ class Device:
     head: int = 0
     seq: int = 0
     set_back: list[str] = field(default_factory=list)
+    is_revoked: bool = False
 
     @property
     def id(self) -> str:
@@ -147,14 +149,22 @@ class Device:
     # --- uploading
 
     async def create_upload(
-        self, length: int, metadata: Mapping[str, str], **headers: str
+        self,
+        length: int | None,
+        metadata: Mapping[str, str],
+        headers: Mapping[str, str] = MappingProxyType({}),
+        content: bytes = b"",
     ) -> httpx.Response:
         encoded = ",".join(f"{key} {b64encode(v.encode()).decode()}" for key, v in metadata.items())
-        wanted = {**TUS, "Upload-Length": str(length), "Upload-Metadata": encoded, **headers}
-        return await self.post("/files", headers=wanted)
+        wanted = {**TUS, **({"Upload-Metadata": encoded} if metadata else {}), **headers}
+        if length is not None:
+            wanted["Upload-Length"] = str(length)
+        return await self.post("/files", headers=wanted, content=content)
 
-    async def append(self, location: str, offset: int, content: bytes) -> httpx.Response:
-        headers = {**self.bearer, **OFFSET_STREAM, "Upload-Offset": str(offset)}
+    async def append(
+        self, location: str, offset: int, content: bytes, **more: str
+    ) -> httpx.Response:
+        headers = {**self.bearer, **OFFSET_STREAM, "Upload-Offset": str(offset), **more}
         return await self.http.patch(location, headers=headers, content=content)
 
     async def offset(self, location: str) -> int:
@@ -169,12 +179,19 @@ class Bench:
 
     `person` is a technician's bearer token. `change` makes the office change something that the technician
     sees; None where nobody can. `may_finish` allows to finish the technician's first visit for good.
+    `office` does what the protocol has no door for, or raises `CannotTry`: `dispatch` gives the technician
+    one more visit, `withdraw` and `reassign` take the named one away, `revoke` puts the named device out of
+    use, `restore` makes the feed begin anew. `flood` is how many requests may be made to be refused.
     """
 
     http: httpx.AsyncClient
     person: str
     change: Callable[[], Awaitable[None]] | None = None
     may_finish: bool = False
+    office: Callable[..., Awaitable[None]] | None = None
+    flood: int = 0
+    devices: list[Device] = field(default_factory=list)
+    """All that were registered."""
     _device: Device | None = None
 
     async def register(self, install_id: str | None = None, **members: Any) -> httpx.Response:
@@ -185,14 +202,22 @@ class Bench:
             "schema": 5,
             **members,
         }
-        return await self.http.post(
+        answer = await self.http.post(
             "/sync/v1/devices", headers={"Authorization": f"Bearer {self.person}"}, json=body
         )
+        if answer.status_code == 200 and {"device_id", "token"} <= answer.json().keys():
+            self.devices.append(Device(self.http, answer.json()))
+        return answer
 
     async def new_device(self) -> Device:
         answer = await self.register()
         answer.raise_for_status()
-        return Device(self.http, answer.json())
+        name = answer.json()["device_id"]
+        return next(one for one in reversed(self.devices) if one.id == name)
+
+    def begin_anew(self) -> None:
+        """Give up the shared device: the feed began anew, and it would have to reconcile."""
+        self._device = None
 
     async def device(self) -> Device:
         """Return the device that most requirements share, up to date."""

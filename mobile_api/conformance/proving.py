@@ -36,7 +36,7 @@ async def options_name_the_extensions(bench: Bench) -> None:
 @requirement("files.version", "Another tus version is refused with 412 and Tus-Version.")
 async def other_versions_are_refused(bench: Bench) -> None:
     device = await bench.device()
-    answer = await device.create_upload(5, {}, **{"Tus-Resumable": "0.2.1"})
+    answer = await device.create_upload(5, {}, {"Tus-Resumable": "0.2.1"})
     must(answer.status_code == 412, f"answered {answer.status_code}")
     must("1.0.0" in answer.headers.get("Tus-Version", ""), "Tus-Version lacks 1.0.0")
 
@@ -47,7 +47,7 @@ async def other_versions_are_refused(bench: Bench) -> None:
 async def uploads_resume(bench: Bench) -> None:
     device = await bench.device()
     content = picture()
-    location = await _created(device, content)
+    location = await created(device, content)
     half = len(content) // 2
     answer = await device.append(location, 0, content[:half])
     must(answer.status_code == 204, f"the first half was answered {answer.status_code}")
@@ -61,9 +61,9 @@ async def uploads_resume(bench: Bench) -> None:
 
 @requirement("files.receipt", "Proved bytes make the photo 'verified', with a receipt that holds.")
 async def photos_get_receipts(bench: Bench) -> None:
-    device, visit, item = await _photo_step(bench)
+    device, visit, item = await photo_step(bench)
     content = picture()
-    photo = _photo(device, visit, item["id"], content)
+    photo = photo_of(device, visit, item["id"], content)
     outcome = await device.outcome(photo)
     must(outcome["status"] == "applied", f"photo.add is {outcome['status']}")
     photo_id = photo["data"]["photo_id"]
@@ -72,7 +72,7 @@ async def photos_get_receipts(bench: Bench) -> None:
         device.of("photos")[photo_id]["state"] == "declared",
         "a photo without bytes is not 'declared'",
     )
-    location = await _created(device, content, photo_id)
+    location = await created(device, content, photo_id)
     await device.append(location, 0, content)
     await device.pull()
     must(device.of("photos")[photo_id]["state"] == "verified", "the photo is not 'verified'")
@@ -87,9 +87,9 @@ async def photos_get_receipts(bench: Bench) -> None:
 
 @requirement("files.corrupt", "Bytes of another hash are never taken for the photo.")
 async def wrong_bytes_prove_nothing(bench: Bench) -> None:
-    device, visit, item = await _photo_step(bench)
+    device, visit, item = await photo_step(bench)
     told, sent = picture(), picture()
-    photo = _photo(device, visit, item["id"], told)
+    photo = photo_of(device, visit, item["id"], told)
     await device.outcome(photo)
     photo_id = photo["data"]["photo_id"]
     answer = await device.create_upload(
@@ -106,7 +106,7 @@ async def wrong_bytes_prove_nothing(bench: Bench) -> None:
 @requirement("files.strangers", "Another device's upload does not exist for a stranger.")
 async def uploads_are_private(bench: Bench) -> None:
     device = await bench.device()
-    location = await _created(device, picture())
+    location = await created(device, picture())
     answer = await bench.http.head(location, headers=TUS)
     must(answer.status_code in (401, 403, 404), f"without a token: {answer.status_code}")
     answer = await bench.http.patch(
@@ -167,7 +167,7 @@ async def completion_waits_for_bytes(bench: Bench) -> None:
         await device.pull()
         status = _job_of(device, visit)["status"]
         must(status == "work_done", f"with photos missing the job is {status}")
-        location = await _created(device, content, photo_id)
+        location = await created(device, content, photo_id)
         await device.append(location, 0, content)
     await device.pull()
     status = _job_of(device, visit)["status"]
@@ -186,7 +186,7 @@ async def _open_step(bench: Bench) -> tuple[Device, str, dict[str, Any]]:
     return device, visit["id"], checklist
 
 
-async def _photo_step(bench: Bench) -> tuple[Device, str, Item]:
+async def photo_step(bench: Bench) -> tuple[Device, str, Item]:
     device, visit, checklist = await _open_step(bench)
     for item in checklist["items"]:
         if item["kind"] == "photo" and "image/png" in item.get("mime", ["image/png"]):
@@ -200,12 +200,12 @@ async def _fill(device: Device, visit: str, item: Item, photos: dict[str, bytes]
     if item["kind"] in ("photo", "video"):
         for slot in range(item.get("min", 1)):
             content = picture()
-            photo = _photo(device, visit, name, content, slot)
+            photo = photo_of(device, visit, name, content, slot)
             await device.outcome(photo)
             photos[photo["data"]["photo_id"]] = content
     elif item["kind"] == "signature":
         content = picture()
-        photo = _photo(device, visit, name, content)
+        photo = photo_of(device, visit, name, content)
         photo_id = photo["data"]["photo_id"]
         await device.outcome(photo)
         photos[photo_id] = content
@@ -254,7 +254,9 @@ def picture() -> bytes:
     )
 
 
-def _photo(device: Device, visit: str, item: str, content: bytes, slot: int = 0) -> dict[str, Any]:
+def photo_of(
+    device: Device, visit: str, item: str, content: bytes, slot: int = 0
+) -> dict[str, Any]:
     made = device.intent(
         "photo.add",
         visit_id=visit,
@@ -269,7 +271,7 @@ def _photo(device: Device, visit: str, item: str, content: bytes, slot: int = 0)
     return made
 
 
-async def _created(device: Device, content: bytes, photo_id: str | None = None) -> str:
+async def created(device: Device, content: bytes, photo_id: str | None = None) -> str:
     """Create an upload and return where it is."""
     metadata = {"photo_id": photo_id or str(uuid7()), "sha256": sha256(content).hexdigest()}
     answer = await device.create_upload(len(content), metadata)

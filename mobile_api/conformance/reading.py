@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import zstandard
 
-from mobile_api.conformance.device import PULL, Bench, Device, same_json
+from mobile_api.conformance.device import PULL, PUSH, Bench, Device, same_json
 from mobile_api.conformance.problems import must_refuse
 from mobile_api.conformance.requirement import CannotTry, must, requirement
 
@@ -107,6 +107,28 @@ async def tokens_are_the_devices_own(bench: Bench) -> None:
         must_refuse(answer, answer.status_code)
 
 
+@requirement("pull.forget", "'forget_upto' never names a number that the device has not sent.")
+async def nothing_is_forgotten_early(bench: Bench) -> None:
+    fresh = await bench.new_device()
+    page = (await fresh.pull())[-1]
+    must(page["forget_upto"] == 0, f"a new device is told to forget up to {page['forget_upto']}")
+    device = await bench.device()
+    page = await device.page()
+    must(0 <= page["forget_upto"] <= device.seq, f"forget up to {page['forget_upto']}")
+
+
+@requirement("pull.old", "An app too old to read is refused with 426; it may still send.")
+async def old_apps_still_send(bench: Bench) -> None:
+    device = Device(bench.http, (await bench.register(schema=1)).json())
+    answer = await device.get(PULL)
+    if answer.status_code == 200:
+        raise CannotTry("this server still reads with the oldest apps")
+    must_refuse(answer, 426, "client-too-old")
+    orphan = device.intent("note.add", visit_id=str(uuid4()), text="from an old app")
+    answer = await device.post(PUSH, json=device.batch(orphan))
+    must(answer.status_code == 200, f"its push was answered {answer.status_code}")
+
+
 @requirement("pull.encodings", "gzip and zstd answers hold the same as plain ones.")
 async def encodings_hold_the_same(bench: Bench) -> None:
     device = await bench.new_device()
@@ -181,19 +203,13 @@ async def a_damaged_device_is_repaired(bench: Bench) -> None:
         device.rows[others[0]] = {**device.rows[others[0]], "rev": 0}
     foreign = ("work_orders", str(uuid4()))
     device.rows[foreign] = {"rev": 1, "d": {}}
-    told = await _reconcile(device, device.have())
-    for change in told["put"]:
-        device.rows[change["c"], change["id"]] = change
-    for name, ids in told["gone"].items():
-        for row_id in ids:
-            device.rows.pop((name, row_id), None)
+    await reconciled(device)
     must(foreign not in device.rows, "a row that never existed was left to the device")
     must(
         {key: row["rev"] for key, row in device.rows.items()}
         == {key: row["rev"] for key, row in whole.items()},
         "the device does not hold what it should",
     )
-    device.since = told["since"]
     must((await device.page())["changes"] == [], "the new 'since' begins somewhere else")
 
 
@@ -290,6 +306,21 @@ async def _reconcile(device: Device, have: Any) -> dict[str, Any]:
     must(answer.status_code == 200, f"reconcile answered {answer.status_code}")
     told: dict[str, Any] = answer.json()
     return told
+
+
+async def reconciled(device: Device) -> None:
+    """Put the device right by comparing row by row, until the server says that this is all."""
+    while True:
+        told = await _reconcile(device, device.have())
+        for change in told["put"]:
+            device.rows[change["c"], change["id"]] = change
+        for name, ids in told["gone"].items():
+            for row_id in ids:
+                device.rows.pop((name, row_id), None)
+        if told["complete"]:
+            device.since = told["since"]
+            return
+        must(told["put"] or told["gone"], "reconcile neither goes on nor becomes complete")
 
 
 def _bodies(device: Device) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A server that stands between an app and a real one: it passes everything on, and judges what the app sends.
 
-With faults it is also a bad line: answers of pushes get lost, some requests are put off, pages break off.
+With faults it is also a bad line: answers of pushes get lost, some requests are put off, pages break off,
+and a digest is now and then another one.
 What it does is decided by counting, so that the same traffic meets the same faults.
 """
 
@@ -14,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import zstandard
 
+from mobile_api.conformance.adapters import intents_sent
 from mobile_api.conformance.ledger import Ledger
 
 Scope = MutableMapping[str, Any]
@@ -28,7 +30,7 @@ _OWN = {
     "keep-alive",
     "accept-encoding",
 }
-_LOSE_EVERY, _DELAY_EVERY, _BREAK_EVERY = 3, 7, 5
+_LOSE_EVERY, _DELAY_EVERY, _BREAK_EVERY, _DOUBT_EVERY = 3, 7, 5, 4
 _RETRY_AFTER_S = 1
 
 
@@ -41,10 +43,10 @@ class Referee:
 
     def __init__(self, server: httpx.AsyncClient, *, faults: bool = False) -> None:
         self.ledger = Ledger()
-        self.faults: dict[str, int] = {"lost": 0, "delayed": 0, "broken": 0}
+        self.faults: dict[str, int] = {"lost": 0, "delayed": 0, "broken": 0, "doubted": 0}
         self._server = server
         self._unreliable = faults
-        self._counts = {"push": 0, "pull": 0}
+        self._counts = {"push": 0, "pull": 0, "digest": 0}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -53,7 +55,7 @@ class Referee:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        token = headers.get("authorization", "").removeprefix("Bearer ").strip()
+        token = headers.get("authorization", "").partition(" ")[2].strip()
         query = scope["query_string"].decode("latin-1")
         path: str = scope["path"]
         self.ledger.asked(token, f"{path}?{query}", time.monotonic())
@@ -66,6 +68,8 @@ class Referee:
             empty = asked.get("outbox_empty_at", [""])[0]
             since = asked.get("since", [None])[0]
             self.ledger.pulls(token, since, int(empty) if empty.isdecimal() else None)
+        if path.startswith("/compat/") and scope["method"] == "POST":
+            self.ledger.pushes(token, {"intents": intents_sent(path, _json_of(headers, body))})
         if self._puts_off(kind):
             self.ledger.delayed(token, time.monotonic() + _RETRY_AFTER_S)
             await _put_off(send)
@@ -94,6 +98,8 @@ class Referee:
             await answer.aclose()
         if kind and answer.is_success and self._breaks(kind):
             await _break_off(answer, content, send)
+        if kind == "pull" and answer.is_success:
+            content = self._doubtful(token, content)
         self._learn(token, scope["path"], headers, body, answer, content)
         await _answer(answer, content, send)
 
@@ -108,11 +114,12 @@ class Referee:
     ) -> None:
         """Enter what the app is about to be told."""
         method, status = answer.request.method, answer.status_code
+        method = headers.get("x-http-method-override", method)
         if "retry-after" in answer.headers and status in (429, 503):
             until = time.monotonic() + float(answer.headers["retry-after"])
             self.ledger.delayed(token, until)
         if path.startswith("/sync/v1/") and status == 410:
-            self.ledger.anew(token)
+            self.ledger.anew(token, json.loads(content).get("reason"))
         if path.startswith("/files") and content.find(b"/problems/wrong-bytes") >= 0:
             self.ledger.breach("app.bytes", "the server found other bytes than were declared")
         if not answer.is_success:
@@ -123,12 +130,44 @@ class Referee:
             self.ledger.told(token, json.loads(content))
         elif path == "/sync/v1/reconcile":
             self.ledger.reconciled(token, json.loads(content))
+        elif path.startswith("/compat/") and method == "POST":
+            sent = intents_sent(path, _json_of(headers, body))
+            self.ledger.stored(token, [str(one.get("id")) for one in sent])
         elif path.rstrip("/") == "/files" and method == "POST" and status == 201:
-            metadata = _metadata_of(headers.get("upload-metadata", ""))
-            length = headers.get("upload-length", "0")
-            self.ledger.creates(urlsplit(answer.headers["location"]).path, metadata, int(length))
+            self._learn_creation(headers, body, answer)
         elif path.startswith("/files/") and method == "PATCH" and status == 204:
-            self.ledger.appends(path, int(headers["upload-offset"]), body)
+            length = headers.get("upload-length")
+            offset = int(headers["upload-offset"])
+            self.ledger.appends(path, offset, body, int(length) if length else None)
+
+    def _learn_creation(self, headers: dict[str, str], body: bytes, answer: httpx.Response) -> None:
+        """Enter a new upload, and the bytes that came along."""
+        metadata = _metadata_of(headers.get("upload-metadata", ""))
+        length = headers.get("upload-length")
+        offset = int(answer.headers.get("upload-offset", 0))
+        path = urlsplit(answer.headers["location"]).path
+        if headers.get("upload-concat", "").startswith("final"):
+            length = str(offset)  # put together from parts, which were sent
+        known = offset if not body else 0
+        self.ledger.creates(path, metadata, int(length) if length else None, known)
+        if body:
+            self.ledger.appends(path, 0, body)
+
+    def _doubtful(self, token: str, content: bytes) -> bytes:
+        """Return a page, now and then with a digest that cannot be right."""
+        if not self._unreliable:
+            return content
+        page = json.loads(content)
+        if not page.get("digest"):
+            return content
+        self._counts["digest"] += 1
+        if self._counts["digest"] % _DOUBT_EVERY:
+            return content
+        self.faults["doubted"] += 1
+        self.ledger.doubted(token)
+        for one in page["digest"].values():
+            one["n"] += 1
+        return json.dumps(page).encode()
 
     def _puts_off(self, kind: str) -> bool:
         """Count a request of one of the two kinds; whether this one is to come again later."""
@@ -206,16 +245,21 @@ async def _stream(answer: httpx.Response, send: Send) -> None:
 
 
 def _batch_of(headers: dict[str, str], body: bytes) -> dict[str, Any] | None:
+    batch = _json_of(headers, body)
+    return batch if isinstance(batch, dict) else None
+
+
+def _json_of(headers: dict[str, str], body: bytes) -> Any:
+    """Return what a body holds; None where it cannot be read."""
     encoding = headers.get("content-encoding", "")
     try:
         if encoding == "zstd":
             body = zstandard.ZstdDecompressor().decompressobj().decompress(body)
         elif encoding:
             body = httpx.Response(200, headers={"content-encoding": encoding}, content=body).content
-        batch = json.loads(body)
+        return json.loads(body)
     except (ValueError, zstandard.ZstdError, httpx.DecodingError):
         return None
-    return batch if isinstance(batch, dict) else None
 
 
 def _metadata_of(text: str) -> dict[str, str]:

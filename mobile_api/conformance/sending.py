@@ -26,14 +26,14 @@ async def _work(bench: Bench) -> tuple[Device, str]:
     return device, visit["id"]
 
 
-async def _notes(device: Device, visit: str, text: str) -> int:
+async def notes_on(device: Device, visit: str, text: str) -> int:
     """Return how often a note stands on the visit."""
     await device.pull()
     notes = device.of("visits")[visit]["notes"]
     return sum(note["text"] == text for note in notes)
 
 
-def _unique(text: str = "conformance") -> str:
+def unique(text: str = "conformance") -> str:
     return f"{text} {uuid4()}"
 
 
@@ -42,10 +42,10 @@ def _unique(text: str = "conformance") -> str:
 )
 async def notes_come_back(bench: Bench) -> None:
     device, visit = await _work(bench)
-    text = _unique(_HARSH)
+    text = unique(_HARSH)
     outcome = await device.outcome(device.intent("note.add", visit_id=visit, text=text))
     must(outcome["status"] == "applied", f"the note is {outcome['status']}")
-    must(await _notes(device, visit, text) == 1, "the note is not on the visit, or was altered")
+    must(await notes_on(device, visit, text) == 1, "the note is not on the visit, or was altered")
 
 
 @requirement(
@@ -53,7 +53,7 @@ async def notes_come_back(bench: Bench) -> None:
 )
 async def twice_is_once(bench: Bench) -> None:
     device, visit = await _work(bench)
-    text = _unique()
+    text = unique()
     note = device.intent("note.add", visit_id=visit, text=text)
     first = await device.outcome(note)
     mixed = dict(reversed(note.items()))
@@ -63,7 +63,7 @@ async def twice_is_once(bench: Bench) -> None:
         must(outcome["first"]["status"] == first["status"], "the first outcome is another one")
     both = (await device.push(note, note))["outcomes"]
     must([one["status"] for one in both] == ["duplicate"] * 2, "twice in one batch is no duplicate")
-    must(await _notes(device, visit, text) == 1, "the note stands there twice")
+    must(await notes_on(device, visit, text) == 1, "the note stands there twice")
 
 
 @requirement(
@@ -71,7 +71,7 @@ async def twice_is_once(bench: Bench) -> None:
 )
 async def a_lost_answer_costs_nothing(bench: Bench) -> None:
     device, visit = await _work(bench)
-    texts = [_unique() for _ in range(5)]
+    texts = [unique() for _ in range(5)]
     notes = [device.intent("note.add", visit_id=visit, text=text) for text in texts]
     content = json.dumps(device.batch(*notes)).encode()
     task = asyncio.create_task(device.post(PUSH, content=content))
@@ -83,38 +83,38 @@ async def a_lost_answer_costs_nothing(bench: Bench) -> None:
         all(one["status"] in ("applied", "duplicate") for one in outcomes),
         f"after the lost answer: {[one['status'] for one in outcomes]}",
     )
-    counts = [await _notes(device, visit, text) for text in texts]
+    counts = [await notes_on(device, visit, text) for text in texts]
     must(counts == [1] * 5, f"the notes stand there {counts} times")
 
 
 @requirement("push.race", "The same batch over two connections at once is applied once.")
 async def two_connections_apply_once(bench: Bench) -> None:
     device, visit = await _work(bench)
-    text = _unique()
+    text = unique()
     note = device.intent("note.add", visit_id=visit, text=text)
     answers = await asyncio.gather(*(device.push(note) for _ in range(4)))
     told = sorted(answer["outcomes"][0]["status"] for answer in answers)
     must(told == ["applied", *["duplicate"] * 3], f"four at once became {told}")
-    must(await _notes(device, visit, text) == 1, "the note stands there more than once")
+    must(await notes_on(device, visit, text) == 1, "the note stands there more than once")
 
 
 @requirement("push.reused-id", "Another content under a used id is kept apart and never applied.")
 async def an_id_names_one_intent(bench: Bench) -> None:
     device, visit = await _work(bench)
-    note = device.intent("note.add", visit_id=visit, text=_unique())
+    note = device.intent("note.add", visit_id=visit, text=unique())
     await device.outcome(note)
-    text = _unique("another")
+    text = unique("another")
     other = {**note, "data": {"visit_id": visit, "text": text}}
     outcome = await device.outcome(other)
     must(outcome["status"] == "quarantined", f"it is {outcome['status']}")
     must(_code(outcome) == "idempotency-key-reused", f"its problem is {_code(outcome)}")
-    must(await _notes(device, visit, text) == 0, "the second content was applied")
+    must(await notes_on(device, visit, text) == 0, "the second content was applied")
 
 
 @requirement("push.poison", "An intent that cannot be read, or is not known, blocks no other.")
 async def poison_blocks_nothing(bench: Bench) -> None:
     device, visit = await _work(bench)
-    before, after = _unique("before"), _unique("after")
+    before, after = unique("before"), unique("after")
     poison = [
         device.intent("coffee.make", visit_id=visit),
         {**device.intent("note.add"), "data": "not an object"},
@@ -129,20 +129,20 @@ async def poison_blocks_nothing(bench: Bench) -> None:
     must(told[0] == told[-1] == "applied", f"the sound ones are {told[0]} and {told[-1]}")
     must(set(told[1:-1]) == {"quarantined"}, f"the others are {told[1:-1]}")
     for text in (before, after):
-        must(await _notes(device, visit, text) == 1, "a sound note is not on the visit")
+        must(await notes_on(device, visit, text) == 1, "a sound note is not on the visit")
 
 
 @requirement("push.after", "An intent waits for those it names, in this batch or a later one.")
 async def dependants_wait(bench: Bench) -> None:
     device, visit = await _work(bench)
-    text = _unique()
-    first = device.intent("note.add", visit_id=visit, text=_unique())
+    text = unique()
+    first = device.intent("note.add", visit_id=visit, text=unique())
     second = device.intent("note.add", visit_id=visit, text=text, after=[first["id"]])
     outcome = await device.outcome(second)
     must(outcome["status"] == "waiting", f"without the first it is {outcome['status']}")
-    must(await _notes(device, visit, text) == 0, "it was applied before what it waits for")
+    must(await notes_on(device, visit, text) == 0, "it was applied before what it waits for")
     await device.outcome(first)
-    must(await _notes(device, visit, text) == 1, "it is still not applied")
+    must(await notes_on(device, visit, text) == 1, "it is still not applied")
     looked_up = (await device.get(f"/sync/v1/intents/{second['id']}")).json()
     must(looked_up["status"] == "applied", f"its outcome is {looked_up['status']}")
 
@@ -150,8 +150,8 @@ async def dependants_wait(bench: Bench) -> None:
 @requirement("push.want", "Numbers that never arrived are asked for.")
 async def gaps_are_asked_for(bench: Bench) -> None:
     device, visit = await _work(bench)
-    missing = device.intent("note.add", visit_id=visit, text=_unique("late"))
-    present = device.intent("note.add", visit_id=visit, text=_unique())
+    missing = device.intent("note.add", visit_id=visit, text=unique("late"))
+    present = device.intent("note.add", visit_id=visit, text=unique())
     told = await device.push(present)
     must(missing["seq"] in told["want"], f"number {missing['seq']} is not in {told['want']}")
     told = await device.push(missing)
@@ -161,18 +161,49 @@ async def gaps_are_asked_for(bench: Bench) -> None:
 @requirement("push.orphan", "Work on a visit that nobody knows is kept, and blocks nothing.")
 async def orphans_are_kept(bench: Bench) -> None:
     device, visit = await _work(bench)
-    orphan = device.intent("note.add", visit_id=str(uuid7()), text=_unique("orphan"))
-    sound = device.intent("note.add", visit_id=visit, text=_unique())
+    orphan = device.intent("note.add", visit_id=str(uuid7()), text=unique("orphan"))
+    sound = device.intent("note.add", visit_id=visit, text=unique())
     outcomes = (await device.push(orphan, sound))["outcomes"]
     must(outcomes[1]["status"] == "applied", "the intent behind it is not applied")
     kept = await device.get(f"/sync/v1/intents/{orphan['id']}")
     must(kept.status_code == 200, "its outcome cannot be looked up: it was not kept")
 
 
+@requirement(
+    "push.suggestion",
+    "Of two changes of one field the later is a suggestion; the first one stands.",
+)
+async def clashes_are_suggestions(bench: Bench) -> None:
+    device, _ = await _work(bench)
+    assets = device.of("assets")
+    if not assets:
+        raise CannotTry("no asset belongs to the technician's work")
+    asset = assets[min(assets)]
+    texts = [unique("first"), unique("second")]
+    first, second = (_noted(device, asset, text) for text in texts)
+    told = [await device.outcome(one) for one in (first, second)]
+    must(told[0]["status"] == "applied", f"the first is {told[0]['status']}")
+    codes = [[note["code"] for note in one.get("notes", [])] for one in told]
+    must(
+        "suggestion" not in codes[0], "the first became a suggestion, though nobody had changed it"
+    )
+    must("suggestion" in codes[1], f"the notes of the second are {codes[1]}, without suggestion")
+    await device.pull()
+    changed = device.of("assets")[asset["id"]]
+    must(changed["notes"] == texts[0], "the field does not hold what the first wrote")
+    await device.outcome(_noted(device, changed, asset.get("notes") or ""))
+
+
+def _noted(device: Device, asset: dict[str, Any], text: str) -> dict[str, Any]:
+    """Return an intent that writes a text to an asset as the device holds it."""
+    about = {"asset_id": asset["id"], "base_rev": asset["rev"]}
+    return device.intent("asset.suggest", **about, fields={"notes": text})
+
+
 @requirement("push.outcome", "An outcome can be looked up; an unknown id is 404.")
 async def outcomes_can_be_looked_up(bench: Bench) -> None:
     device, visit = await _work(bench)
-    note = device.intent("note.add", visit_id=visit, text=_unique())
+    note = device.intent("note.add", visit_id=visit, text=unique())
     outcome = await device.outcome(note)
     looked_up = (await device.get(f"/sync/v1/intents/{note['id']}")).json()
     must(looked_up["status"] == outcome["status"], "it says something else than the push did")
@@ -186,7 +217,7 @@ async def wrong_clocks_are_flagged(bench: Bench) -> None:
     _, visit = await _work(bench)
     for days in (-1.0, 1.0):
         device = await bench.new_device()
-        note = device.intent("note.add", visit_id=visit, text=_unique())
+        note = device.intent("note.add", visit_id=visit, text=unique())
         shown = (datetime.now(UTC) + timedelta(days=days)).isoformat()
         batch = {**device.batch({**note, "occurred_at": shown}), "sent_at": shown}
         (outcome,) = (await device.post(PUSH, json=batch)).json()["outcomes"]
@@ -203,25 +234,25 @@ async def wrong_clocks_are_flagged(bench: Bench) -> None:
 )
 async def broken_batches_are_refused(bench: Bench) -> None:
     device, visit = await _work(bench)
-    text = _unique("never")
+    text = unique("never")
     foreign = {**device.batch(device.intent("note.add", visit_id=visit, text=text))}
     device.seq -= 1
     foreign["device_id"] = str(uuid4())
     for content in (b"{", b"[]", b"null", b"\xff\xfe", json.dumps(foreign).encode()):
         must_refuse(await device.post(PUSH, content=content), 400, "malformed-batch")
-    must(await _notes(device, visit, text) == 0, "something of a refused batch was applied")
+    must(await notes_on(device, visit, text) == 0, "something of a refused batch was applied")
 
 
 @requirement("push.encodings", "gzip and zstd bodies are taken; others are refused with 415.")
 async def compressed_bodies_are_taken(bench: Bench) -> None:
     device, visit = await _work(bench)
     for name, pack in (("gzip", gzip.compress), ("zstd", zstandard.ZstdCompressor().compress)):
-        text = _unique(name)
+        text = unique(name)
         batch = device.batch(device.intent("note.add", visit_id=visit, text=text))
         content = pack(json.dumps(batch).encode())
         answer = await device.post(PUSH, content=content, headers={"Content-Encoding": name})
         must(answer.status_code == 200, f"{name} was answered {answer.status_code}")
-        must(await _notes(device, visit, text) == 1, f"the note in {name} is not on the visit")
+        must(await notes_on(device, visit, text) == 1, f"the note in {name} is not on the visit")
     odd = await device.post(PUSH, content=b"x", headers={"Content-Encoding": "compress"})
     must_refuse(odd, 415, "unsupported-encoding")
 

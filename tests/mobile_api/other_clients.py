@@ -37,6 +37,10 @@ class Line:
         self.lost: list[bytes] = []
         """The beginnings of the requests that were lost, or whose answers were."""
 
+    def leads_to(self, port: int) -> None:
+        """Lead what connects from now on to another server."""
+        self._server_port = port
+
     def lose(self, request: str, after: int = 0) -> None:
         """Cut the next answer to a request that begins so, after that many bytes of it."""
         self._cuts.append((request.encode(), after))

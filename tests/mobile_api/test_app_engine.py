@@ -27,6 +27,7 @@ from mobile_api.tables import Intent
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import Job, dispatched_job
+from tests.mobile_api.conformance_bench import judged
 from tests.mobile_api.other_clients import Client, Field, cold, retitle, stored, until
 from tests.mobile_api.phones import Phone
 from tests.mobile_api.photos import snap
@@ -113,20 +114,21 @@ async def work_through(app: Client, job: Job) -> str:
 async def test_a_day_without_a_line_arrives_once_and_whole_though_answers_are_lost(
     there: Field, app: Client, job: Job, database: Database, company: Company, clock: Clock
 ) -> None:
-    there.line.lose(PULL, after=700)
-    await app.ask("online")
-    await settled(app, there)
-    there.line.down()
-    photo_id = await work_through(app, job)
-    shown = await app.ask("shown", visit_id=str(job.visit_id))
-    assert shown["status"] == "finished"
-    assert shown["answers"] == {"safe": True, "reading": 142.5}
-    assert len(shown["notes"]) == 9
-    there.line.lose(PUSH)
-    there.line.lose("PATCH /files")
-    there.line.up()
-    await app.ask("nudge")
-    rows = await settled(app, there)
+    async with judged(there):
+        there.line.lose(PULL, after=700)
+        await app.ask("online")
+        await settled(app, there)
+        there.line.down()
+        photo_id = await work_through(app, job)
+        shown = await app.ask("shown", visit_id=str(job.visit_id))
+        assert shown["status"] == "finished"
+        assert shown["answers"] == {"safe": True, "reading": 142.5}
+        assert len(shown["notes"]) == 9
+        there.line.lose(PUSH)
+        there.line.lose("PATCH /files")
+        there.line.up()
+        await app.ask("nudge")
+        rows = await settled(app, there)
     assert sorted(there.line.lost) == sorted([PULL.encode(), PUSH.encode(), b"PATCH /files"])
     assert rows["visits", str(job.visit_id)][1]["status"] == VisitStatus.FINISHED
     assert (await job.row()).status == Status.COMPLETED
@@ -211,16 +213,17 @@ async def test_a_visit_given_away_offline_leaves_in_two_steps_and_keeps_what_was
 async def test_after_a_restore_everything_above_the_last_backup_goes_again(
     there: Field, app: Client, job: Job, database: Database, company: Company, clock: Clock
 ) -> None:
-    await app.ask("online")
-    await report(app, job, "note.add", text="before")
-    before = await settled(app, there)
-    async with database.transaction(company.id) as session:
-        head = await sequencer.read_head(session, company.id)
-        await sequencer.begin_epoch(session, company.id, instead_of=head.epoch)
-    await retitle(database, company, clock, job, "Door sticks")
-    await report(app, job, "note.add", text="after")
-    await app.ask("nudge")
-    rows = await settled(app, there)
+    async with judged(there):
+        await app.ask("online")
+        await report(app, job, "note.add", text="before")
+        before = await settled(app, there)
+        async with database.transaction(company.id) as session:
+            head = await sequencer.read_head(session, company.id)
+            await sequencer.begin_epoch(session, company.id, instead_of=head.epoch)
+        await retitle(database, company, clock, job, "Door sticks")
+        await report(app, job, "note.add", text="after")
+        await app.ask("nudge")
+        rows = await settled(app, there)
     assert rows["work_orders", str(job.id)][1]["title"] == "Door sticks"
     assert await app.ask("meta", name="epoch") != str(head.epoch)
     assert len(await stored(database, company, Note)) == 2

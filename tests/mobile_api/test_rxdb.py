@@ -19,6 +19,7 @@ from mobile_api.tables import Intent
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import dispatched_job
+from tests.mobile_api.conformance_bench import judged
 from tests.mobile_api.other_clients import (
     Client,
     Field,
@@ -109,31 +110,34 @@ async def test_work_done_offline_arrives_once_and_in_order_though_answers_are_lo
     job = await dispatched_job(database, company, clock)
     phone = await there.device("rx-1")
     client = await there.client("rxdb_client.mjs", phone, "state")
-    await client.ask("online", retryTime=2_000)
-    await client.ask("settled")
-    there.line.down()
-    visit = {"visit_id": str(job.visit_id)}
-    await client.ask("report", type="visit.start", data=visit)
-    await client.ask("report", type="answer.set", data={**visit, "item": "safe", "value": True})
-    await client.ask("report", type="answer.set", data={**visit, "item": "reading", "value": 12})
-    digest = {
-        "sha256": "0" * 64,
-        "size": 9,
-        "mime": "image/jpeg",
-        "captured_at": clock().isoformat(),
-    }
-    photo = {**visit, **digest, "photo_id": str(uuid7()), "item": "after", "slot": 0}
-    await client.ask("report", type="photo.add", data=photo)
-    texts = [f"Roller {n}" for n in range(21)]
-    for text in texts:
-        await client.ask("report", type="note.add", data={**visit, "text": text})
-    await client.ask("report", type="visit.finish", data=visit)
-    # RxDB sends what came first, and again since the answer is lost; then the rest in three batches at
-    # once. The first of those is lost, and the finish in the last must not overtake the answers in it.
-    there.line.lose(PUSH)
-    there.line.drop(PUSH, 3)
-    there.line.up()
-    rows = await up_to_date(client, phone)
+    async with judged(there, "app.photo"):  # nobody uploads the photo here
+        await client.ask("online", retryTime=2_000)
+        await client.ask("settled")
+        there.line.down()
+        visit = {"visit_id": str(job.visit_id)}
+        await client.ask("report", type="visit.start", data=visit)
+        await client.ask("report", type="answer.set", data={**visit, "item": "safe", "value": True})
+        await client.ask(
+            "report", type="answer.set", data={**visit, "item": "reading", "value": 12}
+        )
+        digest = {
+            "sha256": "0" * 64,
+            "size": 9,
+            "mime": "image/jpeg",
+            "captured_at": clock().isoformat(),
+        }
+        photo = {**visit, **digest, "photo_id": str(uuid7()), "item": "after", "slot": 0}
+        await client.ask("report", type="photo.add", data=photo)
+        texts = [f"Roller {n}" for n in range(21)]
+        for text in texts:
+            await client.ask("report", type="note.add", data={**visit, "text": text})
+        await client.ask("report", type="visit.finish", data=visit)
+        # RxDB sends what came first, and again since the answer is lost; then the rest in three batches at
+        # once. The first of those is lost, and the finish in the last must not overtake the answers in it.
+        there.line.lose(PUSH)
+        there.line.drop(PUSH, 3)
+        there.line.up()
+        rows = await up_to_date(client, phone)
     assert there.line.lost == [PUSH.encode()] * 2
     record = rows["visits", str(job.visit_id)][1]
     assert record["status"] == "finished"  # had the finish come before the answers, it were refused

@@ -5,6 +5,7 @@ import json
 import random
 import re
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,15 +16,18 @@ import pytest
 from litestar import Litestar
 from sqlmodel import select
 
+from fsm.actors import Actor, ActorKind
 from fsm.app import paths_of
-from fsm.database import Database
+from fsm.database import Database, Session
 from fsm.settings import Settings
-from fsm.work_orders import field_work
+from fsm.work_orders import completion, facts, field_work
 from fsm.work_orders.records import Note
+from fsm.work_orders.tables import WorkOrder
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import Job, dispatched_job
 from tests.mobile_api.phones import Phone, new_phone
+from tests.mobile_api.walking import writing_routes
 
 ROOT = Path(__file__).parents[3]
 FINAL = {"completed", "closed"}
@@ -235,6 +239,8 @@ async def test_no_route_completes_or_closes_a_job_whose_photo_is_missing(
 
 Sends = list[tuple[str, Any]]
 """addresses and bodies"""
+Door = Callable[[Phone, list[dict[str, Any]], list[dict[str, Any]]], Sends]
+"""How a phone's intents, and what it writes into rows, are sent there."""
 
 
 def native(phone: Phone, done: list[dict[str, Any]], _: list[dict[str, Any]]) -> Sends:
@@ -286,45 +292,131 @@ def powersync(_: Phone, done: list[dict[str, Any]], written: list[dict[str, Any]
     ]
 
 
-@pytest.mark.parametrize("door", [native, rxdb, watermelondb, powersync])
+DOORS = (native, rxdb, watermelondb, powersync)
+NO_DOORS = {
+    "POST /sync/v1/devices": "registers an installation",
+    "POST /sync/v1/reconcile": "reads",
+    "POST /compat/powersync/sync/stream": "reads",
+}
+"""Addresses for devices that take no report, with the reason."""
+
+
+async def test_every_address_that_takes_reports_of_phones_is_one_of_the_doors(
+    app: Litestar, client: httpx.AsyncClient, company: Company, clock: Clock
+) -> None:
+    """A new adapter that writes fails this until the doors below lead through it, and through all of it."""
+    routes = {
+        route: re.compile(re.sub("{}", "[^/]+", route) + "$")
+        for route in writing_routes(app)
+        if "/sync/" in route or "/compat/" in route
+    }
+    phone = await new_phone(client, company, clock)
+    walked = {
+        f"POST {path}"
+        for door in DOORS
+        for path, _ in door(phone, [phone.intent("note.add")], [{"id": str(uuid4())}])
+    }
+    led_to = {route for route, form in routes.items() if any(map(form.match, walked))}
+    assert led_to == routes.keys() - NO_DOORS.keys()
+    assert routes.keys() >= NO_DOORS.keys()
+
+
+@pytest.mark.parametrize("door", DOORS)
 async def test_no_order_of_reports_through_any_phones_door_completes_a_job_with_something_missing(
-    door: Callable[[Phone, list[dict[str, Any]], list[dict[str, Any]]], Sends],
-    client: httpx.AsyncClient,
-    database: Database,
-    company: Company,
-    clock: Clock,
+    door: Door, client: httpx.AsyncClient, database: Database, company: Company, clock: Clock
 ) -> None:
     phone = await new_phone(client, company, clock)
     dice = random.Random(door.__name__)
     jobs = [await dispatched_job(database, company, clock) for _ in range(3)]
     for job in jobs:
-        visit = {"visit_id": str(job.visit_id)}
-        photo = {"photo_id": str(uuid4()), "item": "after", "sha256": "0" * 64, "size": 9}
-        taken = {"mime": "image/jpeg", "captured_at": clock().isoformat(), "state": "verified"}
-        reports: list[tuple[str, dict[str, Any]]] = [
-            *([("visit.finish", {"rules_sha256": company.checklist.rules_sha256})] * 3),
-            ("visit.start", {}),
-            ("visit.pause", {"reason": "parts"}),
-            ("visit.resume", {}),
-            ("answer.set", {"item": "safe", "value": True}),
-            ("answer.set", {"item": "reading", "value": 12}),
-            ("answer.set", {"item": "after", "value": "verified"}),
-            ("photo.add", {**photo, **taken}),
-            ("photo.retract", {"photo_id": photo["photo_id"], "reason": "blurred"}),
-            ("visit.complete", {}),
-            ("work_order.close", {}),
-            ("note.add", {"text": "All done"}),
-        ]
+        reports = reports_on(company, clock)
         dice.shuffle(reports)
-        done = [phone.intent(kind, **visit, **data) for kind, data in reports]
-        written = [{**CLAIMS, "id": str(job.id), "status": status} for status in sorted(FINAL)]
-        for path, body in door(phone, done, written):
-            answer = await client.post(path, json=body, headers=phone.headers)
-            assert answer.status_code == 200, (path, answer.text)
-            assert (await job.row()).status not in FINAL, path
+        assert await sent_through(door, phone, client, job, reports) is None
     async with database.transaction(company.id) as session:
         notes = list(await session.exec(select(Note)))
     assert {note.work_order_id for note in notes} == {job.id for job in jobs}  # the door is open
+
+
+Reports = list[tuple[str, dict[str, Any]]]
+
+
+def reports_on(company: Company, clock: Clock) -> Reports:
+    """Return all that a phone can report on a visit, and more, but never the bytes of the photo."""
+    photo = {"photo_id": str(uuid4()), "item": "after", "sha256": "0" * 64, "size": 9}
+    taken = {"mime": "image/jpeg", "captured_at": clock().isoformat(), "state": "verified"}
+    return [
+        *([("visit.finish", {"rules_sha256": company.checklist.rules_sha256})] * 3),
+        ("visit.start", {}),
+        ("visit.pause", {"reason": "parts"}),
+        ("visit.resume", {}),
+        ("answer.set", {"item": "safe", "value": True}),
+        ("answer.set", {"item": "reading", "value": 12}),
+        ("answer.set", {"item": "after", "value": "verified"}),
+        ("photo.add", {**photo, **taken}),
+        ("photo.retract", {"photo_id": photo["photo_id"], "reason": "blurred"}),
+        ("visit.complete", {}),
+        ("work_order.close", {}),
+        ("note.add", {"text": "All done"}),
+    ]
+
+
+async def sent_through(
+    door: Door, phone: Phone, client: httpx.AsyncClient, job: Job, reports: Reports
+) -> str | None:
+    """Send reports on a job's visit through a door; return where it became final, None where it did not."""
+    visit = {"visit_id": str(job.visit_id)}
+    done = [phone.intent(kind, **visit, **data) for kind, data in reports]
+    written = [{**CLAIMS, "id": str(job.id), "status": status} for status in sorted(FINAL)]
+    for path, body in door(phone, done, written):
+        answer = await client.post(path, json=body, headers=phone.headers)
+        assert answer.status_code == 200, (path, answer.text)
+        if (await job.row()).status in FINAL:
+            return path
+    return None
+
+
+# --- controls: what the walks above must notice -----------------------------------------------------------
+
+
+def without_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the verdict out of the door: whatever is missing, nothing is found to be."""
+
+    async def judge_facts(session: Session, work_order: WorkOrder) -> Any:
+        judged = await facts.judge_facts(session, work_order)
+        return judged and (replace(judged[0], unmet=()), judged[1])
+
+    monkeypatch.setattr(completion, "judge_facts", judge_facts)
+
+
+def judged_at_the_board_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judge what people in the office do, and believe their phones, as many systems do."""
+    complete = completion.try_complete
+
+    async def try_complete(session: Session, actor: Actor, *about: Any, **more: Any) -> Any:
+        with monkeypatch.context() as patch:
+            if actor.kind is ActorKind.DEVICE:
+                without_a_verdict(patch)
+            return await complete(session, actor, *about, **more)
+
+    monkeypatch.setattr(completion, "try_complete", try_complete)
+
+
+@pytest.mark.parametrize("fault", [without_a_verdict, judged_at_the_board_alone])
+async def test_doors_that_do_not_judge_are_noticed(
+    fault: Callable[[pytest.MonkeyPatch], None],
+    client: httpx.AsyncClient,
+    database: Database,
+    company: Company,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    phone = await new_phone(client, company, clock)
+    fault(monkeypatch)
+    for door in DOORS:
+        job = await dispatched_job(database, company, clock)
+        reports = [one for one in reports_on(company, clock) if one[0] != "photo.retract"]
+        in_order = sorted(reports, key=lambda one: one[0] == "visit.finish")
+        assert await sent_through(door, phone, client, job, in_order) is not None, door
 
 
 @pytest.mark.parametrize("update", ["false", "true"])
