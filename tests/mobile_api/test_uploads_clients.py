@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlmodel import select
 from tusclient.client import TusClient
 from tusclient.exceptions import TusUploadFailed
 from tusclient.uploader import Uploader
 
 from fsm.database import Database
 from fsm.settings import Settings
+from fsm.technicians.tables import Technician
+from fsm.work_orders.lifecycle import VisitStatus
+from fsm.work_orders.records import Photo
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.evidence.s3_faults import (
@@ -23,7 +27,9 @@ from tests.fsm.evidence.s3_faults import (
     damages_the_request,
     loses_the_answer,
 )
+from tests.fsm.work_orders.steps import Job, dispatched_job
 from tests.mobile_api.live import Live, serving
+from tests.mobile_api.phones import new_phone
 from tests.mobile_api.photos import Snap, receipt_row, snap, upload_row
 from tests.node import runtime
 
@@ -290,3 +296,56 @@ async def test_tuspy_is_told_when_the_bytes_are_not_the_photo(live: Live, photo:
     with pytest.raises(TusUploadFailed) as refusal:
         await asyncio.to_thread(lambda: uploader(live, photo).upload())
     assert refusal.value.status_code == 422
+
+
+# --- a visit that was given away meanwhile ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("client", ["tus-js-client", "tuspy"])
+async def test_a_photo_of_a_visit_reassigned_while_the_phone_was_offline_still_arrives(
+    client: str,
+    app: JavaScript,
+    live: Live,
+    database: Database,
+    company: Company,
+    clock: Clock,
+    photo: Snap,
+) -> None:
+    job = await dispatched_job(database, company, clock)
+    phone = await new_phone(live.phone.client, company, clock)
+    taken = phone.intent(
+        "photo.add",
+        **photo.metadata,
+        visit_id=str(job.visit_id),
+        item="after",
+        slot=0,
+        size=len(photo.content),
+        mime="image/jpeg",
+        captured_at=clock().isoformat(),
+    )
+    await give_away(live, database, company, job)
+    (outcome,) = await phone.push(taken)
+    assert outcome["status"] == "applied", outcome
+    live.phone.headers = phone.headers
+    if client == "tuspy":
+        await asyncio.to_thread(lambda: uploader(live, photo).upload())
+    else:
+        assert "url" in await app.upload(photo)
+    assert await receipt_row(database, company, photo) is not None
+    async with database.transaction(company.id) as session:
+        (stored,) = await session.exec(select(Photo).where(Photo.work_order_id == job.id))
+    assert (stored.visit_id, stored.state) == (job.visit_id, "verified")
+
+
+async def give_away(live: Live, database: Database, company: Company, job: Job) -> None:
+    """Have the office give the job's visit to another technician."""
+    async with database.transaction(company.id) as session:
+        other = Technician(tenant_id=company.id, number="T-2", name="Clara", zone="UTC")
+        session.add(other)
+    answer = await live.phone.client.patch(
+        f"/api/visits/{job.visit_id}",
+        headers=company.headers["dispatcher"],
+        json={"rev": (await job.visit()).rev, "technician_id": str(other.id)},
+    )
+    assert answer.status_code == 200, answer.text
+    assert (await job.visit()).status == VisitStatus.WITHDRAWN
