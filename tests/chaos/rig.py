@@ -350,6 +350,12 @@ class Rig:
 
     # --- photos -------------------------------------------------------------------------------------------
 
+    def lay_photos_in_s3(self) -> None:
+        """Have whatever is started from now on keep photos in S3."""
+        if self.store != "s3":
+            self.store = "s3"
+            self._open_store()
+
     def _open_store(self) -> None:
         self.blobs.mkdir(exist_ok=True)
         if self.store == "s3":

@@ -10,7 +10,7 @@ import pytest_asyncio
 from fsm.crash_points import POINTS
 from tests.chaos.runner import Life
 from tests.chaos.sizes import Size
-from tests.chaos.stage import open_stage
+from tests.chaos.stage import Stage, open_stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,32 +29,44 @@ ONE_PHONE = Size(
 DIES_WITHIN_S = 30
 
 PASSAGES = [
-    "after raw insert:2",
-    "after apply:2",
-    *(f"before commit:{passage}" for passage in (3, 9)),
-    "before answer:2",
-    "after stamp:2",
-    "after fsync before offset row",
-    "after PutObject before row",
+    *(
+        ("local", passage)
+        for passage in (
+            "after raw insert:2",
+            "after apply:2",
+            "before commit:3",
+            "before commit:9",
+            "before answer:2",
+            "after stamp:2",
+            "after fsync before offset row",
+        )
+    ),
+    ("s3", "after PutObject before row"),
 ]
+"""(where photos lie, the passage that a server dies at): those in files come first"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def life(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Life]:
-    """A phone's day with one server, which every test lets die once more."""
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     folder = tmp_path_factory.mktemp("crashes")
-    async with (
-        open_stage(folder, technicians=1, servers=1) as stage,
-        await stage.begin(ONE_PHONE, seed=3) as life,
-    ):
+    async with open_stage(folder, technicians=1, servers=1) as stage:
+        yield stage
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def life(request: pytest.FixtureRequest, stage: Stage) -> AsyncIterator[Life]:
+    """A phone's day with one server and a store of photos, which every test lets die once more."""
+    if request.param == "s3":
+        stage.rig.lay_photos_in_s3()
+    async with await stage.begin(ONE_PHONE, seed=3) as life:
         yield life
 
 
 async def test_every_place_is_tried() -> None:
-    assert {passage.partition(":")[0] for passage in PASSAGES} == POINTS
+    assert {passage.partition(":")[0] for _, passage in PASSAGES} == POINTS
 
 
-@pytest.mark.parametrize("passage", PASSAGES)
+@pytest.mark.parametrize(("life", "passage"), PASSAGES, indirect=["life"], scope="module")
 async def test_a_crash_at_this_place_loses_and_doubles_nothing(life: Life, passage: str) -> None:
     before = len(life.judge.made)
     await life.go(0.5)
