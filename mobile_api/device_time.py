@@ -8,6 +8,7 @@ the report. Both bounds are kept, for clocks of service levels and for overtime.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from statistics import median_low
 from typing import Protocol
 
@@ -144,5 +145,54 @@ def corrected(at: datetime, offset: timedelta, received_at: datetime) -> datetim
 
     Within `FLAGGED` it stays as entered: 10:00 should not become 10:00:00.123.
     """
-    moved = at + offset if abs(offset) > FLAGGED else at
-    return min(moved, received_at)
+    return min(_by_our_clock(at, offset), received_at)
+
+
+def _by_our_clock(at: datetime, offset: timedelta) -> datetime:
+    return at + offset if abs(offset) > FLAGGED else at
+
+
+class Doubt(StrEnum):
+    """Why a claimed time goes to review."""
+
+    CLOCK_OFF = "clock_off"  # by more than `DOUBTFUL`
+    CLOCK_SET = (
+        "clock_set"  # while the phone was up, by more than `FLAGGED`: before or after the claim
+    )
+    NOT_YET_OVER = "not_yet_over"  # it ends after we heard of it
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A time that somebody claims to have worked, by our clock, as far as it can be true."""
+
+    starts_at: datetime
+    ends_at: datetime
+    doubt: Doubt | None
+
+
+def claimed(
+    from_at: datetime,
+    to_at: datetime,
+    offset: timedelta,
+    received_at: datetime,
+    *,
+    is_clock_set: bool = False,
+) -> Claim:
+    """Return what is booked of a claim: nothing after the receipt, which is cut off and put to review.
+
+    The lower bound of the report says nothing here: people write down in the evening what they did before.
+    Where all of a claim lies after the receipt, the clock is wrong by more than we know: the length stands.
+    """
+    starts_at = corrected(from_at, offset, received_at)
+    ends_at = corrected(to_at, offset, received_at)
+    doubt = None
+    if abs(offset) > DOUBTFUL:
+        doubt = Doubt.CLOCK_OFF
+    elif is_clock_set:
+        doubt = Doubt.CLOCK_SET
+    elif _by_our_clock(to_at, offset) > received_at + FLAGGED:
+        doubt = Doubt.NOT_YET_OVER
+    if ends_at <= starts_at:
+        starts_at, doubt = _moved(ends_at, from_at - to_at), doubt or Doubt.NOT_YET_OVER
+    return Claim(starts_at, ends_at, doubt)

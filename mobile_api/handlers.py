@@ -18,7 +18,7 @@ from fsm.work_orders.scope_changes import queries as scope_changes
 from fsm.work_orders.tables import Review, Visit, WorkOrder
 from fsm.work_orders.threads import queries as threads
 from mobile_api import feed, intents
-from mobile_api.device_time import DOUBTFUL, FLAGGED, corrected
+from mobile_api.device_time import FLAGGED, claimed, corrected
 from mobile_api.feed_sql import COLLECTIONS
 from mobile_api.hand import Hand
 from mobile_api.intents import Envelope
@@ -47,12 +47,13 @@ class NotYourVisit(StrayWork):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One intent being applied. `offset` is server minus device."""
+    """One intent being applied. `offset` is server minus device; `is_clock_set`: while the phone was up."""
 
     report: Report
     envelope: Envelope
     received_at: datetime
     offset: timedelta
+    is_clock_set: bool
 
     def by_our_clock(self, at: datetime) -> datetime:
         return corrected(at, self.offset, self.received_at)
@@ -91,9 +92,10 @@ async def apply(
         heard_at=received_at,
         device_seq=envelope.seq,
     )
+    is_clock_set = envelope.boot in hand.uptime.jumped
     if abs(hand.offset) > FLAGGED:
         report.note("clock_skew", offset_s=round(hand.offset.total_seconds()))
-    elif envelope.boot in hand.uptime.jumped:
+    elif is_clock_set:
         report.note("clock_skew", jumped=True)
     if envelope.seq in hand.reused:
         report.note("seq_reused")
@@ -107,7 +109,8 @@ async def apply(
             offset_ms=hand.offset // timedelta(milliseconds=1),
         )
     else:
-        await _HANDLERS[envelope.type](Work(report, envelope, received_at, hand.offset), data)
+        work = Work(report, envelope, received_at, hand.offset, is_clock_set)
+        await _HANDLERS[envelope.type](work, data)
     return report.notes
 
 
@@ -264,23 +267,29 @@ async def _time(
     from_at, to_at = data.from_at, data.to_at
     if to_at <= from_at:
         raise Invalid("Time ends after it begins.", errors=[{"at": "/data/to"}])
-    starts_at, ends_at = work.by_our_clock(from_at), work.by_our_clock(to_at)
-    doubtful = abs(work.offset) > DOUBTFUL
-    if ends_at <= starts_at:
-        # All of it lies after the receipt: the clock is wrong by more than we know. The length stands.
-        starts_at, doubtful = ends_at - (to_at - from_at), True
+    claim = claimed(from_at, to_at, work.offset, work.received_at, is_clock_set=work.is_clock_set)
     await field_work.add_time(
         work.report,
         kind=kind,
-        from_at=starts_at,
-        to_at=ends_at,
+        from_at=claim.starts_at,
+        to_at=claim.ends_at,
         corrects=corrects,
-        needs_review=doubtful,
+        needs_review=claim.doubt is not None,
         distance_m=data.distance_m,
         entry_id=work.envelope.id,
     )
-    if doubtful:
-        work.report.review("doubtful_time", entry_id=str(work.envelope.id))
+    if claim.doubt is not None:
+        bounds = work.report.occurred
+        work.report.review(
+            "doubtful_time",
+            entry_id=str(work.envelope.id),
+            why=claim.doubt,
+            claimed_from=from_at.isoformat(),
+            claimed_to=to_at.isoformat(),
+            offset_s=round(work.offset.total_seconds()),
+            occurred_lo_at=bounds.lo_at.isoformat(),
+            occurred_hi_at=bounds.hi_at.isoformat(),
+        )
 
 
 async def _use_part(work: Work, data: intents.PartQuantity) -> None:

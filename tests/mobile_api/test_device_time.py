@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mobile_api.device_time import (
     FLAGGED,
     SAMPLES,
+    Doubt,
+    claimed,
     corrected,
     estimate,
     offset_of,
@@ -64,6 +67,37 @@ def test_times_that_were_entered_stay_as_entered_while_the_clock_is_about_right(
     assert corrected(ten, FLAGGED, NOON) == ten
     assert corrected(ten, timedelta(hours=1), NOON) == ten + timedelta(hours=1)
     assert corrected(NOON + timedelta(hours=1), timedelta(0), NOON) == NOON
+
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("span_h", "offset", "is_clock_set", "booked_h", "doubt"),
+    [
+        ((-3, -1), timedelta(0), False, (-3, -1), None),
+        ((-99, -90), timedelta(0), False, (-99, -90), None),  # written down days later
+        ((-1, 0.05), timedelta(0), False, (-1, 0), None),  # three minutes ahead, as clocks are
+        ((-1, 2), timedelta(0), False, (-1, 0), Doubt.NOT_YET_OVER),
+        ((1, 3), timedelta(0), False, (-2, 0), Doubt.NOT_YET_OVER),  # the length stands
+        ((1, 3), -4 * HOUR, False, (-3, -1), None),  # moved by what the clock is off
+        ((1, 6), -4 * HOUR, False, (-3, 0), Doubt.NOT_YET_OVER),
+        ((21, 23), -24 * HOUR, False, (-3, -1), None),
+        ((22, 24), -25 * HOUR, False, (-3, -1), Doubt.CLOCK_OFF),
+        ((-3, -1), timedelta(0), True, (-3, -1), Doubt.CLOCK_SET),
+    ],
+)
+def test_a_claimed_time_that_the_clock_cannot_vouch_for_is_booked_as_far_as_it_can_be_true(
+    span_h: tuple[float, float],
+    offset: timedelta,
+    is_clock_set: bool,
+    booked_h: tuple[float, float],
+    doubt: Doubt | None,
+) -> None:
+    from_at, to_at = (NOON + hours * HOUR for hours in span_h)
+    claim = claimed(from_at, to_at, offset, NOON, is_clock_set=is_clock_set)
+    assert (claim.starts_at, claim.ends_at) == tuple(NOON + hours * HOUR for hours in booked_h)
+    assert claim.doubt == doubt
 
 
 @dataclass(frozen=True)

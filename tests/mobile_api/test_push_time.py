@@ -8,6 +8,7 @@ from sqlmodel import select
 
 from fsm.database import Database
 from fsm.events import Event
+from fsm.work_orders.records import TimeEntry
 from fsm.work_orders.tables import Clock as SlaClock
 from fsm.work_orders.tables import Review
 from tests.company import Company
@@ -117,3 +118,38 @@ async def test_a_clock_set_during_the_visit_is_noticed_and_uptime_measures_it(
     assert visit.travel_started_at == began + timedelta(minutes=30)
     assert visit.arrived_at == began + timedelta(hours=1)
     assert visit.work_started_at == began + timedelta(hours=1, minutes=30)
+
+
+async def test_claimed_time_is_paid_up_to_its_receipt_and_the_rest_is_put_before_a_person(
+    phone: Phone, database: Database, company: Company, clock: Clock
+) -> None:
+    job = await dispatched_job(database, company, clock)
+    dispatched_at = clock()
+    await phone.pull()
+    clock.forward(hours=2)
+    said = {"from": clock() - timedelta(hours=1), "to": clock() + timedelta(hours=3)}
+    claim = phone.intent(
+        "time.add",
+        visit_id=str(job.visit_id),
+        kind="work",
+        **{name: at.isoformat() for name, at in said.items()},
+    )
+    claim["base_seq"] = phone.pages[-1]["head"]
+    (outcome,) = await phone.push(claim, sent_at=clock().isoformat())
+    assert outcome["notes"] == [{"code": "review", "kind": "doubtful_time"}]
+    async with database.transaction(company.id) as session:
+        entry = (await session.exec(select(TimeEntry))).one()
+        review = (await session.exec(select(Review))).one()
+        event = (await session.exec(select(Event).where(Event.kind == "time.added"))).one()
+    assert (entry.during.lower, entry.during.upper) == (said["from"], clock())
+    assert entry.needs_review
+    assert review.data == {
+        "entry_id": str(entry.id),
+        "why": "not_yet_over",
+        "claimed_from": said["from"].isoformat(),
+        "claimed_to": said["to"].isoformat(),
+        "offset_s": 0,
+        "occurred_lo_at": dispatched_at.isoformat(),
+        "occurred_hi_at": clock().isoformat(),
+    }
+    assert (event.occurred_lo_at, event.occurred_hi_at) == (dispatched_at, clock())
