@@ -55,6 +55,15 @@ async def test_a_job_is_planned_moved_and_taken_back_by_keyboard_alone(
     assert "11:00–12:00" in (await visit.get_attribute("aria-label") or "")
     await visit.focus()
     await page.keyboard.press("m")
+    await dialog.get_by_role("button", name="Close").and_(page.locator(":focus")).wait_for()
+    await page.keyboard.press("Shift+Tab")  # the focus goes round in the dialog
+    await dialog.get_by_role("button", name="Cancel").and_(page.locator(":focus")).wait_for()
+    await page.evaluate("document.querySelector('#search').focus()")  # nor can it be taken away
+    assert await page.evaluate("document.activeElement.closest('dialog') !== null")
+    await page.keyboard.press("Escape")
+    await dialog.wait_for(state="detached")
+    await page.locator("[data-visit]:focus").wait_for()
+    await page.keyboard.press("m")
     await dialog.get_by_label("Begins").fill("16:30")  # the service level ends at 13:00
     await dialog.get_by_label("Reason").fill("The customer asked for it")
     await dialog.get_by_label("Reason").press("Enter")

@@ -44,6 +44,7 @@ interface Change {
 }
 
 const TICK_MS = 30_000
+const HOUR_MS = 3_600_000
 const spans: Span[] = [1, 3, 7]
 const views: View[] = ['timeline', 'table', 'map']
 
@@ -66,9 +67,10 @@ class Board {
   search = $state('')
 
   /** What is looked at: a visit's id, a waiting job's id, a technician's id. */
-  visitId = $state<string | null>(null)
-  jobId = $state<string | null>(null)
-  technicianId = $state<string | null>(null)
+  selected = $state.raw<Selected>({ visit: null, job: null, technician: null })
+  visitId = $derived(this.selected.visit)
+  jobId = $derived(this.selected.job)
+  technicianId = $derived(this.selected.technician)
 
   /** Waiting jobs that are chosen together, by id. */
   private picked = $state.raw<ReadonlySet<string>>(new Set())
@@ -143,7 +145,7 @@ class Board {
 
   /** What another window of this board says. */
   private heard(said: Said): void {
-    if (said.kind === 'selected') this.take(said.selected)
+    if (said.kind === 'selected') this.selected = said.selected
     if (said.kind === 'shown' && (said.day !== this.day || said.span !== this.span)) {
       this.day = said.day
       this.span = spans.find((one) => one === said.span) ?? 1
@@ -226,15 +228,8 @@ class Board {
   }
 
   select(what: { visit?: string; job?: string; technician?: string }): void {
-    const selected = { visit: what.visit ?? null, job: what.job ?? null, technician: what.technician ?? null }
-    this.take(selected)
-    tell({ kind: 'selected', selected })
-  }
-
-  private take({ visit, job, technician }: Selected): void {
-    this.visitId = visit
-    this.jobId = job
-    this.technicianId = technician
+    this.selected = { visit: what.visit ?? null, job: what.job ?? null, technician: what.technician ?? null }
+    tell({ kind: 'selected', selected: this.selected })
   }
 
   /** The visits of others who come for the same job at the same time. */
@@ -242,6 +237,25 @@ class Board {
     if (visit.crew_size === 1) return []
     const isMate = (one: Visit) => one.work_order_id === visit.work_order_id && one.starts_at === visit.starts_at && one.id !== visit.id
     return (this.data?.visits ?? []).filter(isMate)
+  }
+
+  /** Open the dialog that moves the visit which is looked at, or plans the job; for chosen jobs the one for several. */
+  move(): void {
+    const { visit, job } = this
+    if (visit && isMovable(visit)) {
+      const { work_order_id, technician_id, starts_at, ends_at, id, rev } = visit
+      this.moving = { work_order_id, technician_id, starts_at, ends_at, visit_id: id, rev }
+    } else if (job && this.data) {
+      const shift = this.data.shifts.find((one) => Date.parse(one.ends_at) > this.now)
+      const soon = Math.max(this.now, Date.parse(shift?.starts_at ?? this.data.starts_at))
+      this.moving = {
+        work_order_id: job.work_order_id,
+        technician_id: shift?.technician_id ?? this.data.technicians[0]?.id ?? '',
+        starts_at: new Date(Math.ceil(soon / HOUR_MS) * HOUR_MS).toISOString(),
+      }
+    } else if (!visit && !this.technician && this.chosen.length) {
+      this.isOptimising = true
+    }
   }
 
   isChosen(job: Job): boolean {
@@ -417,6 +431,11 @@ class Board {
       () => api.post('/api/plans/{plan_id}/undoing', { path }),
     )
   }
+}
+
+/** Whether a visit has not begun. */
+export function isMovable(visit: Visit): boolean {
+  return visit.status === 'planned' || visit.status === 'dispatched'
 }
 
 type PlanBody = NonNullable<Parameters<typeof api.post<'/api/plans'>>[1]>['body']

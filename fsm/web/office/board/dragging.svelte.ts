@@ -5,7 +5,7 @@ import { t } from '$common/messages.ts'
 import { clock } from '$common/times.ts'
 
 import type { Axis } from './axis.ts'
-import { board, type Job, type Preview, type Target, type Visit } from './board.svelte.ts'
+import { board, isMovable, type Job, type Preview, type Target, type Visit } from './board.svelte.ts'
 
 const FAR_PX = 5
 const CALM_MS = 120
@@ -31,7 +31,7 @@ export class Dragging {
   begin(event: PointerEvent, what: Visit | Job): void {
     if (event.button !== 0 || this.stop) return
     const visit = 'id' in what ? what : null
-    if (visit && !['planned', 'dispatched'].includes(visit.status)) return
+    if (visit && !isMovable(visit)) return
     const from = { x: event.clientX, y: event.clientY }
     const source = event.currentTarget as HTMLElement
     const grip = visit ? event.clientX - source.getBoundingClientRect().left : 0

@@ -15,42 +15,80 @@ export interface Line {
   visits: Placed[]
   shifts: BoardData['shifts']
   absences: BoardData['absences']
-  lanes: number
   height: number
+}
+
+/** What a line looks like: the style of each bar, all legs of travel and all promised windows as one path each. */
+export interface Drawing {
+  bars: { visit: Visit; place: string }[]
+  legs: string
+  windows: string
 }
 
 const LANE_PX = 34
 const EDGES_PX = 6
+const BAR_PX = 5
+const LEG_PX = 19
 
-/** Returns what makes lines of the board's data, and knows those that it made last. */
-export function liner(): (data: BoardData, technicians: Technician[], axis: Axis) => Line[] {
-  let last = new Map<string, { line: Line; of: unknown[] }>()
-  return (data, technicians, axis) => {
-    const visits = Map.groupBy(data.visits, (one) => one.technician_id)
-    const shifts = Map.groupBy(data.shifts, (one) => one.technician_id)
-    const absences = Map.groupBy(data.absences, (one) => one.technician_id)
-    last = new Map(
-      technicians.map((technician) => {
-        const { id } = technician
-        const mine = { visits: visits.get(id) ?? [], shifts: shifts.get(id) ?? [], absences: absences.get(id) ?? [] }
-        const of = [technician, axis, ...mine.visits, ...mine.shifts, ...mine.absences]
-        const old = last.get(id)
-        const isSame = old?.of.length === of.length && old.of.every((one, n) => one === of[n])
-        return [id, isSame ? old : { of, line: { technician, axis, ...mine, ...placed(mine.visits, axis) } }]
-      }),
-    )
-    return Array.from(last.values(), (one) => one.line)
-  }
+let last = new Map<string, { line: Line; of: unknown[] }>()
+
+/** The lines of the board's data; those that were made last are known, also when other views were seen meanwhile. */
+export function linesOf(data: BoardData, technicians: Technician[], axis: Axis): Line[] {
+  const visits = Map.groupBy(data.visits, (one) => one.technician_id)
+  const shifts = Map.groupBy(data.shifts, (one) => one.technician_id)
+  const absences = Map.groupBy(data.absences, (one) => one.technician_id)
+  last = new Map(
+    technicians.map((technician) => {
+      const { id } = technician
+      const mine = { visits: visits.get(id) ?? [], shifts: shifts.get(id) ?? [], absences: absences.get(id) ?? [] }
+      const of = [technician, axis, ...mine.visits, ...mine.shifts, ...mine.absences]
+      const old = last.get(id)
+      const isSame = old?.of.length === of.length && old.of.every((one, n) => one === of[n])
+      return [id, isSame ? old : { of, line: { technician, axis, ...mine, ...placed(mine.visits, axis) } }]
+    }),
+  )
+  return Array.from(last.values(), (one) => one.line)
 }
 
-function placed(visits: Visit[], axis: Axis): Pick<Line, 'visits' | 'lanes' | 'height'> {
+function placed(visits: Visit[], axis: Axis): Pick<Line, 'visits' | 'height'> {
   const spans = visits.map(spanOf)
   const lanes = lanesOf(spans)
   const shown = visits
     .map((visit, n) => ({ visit, lane: lanes[n]!, ...spans[n]! }))
     .filter(({ from, to }) => axis.shows(from, to))
   const many = 1 + Math.max(0, ...shown.map((one) => one.lane))
-  return { visits: shown, lanes: many, height: many * LANE_PX + EDGES_PX }
+  return { visits: shown, height: many * LANE_PX + EDGES_PX }
+}
+
+/** Made of the lines in sight alone. Paths go in percent across and in pixels down. */
+export function drawingOf({ axis, visits }: Line): Drawing {
+  let legs = ''
+  let windows = ''
+  const bars = visits.map(({ visit, from, to, lane }) => {
+    const top = lane * LANE_PX
+    if (visit.travel_s) legs += pathOf(axis, from - visit.travel_s * 1000, from, top + LEG_PX, 2)
+    if (visit.window_starts_at && visit.window_ends_at) {
+      windows += pathOf(axis, Date.parse(visit.window_starts_at), Date.parse(visit.window_ends_at), top + 1, 3)
+    }
+    return { visit, place: `${styleOf(axis, from, to)};top:${top + BAR_PX}px` }
+  })
+  return { bars, legs, windows }
+}
+
+/** Where something from one instant to another lies on the axis. */
+export function styleOf(axis: Axis, from: number, to: number): string {
+  const left = axis.at(from)
+  return `left:${percent(left)}%;width:${percent(Math.max(0, axis.at(to) - left))}%`
+}
+
+function pathOf(axis: Axis, from: number, to: number, top: number, height: number): string {
+  const left = percent(axis.at(from))
+  return `M${left} ${top}H${percent(axis.at(to))}v${height}H${left}z`
+}
+
+/** To a thousandth: short numbers are written and read faster. */
+function percent(share: number): number {
+  return Math.round(share * 1000) / 1000
 }
 
 /** The visit of a line that begins nearest to an instant. */

@@ -5,13 +5,17 @@ const NEAR_PX = 80
 const AHEAD_PX = 400
 
 export class Sight {
-  /** For the pane to bind its `clientHeight` to. */
+  /** For the pane to bind its `clientHeight` to; what is known of it before makes the first picture one piece of work. */
   height = $state(0)
   private at = $state(0)
   private ahead = $state(NEAR_PX)
 
   from = $derived(this.at - this.ahead)
   to = $derived(this.at + this.height + this.ahead)
+
+  constructor(height = 0) {
+    this.height = height
+  }
 
   onscroll = (event: Event): void => {
     // In steps, so that not every pixel makes others work.

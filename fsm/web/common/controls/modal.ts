@@ -1,0 +1,67 @@
+// What makes a dialog modal, by hand. `showModal` makes all the rest of a page inert, for which the browser works
+// out the style of each of its thousands of elements anew, when it opens and when it closes. Here the dialog lies
+// in the top layer on a veil that takes the clicks, says `aria-modal`, and the focus stays in it.
+
+const CAN_HAVE_FOCUS = 'a[href], button, input, select, textarea, summary, [tabindex]'
+
+/** The veils that are open: the last one holds the focus. */
+const open: HTMLElement[] = []
+
+/** Hears the Escape key and, on a phone, the gesture that goes back. Not every browser has it. */
+declare const CloseWatcher: (new () => EventTarget & { destroy(): void }) | undefined
+
+/** Open a veil with its dialog; returns how to close it. The focus goes back to where it was. */
+export function openModal(veil: HTMLElement, onclose: () => void): () => void {
+  const before = document.activeElement
+  veil.showPopover?.()
+  open.push(veil)
+  document.addEventListener('focusin', keep)
+  const unhear = hearClosing(veil, onclose)
+  const first = veil.querySelector<HTMLElement>('[autofocus]') ?? stops(veil)[0]
+  first?.focus()
+  return () => {
+    unhear()
+    open.splice(open.indexOf(veil), 1)
+    if (open.length === 0) document.removeEventListener('focusin', keep)
+    const now = document.activeElement
+    const isLost = now === null || now === document.body || veil.contains(now)
+    if (isLost && before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true })
+  }
+}
+
+/** Tab goes round: from the last stop to the first, and back. */
+export function turnTab(event: KeyboardEvent): void {
+  const veil = event.currentTarget as HTMLElement
+  if (event.key !== 'Tab') return
+  const all = stops(veil)
+  const [edge, next] = event.shiftKey ? [all[0], all.at(-1)] : [all.at(-1), all[0]]
+  if (document.activeElement !== edge && veil.contains(document.activeElement)) return
+  event.preventDefault()
+  next?.focus()
+}
+
+function hearClosing(veil: HTMLElement, onclose: () => void): () => void {
+  if (typeof CloseWatcher === 'function') {
+    const watcher = new CloseWatcher()
+    watcher.addEventListener('close', onclose)
+    return () => watcher.destroy()
+  }
+  const onkeydown = (event: KeyboardEvent) => {
+    if (event.key !== 'Escape' || event.defaultPrevented || open.at(-1) !== veil) return
+    event.preventDefault()
+    onclose()
+  }
+  document.addEventListener('keydown', onkeydown)
+  return () => document.removeEventListener('keydown', onkeydown)
+}
+
+/** Whatever takes the focus out of the dialog, it comes back. */
+function keep({ target }: FocusEvent): void {
+  const veil = open.at(-1)
+  if (veil && target instanceof Node && !veil.contains(target)) stops(veil)[0]?.focus()
+}
+
+function stops(veil: HTMLElement): HTMLElement[] {
+  const all = veil.querySelectorAll<HTMLElement>(CAN_HAVE_FOCUS)
+  return [...all].filter((one) => one.tabIndex >= 0 && !one.matches(':disabled') && one.checkVisibility())
+}
