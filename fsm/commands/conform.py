@@ -23,6 +23,8 @@ from mobile_api.conformance.ledger import RULES
 from mobile_api.conformance.referee import Referee
 from mobile_api.conformance.requirement import CannotTry, Result, Verdict
 
+_STANDARD_ERROR = 2
+"""Where the office's command writes: standard output may be one JSON object."""
 _CANNOT = 3
 """What the office's command ends with when asked for what it cannot do."""
 _MARKS = {Verdict.PASSED: "ok  ", Verdict.FAILED: "FAIL", Verdict.SKIPPED: "skip"}
@@ -33,6 +35,7 @@ def add_commands(commands: Any) -> None:
         "conform",
         description="Hold a server, or an app, against the rules of sync and closing.",
         epilog="examples:\n  fsm conform sync https://service.example.com --login anna@example.com\n"
+        "  fsm conform sync http://localhost:8000 --login anna --finish --office ./office --flood 5000\n"
         "  fsm conform app https://service.example.com --port 8100 --faults\n"
         "  fsm conform vectors ./vectors",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -62,11 +65,15 @@ def add_commands(commands: Any) -> None:
         "app",
         help="stand between an app and a server, and judge what the app sends",
         description="Listen on this machine and pass everything on to a server. Point the app here, use it, "
-        "then stop with Ctrl-C: every rule that the app broke is named. Exit 1 if there is one.",
+        "then stop with Ctrl-C: every rule that the app broke is named. Judged are /sync/v1, /files and the "
+        "intents that go up through /compat; stop once the app has sent everything, for what it owes then is "
+        "a breach. Exit 1 if there is one.",
     )
     app.add_argument("url", help="the server's address")
     app.add_argument("--port", type=int, default=8100, help="where to listen (8100)")
-    app.add_argument("--faults", action="store_true", help="lose answers, break pages off, put off")
+    app.add_argument(
+        "--faults", action="store_true", help="lose answers, break pages, put off, send odd digests"
+    )
     app.add_argument("--seconds", type=float, help="stop by itself after so long")
     app.set_defaults(run=_app)
     vectors = actions.add_parser(
@@ -137,7 +144,7 @@ def _changer(command: str) -> Callable[[], Awaitable[None]]:
 def _office(command: str) -> Callable[..., Awaitable[None]]:
     async def act(*words: str) -> None:
         running = await asyncio.create_subprocess_exec(
-            *shlex.split(command), *words, stdout=sys.stderr
+            *shlex.split(command), *words, stdout=_STANDARD_ERROR
         )
         code = await running.wait()
         if code == _CANNOT:

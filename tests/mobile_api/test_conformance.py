@@ -344,6 +344,23 @@ async def test_the_command_tries_a_server_and_says_what_it_found(
     assert told["passed"] == len(told["results"]) - told["skipped"] >= 9
 
 
+async def test_the_command_asks_an_office_which_may_say_that_it_cannot(
+    served: Served,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bearer = served.company.headers["technician"]["Authorization"]
+    monkeypatch.setenv("FSM_CONFORM_TOKEN", bearer.removeprefix("Bearer "))
+    office, asked = tmp_path / "office", tmp_path / "asked"
+    office.write_text(f"#!/bin/sh\necho $* >> {asked}\nexit 3\n")
+    office.chmod(0o700)
+    words = ["conform", "sync", served.url, "--only", "leave.gone", "--office", str(office)]
+    assert await asyncio.to_thread(main, words) == 0
+    assert "the office cannot dispatch" in capsys.readouterr().out
+    assert [line.split()[0] for line in asked.read_text().splitlines()] == ["dispatch", "revoke"]
+
+
 async def test_the_command_stands_between_and_judges(
     served: Served, capsys: pytest.CaptureFixture[str]
 ) -> None:
