@@ -22,7 +22,7 @@ from mobile_api.device_time import FLAGGED, claimed, corrected
 from mobile_api.feed_sql import COLLECTIONS
 from mobile_api.hand import Hand
 from mobile_api.intents import Envelope
-from mobile_api.suggestions import suggest
+from mobile_api.suggestions import hold_wished, suggest
 from mobile_api.wider_jobs import read_consent, read_wanted
 
 
@@ -115,7 +115,8 @@ async def apply(
 
 
 async def hold_all(hand: Hand, envelopes: Iterable[Envelope]) -> None:
-    """Hold the visits that these intents name before any is applied: in one order, with few statements."""
+    """Hold what these intents change before any is applied: in one order, with few statements."""
+    envelopes = list(envelopes)
     named, photos = set(), []
     for envelope in envelopes:
         data = envelope.data
@@ -128,6 +129,7 @@ async def hold_all(hand: Hand, envelopes: Iterable[Envelope]) -> None:
     if named - hand.held.keys():
         hand.held |= await visits.lock_visits(hand.session, hand.actor, named)
         hand.unknown |= named - hand.held.keys()
+    await hold_wished(hand, envelopes)
     if photos:
         await field_work.foresee_photos(hand.session, hand.actor, photos)
 

@@ -4,7 +4,8 @@ Three-way on the revision that the phone had: a field that nobody has changed si
 somebody has, or that is not a technician's to change, is a suggestion for the office.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from fsm.assets import queries as assets
 from fsm.customers import queries as customers
 from fsm.database import run
 from fsm.http import Email, Language, Line, Phone, Short, Text
+from fsm.problems import NotFound
 from fsm.work_orders.tables import Review
 from mobile_api import intents
 from mobile_api.hand import Hand
@@ -60,6 +62,27 @@ KINDS: Mapping[type[Body], Kind] = {
         "contact", ContactFields, customers.lock_contact, customers.edit_contact
     ),
 }
+
+
+async def hold_wished(hand: Hand, envelopes: Iterable[Envelope]) -> None:
+    """Hold the rows that these intents change, in one order: two phones may wish for the same in another."""
+    wished = set()
+    for envelope in envelopes:
+        entity = _CHANGES.get(envelope.type)
+        if entity is None:
+            continue
+        try:
+            wished.add((entity, UUID(envelope.data[f"{entity}_id"])))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            continue  # it is refused when its turn comes
+    for entity, row_id in sorted(wished):
+        with suppress(NotFound):
+            await _LOCKS[entity](hand.session, hand.actor, row_id)
+
+
+_LOCKS = {kind.entity: kind.lock for kind in KINDS.values()}
+_CHANGES = {**{f"{entity}.suggest": entity for entity in _LOCKS}, "passport.claim": "asset"}
+"""type → what it changes beside the job"""
 
 
 async def suggest(hand: Hand, envelope: Envelope, data: Any) -> list[dict[str, Any]]:

@@ -137,7 +137,11 @@ async def find_site(session: Session, actor: Actor, site_id: UUID) -> Site:
 
 
 async def lock_site(session: Session, actor: Actor, site_id: UUID) -> Site:
-    statement = _own_sites(actor).where(Site.id == site_id).with_for_update()
+    """Return one site and hold its row; others may still refer to it meanwhile.
+
+    Whoever works on a job there refers to it: a hold that kept them out would deadlock two phones.
+    """
+    statement = _own_sites(actor).where(Site.id == site_id).with_for_update(key_share=True)
     return await session.found(statement, f"No site {site_id}.")
 
 
@@ -348,7 +352,8 @@ async def find_contact(session: Session, actor: Actor, contact_id: UUID) -> Cont
 
 
 async def lock_contact(session: Session, actor: Actor, contact_id: UUID) -> Contact:
-    statement = _own_contacts(actor).where(Contact.id == contact_id).with_for_update()
+    """Return one contact and hold its row; others may still refer to it meanwhile."""
+    statement = _own_contacts(actor).where(Contact.id == contact_id).with_for_update(key_share=True)
     return await session.found(statement, f"No contact {contact_id}.")
 
 

@@ -1,13 +1,17 @@
 """What a technician found to be different is changed field by field, unless somebody else did the same."""
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 from sqlmodel import select
+from uuid_utils.compat import uuid7
 
-from fsm.database import Database
+from fsm.database import Database, run
 from fsm.work_orders.tables import Review
+from mobile_api import handlers, intents
+from mobile_api.hand import Hand
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import dispatched_job
@@ -150,3 +154,40 @@ async def test_what_cannot_be_a_value_of_the_field_is_kept_and_not_applied(
         "/data/fields/phone",
         "/data/fields/name",
     }
+
+
+async def test_what_a_push_changes_is_held_in_one_order_before_any_of_it_is_applied(
+    database: Database, company: Company, clock: Clock
+) -> None:
+    """Two phones that wish for the same rows in another order would wait for each other."""
+    wishes = [
+        intents.Envelope(
+            id=uuid7(),
+            seq=seq,
+            type=f"{entity}.suggest",
+            data={f"{entity}_id": str(row.id), "base_rev": 1, "fields": {}},
+        )
+        for seq, (entity, row) in enumerate(
+            [("site", company.site), ("contact", company.contact), ("asset", company.asset)], 1
+        )
+    ]
+    async with database.transaction(company.id) as session:
+        now, actor = clock.now, company.actors["technician"]
+        hand = Hand(session, actor, now, company.technician.id, timedelta(0), now)
+        await handlers.hold_all(hand, reversed(wishes))
+        for table in ("site", "contact", "asset"):
+            assert await is_free(database, company, table, "no key update") is False
+            assert await is_free(database, company, table, "key share") is True
+    assert await is_free(database, company, "site", "no key update") is True
+
+
+async def is_free(database: Database, company: Company, table: str, strength: str) -> bool:
+    """Return whether another transaction may hold the company's row of a table that firmly."""
+    async with database.transaction(company.id) as session:
+        found = await run(
+            session,
+            f"select 1 from {table} where tenant_id = :t and id = :id for {strength} skip locked",
+            t=company.id,
+            id=getattr(company, table).id,
+        )
+        return found.first() is not None
