@@ -156,9 +156,7 @@ class Doubt(StrEnum):
     """Why a claimed time goes to review."""
 
     CLOCK_OFF = "clock_off"  # by more than `DOUBTFUL`
-    CLOCK_SET = (
-        "clock_set"  # while the phone was up, by more than `FLAGGED`: before or after the claim
-    )
+    CLOCK_SET = "clock_set"  # within one start of the phone, by more than `FLAGGED`
     NOT_YET_OVER = "not_yet_over"  # it ends after we heard of it
 
 

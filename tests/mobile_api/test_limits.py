@@ -1,6 +1,7 @@
 """A device that asks without end is told when to come again; one that works hard is not."""
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import UUID
 
@@ -88,6 +89,28 @@ async def test_every_door_of_a_device_says_when_to_come_again(
             assert (refused.status_code, code) in ((429, "rate-limited"), (429, None)), path
             assert int(refused.headers["Retry-After"]) >= 1
         await tablet.pull()
+
+
+async def test_every_door_of_a_device_refuses_a_body_without_end(
+    phone: Phone, client: httpx.AsyncClient
+) -> None:
+    """Files are bounded by `Tus-Max-Size` and the length that each has named (see `test_tus_core`)."""
+    chunk = b" " * 100_000
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            sent.append(chunk)
+            yield chunk
+
+    takers = {"POST", "PUT", "PATCH"}
+    paths = [path for method, path in doors(client) if method in takers and "/files" not in path]
+    assert len(paths) >= 7
+    headers = {**phone.headers, "Content-Type": "application/json"}
+    for path in paths:
+        sent: list[bytes] = []
+        refused = await client.post(path, content=endless(), headers=headers)
+        assert (refused.status_code, refused.json()["status"]) == (413, 413), path
+        assert len(sent) < 25, path
 
 
 async def test_an_address_and_its_registrations_have_limits_of_their_own(
