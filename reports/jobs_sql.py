@@ -118,8 +118,8 @@ def rows_of_scope(
 ) -> str:
     """Return what stands after `from`: a table of rows with a `work_order_id`, or of it those of the scope.
 
-    These are found from the jobs on, whatever else is asked of them; that is what `offset` sees to. Kept of
-    them are some columns `x.…`, of those rows `x` for which `only` holds as well.
+    These are found in one go through the index, from the jobs on: the planner takes an array for a handful.
+    Kept of them are some columns, of those rows `x` for which `only` holds as well.
     """
     if not _narrowed(asked):
         return table
@@ -135,10 +135,8 @@ def _narrowed(asked: Asked) -> dict[Cut, Key]:
 
 
 _ROWS_OF_SCOPE = """
-  select r.*
-  from scoped j
-  cross join lateral (
-    select $columns from $table x where x.tenant_id = :t and x.work_order_id = j.id$only offset 0) r
+  select $columns from $table x
+  where x.tenant_id = :t and x.work_order_id = any(array(select id from scoped))$only
 """
 
 _JOINS = """left join site s on s.tenant_id = :t and s.id = $site

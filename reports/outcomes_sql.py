@@ -59,9 +59,8 @@ def _repairs(asked: Asked) -> Statement:
         statement.values["own"] = asked.actor.customer_id
     add_rooted(statement, f"w.reported_at <= :as_of{within}{seeds}", _OF_JOB, jobs)
     statement.fenced("job", _JOB)
-    # A few failures are looked up one by one, all of them are read in one go.
-    fence = "" if jobs == "work_order" and not seeds else " offset 0"
-    statement.fenced("repair", _REPAIR, fence=fence)
+    statement.part("known", _KNOWN, only="" if jobs == "work_order" and not seeds else _OF_JOBS)
+    statement.fenced("repair", _REPAIR)
     return statement
 
 
@@ -110,6 +109,12 @@ _JOB = """
   where j.maintenance = 'corrective' or j.own_failure_id is not null
 """
 
+_KNOWN = """
+  select x.id, x.detected_at, x.restored_at, x.mode, x.exclusion from failure x where x.tenant_id = :t$only
+"""
+
+_OF_JOBS = " and x.id = any(array(select failure_id from job))"
+
 # The id of the first job names a repair, which may share its failure with one on another asset.
 _REPAIR = """
   select j.repair_id, (array_agg(j.id order by j.reported_at, j.id))[1] as id, j.asset_id,
@@ -123,10 +128,7 @@ _REPAIR = """
               when bool_and(j.done_at is not null or j.is_cancelled) then max(j.done_at) end as solved_at,
          array_agg(j.id order by j.id) as job_ids
   from job j
-  left join lateral (
-    select x.id, x.detected_at, x.restored_at, x.mode, x.exclusion from failure x
-    where x.tenant_id = :t and x.id = j.failure_id$fence
-  ) f on true
+  left join known f on f.id = j.failure_id
   group by j.repair_id, j.asset_id, coalesce(j.asset_id, j.site_id)
 """
 

@@ -29,22 +29,36 @@ async def recommending(asked: Asked) -> Statement:
 def _answers(asked: Asked, *, above: str, unanswered: str) -> Statement:
     statement = begin(asked)
     texts = work_texts(statement, asked, "v.technician_id")
-    return statement.part("candidate", _ANSWERS, above=above, unanswered=unanswered, **texts)
+    rated = _RATED if asked.question.scope.parts else _RATED_OF_ALL
+    return statement.part(
+        "candidate", _ANSWERS, above=above, unanswered=unanswered, rated=rated, **texts
+    )
 
 
+# Every visit has a job: an outer join that nobody asks anything of is left out.
 _ANSWERS = """
-  select $key as key, coalesce(r.id, v.id) as id, w.asset_id, v.finished_at as at, $above as above,
+  select $key as key, coalesce(r.id, v.id) as id, $asset_id as asset_id, v.finished_at as at, $above as above,
          1 as below, case when r.id is null then 'not_rated' else $unanswered end as reason,
-         null::text as note, array[w.id] as job_ids
+         null::text as note, array[v.work_order_id] as job_ids
   from visit v
-  join work_order w on w.tenant_id = :t and w.id = v.work_order_id
+  left join work_order w on w.tenant_id = :t and w.id = v.work_order_id
   $joins
-  left join lateral (
+  $rated
+  where v.tenant_id = :t and v.status = 'finished'
+    and v.finished_at >= :from_at and v.finished_at < :until_at$conditions
+"""
+
+_RATED = """left join lateral (
     select distinct on (coalesce(g.request_id, g.user_id)) g.id, g.stars, g.nps
     from rating g
     where g.tenant_id = :t and g.visit_id = v.id and g.given_at <= :as_of
     order by coalesce(g.request_id, g.user_id), g.given_at desc, g.id desc
-  ) r on true
-  where v.tenant_id = :t and v.status = 'finished'
-    and v.finished_at >= :from_at and v.finished_at < :until_at$conditions
-"""
+  ) r on true"""
+
+# Of a whole company the ratings are read in one go.
+_RATED_OF_ALL = """left join (
+    select distinct on (g.visit_id, coalesce(g.request_id, g.user_id)) g.visit_id, g.id, g.stars, g.nps
+    from rating g
+    where g.tenant_id = :t and g.given_at <= :as_of
+    order by g.visit_id, coalesce(g.request_id, g.user_id), g.given_at desc, g.id desc
+  ) r on r.visit_id = v.id"""
