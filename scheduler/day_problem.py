@@ -6,7 +6,7 @@ are; what they are at, or on the way to, is fixed. Planned visits that may not m
 technicians make.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
@@ -24,6 +24,7 @@ from scheduler.day import Day, Places
 from scheduler.day_rows import DayRows, load_rows
 from scheduler.day_shifts import DayShifts
 from scheduler.day_visits import DayVisits
+from scheduler.fair_shares import fair_shares
 from scheduler.roads import roads_of
 from scheduler.rows import list_skill_codes
 from scheduler.scope import Options
@@ -107,9 +108,11 @@ async def _assemble(visits: DayVisits, travel: TravelProvider, skills: set[str])
     )
     possible = collected.possible(with_travel, shifts)
     there = {visit.id for visit in visits.visits}
+    # Of some of the people nobody can say what is fair.
+    shares = {} if visits.scope.among is not None else fair_shares(possible, visits.visits)
     day.problem = replace(
         with_travel,
-        technicians=_technicians(known),
+        technicians=_technicians(known, shares),
         shifts=tuple(possible),
         visits=tuple(visits.visits),
         pins=tuple(pin for pin in visits.pins if pin.visit in there),
@@ -121,11 +124,14 @@ async def _assemble(visits: DayVisits, travel: TravelProvider, skills: set[str])
     )
 
 
-def _technicians(rows: DayRows) -> tuple[model.Technician, ...]:
+def _technicians(rows: DayRows, shares: Mapping[str, int]) -> tuple[model.Technician, ...]:
     names = {one.technician.id: one.technician.name for one in rows.working}
     return tuple(
         model.Technician(
-            id=str(key), name=name, stock=tuple(sorted(rows.vans.get(key, {}).items()))
+            id=str(key),
+            name=name,
+            stock=tuple(sorted(rows.vans.get(key, {}).items())),
+            target_work_s=shares.get(str(key)),
         )
         for key, name in names.items()
     )

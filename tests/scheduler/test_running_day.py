@@ -218,6 +218,23 @@ async def test_weights_are_versions_and_a_plan_says_which_it_used(day: RunningDa
     assert job.number in stops_of(supposed)
 
 
+async def test_work_is_shared_as_the_weight_of_fairness_says(day: RunningDay) -> None:
+    for number in range(4):
+        await day.job(f"j{number}", north_km=1 + number / 10)
+
+    async def each_has(balance_permille: int) -> list[int]:
+        plan = await day.plan(
+            iterations=200, suppose={"weights": {"balance_permille": balance_permille}}
+        )
+        assert len(stops_of(plan)) == 4
+        assert (plan["costs"]["balance"] > 0) == (balance_permille == 1)
+        return sorted(sum(s["kind"] == "visit" for s in r["stops"]) for r in plan["routes"])
+
+    assert await each_has(0) == [4], "one who drives out does it all"
+    assert await each_has(1) == [4]
+    assert await each_has(2_000) == [2, 2]
+
+
 async def test_a_job_says_who_may_come_when_and_with_which_parts(day: RunningDay) -> None:
     job = await day.job("picky")
     opens = day.clock() + timedelta(hours=5)
