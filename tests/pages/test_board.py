@@ -115,6 +115,25 @@ async def test_a_sick_call_shows_at_once_what_becomes_of_the_day(
             await client.delete(f"/api/absences/{absence['id']}")
 
 
+async def test_a_technicians_day_goes_on_paper_and_into_a_calendar(
+    office: Office, opened: Any
+) -> None:
+    page = await open_board(office, opened)
+    await page.locator(f"[data-technician='{office.company.technician.id}'] .who").click()
+    await page.get_by_text("On paper and in a calendar").click()
+    async with page.expect_download() as downloading:
+        await page.get_by_role("button", name="Route sheet").click()
+    sheet = await (await downloading.value).path()
+    assert sheet.read_bytes().startswith(b"%PDF-")
+    await page.get_by_role("button", name="Calendar link").click()
+    link = await page.get_by_label("Address for any calendar program").input_value()
+    await assert_accessible(page)
+    await take(page, "board-papers")
+    async with httpx.AsyncClient(base_url=office.url) as client:
+        calendar = await client.get(urlparse(link).path)
+    assert calendar.text.startswith("BEGIN:VCALENDAR")
+
+
 async def test_of_hundreds_of_visits_those_near_are_drawn_and_all_can_be_reached(
     office: Office, opened: Any
 ) -> None:
