@@ -20,7 +20,7 @@ from fsm.work_orders.views import VisitView
 from scheduler.board_changes import BoardChanges, read_changes
 from scheduler.board_point import POINT, Point
 from scheduler.copying import Copied, copy_visits
-from scheduler.day import Contradictory
+from scheduler.day import Contradictory, TooManyPlaces
 from scheduler.day_board import BoardView, read_board
 from scheduler.joining import join
 from scheduler.live import watches_in
@@ -193,7 +193,7 @@ class BoardController(Controller):
         "/placement-previews",
         opt=needs(Permission.PLAN),
         status_code=HTTP_200_OK,
-        responses=http.refusals(Contradictory),
+        responses=http.refusals(Contradictory, TooManyPlaces),
         summary="What would come of putting a visit there",
     )
     async def preview(
@@ -206,7 +206,7 @@ class BoardController(Controller):
         opt=needs(Permission.PLAN),
         status_code=HTTP_200_OK,
         responses=http.refusals(
-            CannotBePlaced, ReasonNeeded, MovedMeanwhile, WrongStatus, Contradictory
+            CannotBePlaced, ReasonNeeded, MovedMeanwhile, WrongStatus, Contradictory, TooManyPlaces
         ),
         summary="Put a visit there",
     )
@@ -218,7 +218,9 @@ class BoardController(Controller):
     @post(
         "/crews",
         opt=needs(Permission.PLAN),
-        responses=http.refusals(CannotBePlaced, ReasonNeeded, WrongStatus, Contradictory),
+        responses=http.refusals(
+            CannotBePlaced, ReasonNeeded, WrongStatus, Contradictory, TooManyPlaces
+        ),
         summary="Let others join a visit",
     )
     async def join(
@@ -231,7 +233,7 @@ class BoardController(Controller):
         "/day-copies",
         opt=needs(Permission.PLAN),
         status_code=HTTP_200_OK,
-        responses=http.refusals(Contradictory),
+        responses=http.refusals(Contradictory, TooManyPlaces),
         summary="Plan visits once more on another day, each that can be",
     )
     async def copy(

@@ -10,6 +10,16 @@ from scheduler.rows import Job, Planned, Position
 MOST_DAYS = 14
 
 
+MOST_PLACES = 12_000
+"""Travel between all pairs of them is over a gigabyte."""
+
+
+class TooManyPlaces(Problem):
+    """More sites, homes and depots at once than travel is known between."""
+
+    code, status, title = "too-many-places", 409, "Too many places for one plan"
+
+
 class Contradictory(Problem):
     """What is stored of these days contradicts itself; `rule` says how, the sentence where."""
 

@@ -20,7 +20,7 @@ from fsm.technicians.shift_pattern import DayRange
 from fsm.technicians.working_time import WorkingShift
 from fsm.tenants.queries import find_zone_and_currency
 from scheduler import problem as model
-from scheduler.day import Day, Places
+from scheduler.day import MOST_PLACES, Day, Places, TooManyPlaces
 from scheduler.day_rows import DayRows, load_rows
 from scheduler.day_shifts import DayShifts
 from scheduler.day_visits import DayVisits
@@ -95,6 +95,13 @@ async def _assemble(visits: DayVisits, travel: TravelProvider, skills: set[str])
     first_s = min((shift.opens for shift, _ in shifts), default=0)
     visits.wait(known.waiting, first_s)
     depots = [model.Depot(places.row(depot.position), depot.parts) for depot in known.depots]
+    if len(places.positions) > MOST_PLACES:
+        raise TooManyPlaces(
+            f"A plan knows the way between at most {MOST_PLACES} places, and these are "
+            f"{len(places.positions)}. Plan fewer days, or a territory or some of the jobs at a time.",
+            places=len(places.positions),
+            most=MOST_PLACES,
+        )
     matrices = await travel.travel(np.array(places.positions or [(0.0, 0.0)]))
     day.notes += matrices.notes
     named = {code for visit in visits.visits for code, _ in visit.skills}

@@ -19,7 +19,7 @@ from fsm.work_orders.lifecycle import WrongStatus
 from fsm.work_orders.views import VisitView
 from scheduler import booking, desk
 from scheduler.booking import Found, HoldOver, SlotTaken
-from scheduler.day import Contradictory
+from scheduler.day import Contradictory, TooManyPlaces
 from scheduler.plan_views import PlanView
 from scheduler.sentences import LANGUAGES, offer_sentence, slot_sentence
 from scheduler.slots import Slot
@@ -91,10 +91,13 @@ class LatePartBody(Body):
 
 _PLAN = needs(Permission.PLAN)
 _noted = partial(
-    post, opt=_PLAN, status_code=HTTP_201_CREATED, responses=http.refusals(Contradictory)
+    post,
+    opt=_PLAN,
+    status_code=HTTP_201_CREATED,
+    responses=http.refusals(Contradictory, TooManyPlaces),
 )
 """An event of the day, answered with a plan."""
-_noted_in_time = partial(_noted, responses=http.refusals(WrongStatus, Contradictory))
+_noted_in_time = partial(_noted, responses=http.refusals(WrongStatus, Contradictory, TooManyPlaces))
 """One that comes too late for some visits."""
 
 
@@ -250,7 +253,7 @@ class SlotController(Controller):
     @get(
         "/{work_order_id:uuid}/slots",
         opt=_PLAN,
-        responses=http.refusals(WrongStatus, Contradictory),
+        responses=http.refusals(WrongStatus, Contradictory, TooManyPlaces),
         summary="Who can, and when: ranked, with what each does to the day",
     )
     async def slots(
@@ -273,7 +276,7 @@ class SlotController(Controller):
     @get(
         "/{work_order_id:uuid}/windows",
         opt=_PLAN,
-        responses=http.refusals(WrongStatus, Contradictory),
+        responses=http.refusals(WrongStatus, Contradictory, TooManyPlaces),
         summary="Windows to offer a customer on the phone",
     )
     async def windows(
@@ -355,7 +358,7 @@ class HoldController(Controller):
         "/",
         opt=_PLAN,
         status_code=HTTP_201_CREATED,
-        responses=http.refusals(WrongStatus, SlotTaken, Contradictory),
+        responses=http.refusals(WrongStatus, SlotTaken, Contradictory, TooManyPlaces),
         summary="Keep a slot while the caller thinks it over",
     )
     async def hold(

@@ -90,11 +90,19 @@ async def sick_call(
     starts_at: datetime,
     ends_at: datetime | None,
 ) -> Answer:
-    """Take a technician out of the day; what they had is given to others as far as that pays."""
+    """Take a technician out of their days; what they had is given to others as far as that pays.
+
+    Until further notice, or for longer than a week, is a week here: the plans of later days see the absence.
+    """
     technician = await find_technician(session, actor, technician_id)
     on = await today(session, actor, now)
-    kept = await board_of(session, actor, now, on, 1)
-    asked = await _asked_by(session, actor, now, technician_id, kept)
+    company = await find_zone_and_currency(session, actor.tenant_id)
+    days = _MOST_DAYS
+    if ends_at is not None:
+        last_on = ends_at.astimezone(ZoneInfo(company.zone)).date()
+        days = min(_MOST_DAYS, max(1, (last_on - on).days + 1))
+    kept = await board_of(session, actor, now, on, days)
+    asked = await _asked_by(session, actor, now, technician_id, kept, days)
     await add_absence(
         session,
         actor,
@@ -114,7 +122,7 @@ async def sick_call(
         ends_at=ends_at.isoformat() if ends_at else None,
     )
     look = Look(kept, asked, {str(technician_id)})
-    return await _answer(session, actor, now, event, on, 1, look, ())
+    return await _answer(session, actor, now, event, on, days, look, ())
 
 
 async def overrun(
@@ -135,7 +143,7 @@ async def overrun(
         )
     on = await today(session, actor, now)
     kept = await board_of(session, actor, now, on, 1)
-    asked = await _asked_by(session, actor, now, visit.technician_id, kept)
+    asked = await _asked_by(session, actor, now, visit.technician_id, kept, 1)
     event = await note(
         session,
         actor,
@@ -330,10 +338,10 @@ def asked_of(
 
 
 async def _asked_by(
-    session: Session, actor: Actor, now: datetime, technician_id: UUID, kept: Kept
+    session: Session, actor: Actor, now: datetime, technician_id: UUID, kept: Kept, days: int
 ) -> dict[UUID, Asked]:
-    """Return a technician's jobs of today that have not begun and have a place on the map, as asked."""
-    ends_at = kept.starts_at + timedelta(days=1)
+    """Return a technician's jobs that have not begun and have a place on the map, as a board is asked."""
+    ends_at = kept.starts_at + timedelta(days=days)
     planned = await rows.list_planned(session, actor, now, ends_at, [technician_id])
     theirs = {
         each.work_order.id: (each.work_order, where)
@@ -342,7 +350,7 @@ async def _asked_by(
     }
     terms = await rows.list_terms(session, actor, theirs.keys())
     return {
-        key: asked_of(job, where, kept, now, 1, terms.get(key))
+        key: asked_of(job, where, kept, now, days, terms.get(key))
         for key, (job, where) in theirs.items()
     }
 

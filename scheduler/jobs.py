@@ -19,7 +19,7 @@ from fsm.actors import Actor, system_actor
 from fsm.database import Database
 from fsm.jobs import Job
 from scheduler import child
-from scheduler.day import Day
+from scheduler.day import Day, TooManyPlaces
 from scheduler.day_events import happened_of
 from scheduler.day_problem import build_day
 from scheduler.outcome import outcome
@@ -47,16 +47,20 @@ async def solve_plan(database: Database, job: Job, now: datetime) -> None:
         if not take_up(run, now, lost_after=LOST_AFTER):
             return
         options = from_stored(run.options)
-    async with database.transaction(job.tenant_id) as session:
-        day = await build_day(
-            session,
-            actor,
-            starts_on=run.starts_on,
-            ends_on=run.ends_on,
-            now=now,
-            options=options,
-        )
-        happened = await happened_of(session, actor, day, run.day_event_id)
+    try:
+        async with database.transaction(job.tenant_id) as session:
+            day = await build_day(
+                session,
+                actor,
+                starts_on=run.starts_on,
+                ends_on=run.ends_on,
+                now=now,
+                options=options,
+            )
+            happened = await happened_of(session, actor, day, run.day_event_id)
+    except TooManyPlaces as error:
+        await _store(database, actor, run_id, now, None, error.detail)
+        return
     try:
         solved = await child.solve(
             day.problem,
@@ -81,7 +85,7 @@ async def _store(
     actor: Actor,
     run_id: UUID,
     now: datetime,
-    day: Day,
+    day: Day | None,
     failure: str | None,
     solved: child.Solved | None = None,
     result: dict[str, Any] | None = None,
@@ -91,7 +95,8 @@ async def _store(
         run.finished_at = now
         run.failure = failure
         run.status = PlanStatus.FAILED if solved is None else PlanStatus.READY
-        keep(run, day, solved, result)
+        if day is not None:
+            keep(run, day, solved, result)
         await session.flush()
         await events.record(
             session,

@@ -77,6 +77,21 @@ async def test_a_sick_call_hands_the_day_to_others(day: RunningDay) -> None:
     assert {visit["technician_id"] for visit in done["visits"]} == {str(day.two.id)}
 
 
+async def test_who_is_sick_until_further_notice_is_so_tomorrow_too(day: RunningDay) -> None:
+    later, short = await day.job("later"), await day.job("short")
+    await day.visit(later, day.one, 26)
+    await day.visit(short, day.two, 26)
+    call = {"technician_id": str(day.one.id)}
+    answer = await day.post("/api/day/sick-calls", call, 201)
+    whose, stop = stops_of(answer["plan"])[later.number]
+    assert whose == str(day.two.id)
+    assert moment(stop["starts_at"]) > day.clock() + timedelta(days=1)
+    ends_at = (day.clock() + timedelta(hours=8)).isoformat()
+    call = {"technician_id": str(day.two.id), "ends_at": ends_at}
+    answer = await day.post("/api/day/sick-calls", call, 201)
+    assert answer["plan"]["ends_on"] == answer["plan"]["starts_on"], "tomorrow he is there again"
+
+
 async def test_an_overrun_times_the_rest_anew_and_cures_a_promise_at_risk(day: RunningDay) -> None:
     begun, next_one = await day.job("begun", north_km=2), await day.job("next", north_km=3)
     visit = await day.visit(begun, day.one, 0)

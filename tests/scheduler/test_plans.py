@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+import pytest
 
 from fsm.customers.tables import Site
 from fsm.database import Database
@@ -145,6 +146,21 @@ async def test_a_day_without_technicians_gets_a_plan_with_reasons(
     far = (clock() + timedelta(days=60)).date().isoformat()
     made = await plan(client, database, company, clock, starts_on=far)
     assert (made["status"], len(made["unplanned"])) == ("ready", 1)
+
+
+async def test_more_places_than_travel_is_known_between_are_refused_in_words(
+    client: httpx.AsyncClient,
+    database: Database,
+    company: Company,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await new_job(database, company, clock)
+    monkeypatch.setattr("scheduler.day_problem.MOST_PLACES", 1)
+    made = await plan(client, database, company, clock)
+    assert (made["status"], made["routes"]) == ("failed", [])
+    assert "at most 1 places, and these are 2" in made["failure"]
+    assert "Plan fewer days, or a territory" in made["failure"]
 
 
 async def test_a_strangers_plan_does_not_exist(
