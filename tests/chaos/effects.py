@@ -157,7 +157,8 @@ _EFFECTS = (
     ),
     (
         "scope.change",
-        "select c.id::text from scope_change c join review r on r.tenant_id = c.tenant_id"
+        "select coalesce(r.data ->> 'intent_id', 'not before the office: ' || c.id)"
+        " from scope_change c left join review r on r.tenant_id = c.tenant_id"
         " and r.kind = 'scope_change' and r.data ->> 'intent_id' = c.id::text",
     ),
     (
