@@ -57,3 +57,10 @@ async def test_every_page_of_the_app_is_accessible(
             await page.goto(f"/app/index#/{at}")
             await page.locator("h1").wait_for()
             await look(at)
+            if at == "scan":
+                company = there.office.company
+                for code in ("box 17", company.part.number):
+                    await page.locator("main form input").fill(code)
+                    await page.locator("main form button").click()
+                    await page.locator("main > section.stack").get_by_text(code).first.wait_for()
+                    await look(f"scan-{code}")
