@@ -133,11 +133,11 @@ async def results(bench: Bench, only: str = "") -> dict[str, Result]:
 
 
 @asynccontextmanager
-async def judged(there: Field, *found: str) -> AsyncIterator[Referee]:
+async def judged(there: Field, *found: str, faults: bool = False) -> AsyncIterator[Referee]:
     """Lead the line through a referee, which must find that what goes over it breaks these rules alone."""
     server = there.http.base_url
     async with httpx.AsyncClient(base_url=server) as client:
-        referee = Referee(client)
+        referee = Referee(client, faults=faults)
         async with listening(lambda _: referee) as url:
             port = httpx.URL(url).port
             assert port is not None

@@ -114,7 +114,7 @@ async def work_through(app: Client, job: Job) -> str:
 async def test_a_day_without_a_line_arrives_once_and_whole_though_answers_are_lost(
     there: Field, app: Client, job: Job, database: Database, company: Company, clock: Clock
 ) -> None:
-    async with judged(there):
+    async with judged(there, faults=True):
         there.line.lose(PULL, after=700)
         await app.ask("online")
         await settled(app, there)
