@@ -60,7 +60,6 @@ class Seen:
     unanswered: dict[str, int] = field(default_factory=dict)
     wanted: set[int] = field(default_factory=set)
     wait_until: float = 0.0
-    epoch: str | None = None
     forget_upto: int = 0
     answered: set[int] = field(default_factory=set)
     owed: set[int] = field(default_factory=set)
@@ -196,7 +195,6 @@ class Ledger:
             device.given.add(page["since"])
         device.head = max(device.head, int(page.get("head", 0)))
         device.reading = not page.get("complete", True)
-        device.epoch = page.get("epoch", device.epoch)
         device.forget_upto = max(device.forget_upto, page.get("forget_upto", 0))
         for change in (*page.get("changes", ()), *page.get("put", ())):
             if change.get("c") == "photos" and change.get("op", "put") == "put":

@@ -147,7 +147,7 @@ class Referee:
         offset = int(answer.headers.get("upload-offset", 0))
         path = urlsplit(answer.headers["location"]).path
         if headers.get("upload-concat", "").startswith("final"):
-            length = str(offset)  # put together from parts, which were sent
+            length = answer.headers.get("upload-offset")  # told once all of its parts are there
         known = offset if not body else 0
         self.ledger.creates(path, metadata, int(length) if length else None, known)
         if body:
