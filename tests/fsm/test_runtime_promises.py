@@ -91,6 +91,10 @@ OPEN_TO_WHOEVER_IS_SIGNED_IN = {
     # what a file is attached to decides who may read it
     "GET /blobs/{sha256:str}",
     "GET /blobs/{sha256:str}/thumbnail",
+    # one's own hours, and nobody's where the login is no technician's
+    "GET /api/me/timesheet",
+    "GET /api/me/timesheet/csv",
+    "GET /api/me/timesheet/xlsx",
 }
 
 NOT_AN_INSTANT = {
