@@ -73,10 +73,13 @@ class Service:
     """Operations that have answered without a refusal at least once."""
 
     def token(self, operation: APIOperation) -> dict[str, str]:
-        """Return the login for an operation: the phone's where a phone calls, else the administrator's."""
+        """Return the login for an operation: of whom it serves, the administrator's for all the others."""
         path = operation.path
-        is_phones = path.startswith(("/sync/", "/compat/")) and path != "/sync/v1/devices"
-        return self.headers["phone" if is_phones else "administrator"]
+        if path.startswith(("/sync/", "/compat/")) and path != "/sync/v1/devices":
+            return self.headers["phone"]
+        if path.startswith("/api/portal"):
+            return self.headers["customer"]
+        return self.headers["technician" if path in OF_TECHNICIANS else "administrator"]
 
     def request(self, case: Case, headers: dict[str, str]) -> httpx.Request | None:
         """Return what is sent for a case; None where nobody could: its address is too long."""
@@ -103,6 +106,15 @@ class Service:
             self.done.add(name_of(case.operation))
         case.validate_response(answer, checks=CHECKS)
         return True
+
+
+OF_TECHNICIANS = {
+    "/api/me/position-consent",
+    "/api/me/timesheet",
+    "/api/me/timesheet/csv",
+    "/api/me/timesheet/xlsx",
+    "/api/route-sheets/mine",
+}
 
 
 def name_of(operation: APIOperation) -> str:

@@ -261,6 +261,7 @@ async def served(
         yield served
 
 
+@pytest.mark.long
 async def test_a_server_that_breaks_a_rule_is_caught_by_the_rules_requirement(
     served: Served, spoiled: list[Spoiled], monkeypatch: pytest.MonkeyPatch
 ) -> None:
