@@ -24,56 +24,30 @@ _SLA_DOCS = (
     "спорные тоже, и результат показывает, насколько они могли бы его изменить.",
 )
 
+
+def _kept(kind: str, english: str, russian: str, formula: str = _SLA_FORMULA) -> Definition:
+    return define(
+        f"sla_{kind}",
+        1,
+        "ratio",
+        formula.format(kind=kind),
+        ("share", "p50", "p90"),
+        names=(english, russian),
+        docs=_SLA_DOCS,
+        cuts=JOB_CUTS,
+    )
+
+
 SERVICE: tuple[Definition, ...] = (
-    define(
-        "sla_response",
-        1,
-        "ratio",
-        _SLA_FORMULA.format(kind="response"),
-        ("share", "p50", "p90"),
-        names=("Responses in time", "Реакция в срок"),
-        docs=_SLA_DOCS,
-        cuts=JOB_CUTS,
-    ),
-    define(
-        "sla_restoration",
-        1,
-        "ratio",
-        _SLA_FORMULA.format(kind="restoration"),
-        ("share", "p50", "p90"),
-        names=("Restorations in time", "Восстановление в срок"),
-        docs=_SLA_DOCS,
-        cuts=JOB_CUTS,
-    ),
-    define(
-        "sla_arrival",
-        1,
-        "ratio",
-        _SLA_FORMULA.format(kind="arrival"),
-        ("share", "p50", "p90"),
-        names=("Arrivals in time", "Прибытие в срок"),
-        docs=_SLA_DOCS,
-        cuts=JOB_CUTS,
-    ),
-    define(
-        "sla_resolution",
-        1,
-        "ratio",
-        _SLA_FORMULA.format(kind="resolution"),
-        ("share", "p50", "p90"),
-        names=("Work done in time", "Работы завершены в срок"),
-        docs=_SLA_DOCS,
-        cuts=JOB_CUTS,
-    ),
-    define(
-        "sla_statutory",
-        1,
-        "ratio",
+    _kept("response", "Responses in time", "Реакция в срок"),
+    _kept("restoration", "Restorations in time", "Восстановление в срок"),
+    _kept("arrival", "Arrivals in time", "Прибытие в срок"),
+    _kept("resolution", "Work done in time", "Работы завершены в срок"),
+    _kept(
+        "statutory",
+        "Repairs within the statutory period",
+        "Ремонт в срок по закону",
         _STATUTORY_FORMULA,
-        ("share", "p50", "p90"),
-        names=("Repairs within the statutory period", "Ремонт в срок по закону"),
-        docs=_SLA_DOCS,
-        cuts=JOB_CUTS,
     ),
     define(
         "first_time_fix",
