@@ -25,6 +25,7 @@ class App {
   private others = new BroadcastChannel("fsm-app");
   private reading: Promise<void> | null = null;
   private isStale = false;
+  private doing = new Map<string, Promise<Entry[]>>();
   private isBringing = false;
 
   async begin(): Promise<void> {
@@ -61,8 +62,18 @@ class App {
     void navigator.serviceWorker?.ready.then(({ active }) => active?.postMessage("bring the rest"));
   }
 
-  /** Keep what was done; it is sent when there is a line. Throws when the phone has no room left. */
-  async do(...taps: Tap[]): Promise<Entry[]> {
+  /**
+   * Keep what was done; it is sent when there is a line. Throws when the phone has no room left. The same again
+   * before it is kept and shown is the second tap of a hurried thumb: it counts once.
+   */
+  do(...taps: Tap[]): Promise<Entry[]> {
+    const same = JSON.stringify(taps);
+    const doing = this.doing.get(same) ?? this.keep(taps).finally(() => this.doing.delete(same));
+    this.doing.set(same, doing);
+    return doing;
+  }
+
+  private async keep(taps: Tap[]): Promise<Entry[]> {
     try {
       const entries = await record(this.opened!.store, taps);
       this.isFull = false;

@@ -68,8 +68,10 @@ async def fill_checklist(phone: Phone) -> None:
 
 
 async def finish(phone: Phone) -> None:
+    """Finish the visit, with a thumb that taps twice."""
     await phone.press("Finish")
-    await phone.page.get_by_role("button", name="Finish the visit").click()
+    button = phone.page.get_by_role("button", name="Finish the visit")
+    await button.evaluate("button => { button.click(); button.click(); }")
     await phone.page.get_by_text("Visit finished").wait_for()
 
 
@@ -231,6 +233,7 @@ async def test_a_whole_day_without_a_line_arrives_once_though_page_and_server_di
     assert {entry["id"] for entry in kept} == {entry["id"] for entry in sent} == set(mine)
     assert sorted(one.device_seq for one in mine.values()) == list(range(1, len(sent) + 1))
     assert Counter(one.status for one in mine.values()) == {"applied": len(sent)}
+    assert sum(one["type"] == "visit.finish" for one in sent) == 1
     assert [one.name for one in await rows(there, Signature, job)] == ["Mme Blanc"]
     assert [float(one.quantity) for one in await rows(there, PartUsed, job)] == [2]
     (wider,) = await rows(there, ScopeChange, job)
