@@ -6,7 +6,7 @@ such word the key is what they are about, and as many rows are due as intents ab
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 Key = tuple[str, ...]
@@ -177,24 +177,32 @@ from event where kind = any($1)
 """
 
 
-async def list_wrong_visits(connection: Any, ended: Mapping[str, str]) -> list[str]:
-    """Return in one sentence each where a visit's own columns are not what was made of it.
-
-    `ended` says how each visit ended of which a phone told so, and was not too late with it.
-    """
-    wrong = []
-    for row in await connection.fetch(
+async def read_visits(connection: Any) -> list[Mapping[str, Any]]:
+    rows = await connection.fetch(
         "select id::text, status, work_started_at is not null as was_begun,"
         " finished_at is not null as has_end from visit"
-    ):
-        due = ended.get(row["id"])
-        if due is not None and row["status"] != due:
-            wrong.append(f"visit {row['id']} was {due} and is {row['status']}")
-        elif due is None and row["status"] in OVER:
-            wrong.append(f"visit {row['id']} is {row['status']}, and nobody said so")
-        elif row["status"] in OVER and not row["has_end"]:
-            wrong.append(f"visit {row['id']} is {row['status']} without an end")
-        elif row["status"] == "finished" and not row["was_begun"]:
+    )
+    return list(rows)
+
+
+def list_wrong_visits(
+    visits: Iterable[Mapping[str, Any]], ended: Mapping[str, str], perhaps: Mapping[str, str]
+) -> list[str]:
+    """Return in one sentence each where a visit's own columns are not what was made of it.
+
+    `ended` says how each visit ended of which a phone told so, and was not too late with it; `perhaps` how
+    those may have ended of which it told too late.
+    """
+    wrong = []
+    for row in visits:
+        due, status = ended.get(row["id"]), row["status"]
+        if due is not None and status != due:
+            wrong.append(f"visit {row['id']} was {due} and is {status}")
+        elif due is None and status in OVER and perhaps.get(row["id"]) != status:
+            wrong.append(f"visit {row['id']} is {status}, and nobody said so")
+        elif status in OVER and not row["has_end"]:
+            wrong.append(f"visit {row['id']} is {status} without an end")
+        elif status == "finished" and not row["was_begun"]:
             wrong.append(f"visit {row['id']} is finished and was never begun")
     return wrong
 

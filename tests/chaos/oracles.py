@@ -177,6 +177,7 @@ class Judge:
         least: Counter[Key] = Counter()
         most: Counter[Key] = Counter()
         ended: dict[str, str] = {}
+        perhaps: dict[str, str] = {}
         wrong: Counter[str] = Counter()
         examples: dict[str, str] = {}
         for one, made in self.made.items():
@@ -187,8 +188,8 @@ class Judge:
                 due, at_most = effects.due_of(made.type, _notes(made, row))
                 least[made.key] += due
                 most[made.key] += at_most
-                if due and made.type in _ENDS:
-                    ended[made.visit_id or ""] = _ENDS[made.type]
+                if at_most and made.type in _ENDS:
+                    (ended if due else perhaps)[made.visit_id or ""] = _ENDS[made.type]
             if row["status"] == "quarantined" and not self._may_be_quarantined(
                 one, made, row, visits
             ):
@@ -210,7 +211,8 @@ class Judge:
             self.verdict.add("O2", f"applied without effect: {dict(missing)} {examples}")
         if wrong:
             self.verdict.add("O2", f"effects nobody asked for: {dict(wrong)} {examples}")
-        if odd := await effects.list_wrong_visits(connection, ended):
+        rows = await effects.read_visits(connection)
+        if odd := effects.list_wrong_visits(rows, ended, perhaps):
             self.verdict.add("O2", f"{len(odd)} visits are not what was made of them: {odd[:2]}")
         if loose := await effects.count_loose_parts(connection):
             self.verdict.add("O2", f"{loose} parts left a van for no job or for two")

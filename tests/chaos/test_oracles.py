@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mobile_api.intents import DATA
-from tests.chaos.effects import due_of, key_of
+from tests.chaos.effects import due_of, key_of, list_wrong_visits
 from tests.chaos.oracles import Verdict
 from tests.chaos.runner import Life
 from tests.chaos.sizes import Size
@@ -113,3 +113,17 @@ def test_a_step_of_a_visit_that_is_over_is_due_no_effect_and_any_other_one() -> 
     assert due_of("visit.travel", [{"code": "crossed", "status": "on_site"}]) == (0, 0)
     assert due_of("note.add", [{"code": "late"}]) == (1, 1)
     assert due_of("visit.abort", [{"code": "late"}]) == (0, 1)
+
+
+def test_a_visit_ends_as_a_phone_said_and_one_that_came_too_late_may_have_ended_it() -> None:
+    def judge(status: str, ended: str | None = None, perhaps: str | None = None) -> bool:
+        row = {"id": "v", "status": status, "was_begun": True, "has_end": True}
+        told = [{"v": one} if one else {} for one in (ended, perhaps)]
+        return list_wrong_visits([row], *told) == []
+
+    assert judge("aborted", ended="aborted")
+    assert not judge("on_site", ended="aborted")
+    assert not judge("aborted")
+    assert judge("aborted", perhaps="aborted")
+    assert judge("cancelled", perhaps="aborted")
+    assert not judge("finished", perhaps="aborted")
