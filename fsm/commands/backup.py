@@ -12,8 +12,8 @@ from fsm.backups.folder import BackupFolder
 from fsm.backups.programs import BackupFailed, Server
 from fsm.backups.restoring import restore
 from fsm.backups.taking import follow, forget_old, take_backup
+from fsm.commands.asking import CannotRun
 from fsm.commands.company import with_database
-from fsm.commands.failing import CannotRun
 from fsm.database import Database
 from fsm.evidence.blobs import blob_store
 from fsm.settings import Settings, read_settings

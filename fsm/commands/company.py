@@ -10,7 +10,7 @@ from sqlmodel import select
 
 from fsm.actors import Actor, ActorKind, Permission, system_actor
 from fsm.app import compose_database
-from fsm.commands.failing import CannotRun
+from fsm.commands.asking import CannotRun
 from fsm.database import Database, Session
 from fsm.migrations.migrate import check_revision
 from fsm.settings import Settings, read_settings
@@ -40,22 +40,6 @@ async def _database(settings: Settings) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
-
-
-def add_company(parser: argparse.ArgumentParser, *, acts: bool = False) -> None:
-    """Add the options that choose the company and, with `acts`, who is named for what is done."""
-    parser.add_argument(
-        "--tenant",
-        metavar="SLUG",
-        help="the company, by the short name it was added under; not needed while there is only one",
-    )
-    if acts:
-        parser.add_argument(
-            "--as",
-            dest="login",
-            metavar="LOGIN",
-            help="the user in whose name it is done, with that user's permissions; else the system's",
-        )
 
 
 async def find_company(session: Session, slug: str | None) -> UUID:

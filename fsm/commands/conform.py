@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import uvicorn
 
-from fsm.commands.failing import CannotRun
+from fsm.commands.asking import CannotRun
 from mobile_api.conformance import VECTOR_FOLDER, kit
 from mobile_api.conformance.device import Bench
 from mobile_api.conformance.ledger import RULES

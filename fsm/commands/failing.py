@@ -5,15 +5,12 @@ import errno
 import asyncpg
 from sqlalchemy.exc import DBAPIError
 
+from fsm.commands.asking import CannotRun
 from fsm.database import DRIVER_ERRORS, as_problem
 from fsm.embedded.refusal import EmbeddedPostgresError
 from fsm.logs import blotted
 from fsm.problems import Problem
 from fsm.settings import SettingsError
-
-
-class CannotRun(Exception):
-    """A command cannot go on; the message is the sentence for the person who started it."""
 
 
 def sentence_for(error: BaseException) -> str | None:

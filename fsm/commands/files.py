@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from fsm.commands.company import add_company, who_acts, with_database
-from fsm.commands.failing import CannotRun
+from fsm.commands.asking import CannotRun, add_company
+from fsm.commands.company import who_acts, with_database
 from fsm.database import Database
 from fsm.imports.csv_file import DELIMITERS
 from fsm.imports.exporting import export_csv

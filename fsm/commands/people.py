@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fsm.actors import system_actor
-from fsm.commands.company import add_company, find_company, with_database
-from fsm.commands.failing import CannotRun
+from fsm.commands.asking import CannotRun, add_company
+from fsm.commands.company import find_company, with_database
 from fsm.database import Database
 from fsm.geography import check_zone
 from fsm.settings import Settings

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from fsm.commands.failing import CannotRun
+from fsm.commands.asking import CannotRun
 from fsm.logs import configure_logs
 from fsm.settings import read_settings
 

@@ -10,8 +10,8 @@ from sqlmodel import col, select
 from fsm.assets import labels, passports
 from fsm.assets.label_stock import STOCKS
 from fsm.assets.tables import Asset
-from fsm.commands.company import add_company, list_companies, who_acts, with_database
-from fsm.commands.failing import CannotRun
+from fsm.commands.asking import CannotRun, add_company
+from fsm.commands.company import list_companies, who_acts, with_database
 from fsm.database import Database
 from fsm.settings import Settings
 from mobile_api import feed
