@@ -11,6 +11,7 @@ from fsm.crash_points import POINTS
 from tests.chaos.runner import Life
 from tests.chaos.sizes import Size
 from tests.chaos.stage import Stage, open_stage
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -26,7 +27,6 @@ ONE_PHONE = Size(
     faults=False,
     plan={"per_visit": [3, 8], "burst": 30},
 )
-DIES_WITHIN_S = 30
 
 PASSAGES = [
     *(
@@ -83,7 +83,7 @@ async def die_at(life: Life, passage: str) -> None:
     rig.kill_server(0)
     rig.start_server(0)
     with suppress(TimeoutError):
-        async with asyncio.timeout(DIES_WITHIN_S):
+        async with asyncio.timeout(PATIENCE_S):
             while rig.server_is_alive(0):
                 await asyncio.sleep(0.02)
     died = not rig.server_is_alive(0)

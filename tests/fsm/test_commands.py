@@ -24,6 +24,7 @@ from fsm.settings import Settings
 from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import Job, dispatched_job
+from tests.patience import PATIENCE_S
 
 COMMANDS = (
     "demo", "serve", "worker", "migrate", "tenant", "user", "import", "export", "label", "evidence",
@@ -261,6 +262,6 @@ def test_the_program_starts_by_itself_and_migrating_again_is_harmless(settings: 
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
     assert (done.returncode, "revision" in done.stdout) == (0, True), done.stderr

@@ -25,6 +25,7 @@ from fsm.embedded import (
     identity,
 )
 from fsm.embedded.binaries import choose_binaries
+from tests.patience import PATIENCE_S
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -70,7 +71,7 @@ def is_running(pid: int) -> bool:
 
 
 def wait_until_gone(pid: int) -> None:
-    limit = time.monotonic() + 30
+    limit = time.monotonic() + PATIENCE_S
     while is_running(pid):
         assert time.monotonic() < limit, f"process {pid} lives on"
         time.sleep(0.02)

@@ -18,6 +18,7 @@ from fsm.tenants import queries
 from fsm.worker import Round, Tools, each_tenant, in_transaction, run_worker
 from tests.company import Company
 from tests.conftest import Clock
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ async def work_until(tools: Tools, done: asyncio.Event) -> None:
     """Run the worker until `done` is set, then let it finish in order."""
     stop = asyncio.Event()
     working = asyncio.create_task(run_worker(tools, stop))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         await done.wait()
         stop.set()
         await working

@@ -25,6 +25,7 @@ from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import Job, dispatched_job
 from tests.mobile_api.other_clients import Field
+from tests.patience import PATIENCE_S
 
 
 @asynccontextmanager
@@ -43,7 +44,7 @@ async def listening(serve: Callable[[str], Any]) -> AsyncIterator[str]:
         running = asyncio.create_task(server.serve(sockets=[port]))
         yield url
         server.should_exit = True
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(running, PATIENCE_S)
 
 
 @dataclass
@@ -136,7 +137,7 @@ async def results(bench: Bench, only: str = "") -> dict[str, Result]:
 async def judged(there: Field, *found: str, faults: bool = False) -> AsyncIterator[Referee]:
     """Lead the line through a referee, which must find that what goes over it breaks these rules alone."""
     server = there.http.base_url
-    async with httpx.AsyncClient(base_url=server) as client:
+    async with httpx.AsyncClient(base_url=server, timeout=PATIENCE_S) as client:
         referee = Referee(client, faults=faults)
         async with listening(lambda _: referee) as url:
             port = httpx.URL(url).port

@@ -17,6 +17,7 @@ from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.evidence.s3_faults import Line, bad_line
 from tests.mobile_api.photos import Phone, register_phone
+from tests.patience import PATIENCE_S
 
 
 @dataclass
@@ -92,11 +93,11 @@ async def serving(
         server = uvicorn.Server(configure(app, lifespan="off"))
         running = asyncio.create_task(server.serve(sockets=[listening]))
         direct = f"http://127.0.0.1:{port}"
-        async with httpx.AsyncClient(base_url=direct, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=direct, timeout=PATIENCE_S) as client:
             headers = await register_phone(database, company, clock)
             yield Live(url, port, Phone(client, headers), line)
         server.should_exit = True
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(running, PATIENCE_S)
 
 
 def _line_to(port: int) -> AbstractContextManager[Line]:

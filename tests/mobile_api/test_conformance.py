@@ -29,6 +29,7 @@ from mobile_api.conformance.requirement import REQUIREMENTS, Verdict
 from tests.company import Company
 from tests.conftest import Clock
 from tests.mobile_api.conformance_bench import Served, being_served, listening, results
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ async def test_our_server_fulfils_every_requirement_that_can_be_tried(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pull, "OLDEST_SCHEMA", 2)  # so that there is an app too old to read
-    async with httpx.AsyncClient(base_url=served.url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=served.url, timeout=PATIENCE_S) as client:
         told = await results(served.whole_bench(client))
     assert len(REQUIREMENTS) >= 60
     assert told.keys() == {one.key for one in REQUIREMENTS} | NOT_TRIED.keys()
@@ -59,7 +60,7 @@ async def test_our_server_fulfils_every_requirement_that_can_be_tried(
 
 
 async def test_what_cannot_be_tried_is_never_called_fulfilled(served: Served) -> None:
-    async with httpx.AsyncClient(base_url=served.url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=served.url, timeout=PATIENCE_S) as client:
         for key in ("stream.poke", "leave.gone", "devices.revoked", "epoch.restored"):
             told = await results(served.bench(client), only=key)
             assert told[key].verdict is Verdict.SKIPPED
@@ -90,11 +91,11 @@ class App:
 
 @asynccontextmanager
 async def app_of(served: Served, *, faults: bool = False) -> AsyncIterator[App]:
-    async with httpx.AsyncClient(base_url=served.url, timeout=30) as server:
+    async with httpx.AsyncClient(base_url=served.url, timeout=PATIENCE_S) as server:
         referee = Referee(server, faults=faults)
         async with (
             listening(lambda _: referee) as url,
-            httpx.AsyncClient(base_url=url, timeout=30) as client,
+            httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as client,
         ):
             device = await served.bench(client).new_device()
             yield App(device, referee, str(served.job.visit_id))
@@ -368,7 +369,7 @@ async def test_the_command_stands_between_and_judges(
         port = free.getsockname()[1]
     words = ["conform", "app", served.url, "--port", str(port), "--seconds", "4"]
     running = asyncio.create_task(asyncio.to_thread(main, words))
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S) as client:
         while True:
             try:
                 device = await served.bench(client).new_device()

@@ -18,6 +18,7 @@ from tests.company import Company
 from tests.conftest import Clock
 from tests.mobile_api.conformance_bench import Served, being_served, results
 from tests.mobile_api.spoiling import Change, Spoil, Spoiled
+from tests.patience import PATIENCE_S
 
 NUMBERS = count(1)
 DEVICES, PULL, PUSH = "/sync/v1/devices", "/sync/v1/pull", "/sync/v1/push"
@@ -268,7 +269,7 @@ async def test_a_server_that_breaks_a_rule_is_caught_by_the_rules_requirement(
     monkeypatch.setattr(pull, "OLDEST_SCHEMA", 2)
     monkeypatch.setattr(reading, "_POKE_WAIT_S", 0.5)  # what never comes is not waited for
     missed = {}
-    async with httpx.AsyncClient(base_url=served.url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=served.url, timeout=PATIENCE_S) as client:
         for name, (spoil, keys) in SPOILERS.items():
             for key in keys:
                 bench = served.whole_bench(client)
@@ -295,7 +296,7 @@ async def test_a_server_that_does_not_say_how_long_to_wait_is_caught(
     few = replace(settings, device_requests=5)
     async with (
         being_served(few, database, company, clock, wrap) as served,
-        httpx.AsyncClient(base_url=served.url, timeout=30) as client,
+        httpx.AsyncClient(base_url=served.url, timeout=PATIENCE_S) as client,
     ):
         bench = served.bench(client, flood=20)
         assert (await results(bench, "devices.rate"))["devices.rate"].verdict is Verdict.PASSED

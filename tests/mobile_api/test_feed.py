@@ -17,6 +17,7 @@ from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import Job, dispatched_job, new_job, plan_and_dispatch
 from tests.mobile_api.phones import Phone, feed_differences
+from tests.patience import PATIENCE_S
 
 
 async def check(database: Database, company: Company, what: str) -> None:
@@ -233,10 +234,10 @@ async def test_a_reader_waits_for_no_writer_and_gets_the_row_after_its_commit(
         await session.flush()
         async with database.transaction(company.id) as other:
             await retitle(other, quick, "quick")
-        await asyncio.wait_for(phone.pull(), 20)
+        await asyncio.wait_for(phone.pull(), PATIENCE_S)
         assert phone.of("work_orders")[str(quick.id)]["title"] == "quick"
         await feed.refresh(session)
-        await asyncio.wait_for(phone.pull(), 20)
+        await asyncio.wait_for(phone.pull(), PATIENCE_S)
     await phone.pull()
     assert phone.of("work_orders")[str(slow.id)]["title"] == "slow"
 
@@ -259,7 +260,7 @@ async def test_a_scope_entered_while_a_change_is_under_way_holds_the_change(
         await feed.refresh(session)
         first = asyncio.create_task(phone.pull())
         await asyncio.sleep(0.3)
-    await asyncio.wait_for(first, 20)
+    await asyncio.wait_for(first, PATIENCE_S)
     assert list(phone.of("work_orders")) == [str(job.id)]
 
 

@@ -22,6 +22,7 @@ from tests.conftest import Clock
 from tests.fsm.work_orders.steps import Job, dispatched_job
 from tests.mobile_api.phones import Phone
 from tests.mobile_api.serving import serving
+from tests.patience import PATIENCE_S
 
 STREAM = "/compat/powersync/sync/stream"
 
@@ -386,7 +387,7 @@ async def url(settings: Settings, database: Database, clock: Clock) -> AsyncIter
 
 
 async def next_line(lines: AsyncIterator[str]) -> dict[str, Any]:
-    line: dict[str, Any] = json.loads(await asyncio.wait_for(anext(lines), 20))
+    line: dict[str, Any] = json.loads(await asyncio.wait_for(anext(lines), PATIENCE_S))
     return line
 
 
@@ -395,7 +396,7 @@ async def test_the_stream_tells_of_a_change_as_it_happens_and_ends_when_the_devi
 ) -> None:
     job = await dispatched_job(database, company, clock)
     headers = {"Authorization": phone.headers["Authorization"].replace("Bearer", "Token")}
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as http:
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE_S) as http:
         async with http.stream("POST", STREAM, json={"buckets": []}) as answer:
             assert answer.status_code == 200
             assert answer.headers["content-type"].split(";")[0] == "application/x-ndjson"

@@ -33,6 +33,7 @@ from tests.fsm.work_orders.steps import Job, dispatched_job
 from tests.mobile_api.phones import feed_differences, new_phone
 from tests.mobile_api.powersync_devices import Device, cold_pull, device
 from tests.mobile_api.serving import Line, line_to, serving
+from tests.patience import PATIENCE_S
 
 CRUD, STREAM = b"POST /compat/powersync/crud", b"POST /compat/powersync/sync/stream"
 
@@ -243,7 +244,7 @@ async def test_two_devices_of_one_technician_show_the_same_and_streams_change_ov
         await world.settles(phone, tablet)
         held = await world.settles(phone, tablet)
         assert len(held["visits", visit]["notes"]) == 2
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while sum(STREAM in line for line in world.line.asked) < 4:
                 await asyncio.sleep(0.1)
         await job.do(field_work.add_note, "After the change")
@@ -322,7 +323,7 @@ async def test_a_server_restored_from_a_backup_gets_again_what_it_lost(
         }
         async with serving(restored, copy, clock) as line.port:
             await phone.connect(url)
-            async with httpx.AsyncClient(base_url=url) as direct:
+            async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as direct:
                 held = await cold_pull(replace(phone.phone, client=direct))
             await phone.is_as(held)
             texts = [json.dumps(note) for note in held["visits", visit]["notes"]]

@@ -22,6 +22,7 @@ from tests.company import Company
 from tests.conftest import Clock
 from tests.fsm.work_orders.steps import dispatched_job
 from tests.mobile_api.phones import Phone, new_phone
+from tests.patience import PATIENCE_S
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Events:
     async def next(self) -> tuple[str, dict[str, Any]]:
         """Return the next event and its data; a comment is ("", {})."""
         while b"\n\n" not in self._rest:
-            self._rest += await asyncio.wait_for(anext(self._parts), 20)
+            self._rest += await asyncio.wait_for(anext(self._parts), PATIENCE_S)
         text, self._rest = self._rest.split(b"\n\n", 1)
         if text.startswith(b":"):
             return "", {}
@@ -43,7 +44,7 @@ class Events:
 
     async def is_over(self) -> bool:
         try:
-            await asyncio.wait_for(anext(self._parts), 20)
+            await asyncio.wait_for(anext(self._parts), PATIENCE_S)
         except StopAsyncIteration:
             return True
         return False
@@ -67,7 +68,7 @@ async def server(app: Litestar) -> AsyncIterator[Server]:
 async def served(server: Server) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the server."""
     host, port = server.servers[0].sockets[0].getsockname()
-    async with httpx.AsyncClient(base_url=f"http://{host}:{port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=PATIENCE_S) as client:
         yield client
 
 
@@ -127,7 +128,7 @@ async def test_a_phone_is_not_poked_for_a_colleagues_job(
                 " values (:t, 'tech:colleague', 'work_orders', :t, 1, 'put', '{}', 0)",
                 t=company.id,
             )
-        await asyncio.wait_for(listener.moved.wait(), 20)
+        await asyncio.wait_for(listener.moved.wait(), PATIENCE_S)
         await dispatched_job(database, company, clock)
         (_, poke), colleague = await events.next(), listener.head.head
         assert poke["head"] > colleague
@@ -225,7 +226,7 @@ async def test_a_server_that_stops_says_goodbye_and_does_not_wait_for_the_phones
         server.should_exit = True
         assert (await events.next())[0] == "bye"
         assert await events.is_over()
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_S):
         while server.server_state.tasks:
             await asyncio.sleep(0.05)
 
@@ -256,7 +257,7 @@ async def test_a_phone_that_reads_no_more_does_not_hold_up_the_end(
     talking = asyncio.create_task(events({}, asyncio.Event().wait, send))  # type: ignore[arg-type]
     while not pump._listeners:
         await asyncio.sleep(0.01)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         await say_farewell(app)
     assert stuck.is_set()
     talking.cancel()
@@ -269,7 +270,7 @@ async def test_the_pump_rests_when_nobody_listens(
     async with listening(served, phone) as events:
         await events.next()
         assert app.state.feed_pump._task is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while app.state.feed_pump._task is not None:
             await asyncio.sleep(0.05)
 

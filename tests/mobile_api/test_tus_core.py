@@ -11,6 +11,7 @@ from tests.mobile_api.live import Answer
 from tests.mobile_api.photos import BYTES, TUS, receipt_row
 from tests.mobile_api.tus_rules import Server, rule
 from tests.mobile_api.tus_rules import server as server
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -426,7 +427,7 @@ async def test_patch_timeout(server: Server, monkeypatch: pytest.MonkeyPatch) ->
     reader, line = await asyncio.open_connection("127.0.0.1", server.live.port)
     head = server.live.head("PATCH", path, **BYTES, Upload_Offset="0", Content_Length=size)
     line.write(head + photo.content[:100])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         answer = Answer.read(await reader.read())
     assert (answer.status, answer.headers["connection"]) == (408, "close")
     assert await server.offset(path) == 100

@@ -22,6 +22,7 @@ from tests.mobile_api.photos import (
     upload_metadata,
     upload_row,
 )
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ async def test_a_line_cut_in_the_middle_keeps_what_arrived(
     photo = Snap(snap().content + bytes(200_000))
     path = await live.phone.start(photo)
     kept = 0
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while kept == 0:  # the web server drops what it has not handed over when the line breaks
             line = await begin(live, path, photo, sent)
             await until_written(database, company, path)
@@ -87,7 +88,7 @@ async def test_a_phone_takes_over_from_its_own_line_that_died_unnoticed(
     photo = Snap(snap().content + bytes(200_000))
     path = await live.phone.start(photo)
     line = await begin(live, path, photo, 70_000)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         await until_written(database, company, path)
         # The question may still come before the server has read anything of what the line brought.
         while (kept := int((await live.phone.look(path)).headers["Upload-Offset"])) == 0:
@@ -107,7 +108,7 @@ async def test_a_line_that_falls_silent_is_given_up_and_its_bytes_are_kept(
     photo = snap()
     path = await live.phone.start(photo)
     line = await begin(live, path, photo, 100)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not await offset_of(database, company, path):
             await asyncio.sleep(0.02)
     assert await offset_of(database, company, path) == 100

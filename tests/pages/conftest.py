@@ -22,8 +22,11 @@ from fsm.tenants import passwords, queries
 from tests.company import Company, found_company
 from tests.conftest import MORNING, TEMPLATE, Clock
 from tests.mobile_api.serving import serving
+from tests.patience import PATIENCE_S
 
 playwright = pytest.importorskip("playwright.async_api", reason="Playwright is not installed")
+
+playwright.expect.set_options(timeout=PATIENCE_S * 1_000)
 
 BROWSER = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 """The marks of a test in a browser: all of them share one event loop with the server."""
@@ -99,7 +102,9 @@ async def chromium() -> AsyncIterator[Any]:
     if program is None:
         pytest.skip("there is no Chromium here; as root, apt-get install chromium brings it")
     async with playwright.async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=program, args=FLAGS)
+        browser = await driver.chromium.launch(
+            executable_path=program, args=FLAGS, timeout=PATIENCE_S * 1_000
+        )
         yield browser
         await browser.close()
 
@@ -160,7 +165,7 @@ async def _page(
         reduced_motion="reduce",
     )
     try:
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(PATIENCE_S * 1_000)
         await context.clock.install(time=office.clock())
         context.on("console", watch.on_console)
         context.on("weberror", lambda error: watch.complaints.append(str(error.error)))

@@ -9,6 +9,7 @@ import pytest_asyncio
 from tests.bench.board_world import day
 from tests.pages.conftest import BROWSER, Office, sign_in
 from tests.pages.looking import assert_accessible, take
+from tests.patience import PATIENCE_S
 
 pytestmark = BROWSER
 
@@ -16,7 +17,7 @@ pytestmark = BROWSER
 @pytest_asyncio.fixture(loop_scope="session")
 async def job(office: Office) -> str:
     """The number of a job that waits on the lift."""
-    async with httpx.AsyncClient(base_url=office.url) as client:
+    async with httpx.AsyncClient(base_url=office.url, timeout=PATIENCE_S) as client:
         answer = await client.post(
             "/api/work-orders",
             headers=office.company.headers["dispatcher"],
@@ -110,7 +111,9 @@ async def test_a_sick_call_shows_at_once_what_becomes_of_the_day(
     await assert_accessible(page)
     await page.keyboard.press("Escape")
     assert urlparse(page.url).path == "/office/board"
-    async with httpx.AsyncClient(base_url=office.url, headers=headers) as client:
+    async with httpx.AsyncClient(
+        base_url=office.url, headers=headers, timeout=PATIENCE_S
+    ) as client:
         for absence in (await client.get("/api/absences")).json()["items"]:
             await client.delete(f"/api/absences/{absence['id']}")
 
@@ -129,7 +132,7 @@ async def test_a_technicians_day_goes_on_paper_and_into_a_calendar(
     link = await page.get_by_label("Address for any calendar program").input_value()
     await assert_accessible(page)
     await take(page, "board-papers")
-    async with httpx.AsyncClient(base_url=office.url) as client:
+    async with httpx.AsyncClient(base_url=office.url, timeout=PATIENCE_S) as client:
         calendar = await client.get(urlparse(link).path)
     assert calendar.text.startswith("BEGIN:VCALENDAR")
 

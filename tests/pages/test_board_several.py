@@ -9,6 +9,7 @@ import pytest_asyncio
 from tests.pages.conftest import BROWSER, Office
 from tests.pages.looking import assert_accessible, take
 from tests.pages.test_board import open_board
+from tests.patience import PATIENCE_S
 
 pytestmark = BROWSER
 
@@ -16,7 +17,9 @@ pytestmark = BROWSER
 @pytest_asyncio.fixture(loop_scope="session")
 async def desk(office: Office) -> AsyncIterator[httpx.AsyncClient]:
     headers = office.company.headers["administrator"]
-    async with httpx.AsyncClient(base_url=office.url, headers=headers) as client:
+    async with httpx.AsyncClient(
+        base_url=office.url, headers=headers, timeout=PATIENCE_S
+    ) as client:
         yield client
 
 

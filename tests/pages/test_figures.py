@@ -11,6 +11,7 @@ import pytest_asyncio
 from tests.conftest import MORNING
 from tests.pages.conftest import BROWSER, Office, sign_in
 from tests.pages.looking import assert_accessible, take
+from tests.patience import PATIENCE_S
 from tests.reports.plant import failure, job, line, machine, outage
 
 pytestmark = BROWSER
@@ -149,7 +150,9 @@ async def test_the_pack_is_a_pdf_of_the_days_shown_and_its_mail_needs_a_mail_ser
     await dialog.get_by_text("Issued as MP-").wait_for()
     number = download.suggested_filename.removesuffix(".pdf")
     headers = office.company.headers["manager"]
-    async with httpx.AsyncClient(base_url=office.url, headers=headers) as client:
+    async with httpx.AsyncClient(
+        base_url=office.url, headers=headers, timeout=PATIENCE_S
+    ) as client:
         listed = (await client.get("/api/documents?kind=management_pack")).json()["items"]
         (pack,) = [one for one in listed if one["number"] == number]
         snapshot = (await client.get(f"/api/documents/{pack['id']}/snapshot")).json()

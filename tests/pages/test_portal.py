@@ -9,6 +9,7 @@ import pytest_asyncio
 from tests.fsm.web.status_links import Followed, finish, followed
 from tests.pages.conftest import BROWSER, PASSWORD, Office, playwright, sign_in
 from tests.pages.looking import assert_accessible, take
+from tests.patience import PATIENCE_S
 
 pytestmark = BROWSER
 
@@ -35,7 +36,7 @@ async def advise(client: httpx.AsyncClient, office: Office) -> None:
 async def jobs(office: Office) -> list[Followed]:
     """A job with a visit in an hour, and one that is done and has its act."""
     company = office.company
-    async with httpx.AsyncClient(base_url=office.url) as client:
+    async with httpx.AsyncClient(base_url=office.url, timeout=PATIENCE_S) as client:
         done = await followed(client, office.database, company, office.clock, text="Door sticks")
         await finish(done)
         body = {"work_order_id": str(done.job.id)}
@@ -61,7 +62,7 @@ async def open_portal(office: Office, opened: Any, query: str = "", **look: Any)
 async def loaded(page: Any) -> None:
     """Nothing on the page is still on its way."""
     waiting = page.locator("main [role=status]")
-    await playwright.expect(waiting).to_have_count(0, timeout=30_000)
+    await playwright.expect(waiting).to_have_count(0)
 
 
 async def test_a_customer_comes_to_their_page_reports_moves_rates_and_takes_the_act(

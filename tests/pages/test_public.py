@@ -9,6 +9,7 @@ from httpx import AsyncClient
 from tests.fsm.web.status_links import Followed, finish, followed
 from tests.pages.conftest import BROWSER, Office
 from tests.pages.looking import assert_accessible, take
+from tests.patience import PATIENCE_S
 
 pytestmark = BROWSER
 
@@ -44,7 +45,7 @@ async def known_problem(client: AsyncClient, office: Office) -> None:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def link(office: Office) -> Any:
-    async with httpx.AsyncClient(base_url=office.url, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=office.url, timeout=PATIENCE_S) as client:
         yield await followed(client, office.database, office.company, office.clock)
 
 
@@ -90,7 +91,7 @@ async def test_a_customer_follows_moves_writes_and_rates_on_any_screen(
 async def test_advice_that_fits_comes_up_while_a_problem_is_typed(
     office: Office, opened: Any, link: Followed
 ) -> None:
-    async with httpx.AsyncClient(base_url=office.url, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=office.url, timeout=PATIENCE_S) as client:
         await known_problem(client, office)
     path = f"/p/{office.company.passport.code}/page"
     page = await opened(**LOOKS[0])

@@ -10,6 +10,7 @@ from fsm.jobs import Job
 from scheduler.rosters.jobs import list_unsolved, solve_roster
 from tests.pages.conftest import BROWSER, Office, sign_in
 from tests.pages.looking import assert_accessible, take
+from tests.patience import PATIENCE_S
 
 pytestmark = BROWSER
 
@@ -22,7 +23,9 @@ NIGHT = {"code": "night", "name": "Night", "starts_min": 1320, "ends_min": 1800}
 async def roster(office: Office) -> str:
     """The id of a ready roster of two weeks, in which one technician is wanted twice over."""
     headers = office.company.headers["administrator"]
-    async with httpx.AsyncClient(base_url=office.url, headers=headers, timeout=60) as client:
+    async with httpx.AsyncClient(
+        base_url=office.url, headers=headers, timeout=PATIENCE_S
+    ) as client:
         for pattern in (EARLY, NIGHT):
             answer = await client.post("/api/roster-patterns", json=pattern)
             assert answer.status_code in (201, 409), answer.text
@@ -99,7 +102,9 @@ async def test_a_shift_is_dragged_to_a_free_day_and_back_where_a_rule_forbids_it
     await page.get_by_role("button", name="Boris, Sun, Apr 12, Early, fixed").wait_for()
     await page.get_by_role("button", name="Boris, Mon, Apr 6, free").wait_for()
     headers = office.company.headers["dispatcher"]
-    async with httpx.AsyncClient(base_url=office.url, headers=headers) as client:
+    async with httpx.AsyncClient(
+        base_url=office.url, headers=headers, timeout=PATIENCE_S
+    ) as client:
         night = next(
             one["id"]
             for one in (await client.get("/api/roster-patterns")).json()

@@ -11,6 +11,7 @@ from fsm.actors import Permission
 from tests.fsm.web.status_links import followed
 from tests.pages.conftest import BROWSER, Office, sign_in
 from tests.pages.looking import assert_accessible, take
+from tests.patience import PATIENCE_S
 
 pytestmark = BROWSER
 
@@ -36,7 +37,9 @@ async def open_settings(office: Office, opened: Any, part: str, **look: Any) -> 
 
 async def asked(office: Office, path: str) -> Any:
     headers = office.company.headers["administrator"]
-    async with httpx.AsyncClient(base_url=office.url, headers=headers) as client:
+    async with httpx.AsyncClient(
+        base_url=office.url, headers=headers, timeout=PATIENCE_S
+    ) as client:
         answer = await client.get(path)
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -58,7 +61,7 @@ async def test_somebody_is_invited_given_a_phone_by_a_code_and_shut_out(
     assert await dialog.locator("svg path").count() >= 1
     await assert_accessible(page)
     await take(page, "settings-enrolment")
-    async with httpx.AsyncClient(base_url=office.url) as client:
+    async with httpx.AsyncClient(base_url=office.url, timeout=PATIENCE_S) as client:
         entrance = await client.post("/api/sign-in/enrolment", json={"code": code})
         assert entrance.json()["name"] == "Olga Petrova"
     await dialog.get_by_role("button", name="Close").last.click()
@@ -168,7 +171,7 @@ async def test_new_service_hours_and_promises_are_versions_with_their_difference
 async def test_an_answer_is_written_approved_and_read_beside_the_job_that_it_fits(
     office: Office, opened: Any
 ) -> None:
-    async with httpx.AsyncClient(base_url=office.url, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=office.url, timeout=PATIENCE_S) as client:
         about = {"text": "It whistles"}
         link = await followed(client, office.database, office.company, office.clock, **about)
     page = await open_settings(office, opened, "known_problems")

@@ -14,6 +14,7 @@ from tests.fsm.web.status_links import Followed, followed
 from tests.pages.conftest import BROWSER, Office, sign_in
 from tests.pages.looking import assert_accessible, take
 from tests.pages.test_public import LOOKS, NO_ICON, fits
+from tests.patience import PATIENCE_S
 
 pytestmark = BROWSER
 
@@ -27,7 +28,7 @@ async def link(office: Office) -> Any:
         told = {"lines": [], "price": None, "consent": None}
         await scope_changes.tell(report, told=told, wanted=wanted, consent=None, change_id=uuid7())
 
-    async with httpx.AsyncClient(base_url=office.url, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=office.url, timeout=PATIENCE_S) as client:
         found = await followed(client, office.database, office.company, office.clock)
         await found.job.do(tell)
         yield found

@@ -12,11 +12,12 @@ from fsm.database import Database
 from scheduler.live import Watches
 from tests.company import Company
 from tests.conftest import Clock
+from tests.patience import PATIENCE_S
 
 
 async def told(stream: AsyncIterator[bytes], kind: str) -> Any:
     """Return what the next event of a kind says; others, and keep-alives, are passed over."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         async for said in stream:
             first, _, rest = said.decode().partition("\n")
             if first == f"event: {kind}":

@@ -40,6 +40,7 @@ from tests.conftest import Clock
 from tests.fsm.work_orders.steps import Job, dispatched_job
 from tests.mobile_api.phones import Phone, feed_differences
 from tests.mobile_api.photos import BYTES, Snap, snap, upload_metadata
+from tests.patience import PATIENCE_S
 
 SECRET = "a secret that outlives the server, as it must"
 DATABASE = "fsm"
@@ -227,7 +228,7 @@ async def publish_root(database: Database, company: Company, day: datetime) -> d
 
 
 async def eventually(condition: Any) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < until, "it did not come about"
         await asyncio.sleep(0.1)
@@ -246,7 +247,7 @@ async def test_a_restore_to_a_moment_loses_and_doubles_nothing_that_phones_were_
     photos = [snap(seed) for seed in (1, 2, 3)]
 
     site.start("backup", str(folder), "--follow", until="Following")
-    async with httpx.AsyncClient(base_url=site.serve(), timeout=60) as client:
+    async with httpx.AsyncClient(base_url=site.serve(), timeout=PATIENCE_S) as client:
         registered = await client.post(
             "/sync/v1/devices",
             headers=company.headers["technician"],
@@ -289,7 +290,7 @@ async def test_a_restore_to_a_moment_loses_and_doubles_nothing_that_phones_were_
     site.postgres.start()
 
     # the phone goes on
-    async with httpx.AsyncClient(base_url=site.serve(), timeout=60) as client:
+    async with httpx.AsyncClient(base_url=site.serve(), timeout=PATIENCE_S) as client:
         phone.client = client
         assert [one["seq"] for one in phone.kept] == [one["seq"] for one in phone.sent[7:]]
         await phone.recover()

@@ -17,6 +17,7 @@ from fsm.evidence.blobs import BlobStore, StorageFull, UploadBusy, blob_store
 from fsm.evidence.local_store import LocalBlobStore
 from fsm.settings import read_settings
 from tests.fsm.evidence.conftest import body, in_slices, joined
+from tests.patience import PATIENCE_S
 
 CONTENT = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -88,7 +89,11 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
 asyncio.run(main())
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert done.stdout == "refused 0\n", done.stderr
 
@@ -259,4 +264,7 @@ def test_local_files_need_no_boto3() -> None:
         "import sys, fsm.evidence.local_store, fsm.evidence.s3_store; "
         "sys.exit(any(name.startswith(('boto', 'PIL')) for name in sys.modules))"
     )
-    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", program], timeout=PATIENCE_S, check=False).returncode
+        == 0
+    )

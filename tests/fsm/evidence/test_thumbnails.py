@@ -31,6 +31,7 @@ from tests.fsm.evidence.pictures import (
     png_with_text_bomb,
     scene,
 )
+from tests.patience import PATIENCE_S
 
 _TURNS = [None, *Image.Transpose]
 
@@ -198,7 +199,7 @@ def test_no_bomb_takes_more_than_the_memory_of_an_honest_photo(tmp_path: Path) -
         [sys.executable, "-W", "error", "-c", program, *paths],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
         preexec_fn=bounded,
     )
@@ -234,7 +235,7 @@ def test_a_photo_of_50_megapixels_takes_far_less_than_its_pixels(
         [sys.executable, "-c", program, str(path), str(tiny)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=True,
     )
     width, height, more_mb = map(int, done.stdout.split())

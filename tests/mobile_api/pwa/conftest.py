@@ -30,6 +30,7 @@ from tests.fsm.work_orders.steps import Job, dispatched_job
 from tests.mobile_api.photos import Snap
 from tests.mobile_api.serving import Line, line_to, serving
 from tests.pages.conftest import PASSWORD, Office, Watch, chromium, office
+from tests.patience import PATIENCE_S
 
 __all__ = ["chromium", "office"]
 
@@ -289,7 +290,7 @@ async def phone_in(
         is_mobile=True,
     )
     try:
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(PATIENCE_S * 1_000)
         await context.clock.install(time=there.office.clock())
         context.on("console", watch.on_console)
         context.on("weberror", lambda error: watch.complaints.append(str(error.error)))
@@ -314,10 +315,10 @@ def picture(seed: int) -> dict[str, Any]:
     return {"name": f"{seed}.jpg", "mimeType": "image/jpeg", "buffer": content}
 
 
-async def settled(check: Any, what: str, patience_s: float = 60) -> None:
+async def settled(check: Any, what: str) -> None:
     """Wait until something has come true on the server that the page does not tell of."""
     loop = asyncio.get_running_loop()
-    ends_at = loop.time() + patience_s
+    ends_at = loop.time() + PATIENCE_S
     while not await check():
         assert loop.time() < ends_at, f"in vain: {what}"
         await asyncio.sleep(0.1)
