@@ -4,7 +4,7 @@ import { announce } from '$common/announce.svelte.ts'
 import { Problem, type Answer } from '$common/api.ts'
 import { listen } from '$common/live.ts'
 import { t } from '$common/messages.ts'
-import { addDays, clock, dayOf } from '$common/times.ts'
+import { addDays, clock, dayOf, length } from '$common/times.ts'
 
 import { sentenceOf } from '../shell/saying.ts'
 import { api, session } from '../shell/start.ts'
@@ -28,6 +28,12 @@ export interface Target {
   visit_id?: string | null
   rev?: number | null
   ends_at?: string | null
+}
+
+/** A visit as it was when we changed it last. */
+interface Held {
+  id: string
+  rev: number
 }
 
 interface Undo {
@@ -106,6 +112,7 @@ class Board {
   firstDay = $derived(this.data ? dayOf(this.data.starts_at, this.data.zone) : this.day)
   today = $derived(dayOf(this.now, this.zone))
 
+  private readonly held = new Map<string, Held>()
   private offset = 0
   private asOf = ''
   private turns = 0
@@ -318,52 +325,59 @@ class Board {
     const before = target.visit_id ? this.visits.get(target.visit_id) : undefined
     const number = before?.number ?? this.jobs.get(target.work_order_id)?.number ?? ''
     const name = this.technicians.get(target.technician_id)?.name ?? ''
-    const said = t(before ? 'board.moved' : 'board.planned', {
-      number, name, clock: clock(target.starts_at, this.zone),
-    })
-    let placed: Answer<'/api/board/placements', 'post'> | undefined
+    const isStretched = before?.technician_id === target.technician_id && Date.parse(before.starts_at) === Date.parse(target.starts_at)
+    const said = isStretched && target.ends_at
+      ? t('board.resized', { number, length: length((Date.parse(target.ends_at) - Date.parse(target.starts_at)) / 1000) })
+      : t(before ? 'board.moved' : 'board.planned', { number, name, clock: clock(target.starts_at, this.zone) })
+    let placed: Held | undefined
     return this.act(
       said,
       async () => {
-        placed = await api.post('/api/board/placements', { body: { ...bare(target), reason } })
+        placed = this.ours(target.visit_id, await api.post('/api/board/placements', { body: { ...bare(target), reason } }))
         this.select({ visit: placed.id })
       },
-      () =>
-        before
-          ? api.post('/api/board/placements', {
-              body: {
-                work_order_id: before.work_order_id, technician_id: before.technician_id, visit_id: placed!.id,
-                rev: placed!.rev, starts_at: before.starts_at, ends_at: before.ends_at, reason: t('undo'),
-              },
-            })
-          : api.post('/api/visits/{visit_id}/withdrawal', { path: { visit_id: placed!.id }, body: { reason: t('undo') } }),
+      async () => (before ? this.putBack(before, placed!) : this.withdraw(placed!, t('undo'))),
     )
   }
 
   unschedule(visit: Visit): Promise<boolean> {
     return this.act(
       t('board.withdrawn', { number: visit.number }),
-      () =>
-        api.post('/api/visits/{visit_id}/withdrawal', {
-          path: { visit_id: visit.id }, body: { reason: t('board.by_dispatcher') },
-        }),
-      () =>
-        api.post('/api/board/placements', {
-          body: {
-            work_order_id: visit.work_order_id, technician_id: visit.technician_id, starts_at: visit.starts_at,
-            ends_at: visit.ends_at, reason: t('undo'),
-          },
-        }),
+      () => this.withdraw(visit, t('board.by_dispatcher')),
+      () => this.putBack(visit, null),
     )
   }
 
+  private withdraw({ id }: Held, reason: string) {
+    return api.post('/api/visits/{visit_id}/withdrawal', { path: { visit_id: id }, body: { reason } })
+  }
+
+  /** Put a visit where it was: the one that is `held`, or a new one in its place. */
+  private async putBack(before: Visit, held: Held | null) {
+    const { work_order_id, technician_id, starts_at, ends_at } = before
+    const of = held && { visit_id: held.id, rev: held.rev }
+    this.ours(before.id, await api.post('/api/board/placements', {
+      body: { work_order_id, technician_id, starts_at, ends_at, reason: t('undo'), ...of },
+    }))
+  }
+
+  /** What our last change made of a visit. All that is undone of it goes by this, also when it was planned anew. */
+  private ours(was: string | null | undefined, { id, rev }: Held): Held {
+    const held = this.held.get(was ?? id) ?? { id, rev }
+    this.held.set(was ?? id, held).set(id, held)
+    return Object.assign(held, { id, rev })
+  }
+
   pin(visit: Visit): Promise<boolean> {
-    const set = (rev: number, is_pinned: boolean) =>
-      api.patch('/api/visits/{visit_id}', { path: { visit_id: visit.id }, body: { rev, is_pinned } })
+    let held: Held = visit
+    const set = async (is_pinned: boolean) => {
+      const { id, rev } = held
+      held = this.ours(id, await api.patch('/api/visits/{visit_id}', { path: { visit_id: id }, body: { rev, is_pinned } }))
+    }
     return this.act(
       t(visit.is_pinned ? 'board.unpinned' : 'board.pinned', { number: visit.number }),
-      () => set(visit.rev, !visit.is_pinned),
-      () => set(visit.rev + 1, visit.is_pinned),
+      () => set(!visit.is_pinned),
+      () => set(visit.is_pinned),
     )
   }
 

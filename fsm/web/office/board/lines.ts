@@ -81,6 +81,12 @@ export function styleOf(axis: Axis, from: number, to: number): string {
   return `left:${percent(left)}%;width:${percent(Math.max(0, axis.at(to) - left))}%`
 }
 
+/** Where on its line something would lie that is put there; `top` is the line's. */
+export function placeOf({ axis, visits }: Line, to: { visit_id?: string | null; starts_at: string }, end: number, top: number): string {
+  const lane = visits.find((one) => one.visit.id === to.visit_id)?.lane ?? 0
+  return `${styleOf(axis, Date.parse(to.starts_at), end)};top:${top + lane * LANE_PX + BAR_PX}px`
+}
+
 function pathOf(axis: Axis, from: number, to: number, top: number, height: number): string {
   const left = percent(axis.at(from))
   return `M${left} ${top}H${percent(axis.at(to))}v${height}H${left}z`

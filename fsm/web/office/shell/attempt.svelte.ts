@@ -9,6 +9,8 @@ import { sentenceOf } from './saying.ts'
 export class Attempt {
   problem = $state.raw<unknown>(null)
   isBusy = $state(false)
+  /** For the requests of what is tried; nobody waits for it any more once it is aborted. */
+  readonly signal?: AbortSignal
   sentence = $derived(this.problem === null ? '' : sentenceOf(this.problem))
 
   /** The server's word on one field: `/name`. */
@@ -27,6 +29,7 @@ export class Attempt {
       if (said) this.say(said)
       return true
     } catch (error) {
+      if (this.signal?.aborted) return false
       this.problem = error
       announce(sentenceOf(error))
       return false
@@ -37,5 +40,16 @@ export class Attempt {
 
   protected say(text: string): void {
     announce(text)
+  }
+}
+
+/** Tried by something shown, as long as it is shown. */
+export class PassingAttempt extends Attempt {
+  private readonly stopping = new AbortController()
+  override readonly signal = this.stopping.signal
+
+  constructor() {
+    super()
+    $effect(() => () => this.stopping.abort())
   }
 }
