@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlmodel import col, select
 
 from fsm.actors import Actor
 from fsm.contracts.fees import fees_of
+from fsm.contracts.service_hours import ClockReading, ClockState
+from fsm.contracts.service_levels import Reopening
 from fsm.contracts.tables import Contract
 from fsm.database import Session, run
+from fsm.work_orders.clocks import readings_at
 from reports.formulae.contracts import (
     Breach,
     CreditTerms,
@@ -114,7 +117,8 @@ async def broken_promises(
 ) -> list[BrokenPromise]:
     """Return what fell due in the months that the days touch and was not kept, in order of due day.
 
-    A clock that still runs past its due instant is broken as of then; one that stands still is not.
+    A clock that still runs past its due instant is broken as of then; one that stands still is not. Where a
+    reopening began a new promise, the one before it counts as well.
     """
     rows: Any = await run(
         session,
@@ -124,6 +128,7 @@ async def broken_promises(
         from_on=days[0].replace(day=1),
         to_on=days[1],
         as_of=as_of,
+        **await _begun_anew(session, actor, contract_ids, as_of),
     )
     return [
         BrokenPromise(
@@ -135,6 +140,45 @@ async def broken_promises(
         )
         for clock_id, kind, due_on, asset_id, contract_id, work_order_id, number, is_disputed in rows
     ]
+
+
+async def _begun_anew(
+    session: Session, actor: Actor, contract_ids: Sequence[UUID], as_of: datetime
+) -> dict[str, list[Any]]:
+    """Return the clocks that reopenings began anew, and as columns what each promise of theirs came to.
+
+    The row of such a clock tells of its last promise alone.
+    """
+    asked = {"t": actor.tenant_id, "resume": str(Reopening.RESUME)}
+    rows: Any = await run(session, _BEGIN_ANEW, **asked)
+    versions = [version_id for (version_id,) in rows]
+    ids: list[UUID] = []
+    if versions:
+        listed = {"t": actor.tenant_id, "ids": list(contract_ids), "versions": versions}
+        rows = await run(session, _ANEW, **listed)
+        ids = [clock_id for (clock_id,) in rows]
+    read = await readings_at(session, actor, ids, as_of) if ids else []
+    told = [
+        (
+            clock.id if number == len(readings) else uuid5(clock.id, str(number)),
+            clock.kind,
+            reading.due_by,
+            clock.work_order_id,
+            reading.stopped_at is not None and reading.state is ClockState.DISPUTED,
+        )
+        for clock, readings in read
+        for number, reading in enumerate(readings, start=1)
+        if _is_broken(reading, as_of)
+    ]
+    return {"anew": ids, **_columns("told", told, 5)}
+
+
+def _is_broken(reading: ClockReading, as_of: datetime) -> bool:
+    if reading.due_by is None or reading.state is ClockState.CANCELLED:
+        return False
+    if reading.stopped_at is None:
+        return reading.due_by < as_of
+    return reading.state in (ClockState.BREACHED, ClockState.DISPUTED)
 
 
 # --- what they give back ----------------------------------------------------------------------------------
@@ -185,6 +229,7 @@ async def sum_credits(
         counted_from=days[0],
         as_of=as_of,
         by_asset=by_asset,
+        **await _begun_anew(session, actor, [one.contract.id for one in agreed], as_of),
         **_columns("owed", owed, 5),
         **_columns("cap", caps, 3),
     )
@@ -219,11 +264,34 @@ where k.tenant_id = :t and w.contract_id = any(cast(:ids as uuid[])) and k.state
   and (k.due_at at time zone w.zone)::date >= :from_on
   and (k.due_at at time zone w.zone)::date < :to_on
   and case when k.stopped_at is null then k.due_at < :as_of else k.state in ('breached', 'disputed') end
+  and k.id <> all(cast(:anew as uuid[]))
+union all
+select r.id, r.kind, (r.due_at at time zone w.zone)::date, w.asset_id, w.contract_id, w.id, w.number,
+       r.is_disputed
+from unnest(
+  cast(:told_0 as uuid[]), cast(:told_1 as text[]), cast(:told_2 as timestamptz[]), cast(:told_3 as uuid[]),
+  cast(:told_4 as bool[])
+) as r(id, kind, due_at, work_order_id, is_disputed)
+join work_order w on w.tenant_id = :t and w.id = r.work_order_id
+where (r.due_at at time zone w.zone)::date >= :from_on and (r.due_at at time zone w.zone)::date < :to_on
 """
 
 _BROKEN = f"""
 {_BREACH}
-order by due_on, k.id
+order by due_on, id
+"""
+
+_BEGIN_ANEW = """
+select id from service_level_version where tenant_id = :t and body ->> 'reopening' <> :resume
+"""
+
+_ANEW = """
+select k.id
+from work_order w
+join clock k on k.tenant_id = :t and k.work_order_id = w.id
+where w.tenant_id = :t and w.contract_id = any(cast(:ids as uuid[])) and w.reopened_at is not null
+  and k.service_level_version_id = any(cast(:versions as uuid[]))
+  and k.stops -> 0 ->> 'reopened' is not null
 """
 
 _CREDITED = f"""

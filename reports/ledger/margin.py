@@ -39,6 +39,8 @@ class Tally:
     fee: Decimal = Decimal(0)
     credits: Decimal = Decimal(0)
     n: int = 0
+    recoveries: int = 0
+    """How many of the lines counted are money that came back."""
     excluded: dict[str, int] = field(default_factory=dict)
 
     def leave_out(self, reason: str, count: int = 1) -> None:
@@ -85,6 +87,7 @@ async def _spent(asked: Asked) -> dict[Key, Tally]:
             continue
         tally.n += count
         if is_recovery:
+            tally.recoveries += count
             tally.recovered += amount
         else:
             tally.cost[payer] = tally.cost.get(payer, Decimal(0)) + amount
@@ -176,10 +179,12 @@ async def payer_split(asked: Asked) -> dict[Key, Found]:
     for key, tally in (await _spent(asked)).items():
         cost = Money(tally.cost).gross
         borne = tally.cost.get(payer, Decimal(0))
+        if tally.recoveries:
+            tally.leave_out("recovery", tally.recoveries)
         figures[key] = Figure(
             value=float(borne / cost) if cost else None,
             unit="ratio",
-            n=tally.n,
+            n=tally.n - tally.recoveries,
             null_reason=None if cost else NullReason.TOO_FEW,
             numerator=Quantity(borne, currency),
             denominator=Quantity(cost, currency),

@@ -35,7 +35,7 @@ class CreditLine(msgspec.Struct, frozen=True):
 
 
 class BilledLine(msgspec.Struct, frozen=True):
-    """What a job is billed for, one line per kind of cost. Without a price, `amount` is null."""
+    """What a job is billed for, one line per kind of cost; what has no price stands apart, `amount` null."""
 
     work_order_id: UUID
     number: str
@@ -293,15 +293,18 @@ select w.id, w.number, l.kind, sum(l.quantity), l.unit, sum(l.price)
 from cost_line l join work_order w on w.tenant_id = :t and w.id = l.work_order_id
 where l.tenant_id = :t and l.contract_id = :contract and l.payer = 'customer' and l.currency = :currency
   and l.kind <> 'recovery' and l.posted_on >= :from_on and l.posted_on < :to_on
-group by w.id, w.number, l.kind, l.unit
+group by w.id, w.number, l.kind, l.unit, l.price is null
 having sum(l.quantity) <> 0
-order by w.number, l.kind, l.unit
+order by w.number, l.kind, l.unit, l.price is null
 """
 
 _COVERED = """
-select count(distinct l.work_order_id) from cost_line l
-where l.tenant_id = :t and l.contract_id = :contract and l.payer in ('contract', 'goodwill')
-  and l.posted_on >= :from_on and l.posted_on < :to_on
+select count(*) from (
+  select l.work_order_id from cost_line l
+  where l.tenant_id = :t and l.contract_id = :contract and l.payer in ('contract', 'goodwill')
+    and l.kind <> 'recovery' and l.posted_on >= :from_on and l.posted_on < :to_on
+  group by l.work_order_id having sum(l.amount) <> 0 or sum(l.quantity) <> 0
+) job
 """
 
 _OPEN = """

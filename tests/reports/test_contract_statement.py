@@ -1,5 +1,6 @@
 """A contract's statement over HTTP: fee, true cost, credits, losses; and what its customer sees of it."""
 
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,7 @@ from fsm.contracts.tables import ContractAsset, ServiceLevelVersion
 from fsm.database import Database
 from fsm.work_orders.expiry import warn_of_ends
 from fsm.work_orders.tables import Clock as PromiseClock
-from fsm.work_orders.tables import Review
+from fsm.work_orders.tables import Review, WorkOrder
 from tests.company import Company
 from tests.conftest import Clock
 from tests.reports.plant import job, line, machine
@@ -130,6 +131,110 @@ async def test_the_customer_sees_what_is_owed_and_nothing_of_what_it_cost(
     assert sum(D(part["due"]) for part in half) == D("385.00")
 
 
+async def test_what_has_no_price_or_was_taken_back_leaves_the_rest_of_a_job_billed(
+    client: httpx.AsyncClient, database: Database, company: Company, clock: Clock
+) -> None:
+    """3 h were posted unpriced, taken back and posted at a price, 2 h more have none; W-2 moved off cover."""
+    clock.forward(days=30)
+    day, day_off = date(2026, 3, 10), {"payer": "customer", "unit": "h"}
+    async with database.transaction(company.id) as session:
+        one = await job(session, company, "W-1", DAY, contract_id=company.contract.id)
+        two = await job(session, company, "W-2", DAY, contract_id=company.contract.id)
+        wrong = line(one, day, "90.00", quantity=D(3), **day_off)
+        covered = line(two, day, "40.00", payer="contract")
+        session.add_all([wrong, covered])
+        await session.flush()
+        session.add_all(
+            [
+                line(one, day, "-90.00", quantity=D(-3), corrects_id=wrong.id, **day_off),
+                line(one, day, "90.00", quantity=D(3), price=D("150.00"), **day_off),
+                line(one, day, "60.00", quantity=D(2), **day_off),
+                line(two, day, "-40.00", quantity=D(-1), payer="contract", corrects_id=covered.id),
+                line(two, day, "40.00", payer="customer", price=D("70.00")),
+            ]
+        )
+    path = f"/api/contract-statements/{company.contract.id}/customer"
+    found = await ask(client, company, path, **MARCH)
+    told = [(one["number"], D(one["quantity"]), one["amount"]) for one in found["billed"]]
+    assert told == [("W-1", 3, "150.00"), ("W-1", 2, None), ("W-2", 1, "70.00")]
+    assert found["covered_jobs"] == 0
+    wanted = {
+        "first_on": MARCH["from"],
+        "last_on": MARCH["to"],
+        "vat_rate": "0",
+        "vat_category": "Z",
+    }
+    issued = await client.post(
+        "/api/documents/invoices",
+        json={"customer_id": str(company.customer.id), **wanted},
+        headers=company.headers["manager"],
+    )
+    assert issued.status_code == 201, issued.text
+    content = (await ask(client, company, f"/api/documents/{issued.json()['id']}/snapshot"))[
+        "content"
+    ]
+    assert (content["net"], content["unpriced"], len(content["lines"])) == ("220.00", 1, 2)
+
+
+async def test_a_promise_broken_before_a_reopening_began_another_gives_back_all_the_same(
+    client: httpx.AsyncClient, database: Database, spent: Company
+) -> None:
+    """Eight hours were promised and ran out at closing time of 9 March; after the reopening it went well."""
+    found = await ask(client, spent, f"/api/contract-statements/{spent.contract.id}", **MARCH)
+    before = D(found["credits"])
+    stopped, reopened, again = (DAY + timedelta(hours=hours) for hours in (10, 24, 25))
+    async with database.transaction(spent.id) as session:
+        level = (await session.exec(select(ServiceLevelVersion))).one()
+        anew = ServiceLevelVersion(
+            tenant_id=spent.id,
+            service_level_id=level.service_level_id,
+            version=2,
+            effective_at=level.effective_at,
+            body={**level.body, "reopening": "new_clock"},
+        )
+        contract = await session.merge(spent.contract)
+        contract.credits = {"amounts": {"response": "15.00", "restoration": "40.00"}}
+        work_order = (await session.exec(select(WorkOrder).where(WorkOrder.number == "W-1"))).one()
+        work_order.reopened_at = reopened
+        work_order.service_level_version_id = anew.id
+        work_order.calendar_version_id = spent.calendar_version.id
+        session.add(anew)
+        await session.flush()
+        session.add(
+            PromiseClock(
+                tenant_id=spent.id,
+                work_order_id=work_order.id,
+                kind="restoration",
+                service_level_version_id=anew.id,
+                calendar_version_id=spent.calendar_version.id,
+                zone="Europe/Paris",
+                target_s=8 * 3_600,
+                started_at=DAY - timedelta(days=1),
+                due_at=reopened + timedelta(days=1),
+                stopped_at=again,
+                state="met",
+                stops=[
+                    {"stopped": [stopped.isoformat()] * 3, "reopened": [reopened.isoformat()] * 3},
+                    {"stopped": [again.isoformat()] * 3, "reopened": None},
+                ],
+            )
+        )
+    statement = await ask(client, spent, f"/api/contract-statements/{spent.contract.id}", **MARCH)
+    late = [one for one in statement["credit_lines"] if one["clock"] == "restoration"]
+    assert [(one["number"], one["amount"], one["due_on"]) for one in late] == [
+        ("W-1", "40.00", "2026-03-09")
+    ]
+    assert D(statement["credits"]) == before + 40
+    window = {"from": "2026-03-01T00:00:00+01:00", "to": "2026-04-01T00:00:00+02:00"}
+    scope = {"scope": f"contract:{spent.contract.id}", **window}
+    share = await ask(client, spent, "/api/kpis/sla_restoration", **scope)
+    assert (share["n"], share["value"]) == (2, 0.5)
+    listed = await ask(client, spent, "/api/kpis/contract_margin/lineage", **scope)
+    margin = await ask(client, spent, "/api/kpis/contract_margin", **scope)
+    assert sum(D(str(one["numerator"])) for one in listed["items"]) == D(margin["value"])
+    assert len({one["id"] for one in listed["items"]}) == len(listed["items"])
+
+
 async def test_margin_and_payers_are_figures_whose_lineage_adds_up(
     client: httpx.AsyncClient, spent: Company
 ) -> None:
@@ -151,6 +256,9 @@ async def test_margin_and_payers_are_figures_whose_lineage_adds_up(
         listed = await ask(client, spent, "/api/kpis/payer_split/lineage", **scope, variant=payer)
         shares = [D(str(one["numerator"])) for one in listed["items"]]
         assert sum(shares) == split[payer]
+        left_out = Counter(one["excluded"] for one in listed["items"])
+        assert found["n"] == left_out.pop(None)
+        assert found["excluded"] == left_out == {"recovery": 1, "other_currency": 1}
     assert sum(split.values()) == D("310.00")
     nothing = await ask(
         client, spent, "/api/kpis/contract_margin", **scope | {"scope": "contract:none"}

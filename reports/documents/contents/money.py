@@ -58,7 +58,8 @@ async def collect_invoice(
 ) -> Collected:
     """Return what a customer is billed for the days: one line per job, kind of cost and source.
 
-    Tax is reckoned on the sum of all lines, as EN 16931 wants it. Lines without a price are counted.
+    Tax is reckoned on the sum of all lines, as EN 16931 wants it. What has no price is counted, and takes
+    nothing with it that has one.
     """
     customer = await find_customer(session, actor, customer_id)
     tenant = await find_own_tenant(session, actor.tenant_id)
@@ -122,11 +123,11 @@ async def collect_invoice(
 
 _LINES = """
 select l.work_order_id, w.number, w.title, l.kind, l.unit, max(l.posted_on) as posted_on,
-  sum(l.quantity) as quantity, case when bool_or(l.price is null) then null else sum(l.price) end as net
+  sum(l.quantity) as quantity, sum(l.price) as net
 from cost_line l join work_order w on w.tenant_id = l.tenant_id and w.id = l.work_order_id
 where l.tenant_id = :t and w.customer_id = :customer and l.payer = 'customer' and l.currency = :currency
   and l.kind <> 'recovery' and l.posted_on >= :from_on and l.posted_on < :to_on
-group by l.work_order_id, w.number, w.title, l.kind, l.unit
+group by l.work_order_id, w.number, w.title, l.kind, l.unit, l.price is null
 having sum(l.quantity) <> 0
-order by w.number, l.kind, l.unit
+order by w.number, l.kind, l.unit, l.price is null
 """
