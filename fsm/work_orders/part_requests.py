@@ -147,8 +147,16 @@ async def order(
 async def issue(
     session: Session, actor: Actor, now: datetime, request_id: UUID, to_place_id: UUID
 ) -> PartRequest:
-    """Hand a part over: what is reserved moves to the van, what was ordered has arrived there."""
+    """Hand a part over: what is reserved moves to the van, what was ordered has arrived there.
+
+    What is neither comes from nowhere: booked in, it would be in stock twice.
+    """
     request = await _lock(session, actor, request_id)
+    if request.status == PartRequestStatus.REQUESTED:
+        raise Conflict(
+            "Nothing is kept for this request and nothing was ordered. Reserve it where it lies, or note "
+            "that it was ordered, and then hand it over."
+        )
     if request.place_id is not None and request.place_id == to_place_id:
         moves: dict[str, Any] = {}
     elif request.place_id is not None:

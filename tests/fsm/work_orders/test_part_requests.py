@@ -57,6 +57,11 @@ async def test_the_last_parts_are_reserved_once_however_many_want_them_at_the_sa
     await receive(client, company, 7)
     ids = [await wanted(client, job, 2) for _ in range(10)]
     place = {"place_id": str(company.warehouse.id)}
+    van = {"to_place_id": str(company.van.id)}
+    early = await client.post(
+        f"{REQUESTS}/{ids[0]}/issue", json=van, headers=company.headers["dispatcher"]
+    )
+    assert early.status_code == 409, "neither kept nor ordered, it would come from nowhere"
     answers = await asyncio.gather(
         *(
             client.post(
@@ -72,7 +77,6 @@ async def test_the_last_parts_are_reserved_once_however_many_want_them_at_the_sa
     issued = next(
         one for one, answer in zip(ids, answers, strict=True) if answer.status_code == 200
     )
-    van = {"to_place_id": str(company.van.id)}
     assert (await send(client, company, f"{REQUESTS}/{issued}/issue", **van))["status"] == "ready"
     again = await client.post(
         f"{REQUESTS}/{issued}/issue", json=van, headers=company.headers["dispatcher"]
