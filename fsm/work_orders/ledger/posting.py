@@ -316,7 +316,11 @@ async def list_shares(session: Session, work_order: WorkOrder) -> list[JobShare]
 async def who_pays(
     session: Session, actor: Actor, work_order: WorkOrder, share: JobShare, cost: Cost
 ) -> Decision:
-    """Return who bears one asset's part of a cost; the facts are read only where a rule may ask for them."""
+    """Return who bears one asset's part of a cost; the facts are read only where a rule may ask for them.
+
+    A warranty is asked whether it held when the fault was reported, not on the day that somebody came.
+    """
+    reported_on = work_order.reported_at.astimezone(ZoneInfo(work_order.zone)).date()
     work_type, cause, manufacturer, warranty_ends_on = "", None, "", None
     if await payers.list_rules_in_force(session, actor):
         ((work_type, cause, manufacturer, warranty_ends_on),) = await fetch(
@@ -335,7 +339,7 @@ async def who_pays(
         work_type=work_type,
         manufacturer=manufacturer,
         cause=cause,
-        under_warranty=warranty_ends_on is not None and cost.posted_on <= warranty_ends_on,
+        under_warranty=warranty_ends_on is not None and reported_on <= warranty_ends_on,
         is_rework=work_order.is_rework,
         is_original=cost.is_original,
     )

@@ -197,6 +197,29 @@ async def test_a_rule_wants_the_cause_known_and_its_finding_decides_who_pays(
         assert (await session.exec(select(Failure.cause))).one() == "misuse"
 
 
+@pytest.mark.parametrize(
+    ("ends_on", "payer"), [("2026-03-23", "manufacturer"), ("2026-03-22", "contract")]
+)
+async def test_a_warranty_holds_that_held_when_the_fault_was_reported(
+    client: httpx.AsyncClient,
+    database: Database,
+    company: Company,
+    clock: Clock,
+    ends_on: str,
+    payer: str,
+) -> None:
+    rule = {"starts_on": "2026-01-01", "name": "x", "code": "new", "payer": "manufacturer"}
+    new = {**rule, "conditions": {"under_warranty": True}}
+    await ask(client, company, "POST", "/api/payer-rules", new)
+    async with database.transaction(company.id) as session:
+        asset = await session.get_one(Asset, (company.id, company.asset.id))
+        asset.warranty_ends_on = date.fromisoformat(ends_on)
+    job = await dispatched_job(database, company, clock)
+    clock.forward(days=3)
+    await spend(job)
+    assert sums(await lines_of(job), "payer") == {payer: D("60.00")}
+
+
 async def test_a_decision_moves_lines_to_another_payer_with_its_ground_and_no_cent_is_lost(
     client: httpx.AsyncClient, database: Database, company: Company, clock: Clock
 ) -> None:
