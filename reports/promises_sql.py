@@ -1,6 +1,7 @@
 """Promises as they were told to customers: were they kept, and as often as was said.
 
 A customer's own change takes the place of what was promised; the company's leaves the first promise standing.
+Neither a change nor a cancellation after the promised window makes good that nobody came in it.
 A job without any promise in the ledger counts by the windows of its visits.
 """
 
@@ -74,17 +75,18 @@ _TOLD = """
 
 _MEANT = """
   select distinct on (o.work_order_id, o.chain) o.*,
-         o.chain < max(o.chain) over (partition by o.work_order_id) as is_replaced
+         min(o.sent_at) over (partition by o.work_order_id order by o.chain
+                              range between 1 following and unbounded following) as replaced_at
   from told o
   order by o.work_order_id, o.chain, o.sent_at$order, o.id$order
 """
 
 _JUDGED = """
-  select m.*, case when m.is_replaced then 'moved_by_customer'
+  select m.*, case when m.replaced_at <= m.window_ends_at then 'moved_by_customer'
                    when c.arrived_at > m.window_ends_at then 'late'
                    when c.began_at < m.window_starts_at then 'early'
                    when c.arrived_at is not null then 'kept'
-                   when j.cancelled_at <= :as_of then 'cancelled'
+                   when j.cancelled_at <= least(:as_of, m.window_ends_at) then 'cancelled'
                    when m.window_ends_at < :as_of then 'missed'
                    else 'running' end as state
   from meant m

@@ -65,7 +65,7 @@ WINDOWS = """
                  and coalesce(case when v.work_started_at <= :as_of then v.work_started_at end,
                               v.arrived_at) < v.window_starts_at then 'early'
                 when v.arrived_at <= :as_of then 'kept'
-                when w.cancelled_at <= :as_of then 'cancelled'
+                when w.cancelled_at <= least(:as_of, v.window_ends_at) then 'cancelled'
                 when v.status in ('withdrawn', 'rejected') and exists (
                   select from visit n
                   where n.tenant_id = :t and n.work_order_id = v.work_order_id and n.id <> v.id

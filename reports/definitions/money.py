@@ -141,4 +141,22 @@ MONEY_FIGURES: tuple[Definition, ...] = (
         needs=(Permission.READ_KPIS, Permission.READ_COSTS, Permission.READ_PERSON_KPIS),
         cuts=(Cut.CONTRACTOR, Cut.MONTH, Cut.TENANT),
     ),
+    define(
+        "contractor",
+        2,
+        MONEY,
+        "accepted: visits taken / visits sent to contractors and not taken back by us, by planned start; "
+        "hours, km: Σ done; due: Σ contractor lines of the ledger at the prices agreed, by posted_on; "
+        "billed: Σ invoices by their last day; gap: billed − due. Interval of accepted at 0.9: Wilson.",
+        ("accepted", "hours", "km", "due", "billed", "gap"),
+        names=("Contractors", "Подрядчики"),
+        docs=(
+            "What contractors took of what they were offered, how much they did, and what they billed beyond "
+            "what is due. Read it beside first-time fix by contractor.",
+            "Сколько предложенных выездов подрядчики приняли, сколько сделали и насколько их счета "
+            "расходятся с причитающимся. Смотрите вместе с решением с первого визита по подрядчикам.",
+        ),
+        needs=(Permission.READ_KPIS, Permission.READ_COSTS, Permission.READ_PERSON_KPIS),
+        cuts=(Cut.CONTRACTOR, Cut.MONTH, Cut.TENANT),
+    ),
 )

@@ -156,12 +156,52 @@ SERVICE: tuple[Definition, ...] = (
         cuts=JOB_CUTS,
     ),
     define(
+        "on_time",
+        3,
+        "ratio",
+        "Promises kept / promises whose window ends in the window. Kept: arrived by the end and began "
+        "work no "
+        "earlier than the start. original: the first promise, or the first after the customer had it "
+        "changed; "
+        "last: the last one told. No arrival: broken, whatever was changed or cancelled after the promised "
+        "window. Jobs without a recorded promise count by the windows of their visits. Interval at 0.9: "
+        "Wilson.",
+        ("original", "last"),
+        names=("Arrivals on time", "Приезд вовремя"),
+        docs=(
+            "Share of promised arrival windows that were kept; early, late and missed ones are counted "
+            "apart. Only the customer's own change replaces what was promised. Left out: windows still "
+            "running, jobs cancelled and promises that the customer had changed before the window was over.",
+            "Доля сдержанных обещаний о времени приезда; ранние, поздние и пропущенные указаны отдельно. "
+            "Обещание заменяет только перенос по просьбе заказчика. Не учитываются: ещё не истёкшие, а также "
+            "работы, отменённые до конца окна, и обещания, изменённые по просьбе заказчика до его конца.",
+        ),
+        cuts=JOB_CUTS,
+    ),
+    define(
         "calibration",
         1,
         "ratio",
         "Over the original promises of on_time with a stated probability p: brier = mean of (p − kept)²; "
         "stated = "
         "mean of p; kept = share kept. The notes count them by tenth of p.",
+        ("brier", "stated", "kept"),
+        names=("Calibration of promises", "Калибровка обещаний"),
+        docs=(
+            "Whether promises are kept as often as was said when they were told: stated and kept should "
+            "agree, "
+            "and brier is 0 at best.",
+            "Выполняются ли обещания так часто, как было сказано: «stated» и «kept» должны совпадать, лучшее "
+            "значение «brier» — 0.",
+        ),
+        cuts=JOB_CUTS,
+    ),
+    define(
+        "calibration",
+        2,
+        "ratio",
+        "Over the original promises of on_time, version 3, with a stated probability p: brier = mean of "
+        "(p − kept)²; stated = mean of p; kept = share kept. The notes count them by tenth of p.",
         ("brier", "stated", "kept"),
         names=("Calibration of promises", "Калибровка обещаний"),
         docs=(

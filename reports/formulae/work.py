@@ -31,7 +31,10 @@ class Announced:
 
 
 def on_time(visits: Iterable[Announced], period: Period) -> Figure:
-    """Return the share of announced windows kept: arrived by the end, work not begun before the start."""
+    """Return the share of announced windows kept: arrived by the end, work not begun before the start.
+
+    Where nobody came, a cancellation after the window changes nothing.
+    """
     shares: list[Share] = []
     notes: list[str] = []
     for visit in visits:
@@ -54,7 +57,7 @@ def _arrival(visit: Announced, as_of: datetime) -> str:
             return "late"
         is_early = micros(began or visit.arrived_at) < micros(visit.window_starts_at)
         return "early" if is_early else "kept"
-    if _happened(visit.cancelled_at, as_of):
+    if _happened(visit.cancelled_at, min(as_of, visit.window_ends_at, key=micros)):
         return "cancelled"
     if visit.is_replaced:
         return "replaced"

@@ -24,7 +24,10 @@ _UNITS = {"hours": "h", "km": "km"}
 
 
 async def _offered(asked: Asked) -> Statement:
-    """Find the visits that contractors were sent, and those of them that they took."""
+    """Find the visits that contractors were sent, and those of them that they took.
+
+    What we took back ourselves says nothing about them.
+    """
     statement = begin(asked)
     return statement.part(
         "candidate",
@@ -128,9 +131,9 @@ def _lines(asked: Asked) -> Statement:
 
 _OFFERED = """
   select $key as key, v.id, w.asset_id, v.planned_starts_at as at,
-         (v.status not in ('rejected', 'withdrawn'))::int as above, 1 as below,
-         null::text as reason,
-         case when v.status in ('rejected', 'withdrawn') then v.status end as note, array[w.id] as job_ids
+         (v.status <> 'rejected')::int as above, 1 as below,
+         case when v.status = 'withdrawn' then 'withdrawn' end as reason,
+         case when v.status = 'rejected' then v.status end as note, array[w.id] as job_ids
   from visit v
   join work_order w on w.tenant_id = :t and w.id = v.work_order_id
   join technician h on h.tenant_id = :t and h.id = v.technician_id and h.is_contractor

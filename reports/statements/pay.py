@@ -301,7 +301,7 @@ async def record_invoice(
 async def contractor_sums(session: Session, actor: Actor, days: Days, currency: str) -> list[Any]:
     """Return per contractor what was offered, accepted, worked, due and billed, and the last two's gap.
 
-    Days are the company's own.
+    What we took back ourselves was not offered. Days are the company's own.
     """
     first_on, end_on = days.half_open
     zone = (await find_zone_and_currency(session, actor.tenant_id)).zone
@@ -347,7 +347,7 @@ group by rule_id, item_kind, item_id
 _CONTRACTORS = """
 select h.id, h.number, h.name,
   (select count(*) from visit v where v.tenant_id = :t and v.technician_id = h.id
-     and v.dispatched_at is not null and v.planned_starts_at >= :from_at
+     and v.dispatched_at is not null and v.status <> 'withdrawn' and v.planned_starts_at >= :from_at
      and v.planned_starts_at < :to_at) as offered,
   (select count(*) from visit v where v.tenant_id = :t and v.technician_id = h.id
      and v.dispatched_at is not null and v.status not in ('rejected', 'withdrawn')

@@ -17,10 +17,10 @@ from cost_line l where {_DAYS} group by 1
 """
 
 _PAYERS = f"""
-select null, count(*),
+select case l.kind when 'recovery' then 'recovery' end, count(*),
        coalesce(sum(l.amount) filter (where l.kind <> 'recovery' and l.payer = 'manufacturer'), 0),
-       sum(l.amount) filter (where l.kind <> 'recovery')
-from cost_line l where {_DAYS}
+       coalesce(sum(l.amount) filter (where l.kind <> 'recovery'), 0)
+from cost_line l where {_DAYS} group by 1
 """
 
 _PAY = """
@@ -30,10 +30,12 @@ where p.tenant_id = $1 and p.worked_on >= ($2::timestamptz at time zone 'Europe/
 """
 
 _OFFERED = """
-select null, count(*), count(*) filter (where v.status not in ('rejected', 'withdrawn')), count(*)
+select case v.status when 'withdrawn' then 'withdrawn' end, count(*),
+       count(*) filter (where v.status <> 'rejected'), count(*)
 from visit v
 where v.tenant_id = $1 and v.dispatched_at <= $3 and v.planned_starts_at >= $2 and v.planned_starts_at < $3
   and v.technician_id in (select id from technician where tenant_id = $1 and is_contractor)
+group by 1
 """
 
 _RECOVERED = """

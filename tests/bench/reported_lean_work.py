@@ -27,14 +27,15 @@ with told as (
   from promise p where p.tenant_id = $1
 ), meant as (
   select distinct on (work_order_id, chain) *,
-         chain < max(chain) over (partition by work_order_id) as is_moved
+         min(sent_at) over (partition by work_order_id order by chain
+                            range between 1 following and unbounded following) as moved_at
   from told order by work_order_id, chain, sent_at, id
 ), judged as (
-  select m.*, case when m.is_moved then 'moved_by_customer'
+  select m.*, case when m.moved_at <= m.window_ends_at then 'moved_by_customer'
                    when c.arrived_at > m.window_ends_at then 'late'
                    when c.began_at < m.window_starts_at then 'early'
                    when c.arrived_at is not null then 'kept'
-                   when w.cancelled_at is not null then 'cancelled' else 'missed' end as state
+                   when w.cancelled_at <= m.window_ends_at then 'cancelled' else 'missed' end as state
   from meant m join work_order w on w.tenant_id = $1 and w.id = m.work_order_id
   left join lateral (
     select n.arrived_at, coalesce(n.work_started_at, n.arrived_at) as began_at
@@ -51,7 +52,7 @@ _ON_TIME = f"""
   select case when v.arrived_at > v.window_ends_at then 'late'
               when coalesce(v.work_started_at, v.arrived_at) < v.window_starts_at then 'early'
               when v.arrived_at is not null then 'kept'
-              when w.cancelled_at is not null then 'cancelled'
+              when w.cancelled_at <= v.window_ends_at then 'cancelled'
               when v.status in ('withdrawn', 'rejected') and exists (
                 select from visit n
                 where n.tenant_id = $1 and n.work_order_id = v.work_order_id

@@ -209,6 +209,7 @@ async def test_contractors_are_counted_on_the_companys_own_days(
         for at, status in (
             (datetime(2026, 2, 28, 23, tzinfo=UTC), "finished"),
             (datetime(2026, 3, 10, 9, tzinfo=UTC), "rejected"),
+            (datetime(2026, 3, 11, 9, tzinfo=UTC), "withdrawn"),
             (datetime(2026, 3, 31, 22, tzinfo=UTC), "finished"),
         ):
             session.add(
@@ -259,6 +260,8 @@ async def test_contractors_are_counted_on_the_companys_own_days(
         items = await lineage(client, company, found)
         total = sum(Decimal(str(item["numerator"])) for item in items)
         assert total == Decimal(str(found["numerator"]["value"])), variant
+        taken_back = {"withdrawn": 1} if variant == "accepted" else {}
+        assert found["excluded"] == taken_back, "the contractor did not refuse it"
     days = {"from": "2026-03-01", "to": "2026-03-31"}
     boss = company.headers["manager"]
     (row,) = (await client.get("/api/contractors/volumes", params=days, headers=boss)).json()

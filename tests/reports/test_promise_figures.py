@@ -95,6 +95,34 @@ async def test_only_the_customers_change_replaces_what_was_promised(
     assert (before["value"], before["excluded"]) == (None, {"running": 6})
 
 
+async def test_nothing_that_comes_after_a_window_makes_good_that_nobody_came_in_it(
+    client: httpx.AsyncClient, database: Database, company: Company
+) -> None:
+    """Windows from 10 to 12. Cancelled or moved by the customer at 11, nothing was broken; at 13 it was."""
+    async with database.transaction(company.id) as session:
+        orders = [
+            await job(session, company, f"W-{n}", h(0), cancelled_at=None if at is None else h(at))
+            for n, at in enumerate((11, 13, None, None, 11, 13))
+        ]
+        visits = [
+            visit(company, *each)
+            for each in zip(orders, (None, None, 31, 31, None, None), strict=True)
+        ]
+        for windowed in visits[4:]:
+            windowed.window_starts_at, windowed.window_ends_at = h(10), h(12)
+        session.add_all(visits)
+        await session.flush()
+        session.add_all(told(one, 1, 10, 12, probability=0.9) for one in visits[:4])
+        for one, sent in ((visits[2], 11), (visits[3], 13)):
+            session.add(told(one, sent, 30, 32, asked_by="customer", probability=0.9))
+    found = await ask(client, company, "/on_time")
+    assert found["excluded"] == {"cancelled": 2, "moved_by_customer": 1}
+    assert (found["n"], found["value"]) == (5, 2 / 5)
+    assert found["notes"][1:3] == ["late:1", "missed:2"]
+    kept = await ask(client, company, "/calibration", variant="kept")
+    assert (kept["n"], kept["value"]) == (4, 0.5)
+
+
 @pytest.mark.usefixtures("promises")
 async def test_what_was_stated_stands_beside_what_was_kept(
     client: httpx.AsyncClient, company: Company
