@@ -315,9 +315,9 @@ def _segments(flat: Flat, routes: Routes, shift: int) -> None:
     row[shift, TAIL_TO, stops + 1] = NEVER
     for position in range(stops, 0, -1):
         opens, closes = span(flat, routes, row[shift, NODE, position], row[shift, BEGIN, position])
-        length = flat.work[row[shift, NODE, position], pace] + _leg(
-            flat, routes, shift, position + 1
-        )
+        length = flat.work[row[shift, NODE, position], pace]
+        if position < stops:
+            length += _leg(flat, routes, shift, position + 1)
         wait = max(0, row[shift, TAIL_FROM, position + 1] - length - closes)
         row[shift, TAIL_FROM, position] = (
             max(row[shift, TAIL_FROM, position + 1] - length, opens) - wait

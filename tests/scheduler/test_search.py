@@ -15,11 +15,22 @@ from scheduler.checks import cost, violations
 from scheduler.engine import engine_for, plan_day
 from scheduler.engine.assembly import assemble
 from scheduler.engine.books import enqueue, whole_cost
-from scheduler.engine.columns import EVERYTHING, PLAIN, WITH_BREAKS, Profile
+from scheduler.engine.columns import (
+    COST,
+    EVERYTHING,
+    NEVER,
+    NODE,
+    PLAIN,
+    STOPS,
+    WITH_BREAKS,
+    Profile,
+)
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft, fits_an_empty_shift
 from scheduler.engine.layout import layout
-from scheduler.engine.search import run_from, search, warm
+from scheduler.engine.places import best_place
+from scheduler.engine.rides import begin_route
+from scheduler.engine.search import Run, run_from, search, warm
 from scheduler.engine.tails import exchange_tails
 from scheduler.engine.territories import territories
 from scheduler.engine.timing import as_arranged
@@ -160,6 +171,47 @@ def test_a_longest_tour_is_kept_by_leaving_later_or_doing_less() -> None:
         assert route.leave == 12 * HOUR - 600
         shorter = a_day(apart, (a_shift(longest_s=3 * HOUR),))
         assert len(plan_day(shorter, iterations=20, engine=engine).unplanned) == 1
+
+
+def test_a_place_is_priced_as_the_route_with_the_visit_in_it() -> None:
+    compared = 0
+    for seed in range(6):
+        day = plain(np.random.default_rng(seed))
+        day = replace(
+            day,
+            shifts=tuple(replace(each, longest_s=5 * HOUR) for each in day.shifts),
+            visits=tuple(replace(each, parts=()) for each in day.visits),
+            weights=replace(TRAVEL_ALONE, waiting_permille=1_000),
+        )
+        indexed = IndexedDay(day)
+        candidates = [each for each in range(30) if fits_an_empty_shift(indexed, each)]
+        run = run_from(indexed, candidates, Draft(indexed), seed)
+        run.build(None)
+        for visit in candidates:
+            shift = int(run.routes.shift_of[visit])
+            if shift < 0:
+                continue
+            nodes = run.routes.row[shift, NODE, 1 : run.routes.sum[shift, STOPS] + 1].tolist()
+            left = [each for each in nodes if each != visit]
+            tried = [
+                cost_of(run, shift, [*left[:at], visit, *left[at:]]) for at in range(len(nodes))
+            ]
+            less = cost_of(run, shift, left)
+            price, _, _ = best_place(
+                run.flat, run.routes, visit, run.work.shifts, shift, run.work.dice, 0.0, 0,
+                run.profile,
+            )  # fmt: skip
+            assert price == min(tried) - less
+            compared += len(left) > 1
+            cost_of(run, shift, nodes)
+    assert compared > 30
+
+
+def cost_of(run: Run, shift: int, nodes: list[int]) -> int:
+    """Return what a shift's route costs with these visits; `NEVER` where it breaks a rule."""
+    order = np.array(nodes, np.int64)
+    kept = begin_route(run.flat, run.routes, shift, order, run.profile)
+    return int(run.routes.sum[shift, COST]) if kept else NEVER
 
 
 def test_two_routes_from_one_depot_that_cross_exchange_their_ends() -> None:
