@@ -20,6 +20,7 @@ from fsm.work_orders.lifecycle import LIVE_VISITS, VisitStatus, WrongStatus
 from fsm.work_orders.orders import list_visits, lock_work_orders
 from fsm.work_orders.tables import Visit, WorkOrder
 from scheduler.acceptance import NotTogether, choose
+from scheduler.accepted_links import Placed, list_apart
 from scheduler.diff import after_of, before_of, compare
 from scheduler.problem import StopKind
 from scheduler.queries import PlanNotReady, lock_run, stored_plan, stored_problem
@@ -33,16 +34,6 @@ class NotAPlan(Problem):
     """What was chosen cannot be driven without the rest; `violations` says which rules it breaks."""
 
     code, status, title = "not-a-plan", 409, "These changes do not work without the others"
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """Where a plan puts a visit."""
-
-    technician_id: UUID
-    starts_at: datetime
-    ends_at: datetime
-    travel_s: int
 
 
 @dataclass(slots=True)
@@ -93,6 +84,12 @@ async def accept(
     }
     left = set(stale)
     for key in stale:
+        if lines[key]["kind"] != "added":
+            left |= together.get(key, set())
+    apart = await list_apart(session, actor, lines, wanted - left, _as_planned(run))
+    stale |= apart
+    left |= apart.keys()
+    for key in apart:
         if lines[key]["kind"] != "added":
             left |= together.get(key, set())
     chosen = wanted - left

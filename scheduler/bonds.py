@@ -60,6 +60,7 @@ def make_room(draft: Draft, wanted: Sequence[int]) -> None:
         _put(draft, wanted)
         if draft.shift_of.keys() >= set(wanted):
             _put(draft, gone)
+            leave_out_halves(draft)
             lost = planned - draft.shift_of.keys()
             more = _cost(draft) - cost + _worth(day, lost)
             if lost <= set(gone) and (most is None or more < most):

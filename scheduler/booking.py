@@ -20,6 +20,7 @@ from scheduler.boards import board_of
 from scheduler.day import Day, checked
 from scheduler.day_problem import build_day
 from scheduler.desk import asked_of, today, where_of
+from scheduler.linked_jobs import list_partner_technicians
 from scheduler.problem import Interval
 from scheduler.promise_ledger.tables import Channel
 from scheduler.promise_ledger.telling import outlook_of, tell_window
@@ -121,11 +122,13 @@ async def _around(
     kept = await board_of(session, actor, now, on, days)
     asked = asked_of(work_order, where, kept, now, days, terms.get(work_order_id))
     names = {each for each, _ in kept.board.closest(asked, people)}
+    names |= await list_partner_technicians(session, actor, [work_order_id])
     names |= {
         str(visit.technician_id)
         for visit in visits.live(await orders.list_visits(session, work_order))
     }
     day, key = await _days_of(session, actor, now, work_order_id, on, days, names)
+    day.notes += [f"{each.why}:{each.partner}" for each in day.held_back]
     return work_order, day, key
 
 
@@ -143,6 +146,7 @@ async def _days_of(
         moves=Moves.ALL,
         among=frozenset(people),
         pulls_forward=False,
+        moves_partners=False,
         work_orders=frozenset({str(work_order_id)}),
     )
     day = await build_day(

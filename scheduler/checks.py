@@ -245,6 +245,8 @@ class _Referee:
             first, second = at.get(link.first), at.get(link.second)
             if link.all_or_none and (first is None) != (second is None):
                 yield f"{pair} go together; one is left out."
+            if link.needs_first and first is None and second is not None:
+                yield f"Visit {link.second} is planned without {link.first}, which it needs."
             if first is None or second is None:
                 continue
             gap = second[1].start - first[1].start

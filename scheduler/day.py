@@ -26,6 +26,17 @@ class Contradictory(Problem):
     code, status, title = "days-contradictory", 409, "These days cannot be planned as they are"
 
 
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """Work that a link keeps out of these days."""
+
+    work_order: Job
+    why: str
+    """`waits_for`: nobody is sent to the job that comes before it; `bound`: that one leaves it no time."""
+    partner: str
+    """The other job's number."""
+
+
 @dataclass(slots=True)
 class Day:
     """One problem, and the rows it was made of."""
@@ -39,6 +50,9 @@ class Day:
     """Visits that are there already and may move, or have begun; by the same id."""
     without_position: list[Job] = field(default_factory=list)
     """Work that could not be put into the problem at all."""
+    held_back: list[HeldBack] = field(default_factory=list)
+    bound_to: dict[str, set[str]] = field(default_factory=dict)
+    """Numbers of jobs outside the problem that leave a visit less time or fewer people; by visit id."""
     notes: list[str] = field(default_factory=list)
     weights_version: int = 0
     live: list[Planned] = field(default_factory=list)

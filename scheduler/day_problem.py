@@ -21,6 +21,7 @@ from fsm.technicians.working_time import WorkingShift
 from fsm.tenants.queries import find_zone_and_currency
 from scheduler import problem as model
 from scheduler.day import MOST_PLACES, Day, Places, TooManyPlaces
+from scheduler.day_links import bind_links
 from scheduler.day_rows import DayRows, load_rows
 from scheduler.day_shifts import DayShifts
 from scheduler.day_visits import DayVisits
@@ -94,6 +95,7 @@ async def _assemble(visits: DayVisits, travel: TravelProvider, skills: set[str])
     visits.bind_crews()
     first_s = min((shift.opens for shift, _ in shifts), default=0)
     visits.wait(known.waiting, first_s)
+    links = bind_links(visits)
     depots = [model.Depot(places.row(depot.position), depot.parts) for depot in known.depots]
     if len(places.positions) > MOST_PLACES:
         raise TooManyPlaces(
@@ -124,6 +126,7 @@ async def _assemble(visits: DayVisits, travel: TravelProvider, skills: set[str])
         visits=tuple(visits.visits),
         pins=tuple(pin for pin in visits.pins if pin.visit in there),
         crews=tuple(visits.crews),
+        links=tuple(links),
         depots=tuple(depots),
         published=tuple(each for each in visits.published if each.visit in there),
         now=visits.now_s if visits.now_s >= 0 else None,

@@ -9,6 +9,8 @@ from fsm.database import Session
 from fsm.technicians.shift_pattern import DayRange
 from fsm.technicians.working_time import WorkingShift, list_working
 from scheduler import rows
+from scheduler.linked_jobs import LinkedJob, list_bonds, list_linked_jobs
+from scheduler.linking import Bond
 from scheduler.promise_ledger.queries import list_stated
 from scheduler.rows import Planned, Waiting
 from scheduler.scope import Options
@@ -32,6 +34,8 @@ class DayRows:
     holds: dict[UUID, list[rows.Held]]
     vans: dict[UUID, dict[str, int]]
     depots: list[rows.Depot]
+    bonds: list[Bond]
+    linked: dict[UUID, LinkedJob]
 
 
 async def load_rows(
@@ -52,12 +56,17 @@ async def load_rows(
     begun = [visit.id for visit in visits if visit.status in rows.BEGUN]
     needs_parts = any(each.parts for each in terms.values())
     vans, depots = await rows.list_stock(session, actor) if needs_parts else ({}, [])
+    waiting = await rows.list_waiting(
+        session, actor, None if only is None else {UUID(each) for each in only}
+    )
+    jobs = {each.work_order.id for several in planned.values() for each in several}
+    bonds = await list_bonds(session, actor, jobs | {each.work_order.id for each in waiting})
+    linked = await list_linked_jobs(session, actor, bonds)
+    begun += [visit.id for job in linked.values() for visit in job.live if visit.id not in begun]
     return DayRows(
         working=await list_working(session, actor, days, technician_ids=among),
         planned=planned,
-        waiting=await rows.list_waiting(
-            session, actor, None if only is None else {UUID(each) for each in only}
-        ),
+        waiting=waiting,
         last_places=await rows.list_last_places(session, actor, now),
         pins=await rows.list_pins(session, actor, [v.id for v in visits if v.is_pinned]),
         terms=terms,
@@ -69,4 +78,6 @@ async def load_rows(
         holds=await rows.list_holds(session, actor, starts_at, ends_at, now),
         vans=vans,
         depots=depots,
+        bonds=bonds,
+        linked=linked,
     )

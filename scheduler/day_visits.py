@@ -37,6 +37,16 @@ class DayVisits:
         self.pins: list[model.Pin] = []
         self.published: list[model.Published] = []
         self.whole_crews = self._whole_crews()
+        self.staying = self._staying()
+
+    def _staying(self) -> set[UUID]:
+        """Return the jobs that stay because they are linked to those that are asked for."""
+        asked = {UUID(each) for each in self.scope.work_orders or ()}
+        return {
+            bond.other_of(job)
+            for bond in (() if self.scope.moves_partners else self.rows.bonds)
+            for job in asked & {bond.first_id, bond.second_id}
+        }
 
     def _whole_crews(self) -> dict[UUID, list[Planned]]:
         """Return the crews that may move together, by job: all legs are here, at one time, none begun."""
@@ -83,7 +93,9 @@ class DayVisits:
             return True
         where = position_of(each.site)
         is_bound = number.crew_size > 1 and number.id not in self.whole_crews
-        if where is None or (is_bound and not self.scope.splits_crews):
+        if where is None or number.id in self.staying:
+            return False
+        if is_bound and not self.scope.splits_crews:
             return False
         has = dict(shift.skills)
         if any(has.get(str(s["skill"]), 0) < int(s["level"]) for s in number.skills):

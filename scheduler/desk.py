@@ -34,6 +34,7 @@ from scheduler.day_events import happened, note
 from scheduler.day_problem import build_day
 from scheduler.engine.indexed import IndexedDay
 from scheduler.jobs import keep
+from scheduler.linked_jobs import list_partner_technicians
 from scheduler.outcome import Happened, outcome
 from scheduler.problem import Cause, Plan
 from scheduler.reasons import explain
@@ -428,11 +429,12 @@ async def _answer(
 
     async def mended() -> tuple[Options, Day, IndexedDay, Plan]:
         ids = [UUID(each) for each in look.people]
+        partners = await list_partner_technicians(session, actor, [*look.asked, *work_orders])
         mates = await rows.list_crew_mates(session, actor, now, now + timedelta(days=days), ids)
         options = Options(
             scope=Scope(
                 moves=Moves.ALL,
-                among=frozenset({*look.people, *(str(mate) for mate in mates)}),
+                among=frozenset({*look.people, *partners, *(str(mate) for mate in mates)}),
                 pulls_forward=False,
                 work_orders=frozenset(str(each) for each in work_orders),
             )

@@ -15,11 +15,24 @@ from scheduler.diff import Kind, Line, Spot, Touch, Why, after_of, before_of, co
 from scheduler.engine.indexed import IndexedDay
 from scheduler.reasons import Reason
 from scheduler.relaxations import Relaxation
+from scheduler.rows import Job
 from scheduler.sentences import LANGUAGES, change_sentence, sentence
 
 NO_POSITION = {
     "en": "{label} cannot be planned: its site has no position. Enter one, or look the address up.",
     "ru": "{label} нельзя запланировать: у площадки нет координат. Укажите их или найдите по адресу.",
+}
+
+HELD_BACK = {
+    "waits_for": {
+        "en": "{label} comes after {partner}, which nobody is sent to yet: plan that first.",
+        "ru": "{label} выполняется после {partner}, а туда ещё никто не назначен: сначала "
+        "запланируйте его.",
+    },
+    "bound": {
+        "en": "{label} is linked to {partner}, whose time and people leave it no place in these days.",
+        "ru": "{label} связан с {partner}: при его времени и исполнителе в эти дни места нет.",
+    },
 }
 
 
@@ -42,13 +55,19 @@ def outcome(
     `indexed` is the day's problem where it was looked up before.
     """
     plan = solved.plan
-    unplanned = [_without_position(work_order) for work_order in day.without_position]
+    unplanned = [_left_out(each, "no_position", NO_POSITION) for each in day.without_position]
+    unplanned += [
+        _left_out(each.work_order, each.why, HELD_BACK[each.why], each.partner)
+        for each in day.held_back
+    ]
     told: set[UUID] = set()
     for reason in solved.reasons:
         work_order = day.work_orders[reason.visit]
         if work_order.id in told:
             continue  # the second leg of a crew says the same as the first
         told.add(work_order.id)
+        partners = {*reason.partners, *day.bound_to.get(reason.visit, ())}
+        reason = replace(reason, partners=tuple(sorted(partners)))
         unplanned.append(told_reason(reason, str(work_order.id), work_order.number))
     return {
         "routes": [_route(day, route) for route in plan.routes],
@@ -77,6 +96,7 @@ def told_reason(reason: Reason, work_order_id: str, number: str) -> dict[str, An
         "code": str(reason.cause),
         "in_any_plan": reason.in_any_plan,
         "among": reason.among,
+        "partners": list(reason.partners),
         "is_brief": reason.is_brief,
         "blocking": [[str(rule) for rule in rules] for rules in reason.blocking],
         "relaxation": relaxation(reason.relaxation),
@@ -119,19 +139,24 @@ def _route(day: Day, route: model.Route) -> dict[str, Any]:
     }
 
 
-def _without_position(work_order: Any) -> dict[str, Any]:
+def _left_out(
+    work_order: Job, code: str, words: Mapping[str, str], partner: str | None = None
+) -> dict[str, Any]:
+    """Return why a job could not be looked at in these days at all."""
     return {
         "work_order_id": str(work_order.id),
         "key": None,
         "number": work_order.number,
-        "code": "no_position",
-        "in_any_plan": True,
+        "code": code,
+        "in_any_plan": partner is None,
         "among": None,
+        "partners": [] if partner is None else [partner],
         "is_brief": False,
         "blocking": [],
         "relaxation": None,
         "said": {
-            language: text.format(label=work_order.number) for language, text in NO_POSITION.items()
+            language: text.format(label=work_order.number, partner=partner)
+            for language, text in words.items()
         },
     }
 

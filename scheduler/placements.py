@@ -1,7 +1,7 @@
 """A dispatcher's own hand: a visit put somewhere, with what comes of it said before and checked when done."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -16,7 +16,8 @@ from fsm.work_orders import orders, visits
 from fsm.work_orders.tables import Visit, WorkOrder
 from scheduler.day import MOST_DAYS, checked
 from scheduler.day_problem import build_day
-from scheduler.placing import Code, Consequence, Placement, place
+from scheduler.linked_jobs import list_breaches
+from scheduler.placing import Code, Consequence, Placement, of_breach, place
 from scheduler.placing_sentences import consequence_sentence
 from scheduler.scope import Moves, Options, Scope
 from scheduler.sentences import LANGUAGES
@@ -89,6 +90,7 @@ async def look(session: Session, actor: Actor, now: datetime, wanted: Wanted) ->
                 among=frozenset(people),
                 pulls_forward=True,
                 splits_crews=True,
+                binds_links=False,
                 work_orders=frozenset({str(work_order.id)}),
             )
         ),
@@ -103,7 +105,12 @@ async def look(session: Session, actor: Actor, now: datetime, wanted: Wanted) ->
     start = day.second(wanted.starts_at)
     end = None if wanted.ends_at is None else day.second(wanted.ends_at)
     placement = place(day.problem, key, str(wanted.technician_id), start, end)
-    return Looked(work_order, day.instant(placement.end), placement)
+    ends_at = day.instant(placement.end)
+    there = (wanted.technician_id, wanted.starts_at, ends_at)
+    broken = await list_breaches(session, actor, work_order.id, wanted.visit_id, there)
+    found = [of_breach(each, other, is_second=second) for each, other, second in broken]
+    placement = replace(placement, consequences=(*placement.consequences, *found))
+    return Looked(work_order, ends_at, placement)
 
 
 async def put(

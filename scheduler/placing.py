@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from scheduler.linking import Breach, Broken
 from scheduler.problem import DAY_S, DayProblem, Shift, Visit
 
 
@@ -35,6 +36,16 @@ class Code(StrEnum):
     NOT_PREFERRED = "not_preferred"
     NO_POSITION = "no_position"
     """Nobody knows where the site is, so drives are not known either."""
+    LINK_WAITS = "link_waits"
+    """It comes after a job that nobody is sent to."""
+    LINK_TOO_SOON = "link_too_soon"
+    LINK_TOO_LATE = "link_too_late"
+    LINK_PRESSES = "link_presses"
+    """What comes after it would begin too soon."""
+    LINK_KEEPS_WAITING = "link_keeps_waiting"
+    """What comes after it would begin too late."""
+    LINK_TECHNICIAN = "link_technician"
+    LINK_DAY = "link_day"
 
 
 HARD = frozenset(
@@ -128,6 +139,27 @@ def place(
         int(metres[left, here]) + int(metres[here, right]) - int(metres[left, right]),
         tuple(found),
     )
+
+
+_BREACHES = {
+    Broken.WAITS: Code.LINK_WAITS,
+    Broken.TOO_SOON: Code.LINK_TOO_SOON,
+    Broken.TOO_LATE: Code.LINK_TOO_LATE,
+    Broken.TECHNICIAN: Code.LINK_TECHNICIAN,
+    Broken.DAY: Code.LINK_DAY,
+}
+_OF_THE_FIRST = {
+    Code.LINK_TOO_SOON: Code.LINK_PRESSES,
+    Code.LINK_TOO_LATE: Code.LINK_KEEPS_WAITING,
+}
+
+
+def of_breach(breach: Breach, partner: str, *, is_second: bool) -> Consequence:
+    """Return what a broken link means for the second of its jobs, or for the first."""
+    code = _BREACHES[breach.what]
+    if not is_second:
+        code = _OF_THE_FIRST.get(code, code)
+    return Consequence(code, _minutes(breach.seconds), partner)
 
 
 def _shift(problem: DayProblem, technician: str, start: int) -> Shift | None:

@@ -1,6 +1,7 @@
 """What comes of placing a visit, as a dispatcher would say it, in English and Russian."""
 
-from scheduler.placing import Code, Consequence
+from scheduler.linking import Breach
+from scheduler.placing import Code, Consequence, of_breach
 
 _WORDS: dict[str, dict[Code, str]] = {
     "en": {
@@ -23,6 +24,13 @@ _WORDS: dict[str, dict[Code, str]] = {
         Code.TERRITORY: "It lies in {what}, another territory.",
         Code.NOT_PREFERRED: "The customer prefers somebody else.",
         Code.NO_POSITION: "The site has no position: drives are not known.",
+        Code.LINK_WAITS: "It comes after {what}, which nobody is sent to.",
+        Code.LINK_TOO_SOON: "{minutes} min too soon after {what}, to which it is linked.",
+        Code.LINK_TOO_LATE: "{minutes} min too late after {what}, to which it is linked.",
+        Code.LINK_PRESSES: "{what}, which comes after it, begins {minutes} min too soon then.",
+        Code.LINK_KEEPS_WAITING: "{what}, which comes after it, begins {minutes} min too late then.",
+        Code.LINK_TECHNICIAN: "By its link to {what} it asks for somebody else.",
+        Code.LINK_DAY: "By its link to {what} both are done on one day.",
     },
     "ru": {
         Code.PAST: "Это время уже прошло.",
@@ -44,6 +52,13 @@ _WORDS: dict[str, dict[Code, str]] = {
         Code.TERRITORY: "Адрес на другой территории: {what}.",
         Code.NOT_PREFERRED: "Клиент предпочитает другого исполнителя.",
         Code.NO_POSITION: "У объекта нет координат: дорога неизвестна.",
+        Code.LINK_WAITS: "Выполняется после {what}, а туда никто не назначен.",
+        Code.LINK_TOO_SOON: "На {minutes} мин раньше, чем можно после связанной работы {what}.",
+        Code.LINK_TOO_LATE: "На {minutes} мин позже, чем можно после связанной работы {what}.",
+        Code.LINK_PRESSES: "{what} выполняется после неё и начнётся на {minutes} мин раньше срока.",
+        Code.LINK_KEEPS_WAITING: "{what} выполняется после неё и начнётся на {minutes} мин позже срока.",
+        Code.LINK_TECHNICIAN: "По связи с {what} требуется другой исполнитель.",
+        Code.LINK_DAY: "По связи с {what} обе работы выполняются в один день.",
     },
 }
 
@@ -58,3 +73,8 @@ def consequence_sentence(consequence: Consequence, language: str) -> str:
     if consequence.code is Code.PROMISE and consequence.minutes < 0:
         text = _TOO_EARLY[language]
     return text.format(minutes=abs(consequence.minutes), what=consequence.what)
+
+
+def breach_sentence(breach: Breach, first: str, language: str) -> str:
+    """Return what is not kept of a link, told of its second job."""
+    return consequence_sentence(of_breach(breach, first, is_second=True), language)

@@ -88,6 +88,8 @@ class ReasonView(msgspec.Struct, frozen=True):
     code: str
     in_any_plan: bool
     among: int | None
+    partners: list[str]
+    """Numbers of the jobs that it is bound to."""
     is_brief: bool
     blocking: list[list[str]]
     relaxation: dict[str, Any] | None
@@ -96,8 +98,8 @@ class ReasonView(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, told: dict[str, Any]) -> "ReasonView":
         return msgspec.convert(
-            {"among": None, "is_brief": False, **told}, cls
-        )  # plans made before know neither of the two
+            {"among": None, "partners": [], "is_brief": False, **told}, cls
+        )  # plans made before know nothing of these
 
 
 class AcceptedView(msgspec.Struct, frozen=True):

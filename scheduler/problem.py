@@ -221,6 +221,8 @@ class Link:
     other_technician: bool = False
     same_day: bool = False
     all_or_none: bool = False
+    needs_first: bool = False
+    """The second is only planned where the first is."""
 
 
 @dataclass(frozen=True, slots=True)

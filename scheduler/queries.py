@@ -143,7 +143,9 @@ async def explain_one(
     if key not in out:
         return dict(told[0])
     (reason,) = await asyncio.to_thread(explain, problem, plan, visits={key})
-    return told_reason(replace(reason, among=told[0].get("among")), asked, told[0]["number"])
+    partners = {*reason.partners, *told[0].get("partners", ())}
+    reason = replace(reason, among=told[0].get("among"), partners=tuple(sorted(partners)))
+    return told_reason(reason, asked, told[0]["number"])
 
 
 async def compare_runs(

@@ -14,7 +14,7 @@ from fsm.http import Body, CurrentActor, DbSession, Now, needs
 from fsm.problems import Invalid
 from fsm.work_orders.lifecycle import WrongStatus
 from fsm.work_orders.views import VisitView
-from scheduler import accepting, board_routes, day_routes, queries, settings_routes
+from scheduler import accepting, board_routes, day_routes, link_routes, queries, settings_routes
 from scheduler.accepting import NotAPlan
 from scheduler.day import MOST_DAYS
 from scheduler.engine import ENGINES
@@ -244,6 +244,7 @@ class PlanController(Controller):
 ROUTES = [
     PlanController,
     *settings_routes.ROUTES,
+    *link_routes.ROUTES,
     *day_routes.ROUTES,
     *board_routes.ROUTES,
 ]

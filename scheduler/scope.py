@@ -35,6 +35,10 @@ class Scope:
     """Whether visits of a crew may move, all of it together; otherwise they stay where they are."""
     splits_crews: bool = False
     """Whether a visit of a crew may move by itself: where a person decides, not a plan."""
+    binds_links: bool = True
+    """Whether links between jobs bind: a person who decides is told of them instead."""
+    moves_partners: bool = True
+    """Whether what is linked to one of `work_orders` may move; otherwise it stays where it is."""
     work_orders: frozenset[str] | None = None
     """Jobs without a visit that are to be planned; None: all."""
 

@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, LargeBinary
 from sqlmodel import Field, SQLModel
 
 from fsm.database import Row, check, document, instant, link, lookup, one_of, unique
+from scheduler.linking import LinkedPeople
 
 
 class PlanStatus(StrEnum):
@@ -122,6 +123,36 @@ class PlanningTerms(SQLModel, table=True):
     parts: list[dict[str, Any]] = document(default_factory=list)
     windows: list[dict[str, Any]] = document(default_factory=list)
     earliest_at: datetime | None = instant(nullable=True, default=None)
+    set_by: str = ""
+    set_at: datetime = instant()
+
+
+class WorkOrderLink(Row, table=True):
+    """What one job asks of the planning of another: that it comes after it, when, by whom.
+
+    Both gaps are from the end of the first job's work to the beginning of the second's, and only there where
+    the link is ordered. A link is made and removed, never changed; history tells of both.
+    """
+
+    __tablename__ = "work_order_link"
+    __table_args__ = (
+        link("first_id", "work_order"),
+        link("second_id", "work_order"),
+        unique("first_id", "second_id"),
+        lookup("work_order_link_second_idx", "second_id"),
+        one_of("technician", LinkedPeople),
+        check("apart", "first_id <> second_id"),
+        check("gaps", "is_ordered or (least_gap_s is null and greatest_gap_s is null)"),
+        check("span", "least_gap_s >= 0 and greatest_gap_s >= coalesce(least_gap_s, 0)"),
+        check("says", "is_ordered or is_same_day or technician is not null"),
+    )
+    first_id: UUID
+    second_id: UUID
+    is_ordered: bool = True
+    least_gap_s: int | None = None
+    greatest_gap_s: int | None = None
+    technician: str | None = Field(default=None, max_length=5)
+    is_same_day: bool = False
     set_by: str = ""
     set_at: datetime = instant()
 

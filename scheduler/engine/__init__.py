@@ -195,16 +195,13 @@ def sorted_out(day: IndexedDay) -> tuple[list[int], list[int]]:
 def _with_partners(
     day: IndexedDay, candidates: list[int], impossible: list[int]
 ) -> tuple[list[int], list[int]]:
-    """Take the partners of impossible visits with them, where it is all or none."""
-    ties = [(crew.first, crew.second) for crew in day.problem.crews]
-    ties += [(link.first, link.second) for link in day.problem.links if link.all_or_none]
+    """Take what may not be planned without impossible visits with them."""
     never = set(impossible)
     while True:
         drawn = {
-            day.visit_no[other]
-            for pair in ties
-            for one, other in (pair, pair[::-1])
-            if day.visit_no[one] in never and day.visit_no[other] not in never
+            visit
+            for visit, ties in day.ties.items()
+            if visit not in never and any(tie.together and tie.other in never for tie in ties)
         }
         if not drawn:
             return [each for each in candidates if each not in never], sorted(never)

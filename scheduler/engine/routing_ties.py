@@ -65,7 +65,9 @@ class _Ties:
         first, second = self.manager.NodeToIndex(one), self.manager.NodeToIndex(other)
         planned = routing.ActiveVar(first), routing.ActiveVar(second)
         if tie.together:
-            solver.Add(planned[0] == planned[1])
+            solver.Add(planned[0] <= planned[1])
+        if tie.is_needed:
+            solver.Add(planned[1] <= planned[0])
         # Where one of the two is left out, its instant means nothing.
         missing = 2 - planned[0] - planned[1]
         slack = missing * (2 * self.horizon_s)

@@ -24,7 +24,9 @@ class Tie:
     two_people: bool = False
     same_day: bool = False
     together: bool = False
-    """Both are planned or none is."""
+    """This one is only planned where the other is."""
+    is_needed: bool = False
+    """The other is only planned where this one is."""
 
     @property
     def comes_after(self) -> bool:
@@ -40,6 +42,7 @@ class Tie:
             self.one_person,
             self.two_people,
             self.same_day,
+            self.is_needed,
             self.together,
         )
 
@@ -54,7 +57,7 @@ def ties_of(problem: DayProblem, visit_no: Mapping[str, int]) -> dict[int, list[
 
     for crew in problem.crews:
         other = visit_no[crew.second]
-        add(visit_no[crew.first], Tie(other, 0, 0, two_people=True, together=True))
+        add(visit_no[crew.first], Tie(other, 0, 0, two_people=True, together=True, is_needed=True))
     for link in problem.links:
         tie = Tie(
             other=visit_no[link.second],
@@ -65,6 +68,7 @@ def ties_of(problem: DayProblem, visit_no: Mapping[str, int]) -> dict[int, list[
             two_people=link.other_technician,
             same_day=link.same_day,
             together=link.all_or_none,
+            is_needed=link.all_or_none or link.needs_first,
         )
         add(visit_no[link.first], tie)
     return found
@@ -77,7 +81,7 @@ def joined(
     *,
     together: bool = False,
 ) -> list[int]:
-    """Return a visit and all of `among` that ties join to it; with `together` only ties of all or none.
+    """Return a visit and all of `among` that ties join to it; with `together` only what it cannot be without.
 
     What has to be there before others stands before them, as far as ties do not go in a circle.
     """

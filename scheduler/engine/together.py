@@ -158,7 +158,8 @@ def put(draft: Draft, visit: int, out: Collection[int]) -> None:
     tried: set[int] = set()
     for each in joined(draft.day.ties, visit, out):
         if each not in tried and each not in draft.shift_of:
-            members = joined(draft.day.ties, each, out, together=True)
+            left = set(out) - draft.shift_of.keys()
+            members = joined(draft.day.ties, each, left, together=True)
             tried.update(members)
             _put_set(draft, members)
 

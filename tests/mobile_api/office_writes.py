@@ -376,6 +376,12 @@ async def planning(walk: Walk) -> None:
     await make(walk, "/api/planning/promises", {"promises": [told]}, "visits")
     terms = {"parts": [{"part": walk.company.part.number}]}
     await walk.step("PUT", f"/api/planning/work-orders/{job['id']}/terms", terms)
+    about = {"asset_id": str(walk.company.asset.id), "title": "Painting"}
+    after = await make(walk, "/api/work-orders", {"work_type": "repair", **about})
+    link = await make(
+        walk, "/api/planning/links", {"first_id": job["id"], "second_id": after["id"]}
+    )
+    await walk.step("DELETE", f"/api/planning/links/{link['id']}")
 
 
 async def running_day(walk: Walk) -> None:

@@ -174,6 +174,11 @@ RULES: list[tuple[str, Callable[[DayProblem], DayProblem], str]] = [
     ("crew apart", lambda d: replace(d, crews=(Crew("v1", "v3"),)), "do not begin together"),
     ("crew of one", lambda d: replace(d, crews=(Crew("v1", "v2"),)), "need two people"),
     ("order", lambda d: replace(d, links=(Link("v2", "v1", ordered=True),)), "out of order"),
+    (
+        "needed",
+        lambda d: replace(d, links=(Link("v9", "v1", needs_first=True),)),
+        "which it needs",
+    ),
     ("gap short", lambda d: replace(d, links=(Link("v1", "v2", least_gap_s=99_999),)), "less than"),
     ("gap long", lambda d: replace(d, links=(Link("v1", "v2", greatest_gap_s=1),)), "more than"),
     (

@@ -152,6 +152,18 @@ def test_two_trips_to_one_customer_stay_with_one_person_on_one_day(engine: str) 
     assert 3 * HOUR <= found["second"][1] - found["first"][1] < 9 * HOUR
 
 
+def test_what_needs_another_is_not_planned_without_it_but_that_one_is(engine: str) -> None:
+    screed, paint = a_visit("screed", 1, duration_s=HOUR), a_visit("paint", 2, duration_s=HOUR)
+    link = Link("screed", "paint", ordered=True, needs_first=True)
+    day = a_day((screed, paint, a_visit("own", 3)), TWO, links=(link,))
+    assert set(planned(day, engine)) == {"screed", "paint", "own"}
+    wet = replace(screed, skills=(("screed", 1),))
+    wet_day = replace(day, skills=("screed",), visits=(wet, *day.visits[1:]))
+    assert set(planned(wet_day, engine)) == {"own"}
+    late = replace(paint, windows=((23 * HOUR, 23 * HOUR),))
+    assert set(planned(replace(day, visits=(screed, late)), engine)) == {"screed"}
+
+
 def test_links_that_go_in_a_circle_leave_their_visits_out_and_nothing_else(engine: str) -> None:
     visits = (a_visit("a", 1), a_visit("b", 2), a_visit("own", 3))
     links = (Link("a", "b", ordered=True), Link("b", "a", ordered=True))

@@ -1,0 +1,96 @@
+"""Links between jobs where a plan is accepted: what the world has done to them since it was made."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fsm.actors import Actor
+from fsm.database import Session
+from fsm.tenants.queries import find_zone_and_currency
+from scheduler.linked_jobs import LinkedJob, list_bonds, list_linked_jobs, spot_of
+from scheduler.linking import Bond, Spot, breaches
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a plan puts a visit."""
+
+    technician_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    travel_s: int
+
+
+async def list_apart(
+    session: Session,
+    actor: Actor,
+    lines: Mapping[str, dict[str, Any]],
+    chosen: set[str],
+    spots: Mapping[str, Placed],
+) -> dict[str, str]:
+    """Return the chosen lines that would break a link which holds without them, with `breaks_link`.
+
+    The second of two jobs gives way, since the first can be done without it.
+    """
+    bonds = await list_bonds(session, actor, {UUID(lines[key]["work_order_id"]) for key in chosen})
+    if not bonds:
+        return {}
+    jobs = await list_linked_jobs(session, actor, bonds)
+    zone = ZoneInfo((await find_zone_and_currency(session, actor.tenant_id)).zone)
+    changed = {
+        key: line
+        for key, line in lines.items()
+        if key in chosen and UUID(line["work_order_id"]) in jobs
+    }
+    found: dict[str, str] = {}
+    while broken := next(_broken(bonds, jobs, changed, spots, zone), None):
+        for key in broken:
+            del changed[key]
+        found |= dict.fromkeys(broken, "breaks_link")
+    return found
+
+
+def _broken(
+    bonds: list[Bond],
+    jobs: Mapping[UUID, LinkedJob],
+    changed: Mapping[str, dict[str, Any]],
+    spots: Mapping[str, Placed],
+    zone: ZoneInfo,
+) -> Iterator[list[str]]:
+    """Yield the lines of a job that would break a link."""
+    of_job: dict[UUID, list[str]] = {}
+    for key, line in changed.items():
+        of_job.setdefault(UUID(line["work_order_id"]), []).append(key)
+    for bond in bonds:
+        mine = of_job.get(bond.second_id) or of_job.get(bond.first_id)
+        first, second = jobs[bond.first_id], jobs[bond.second_id]
+        if mine is None or first.is_cancelled:
+            continue
+        then_first, then_second = (
+            _spot(job, {key: changed[key] for key in of_job.get(job.id, ())}, spots)
+            for job in (first, second)
+        )
+        now = {each.what for each in breaches(bond, first.spot(), second.spot(), zone)}
+        if any(each.what not in now for each in breaches(bond, then_first, then_second, zone)):
+            yield mine
+
+
+def _spot(
+    job: LinkedJob, lines: Mapping[str, dict[str, Any]], spots: Mapping[str, Placed]
+) -> Spot | None:
+    """Return where a job is once these lines of it are accepted."""
+    if not lines:
+        return job.spot()
+    left = {line["visit_id"] for line in lines.values()}
+    stays = [
+        (each.technician_id, each.begins_at, each.ends_at)
+        for each in job.live
+        if str(each.id) not in left
+    ]
+    placed = [spots[key] for key in lines if key in spots]
+    return spot_of(
+        [*stays, *((each.technician_id, each.starts_at, each.ends_at) for each in placed)]
+    )
