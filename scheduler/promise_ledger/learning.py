@@ -113,7 +113,9 @@ async def judge_promises(session: Session, tenant_id: UUID, now: datetime) -> in
     """Judge the promises that are over, and those that seemed missed once more; return how many were.
 
     The visit that was promised counts, or the one that took its place. Void is what the customer had moved
-    before its window ended, and what was called off before anybody came.
+    before its window ended, and what was called off by then, by whom ever: the job was cancelled, or the
+    office took the visit back and nobody came or is planned since. Called off later, it stays missed; planned
+    anew after it was void, it is judged again.
     """
     rows = await run(
         session,
@@ -125,10 +127,20 @@ async def judge_promises(session: Session, tenant_id: UUID, now: datetime) -> in
               and q.work_order_id = p.work_order_id and q.asked_by = 'customer'
               and q.sent_at > p.sent_at and q.sent_at <= p.window_ends_at
           ) as was_moved,
-          w.status = 'cancelled' or exists (
+          (w.status = 'cancelled' and coalesce(w.cancelled_at, p.sent_at) <= p.window_ends_at)
+          or exists (
             select from day_event e where e.tenant_id = p.tenant_id and e.visit_id = v.id
-              and e.kind in ('cancellation', 'no_show')
-          ) as was_called_off
+              and (e.kind = 'no_show' or (e.kind = 'cancellation' and e.noted_at <= p.window_ends_at))
+          ) as was_called_off,
+          v.status = 'withdrawn' and not exists (
+            select from visit other where other.tenant_id = v.tenant_id
+              and other.work_order_id = v.work_order_id
+              and (other.arrived_at >= p.sent_at
+                or other.status in ('planned', 'dispatched', 'travelling', 'on_site', 'paused'))
+          ) and exists (
+            select from event e where e.tenant_id = v.tenant_id and e.entity_id = v.id
+              and e.kind = 'visit.withdrawn' and e.occurred_at <= p.window_ends_at
+          ) as was_taken_back
         from promise p
         join visit v on v.tenant_id = p.tenant_id and v.id = p.visit_id
         join work_order w on w.tenant_id = p.tenant_id and w.id = p.work_order_id
@@ -140,7 +152,7 @@ async def judge_promises(session: Session, tenant_id: UUID, now: datetime) -> in
             and (c.id = v.id or v.status in ('withdrawn', 'rejected'))
           order by c.arrived_at limit 1) came on true
         where p.tenant_id = :tenant and p.sent_at <= :now and p.window_ends_at >= :since
-          and (o.outcome is null or o.outcome = 'missed')
+          and (o.outcome is null or o.outcome in ('missed', 'void'))
         order by p.window_ends_at, p.id limit :most
         """,
         tenant=tenant_id,
@@ -151,7 +163,8 @@ async def judge_promises(session: Session, tenant_id: UUID, now: datetime) -> in
     judged = 0
     for row in rows:
         outcome = _outcome(row)
-        is_open = outcome is Outcome.MISSED and now < row.window_ends_at + WAITED_FOR
+        may_change = outcome is Outcome.MISSED or (outcome is Outcome.VOID and not _is_off(row))
+        is_open = may_change and now < row.window_ends_at + WAITED_FOR
         if is_open or outcome == row.before:
             continue
         values = {
@@ -171,8 +184,13 @@ async def judge_promises(session: Session, tenant_id: UUID, now: datetime) -> in
     return judged
 
 
+def _is_off(row: Any) -> bool:
+    """Whether a promise is void for good."""
+    return bool(row.was_moved or (row.was_called_off and row.arrived_at is None))
+
+
 def _outcome(row: Any) -> Outcome:
-    if row.was_moved or (row.was_called_off and row.arrived_at is None):
+    if _is_off(row) or (row.was_taken_back and row.arrived_at is None):
         return Outcome.VOID
     return judge(row.window_starts_at, row.window_ends_at, row.arrived_at, row.work_started_at)
 

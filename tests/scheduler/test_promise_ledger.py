@@ -164,6 +164,29 @@ async def test_nobody_is_missed_before_the_phones_had_their_time(day: RunningDay
     assert await judged(day) == {told["id"]: "kept"}, "the phone told later"
 
 
+async def test_what_the_office_takes_back_in_time_is_void_unless_it_comes_at_another_time(
+    day: RunningDay,
+) -> None:
+    jobs = [await day.job(name) for name in ("dropped", "put off", "too late", "given up")]
+    dropped, put_off, too_late, given_up = [
+        await day.visit(job, who, hours)
+        for job, who, hours in zip(jobs, (day.one, day.two) * 2, (1, 1, 3, 3), strict=True)
+    ]
+    told = [await tell(day, each, 0, 1) for each in (dropped, put_off, too_late, given_up)]
+    ids = [each["id"] for each in told]
+    taken_back = {"reason": "no part"}
+    for visit in (dropped, put_off):
+        await day.post(f"/api/visits/{visit.id}/withdrawal", taken_back)
+    assert await judged(day) == dict.fromkeys(ids), "another visit may still come in its window"
+    day.clock.forward(hours=17)
+    await day.post(f"/api/visits/{too_late.id}/withdrawal", taken_back)
+    cancelled = {"reason": "customer"}
+    await day.post(f"/api/work-orders/{jobs[3].id}/cancellation", cancelled)
+    assert await judged(day) == dict(zip(ids, ("void", "void", "missed", "missed"), strict=True))
+    await day.visit(jobs[1], day.two, 4)
+    assert await judged(day) == dict(zip(ids, ("void", "missed", "missed", "missed"), strict=True))
+
+
 async def test_a_visit_handed_on_keeps_the_promise_of_the_one_before(day: RunningDay) -> None:
     visit = await day.visit(await day.job("handed"), day.one, 2)
     told = await tell(day, visit, 0, 1)
