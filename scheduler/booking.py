@@ -21,6 +21,7 @@ from scheduler.day import Day, checked
 from scheduler.day_problem import build_day
 from scheduler.desk import asked_of, today, where_of
 from scheduler.linked_jobs import list_partner_technicians
+from scheduler.patience import Patience
 from scheduler.problem import Interval
 from scheduler.promise_ledger.tables import Channel
 from scheduler.promise_ledger.telling import outlook_of, tell_window
@@ -34,6 +35,8 @@ _LOOKED_AT = 3
 """How many times as many people are timed exactly as slots are wanted."""
 _WIDEST = 48
 """How many, where none of the first has the time: absences and breaks show only then."""
+_PATIENCE_S = 10.0
+"""How long windows are looked for; what was found by then is offered, with the note `windows_cut_short`."""
 _LOOKED_FOR_S = 7_200
 """A place is looked for in each two hours of the days; its window is then as narrow as can be promised."""
 MOVE_ASKED = "move_asked"
@@ -102,8 +105,11 @@ async def list_offers(
         outlook = await outlook_of(session, actor, day, now)
         step_s = length_s or _LOOKED_FOR_S
         windows: list[Interval] = grid(day.problem, step_s, step_s)
-        look = partial(offers, fixed=length_s is not None)
+        patience = Patience(_PATIENCE_S)
+        look = partial(offers, fixed=length_s is not None, patience=patience)
         found = await asyncio.to_thread(look, day.problem, key, windows, most, outlook)
+        if patience.ran_out:
+            day.notes.append("windows_cut_short")
         return Found(day, work_order, offers=found)
 
     first = await among(2 * _LOOKED_AT * most)

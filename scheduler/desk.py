@@ -36,6 +36,7 @@ from scheduler.engine.indexed import IndexedDay
 from scheduler.jobs import keep
 from scheduler.linked_jobs import list_partner_technicians
 from scheduler.outcome import Happened, outcome
+from scheduler.patience import Patience
 from scheduler.problem import Cause, Plan
 from scheduler.reasons import explain
 from scheduler.repair import ENGINE, repaired
@@ -50,6 +51,8 @@ _NEAREST = 4
 _MOST_TECHNICIANS = 30
 _WIDEST = 48
 """How many are looked at in all where nobody of the first could ever do it."""
+_MEND_S = 5.0
+"""How long places are looked for; a plan that would need longer says that it was cut short."""
 _REASONS_S = 1.0
 _MOST_DAYS = 7
 
@@ -474,7 +477,7 @@ async def _answer(
 def _mend(day: Day) -> tuple[IndexedDay, Plan]:
     """Return the repaired plan. The referee looks at it as at every other."""
     indexed = IndexedDay(day.problem)
-    plan = repaired(indexed)
+    plan = repaired(indexed, Patience(_MEND_S))
     if broken := violations(day.problem, plan):
         raise AssertionError("The repaired plan breaks a rule: " + " ".join(broken))
     return indexed, plan

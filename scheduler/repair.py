@@ -18,9 +18,12 @@ from scheduler.engine.assembly import assemble
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft, Place
 from scheduler.engine.timing import first_start, timetable
+from scheduler.patience import Patience
 from scheduler.problem import DayProblem, Plan
 
 ENGINE = "repair"
+CUT_SHORT = "repair_cut_short"
+"""The note of a plan for which there was no more time: some of what is left out might find a place."""
 
 _SHIFTS_TRIED = 8
 """Of the cheapest shifts, in how many a visit may take another's place."""
@@ -36,9 +39,13 @@ def repair(problem: DayProblem) -> Plan:
     return repaired(IndexedDay(problem))
 
 
-def repaired(day: IndexedDay) -> Plan:
-    """Return the same for a problem that was looked up, and validated, before."""
-    return _Repair(day).plan()
+def repaired(day: IndexedDay, patience: Patience | None = None) -> Plan:
+    """Return the same for a problem that was looked up, and validated, before.
+
+    What stands is always kept; once `patience` is over no further visit is placed or moved, and the plan has
+    the note `repair_cut_short`.
+    """
+    return _Repair(day, patience).plan()
 
 
 def standing(problem: DayProblem) -> Draft:
@@ -74,8 +81,9 @@ class _Swap:
 
 
 class _Repair:
-    def __init__(self, day: IndexedDay) -> None:
+    def __init__(self, day: IndexedDay, patience: Patience | None = None) -> None:
         self.day = day
+        self.patience = patience
         self.draft = Draft(day)
         candidates, self.impossible = sorted_out(day)
         self.possible = set(candidates)
@@ -88,7 +96,12 @@ class _Repair:
         self._fill()
         if self.day.linked:
             bonds.close_halves(self.draft)
-        return assemble(self.draft, impossible=self.impossible, engine=ENGINE, seed=0)
+        cut_short = self.patience is not None and self.patience.ran_out
+        notes = (CUT_SHORT,) if cut_short else ()
+        return assemble(self.draft, impossible=self.impossible, engine=ENGINE, seed=0, notes=notes)
+
+    def _is_over(self) -> bool:
+        return self.patience is not None and self.patience.is_over()
 
     def _fill(self) -> None:
         """Place what is out, the dearest first, until nothing more finds a place."""
@@ -96,6 +109,8 @@ class _Repair:
         for round_ in range(_ROUNDS):
             out = self.possible - self.draft.shift_of.keys()
             for number in sorted(out, key=lambda one: (not day.is_kept(one), -day.drop[one], one)):
+                if self._is_over():
+                    return
                 if number not in self.draft.shift_of:
                     self._place(number, into_gaps=round_ > 0)
             if not out & self.draft.shift_of.keys():
@@ -291,6 +306,8 @@ class _Repair:
             if item >= 0 and day.promise_cost(item, start) and not day.is_kept(item)
         ]
         for number, visit in at_risk:
+            if self._is_over():
+                return
             before = list(self.draft.orders[number])
             if visit not in before:
                 continue

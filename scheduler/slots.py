@@ -9,6 +9,7 @@ from scheduler.candidates import Fleet
 from scheduler.crew_places import crew_places, legs_of
 from scheduler.engine.insertion import Draft, Place
 from scheduler.engine.timing import Timetable, as_route
+from scheduler.patience import Patience
 from scheduler.problem import DAY_S, DayProblem, Interval, Promise, Route
 from scheduler.promises.windows import Outlook, Window
 from scheduler.repair import standing
@@ -130,16 +131,18 @@ def offers(
     *,
     fixed: bool = True,
     alone: bool = False,
+    patience: Patience | None = None,
 ) -> list[Offer]:
     """Return the windows in which the visit fits, the best to give away first.
 
     Unless `fixed`, each is only where to look: what is offered is the narrowest window that holds the target
-    at the place found there. A crew has to fit whole, unless one of them is asked for `alone`.
+    at the place found there. A crew has to fit whole, unless one of them is asked for `alone`. Once
+    `patience` is over no further window is looked at.
     """
     draft, number = _without(problem, visit)
     outlook = outlook or Outlook(problem)
     legs = [number] if alone else legs_of(draft, number)
-    return _offers(draft, legs, windows, most, outlook, fixed=fixed)
+    return _offers(draft, legs, windows, most, outlook, fixed=fixed, patience=patience)
 
 
 def _offers(
@@ -150,6 +153,7 @@ def _offers(
     outlook: Outlook,
     *,
     fixed: bool,
+    patience: Patience | None = None,
 ) -> list[Offer]:
     day, number = draft.day, legs[0]
     fleet = Fleet(draft)
@@ -162,6 +166,8 @@ def _offers(
         )
         if not starts:
             continue
+        if patience is not None and patience.is_over():
+            break
         best = _safest(draft, fleet, legs, starts, outlook)
         if best is None:
             continue

@@ -23,7 +23,8 @@ from scheduler.rosters.problem import (
 
 _GRACE_S = 60.0
 """Start, transport, the referee and the explanation of what is missing."""
-_CLOCKLESS_S = 3_600.0
+_CLOCKLESS_S = 1_500.0
+"""For a number of rounds; within the time after which a run is taken for lost (`jobs.LOST_AFTER`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,11 @@ import pytest
 
 from scheduler.checks import violations
 from scheduler.engine import plan_day
-from scheduler.problem import Cause, DayProblem, Pin, ProblemInvalid, Visit
+from scheduler.engine.indexed import IndexedDay
+from scheduler.patience import Patience
+from scheduler.problem import Cause, DayProblem, Pin, ProblemInvalid, Published, Visit
 from scheduler.reasons import explain
-from scheduler.repair import repair
+from scheduler.repair import repair, repaired
 from scheduler.sentences import LANGUAGES, sentence
 from scheduler.travel import geodesic_travel
 from tests.scheduler.days import HOUR, a_day, a_shift, a_visit
@@ -78,3 +80,15 @@ def test_twenty_thousand_visits_are_a_plan_in_which_each_is_accounted_for() -> N
     for reason in (reasons[0], reasons[-1], whole):
         for language in LANGUAGES:
             assert reason.label in sentence(reason, language)
+
+
+def test_a_repair_without_time_left_keeps_what_stands_and_says_that_it_was_cut_short() -> None:
+    day = a_day((a_visit("a", 1), a_visit("b", 2)))
+    done = repair(day)
+    assert (len(done.unplanned), done.notes) == (0, ())
+    only_a = replace(day, published=(Published("a", "ann", 0, 9 * HOUR),))
+    cut = repaired(IndexedDay(only_a), Patience(0))
+    assert violations(only_a, cut) == []
+    assert [each.visit for each in cut.unplanned] == ["b"]
+    assert cut.notes == ("repair_cut_short",)
+    assert repaired(IndexedDay(only_a), Patience(60)).notes == ()

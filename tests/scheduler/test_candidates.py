@@ -13,6 +13,7 @@ from scheduler.checks import violations
 from scheduler.engine import plan_day
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft
+from scheduler.patience import Patience
 from scheduler.problem import DayProblem, Promise, Published
 from scheduler.repair import repair, standing
 from scheduler.slots import best_slots, grid, offers
@@ -118,6 +119,12 @@ def test_windows_are_offered_where_they_cost_least_and_say_their_chance() -> Non
     windows = grid(day, 2 * HOUR, 2 * HOUR)
     assert windows[0] == (8 * HOUR, 10 * HOUR)
     found = offers(day, "new", windows, 9)
+    hurried = Patience(0)
+    assert (offers(day, "new", windows, 9, patience=hurried), hurried.ran_out) == ([], True)
+    at_ease = Patience(600)
+    again = offers(day, "new", windows, 9, patience=at_ease)
+    assert [each.slot for each in again] == [each.slot for each in found]
+    assert not at_ease.ran_out
     assert found[0].slot.start in (12 * HOUR, 14 * HOUR), (
         "before or after the other, at the same door"
     )
