@@ -104,10 +104,9 @@ class Fleet:
         """Return a visit of the problem as the gaps see it; `starts` replaces when it may begin."""
         day = self.draft.day
         visit = day.visits[visit_no]
-        pace = np.array([shift.efficiency_percent for shift in day.shifts], dtype=np.int64)
         return Wanted(
             starts=day.starts[visit_no] if starts is None else starts,
-            work_s=-(-visit.duration_s * 100 // pace),
+            work_s=np.array([works[visit_no] for works in day.works], dtype=np.int64),
             fixed=day.fixed[:, visit_no],
             there_s=day.problem.travel_s[:, visit.place],
             back_s=day.problem.travel_s[visit.place],

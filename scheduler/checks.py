@@ -346,8 +346,10 @@ class _Referee:
     def _length(self, shift: Shift, stop: Stop) -> int | None:
         """Return how long a stop with a place lasts, None where it is unknown what it is."""
         if stop.kind is StopKind.VISIT and stop.visit in self.visits:
-            nominal = self.visits[stop.visit].duration_s * 100
-            whole, rest = divmod(nominal, shift.efficiency_percent)
+            visit = self.visits[stop.visit]
+            speeds = dict(shift.efficiency_by_kind)
+            speed = speeds.get(visit.kind or "", shift.efficiency_percent)
+            whole, rest = divmod(visit.duration_s * 100, speed)
             return whole + (1 if rest else 0)
         if stop.kind is StopKind.PICKUP and self._picked_up(stop):
             return self.problem.depots[stop.number or 0].service_s

@@ -26,6 +26,7 @@ from scheduler.day_rows import DayRows, load_rows
 from scheduler.day_shifts import DayShifts
 from scheduler.day_visits import DayVisits
 from scheduler.fair_shares import fair_shares
+from scheduler.people import list_surplus_rates
 from scheduler.roads import roads_of
 from scheduler.rows import list_skill_codes
 from scheduler.scope import Options
@@ -66,8 +67,25 @@ async def build_day(
     skills = await list_skill_codes(session, actor)
     travel = travel or await roads_of(session, actor.tenant_id)
     visits = DayVisits(day, known, options, Places(), day.second(now), length_s)
-    await _assemble(visits, travel, skills)
+    rates = await _rates(session, actor, known, company.currency, starts_on, weights)
+    await _assemble(visits, travel, skills, rates)
     return day
+
+
+async def _rates(
+    session: Session,
+    actor: Actor,
+    known: DayRows,
+    currency: str,
+    on: date,
+    weights: model.Weights,
+) -> dict[UUID, int]:
+    """Return each technician's price of a second of work above the cheapest's, in thousandths of driving."""
+    if not weights.dearer_labour_permille:
+        return {}
+    people = {one.technician.id for one in known.working}
+    surplus = await list_surplus_rates(session, actor, people, currency, on)
+    return {each: int(part * weights.dearer_labour_permille) for each, part in surplus.items()}
 
 
 def _nothing(
@@ -86,9 +104,11 @@ def _nothing(
     )
 
 
-async def _assemble(visits: DayVisits, travel: TravelProvider, skills: set[str]) -> None:
+async def _assemble(
+    visits: DayVisits, travel: TravelProvider, skills: set[str], rates: Mapping[UUID, int]
+) -> None:
     day, known, places = visits.day, visits.rows, visits.places
-    collected = DayShifts(visits)
+    collected = DayShifts(visits, rates)
     shifts: list[tuple[model.Shift, Underway | None]] = []
     for technician_id, several in _by_technician(known.working).items():
         shifts += collected.of(technician_id, several)

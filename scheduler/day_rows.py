@@ -11,6 +11,7 @@ from fsm.technicians.working_time import WorkingShift, list_working
 from scheduler import rows
 from scheduler.linked_jobs import LinkedJob, list_bonds, list_linked_jobs
 from scheduler.linking import Bond
+from scheduler.people import STANDARD, Person, list_people
 from scheduler.promise_ledger.queries import list_stated
 from scheduler.rows import Planned, Waiting
 from scheduler.scope import Options
@@ -29,6 +30,8 @@ class DayRows:
     terms: dict[UUID, rows.Terms]
     in_time_from: dict[UUID, datetime]
     expected_ends: dict[UUID, datetime]
+    people: dict[UUID, Person]
+    """How plans take technicians; who is not in it is taken as the standard."""
     stated: dict[UUID, float]
     """The chance told with a visit's window."""
     holds: dict[UUID, list[rows.Held]]
@@ -36,6 +39,9 @@ class DayRows:
     depots: list[rows.Depot]
     bonds: list[Bond]
     linked: dict[UUID, LinkedJob]
+
+    def person(self, technician_id: UUID) -> Person:
+        return self.people.get(technician_id, STANDARD)
 
 
 async def load_rows(
@@ -72,6 +78,7 @@ async def load_rows(
         terms=terms,
         in_time_from=await rows.list_in_time_from(session, actor, now),
         expected_ends=await rows.list_expected_ends(session, actor, begun),
+        people=await list_people(session, actor),
         stated=await list_stated(
             session, actor, [v.id for v in visits if v.window_ends_at is not None]
         ),

@@ -1,6 +1,6 @@
 """Technicians' shifts as the shifts of a problem: where each stands now, and what takes its time already."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -21,11 +21,13 @@ _CALLED_IN_S = 6 * 3_600
 class DayShifts:
     """The shifts of one problem; what they hold goes to its visits."""
 
-    def __init__(self, visits: DayVisits) -> None:
+    def __init__(self, visits: DayVisits, rates: Mapping[UUID, int]) -> None:
         self.visits = visits
         self.day = visits.day
         self.rows = visits.rows
         self.supposed = visits.supposed
+        self.rates = rates
+        """Price of a second of each technician's work above the cheapest's, in thousandths."""
 
     def of(
         self, technician_id: UUID, working: Sequence[WorkingShift]
@@ -101,6 +103,7 @@ class DayShifts:
                 length_s=rest.break_s,
             ),
         )
+        person = self.rows.person(one.technician.id)
         shift = model.Shift(
             id=str(one.shift.id),
             technician=str(one.technician.id),
@@ -110,7 +113,12 @@ class DayShifts:
             opens=opens,
             closes=self.day.second(rest.ends_at),
             overtime_limit_s=rest.overtime_s,
+            longest_s=person.longest_s,
+            efficiency_percent=person.efficiency_percent,
+            efficiency_by_kind=person.paces,
+            rate_permille=self.rates.get(one.technician.id, 0),
             territory=one.technician.territory or None,
+            stays_in_territory=person.stays_in_territory,
             skills=tuple(sorted((held.code, held.level) for held in one.skills)),
             breaks=breaks if rest.break_s else (),
         )
@@ -193,18 +201,22 @@ class DayShifts:
         return model.Visit(
             id=str(each.visit.id),
             place=place,
-            duration_s=length,
+            duration_s=-(-length * self._pace(each) // 100),
             windows=((since, since),),
             priority=each.work_order.priority,
             label=each.work_order.number,
         )
+
+    def _pace(self, each: Planned) -> int:
+        """Return the efficiency that the problem counts a begun visit with, whose length is known."""
+        return self.rows.person(each.visit.technician_id).efficiency_percent
 
     def _on_the_way(self, each: Planned, place: int) -> model.Visit:
         length = each.visit.planned_ends_at - each.visit.planned_starts_at
         return model.Visit(
             id=str(each.visit.id),
             place=place,
-            duration_s=int(length.total_seconds()),
+            duration_s=int(length.total_seconds()) * self._pace(each) // 100,
             windows=((self.visits.now_s, self.visits.now_s + model.DAY_S),),
             priority=each.work_order.priority,
             promise=self.visits.promise(each),

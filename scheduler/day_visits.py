@@ -111,12 +111,13 @@ class DayVisits:
         starts = self.day.second(row.planned_starts_at)
         length = int((row.planned_ends_at - row.planned_starts_at).total_seconds())
         length += (self.supposed.longer_s or {}).get(str(row.id), 0)
+        kind = str(each.work_order.work_type_id)
         visit = replace(
             self._of(each.work_order, each.site, self.places.row(where), 0),
             id=str(row.id),
-            duration_s=length,
+            duration_s=self.rows.person(row.technician_id).nominal_s(length, kind),
             promise=(promise := self.promise(each)),
-            drop_cost=None if promise is None else self._worth(each.work_order.priority),
+            drop_cost=self._drop_cost(each.work_order, promise),
         )
         if not self.scope.pulls_forward:
             visit = replace(visit, windows=_from_then_on(visit, starts))
@@ -145,11 +146,19 @@ class DayVisits:
         day = start // model.DAY_S if shift is None else shift.day
         self.published.append(model.Published(visit.id, technician, day, start))
 
-    def _worth(self, priority: int) -> int:
-        """Return what leaving out a promised visit costs: coming hours late is better than not at all."""
+    def _drop_cost(self, work_order: Job, promise: model.Promise | None) -> int | None:
+        """Return what leaving a job out costs, None where its priority says it.
+
+        Of what was promised, coming hours late is better than not at all.
+        """
+        terms = self.rows.terms.get(work_order.id)
+        own = None if terms is None else terms.drop_cost
+        if promise is None:
+            return own
         weights = self.day.problem.weights
         late = _RATHER_LATE_S * weights.promise_late_permille // 1_000
-        return weights.unplanned[priority - 1] + weights.promise_broken + late
+        worth = weights.unplanned[work_order.priority - 1] if own is None else own
+        return worth + weights.promise_broken + late
 
     def promise(self, each: Planned) -> model.Promise | None:
         """Return the window that was announced; one that is over already can be kept by nobody."""
@@ -202,6 +211,7 @@ class DayVisits:
             duration_s=work_order.estimate_s,
             windows=windows,
             priority=work_order.priority,
+            drop_cost=self._drop_cost(work_order, None),
             due=self._due(work_order, max(opens, first_s)),
             required=() if terms is None else tuple(terms.required),
             forbidden=() if terms is None else tuple(terms.forbidden),
@@ -213,6 +223,7 @@ class DayVisits:
             if terms is None
             else tuple((str(one["part"]), int(one["quantity"])) for one in terms.parts),
             territory=site.region or None,
+            kind=str(work_order.work_type_id),
             label=work_order.number,
         )
 

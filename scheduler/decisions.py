@@ -103,6 +103,7 @@ async def set_terms(
     parts: dict[str, int],
     windows: Sequence[tuple[datetime, datetime]],
     earliest_at: datetime | None,
+    drop_cost: int | None = None,
 ) -> PlanningTerms:
     """Replace what a job asks of its planning. People and parts must be known, windows lie apart."""
     await lock_work_order(session, actor, work_order_id)
@@ -138,7 +139,7 @@ async def set_terms(
         {"opens_at": opens_at.isoformat(), "closes_at": closes_at.isoformat()}
         for opens_at, closes_at in ordered
     ]
-    terms.earliest_at = earliest_at
+    terms.earliest_at, terms.drop_cost = earliest_at, drop_cost
     terms.set_by, terms.set_at = actor.name, now
     await session.flush()
     await events.record(
@@ -151,6 +152,7 @@ async def set_terms(
         parts=terms.parts,
         windows=terms.windows,
         earliest_at=earliest_at.isoformat() if earliest_at else None,
+        drop_cost=drop_cost,
     )
     return terms
 

@@ -17,6 +17,7 @@ from scheduler.reasons import Reason
 from scheduler.relaxations import Relaxation
 from scheduler.rows import Job
 from scheduler.sentences import LANGUAGES, change_sentence, sentence
+from scheduler.weights import priced
 
 NO_POSITION = {
     "en": "{label} cannot be planned: its site has no position. Enter one, or look the address up.",
@@ -73,6 +74,7 @@ def outcome(
         "routes": [_route(day, route) for route in plan.routes],
         "unplanned": unplanned,
         "costs": costs_as_json(plan.costs),
+        "objective": priced(costs_as_json(plan.costs), day.problem.weights),
         "notes": [*plan.notes, *day.notes],
         "travel_source": day.problem.travel_source,
         "difference": difference(day, plan, happened, indexed),

@@ -109,8 +109,7 @@ def place(
     visit = next(each for each in problem.visits if each.id == key)
     shift = _shift(problem, technician, start)
     if end is None:
-        pace = 100 if shift is None else shift.efficiency_percent
-        end = start + -(-visit.duration_s * 100 // pace)
+        end = start + (visit.duration_s if shift is None else shift.work_s(visit))
     found = [] if problem.now is None or start >= problem.now else [Consequence(Code.PAST)]
     found += _of_itself(visit, technician, start)
     if shift is None:
@@ -177,7 +176,7 @@ def _others(problem: DayProblem, key: str, technician: str, shift: Shift) -> lis
         if each.technician != technician or each.visit == key or each.day != shift.day:
             continue
         visit = visits[each.visit]
-        length = -(-visit.duration_s * 100 // shift.efficiency_percent)
+        length = shift.work_s(visit)
         found.append(_Other(visit.label, visit.place, each.start, each.start + length))
     return sorted(found, key=lambda one: (one.start, one.end))
 

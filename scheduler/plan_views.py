@@ -1,5 +1,6 @@
 """What the API tells of plans."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -29,6 +30,8 @@ class PlanRow(msgspec.Struct, frozen=True):
 
 class PlanView(msgspec.Struct, frozen=True):
     """A plan with its routes, what it costs term by term (seconds of driving), and why work stays out.
+
+    `objective` has each term's cost beside the weights that priced it, with their units.
 
     `unplanned` carries a code, whether it holds in any plan, the smallest sets of rules in the way, the
     cheapest change that would let the visit in, and the same in words (`said`, by language). `is_brief`:
@@ -61,6 +64,7 @@ class PlanView(msgspec.Struct, frozen=True):
     routes: list[dict[str, Any]]
     unplanned: list[dict[str, Any]]
     costs: dict[str, int]
+    objective: list[dict[str, Any]]
     notes: list[str]
     travel_source: str | None
     difference: dict[str, Any] | None
@@ -74,6 +78,7 @@ class PlanView(msgspec.Struct, frozen=True):
             routes=result.get("routes", []),
             unplanned=result.get("unplanned", []),
             costs=result.get("costs", {}),
+            objective=result.get("objective", []),
             notes=result.get("notes", []),
             travel_source=result.get("travel_source"),
             difference=result.get("difference"),
@@ -122,6 +127,33 @@ class UndoneView(msgspec.Struct, frozen=True):
     withdrawn: int
     restored: int
     kept: int
+
+
+class ReplayView(msgspec.Struct, frozen=True):
+    """What came of making a plan again from its stored inputs.
+
+    `status` is queued, done or failed (`failure` says why). `is_same`: the same bytes; else `differs` names
+    the parts of the plan that are otherwise. `inputs_are_whole`: the stored inputs still have the digest they
+    were stored with. `versions` made the plan, `versions_now` made it again; `planner` is our own code.
+    """
+
+    plan_id: UUID
+    status: str
+    requested_by: str
+    requested_at: datetime
+    versions: dict[str, str]
+    finished_at: datetime | None = None
+    is_same: bool | None = None
+    differs: list[str] = []
+    inputs_are_whole: bool | None = None
+    plan_sha256: str | None = None
+    again_sha256: str | None = None
+    versions_now: dict[str, str] = {}
+    failure: str | None = None
+
+    @classmethod
+    def of(cls, plan_id: UUID, told: Mapping[str, Any]) -> "ReplayView":
+        return msgspec.convert({**told, "plan_id": plan_id}, cls)
 
 
 class ComparisonView(msgspec.Struct, frozen=True):

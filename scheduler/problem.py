@@ -83,6 +83,9 @@ class Weights:
     """Once per visit taken from the technician the published plan named."""
     other_day: int = 7_200
     """Once per visit moved to another day than the published plan named."""
+    dearer_labour_permille: int = 0
+    """Per second of work by somebody at twice the lowest labour rate, by others in proportion; who makes a
+    problem of rows turns it into each shift's `rate_permille`. Zero: what people cost is not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,8 @@ class Shift:
     """Most time between leaving and being back; None: its hours alone limit it."""
     efficiency_percent: int = 100
     """Work done per hour against the standard: at 80, an hour's work takes 75 minutes."""
+    efficiency_by_kind: tuple[tuple[str, int], ...] = ()
+    """The same for kinds of work at which it differs, each kind once."""
     rate_permille: int = 0
     """Price of a second of this person's work above everybody's; for choosing between people."""
     territory: str | None = None
@@ -146,6 +151,22 @@ class Shift:
     absences: tuple[Absence, ...] = ()
     prefix: tuple[str, ...] = ()
     """Visits that are this route's first, in this order."""
+
+    @property
+    def paces(self) -> tuple[object, ...]:
+        """Return all that says how long work takes; shifts with equal ones take equally long."""
+        return self.efficiency_percent, self.efficiency_by_kind
+
+    def pace(self, kind: str | None) -> int:
+        """Return the efficiency at a kind of work, in per cent."""
+        for each, percent in self.efficiency_by_kind:
+            if each == kind:
+                return percent
+        return self.efficiency_percent
+
+    def work_s(self, visit: Visit) -> int:
+        """Return how long this person takes, rounded up to whole seconds."""
+        return -(-visit.duration_s * 100 // self.pace(visit.kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +203,8 @@ class Visit:
     skills: tuple[Level, ...] = ()
     parts: tuple[Quantity, ...] = ()
     territory: str | None = None
+    kind: str | None = None
+    """What sort of work it is, where people are quicker at some than at others."""
     label: str = ""
     """What a person calls it, such as the work order's number."""
 
@@ -421,7 +444,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     """What the reader should know of the search, as codes: `not_searched:greatest_lateness` (priced in
     `costs`, unseen by OR-Tools), `search_found_nothing` and `too_large_to_search` (the plan is built by
-    insertion alone)."""
+    insertion alone), `repair_cut_short` (there was no time to try all that is left out)."""
     steps: tuple[Step, ...] = ()
     """What the search did, as its clock had it: doing it again on the same problem, with the same
     seed, gives the same plan. Empty where the engine cannot be told."""

@@ -106,6 +106,7 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
     parts: list[dict[str, Any]]
     windows: list[dict[str, str]]
     earliest_at: datetime | None
+    drop_cost: int | None
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
@@ -298,7 +299,7 @@ async def list_terms(
         session,
         f"""
         select p.work_order_id, p.required::text, p.preferred::text, p.forbidden::text,
-          p.parts::text, p.windows::text, p.earliest_at
+          p.parts::text, p.windows::text, p.earliest_at, p.drop_cost
         from planning_terms p
         join work_order w on w.tenant_id = p.tenant_id and w.id = p.work_order_id
         where p.tenant_id = $1 and w.status = any($2)
@@ -309,8 +310,8 @@ async def list_terms(
         *(() if only is None else (list(only),)),
     )
     return {
-        work_order_id: Terms(*[*map(msgspec.json.decode, asked), earliest_at])
-        for work_order_id, *asked, earliest_at in map(tuple, rows)
+        work_order_id: Terms(*[*map(msgspec.json.decode, asked), earliest_at, drop_cost])
+        for work_order_id, *asked, earliest_at, drop_cost in map(tuple, rows)
     }
 
 

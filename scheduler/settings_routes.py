@@ -1,4 +1,4 @@
-"""What people decide about planning: weights, pins of visits, terms of jobs."""
+"""What people decide about planning: weights, pins of visits, terms of jobs and of technicians."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -14,8 +14,8 @@ from fsm import http
 from fsm.actors import Permission
 from fsm.http import Body, CurrentActor, DbSession, Instant, Now, needs
 from fsm.work_orders.lifecycle import WrongStatus
-from scheduler import decisions
-from scheduler.tables import Keeps, PlanningTerms, PlanningWeights, VisitPin
+from scheduler import decisions, people
+from scheduler.tables import Keeps, PlanningTerms, PlanningWeights, TechnicianTerms, VisitPin
 from scheduler.weights import UNITS, find_weights, list_weights, set_weights
 
 _Weight = Annotated[int, pydantic.Field(ge=0, le=100_000_000)]
@@ -40,6 +40,7 @@ class WeightChanges(Body):
     balance_permille: _Weight | None = None
     other_technician: _Weight | None = None
     other_day: _Weight | None = None
+    dearer_labour_permille: _Weight | None = None
 
     def changes(self, *without: str) -> dict[str, Any]:
         sent = super().changes(*without)
@@ -170,7 +171,8 @@ class TermsBody(Body):
     """What the job asks of its planning; it replaces what was asked before.
 
     One of `required_ids` has to go, none of `forbidden_ids` may, `preferred_ids` are wanted. Work begins in
-    one of `windows` (none: at any time) and not before `earliest_at`. `parts` must be in the van.
+    one of `windows` (none: at any time) and not before `earliest_at`. `parts` must be in the van. `drop_cost`
+    is what leaving the job out costs, in seconds of driving; left out, it goes by priority.
     """
 
     required_ids: _Technicians = []
@@ -179,6 +181,7 @@ class TermsBody(Body):
     parts: Annotated[list[PartNeeded], pydantic.Field(max_length=50)] = []
     windows: Annotated[list[WindowBody], pydantic.Field(max_length=20)] = []
     earliest_at: Instant | None = None
+    drop_cost: _Weight | None = None
 
 
 class TermsView(msgspec.Struct, frozen=True):
@@ -189,6 +192,7 @@ class TermsView(msgspec.Struct, frozen=True):
     parts: list[dict[str, Any]]
     windows: list[dict[str, Any]]
     earliest_at: datetime | None
+    drop_cost: int | None
     set_by: str
     set_at: datetime | None
 
@@ -202,6 +206,7 @@ class TermsView(msgspec.Struct, frozen=True):
             terms.parts,
             terms.windows,
             terms.earliest_at,
+            terms.drop_cost,
             terms.set_by,
             terms.set_at if terms.set_by else None,
         )
@@ -242,8 +247,101 @@ class TermsController(Controller):
             parts={one.part: one.quantity for one in data.parts},
             windows=[(one.opens_at, one.closes_at) for one in data.windows],
             earliest_at=data.earliest_at,
+            drop_cost=data.drop_cost,
         )
         return TermsView.of(terms)
 
 
-ROUTES = [WeightsController, PinController, TermsController]
+_Percent = Annotated[int, pydantic.Field(ge=25, le=400)]
+
+
+class PaceBody(Body):
+    work_type_id: UUID
+    efficiency_percent: _Percent
+
+
+class PersonBody(Body):
+    """How plans take a technician; it replaces what was said before.
+
+    Work done per hour against the standard is `efficiency_percent` (at 80, an hour's work takes 75 minutes),
+    at single kinds of work that of `paces`. `longest_s` is the most time between leaving and being back; left
+    out, the shift's hours alone limit it. Who `stays_in_territory` gets no visit of another one.
+    """
+
+    efficiency_percent: _Percent = 100
+    paces: Annotated[list[PaceBody], pydantic.Field(max_length=200)] = []
+    longest_s: Annotated[int, pydantic.Field(ge=3_600, le=86_400)] | None = None
+    stays_in_territory: bool = False
+
+
+class PaceView(msgspec.Struct, frozen=True):
+    work_type_id: UUID
+    efficiency_percent: int
+
+
+class PersonView(msgspec.Struct, frozen=True):
+    """How plans take a technician, and who said so."""
+
+    technician_id: UUID
+    efficiency_percent: int
+    paces: list[PaceView]
+    longest_s: int | None
+    stays_in_territory: bool
+    set_by: str
+    set_at: datetime | None
+
+    @classmethod
+    def of(cls, terms: TechnicianTerms) -> "PersonView":
+        return cls(
+            terms.technician_id,
+            terms.efficiency_percent,
+            msgspec.convert(terms.paces, list[PaceView]),
+            terms.longest_s,
+            terms.stays_in_territory,
+            terms.set_by,
+            terms.set_at if terms.set_by else None,
+        )
+
+
+class PersonController(Controller):
+    path = "/api/planning/technicians"
+    tags = ["Planning"]
+
+    @get(
+        "/{technician_id:uuid}/terms",
+        opt=needs(Permission.PLAN),
+        summary="How plans take a technician",
+    )
+    async def read(
+        self, session: DbSession, actor: CurrentActor, technician_id: FromPath[UUID]
+    ) -> PersonView:
+        return PersonView.of(await people.find_terms(session, actor, technician_id))
+
+    @put(
+        "/{technician_id:uuid}/terms",
+        opt=needs(Permission.EDIT_TECHNICIANS),
+        status_code=HTTP_200_OK,
+        summary="Say how plans take a technician: pace, longest day, territory",
+    )
+    async def set(
+        self,
+        session: DbSession,
+        actor: CurrentActor,
+        now: Now,
+        technician_id: FromPath[UUID],
+        data: JSONBody[PersonBody],
+    ) -> PersonView:
+        terms = await people.set_terms(
+            session,
+            actor,
+            now,
+            technician_id,
+            efficiency_percent=data.efficiency_percent,
+            paces=[(one.work_type_id, one.efficiency_percent) for one in data.paces],
+            longest_s=data.longest_s,
+            stays_in_territory=data.stays_in_territory,
+        )
+        return PersonView.of(terms)
+
+
+ROUTES = [WeightsController, PinController, TermsController, PersonController]

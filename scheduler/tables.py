@@ -110,11 +110,12 @@ class PlanningTerms(SQLModel, table=True):
 
     `required`, `preferred`, `forbidden` are technicians' ids; `parts` is [{"part": number, "quantity": n}];
     `windows` is [{"opens_at", "closes_at"}], in which the customer takes the work's beginning; nothing begins
-    before `earliest_at` (a part that is late).
+    before `earliest_at` (a part that is late). `drop_cost` is the price of leaving it out, in seconds of
+    driving; null: by priority.
     """
 
     __tablename__ = "planning_terms"
-    __table_args__ = (link("work_order_id", "work_order"),)
+    __table_args__ = (link("work_order_id", "work_order"), check("drop_cost", "drop_cost >= 0"))
     tenant_id: UUID = Field(primary_key=True)
     work_order_id: UUID = Field(primary_key=True)
     required: list[str] = document(default_factory=list)
@@ -123,6 +124,28 @@ class PlanningTerms(SQLModel, table=True):
     parts: list[dict[str, Any]] = document(default_factory=list)
     windows: list[dict[str, Any]] = document(default_factory=list)
     earliest_at: datetime | None = instant(nullable=True, default=None)
+    drop_cost: int | None = None
+    set_by: str = ""
+    set_at: datetime = instant()
+
+
+class TechnicianTerms(SQLModel, table=True):
+    """How plans take a technician: their pace against the standard, the longest day, whether they may leave
+    their territory. `paces` is [{"work_type_id", "efficiency_percent"}], where it is another at that work.
+    """
+
+    __tablename__ = "technician_terms"
+    __table_args__ = (
+        link("technician_id", "technician"),
+        check("efficiency", "efficiency_percent between 25 and 400"),
+        check("longest", "longest_s between 3600 and 86400"),
+    )
+    tenant_id: UUID = Field(primary_key=True)
+    technician_id: UUID = Field(primary_key=True)
+    efficiency_percent: int = 100
+    paces: list[dict[str, Any]] = document(default_factory=list)
+    longest_s: int | None = None
+    stays_in_territory: bool = False
     set_by: str = ""
     set_at: datetime = instant()
 

@@ -81,9 +81,11 @@ def _attempts(
     pushed = _pushed(nothing, shift, visits)
     yield "late", pushed
     last = pushed.closes + pushed.overtime_limit_s
+    resting_s = sum(rest.length_s for rest in pushed.breaks)
     rested = replace(
         pushed,
-        overtime_limit_s=pushed.overtime_limit_s + sum(rest.length_s for rest in pushed.breaks),
+        overtime_limit_s=pushed.overtime_limit_s + resting_s,
+        longest_s=None if pushed.longest_s is None else pushed.longest_s + resting_s,
         breaks=tuple(Break(rest.earliest, last, rest.length_s) for rest in pushed.breaks),
     )
     yield "break_late", rested
@@ -104,7 +106,7 @@ def _pushed(nothing: DayProblem, shift: Shift, visits: Sequence[Visit]) -> Shift
     clock, place = shift.opens, shift.start_place
     for visit in visits:
         arrive = clock + int(drive[place, visit.place])
-        clock = max(arrive, visit.windows[0][0]) + visit.duration_s
+        clock = max(arrive, visit.windows[0][0]) + shift.work_s(visit)
         place = visit.place
     absences = []
     for absence in sorted(shift.absences, key=lambda each: each.start):
@@ -124,4 +126,5 @@ def _pushed(nothing: DayProblem, shift: Shift, visits: Sequence[Visit]) -> Shift
         shift,
         absences=tuple(absences),
         overtime_limit_s=max(shift.overtime_limit_s, back - shift.closes),
+        longest_s=None if shift.longest_s is None else max(shift.longest_s, back - shift.opens),
     )

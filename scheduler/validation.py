@@ -151,6 +151,14 @@ def _shift(problem: DayProblem, shift: Shift) -> None:
         raise ProblemInvalid(
             "bad_efficiency", f"{what} has an efficiency of {shift.efficiency_percent} %."
         )
+    kinds = [kind for kind, _ in shift.efficiency_by_kind]
+    if len(set(kinds)) < len(kinds):
+        raise ProblemInvalid("duplicate_kind", f"{what} has two efficiencies at one kind of work.")
+    for kind, percent in shift.efficiency_by_kind:
+        if not 10 <= percent <= 1_000:
+            raise ProblemInvalid(
+                "bad_efficiency", f"{what} has an efficiency of {percent} % at {kind}."
+            )
     for rest in shift.breaks:
         if rest.latest < rest.earliest:
             raise ProblemInvalid("reversed_break", f"{what} has a break that ends its span first.")

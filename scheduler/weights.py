@@ -1,5 +1,6 @@
 """What things cost in a company's plans: versions set by an administrator, the last one in force."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any
@@ -31,8 +32,29 @@ UNITS = {
     "balance_permille": "thousandths of a second of driving, per second of work beyond that tolerance",
     "other_technician": "seconds of driving, once per visit taken from its published technician",
     "other_day": "seconds of driving, once per visit moved to another day",
+    "dearer_labour_permille": "thousandths of a second of driving, per second of work by somebody at twice "
+    "the lowest labour rate; by others in proportion",
 }
 """In what each weight is counted."""
+
+TERMS: dict[str, tuple[str, ...]] = {
+    "travel": (),
+    "waiting": ("waiting_permille",),
+    "overtime": ("overtime_permille",),
+    "first_use": ("first_use",),
+    "rate": ("dearer_labour_permille",),
+    "foreign_territory": ("foreign_territory",),
+    "surplus_level": ("surplus_level",),
+    "not_preferred": ("not_preferred",),
+    "promise": ("promise_broken", "promise_late_permille"),
+    "late": ("late_permille",),
+    "greatest_lateness": ("greatest_lateness_permille",),
+    "balance": ("balance_permille", "balance_tolerance_percent"),
+    "other_technician": ("other_technician",),
+    "other_day": ("other_day",),
+    "unplanned": ("unplanned",),
+}
+"""Which weights price each term of `Costs`; driving is the unit and has none."""
 
 _MOST = 100_000_000
 
@@ -48,6 +70,21 @@ def read_weights(stored: dict[str, Any], base: Weights | None = None) -> Weights
 
 def as_json(weights: Weights) -> dict[str, Any]:
     return {**asdict(weights), "unplanned": list(weights.unplanned)}
+
+
+def priced(costs: Mapping[str, int], weights: Weights) -> list[dict[str, Any]]:
+    """Return what each term of a plan cost, in seconds of driving, and the weights that priced it."""
+    stored = as_json(weights)
+    return [
+        {
+            "term": term,
+            "cost": costs[term],
+            "weights": [
+                {"name": name, "value": stored[name], "unit": UNITS[name]} for name in names
+            ],
+        }
+        for term, names in TERMS.items()
+    ]
 
 
 async def find_weights(

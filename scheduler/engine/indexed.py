@@ -214,15 +214,15 @@ class IndexedDay:
         self.able = np.zeros(shape, dtype=bool)
         self.fixed = np.zeros(shape, dtype=np.int64)
         self.works: list[list[int]] = []
-        paces: dict[int, list[int]] = {}
+        paces: dict[tuple[object, ...], list[int]] = {}
         asked: dict[tuple[object, ...], int] = {}
         personal = [
             number for number, visit in enumerate(self.visits) if self._names_somebody(visit)
         ]
         for number, shift in enumerate(self.shifts):
-            if shift.efficiency_percent not in paces:
-                paces[shift.efficiency_percent] = [work_s(shift, each) for each in self.visits]
-            self.works.append(paces[shift.efficiency_percent])
+            if shift.paces not in paces:
+                paces[shift.paces] = [work_s(shift, each) for each in self.visits]
+            self.works.append(paces[shift.paces])
             like = asked.setdefault(self._profile(shift), number)
             if like == number:
                 wanted: Iterable[int] = range(len(self.visits))
@@ -262,7 +262,7 @@ class IndexedDay:
             shift.skills,
             shift.territory,
             shift.stays_in_territory,
-            shift.efficiency_percent,
+            shift.paces,
             shift.rate_permille,
             tuple(sorted(self.decisions.stock[shift.technician].items())),
         )

@@ -325,7 +325,7 @@ def _shifts(
     """Return the shifts' columns (class and fixed stops left 0); by kind, who may do what at what price."""
     owners = {each.id: number for number, each in enumerate(day.problem.technicians)}
     kinds: dict[tuple[bytes, bytes], int] = {}
-    paces: dict[int, int] = {}
+    paces: dict[tuple[object, ...], int] = {}
     able: list[Bytes] = []
     fixed: list[Ints] = []
     wanted = np.zeros(len(day.visits), dtype=np.bool_)
@@ -342,7 +342,7 @@ def _shifts(
         row[[START, END]] = terms.start_place, terms.end_place
         row[[SHIFT_OPENS, SHIFT_CLOSES, SHIFT_LAST]] = terms.opens, terms.closes, terms.last
         row[KIND] = kinds[key]
-        row[PACE] = paces.setdefault(shift.efficiency_percent, len(paces))
+        row[PACE] = paces.setdefault(shift.paces, len(paces))
         row[OWNER], row[DAY] = owners[shift.technician], shift.day
         row[RESTS], row[LABELS] = rests[number], len(orders[number]) + 1
         row[LONGEST] = NEVER if shift.longest_s is None else shift.longest_s
@@ -433,9 +433,9 @@ def _nodes(
 
 
 def _work(day: IndexedDay, pinned: list[tuple[int, int]]) -> Ints:
-    paces: dict[int, int] = {}
+    paces: dict[tuple[object, ...], int] = {}
     for number, shift in enumerate(day.shifts):
-        paces.setdefault(shift.efficiency_percent, number)
+        paces.setdefault(shift.paces, number)
     depots = depots_of(day)
     count = len(day.visits) + len(pinned) + len(depots)
     work = np.zeros((count, max(1, len(paces))), np.int64)

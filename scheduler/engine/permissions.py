@@ -120,7 +120,7 @@ def prices(problem: DayProblem, decisions: Decisions, shift: Shift, visit: Visit
 
 def work_s(shift: Shift, visit: Visit) -> int:
     """Return how long this person takes, rounded up to whole seconds."""
-    return -(-visit.duration_s * 100 // shift.efficiency_percent)
+    return shift.work_s(visit)
 
 
 def _is_foreign(shift: Shift, visit: Visit) -> bool:

@@ -194,10 +194,10 @@ class _Model:
         places = self._places()
         drive = self.day.problem.travel_s[np.ix_(places, places)].astype(np.int64)
         self._arc_prices(drive)
-        paces: dict[int, int] = {}
+        paces: dict[tuple[object, ...], int] = {}
         evaluators = []
         for shift in self.nodes.shifts:
-            pace = self.day.shifts[shift].efficiency_percent
+            pace = self.day.shifts[shift].paces
             if pace not in paces:
                 work = np.array(self._work(shift), dtype=np.int64)
                 paces[pace] = self.routing.RegisterTransitMatrix((drive + work[:, None]).tolist())
@@ -385,10 +385,10 @@ class _Model:
         wanted = [owner for owner in owners if targets[owner] is not None]
         if not wanted or not weights.balance_permille:
             return
-        paces: dict[int, int] = {}
+        paces: dict[tuple[object, ...], int] = {}
         evaluators = []
         for shift in self.nodes.shifts:
-            pace = day.shifts[shift].efficiency_percent
+            pace = day.shifts[shift].paces
             if pace not in paces:
                 work = self._work(shift)
                 work[len(self.nodes.visits) :] = [0] * (len(work) - len(self.nodes.visits))

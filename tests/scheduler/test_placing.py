@@ -103,6 +103,9 @@ def test_nobody_works_without_a_shift_or_while_absent_or_in_the_past() -> None:
 def test_a_slower_person_takes_longer() -> None:
     slow = replace(SHIFT, efficiency_percent=80)
     assert place(day(shift=slow), "wanted", "olga", 12 * HOUR).end == 12 * HOUR + 75 * MINUTE
+    new_to_it = replace(SHIFT, efficiency_by_kind=(("wiring", 50),))
+    wiring = day(replace(WANTED, kind="wiring"), shift=new_to_it)
+    assert place(wiring, "wanted", "olga", 12 * HOUR).end == 12 * HOUR + 120 * MINUTE
 
 
 def test_every_consequence_has_its_sentence_in_every_language() -> None:

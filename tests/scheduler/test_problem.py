@@ -47,7 +47,7 @@ def test_the_digest_is_of_the_values_alone_and_does_not_change_with_versions() -
     day = a_day((a_visit("a", 1),))
     wide = replace(day, travel_s=day.travel_s.astype(np.int64), travel_m=day.travel_m[:, :])
     assert digest(wide) == digest(day)
-    assert digest(day) == "ce2bb131a8352e1d279282e34c220a1e1b56d745457d66034d19f338b901214c"
+    assert digest(day) == "3842ffde8cc8cfb836b67da3c1358303afb99f4a988e812063a554fce7183c23"
     assert digest(replace(day, now=1)) != digest(day)
 
 
@@ -120,6 +120,8 @@ def _with(**fields: object) -> Callable[[DayProblem], DayProblem]:
         (_shift(closes=60 * HOUR), "shift_outside_horizon"),
         (_shift(overtime_limit_s=-1), "negative_overtime"),
         (_shift(efficiency_percent=0), "bad_efficiency"),
+        (_shift(efficiency_by_kind=(("wiring", 0),)), "bad_efficiency"),
+        (_shift(efficiency_by_kind=(("wiring", 80), ("wiring", 90))), "duplicate_kind"),
         (_shift(rate_permille=-1), "negative_weight"),
         (_shift(skills=(("magic", 1),)), "unknown_skill"),
         (_shift(skills=(("electric", 0),)), "bad_level"),
