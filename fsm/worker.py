@@ -53,6 +53,7 @@ from scheduler.jobs import solve_plan
 from scheduler.promise_ledger import learning as promises
 from scheduler.promise_ledger.announced import note_window
 from scheduler.queries import SOLVE
+from scheduler.replaying import REPLAY, replay_plan
 from scheduler.roads import relearn
 from scheduler.rosters import queries as rosters
 from scheduler.rosters.jobs import solve_roster
@@ -110,6 +111,10 @@ async def _solve(tools: Tools, job: Job) -> None:
     await solve_plan(tools.database, job, tools.clock())
 
 
+async def _replay(tools: Tools, job: Job) -> None:
+    await replay_plan(tools.database, job, tools.clock())
+
+
 async def _solve_roster(tools: Tools, job: Job) -> None:
     await solve_roster(tools.database, job, tools.clock())
 
@@ -129,6 +134,7 @@ REACTIONS: Mapping[str, Reaction] = MappingProxyType(
         # What is due by a counter is foreseen anew with each of its readings.
         "meter.read": _generate_asset,
         SOLVE: _solve,
+        REPLAY: _replay,
         rosters.SOLVE: _solve_roster,
     }
 )

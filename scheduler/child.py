@@ -23,8 +23,10 @@ import msgspec
 from scheduler.checks import violations
 from scheduler.engine import plan_day
 from scheduler.engine.machine_code import is_warm
-from scheduler.problem import DayProblem, Plan, ProblemInvalid, problem_from_json, to_json
+from scheduler.problem import DayProblem, Plan, ProblemInvalid, Step, problem_from_json, to_json
 from scheduler.reasons import Reason, explain
+from scheduler.repair import ENGINE as REPAIR
+from scheduler.repair import repair
 
 _SECONDS = 10.0
 _LEAST_S = 0.2
@@ -71,6 +73,9 @@ class _Options:
     parent: int
     asked_at: float
     """On the system's monotonic clock, which parent and child share."""
+    steps: tuple[Step, ...] | None = None
+    """What a search did before and is to do again."""
+    is_explained: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +111,33 @@ async def solve(
         seconds, iterations, seed, engine, processes or _cores(), os.getpid(), time.monotonic()
     )
     limit = _CLOCKLESS_S if iterations is not None else (seconds or _SECONDS)
+    return await _asked(options, problem, limit + grace_s)
+
+
+async def replay(problem: DayProblem, plan: Plan, *, iterations: int | None = None) -> Plan:
+    """Return what the engine of `plan` makes of its problem when it does the same again, without a clock.
+
+    A search is told its steps, OR-Tools the `iterations` it was given; a repair needs neither. Raises as
+    `solve`.
+    """
+    is_search = plan.engine == "search"
+    options = _Options(
+        seconds=None,
+        iterations=None if is_search or plan.engine == REPAIR else iterations,
+        seed=plan.seed,
+        engine=plan.engine,
+        processes=1,
+        parent=os.getpid(),
+        asked_at=time.monotonic(),
+        steps=plan.steps if is_search else None,
+        is_explained=False,
+    )
+    return (await _asked(options, problem, _CLOCKLESS_S + _GRACE_S)).plan
+
+
+async def _asked(options: _Options, problem: DayProblem, limit: float) -> Solved:
     request = msgspec.json.encode(options) + b"\n" + to_json(problem)
-    said = await ask("scheduler.child", request, limit + grace_s, _Answer)
+    said = await ask("scheduler.child", request, limit, _Answer)
     if said.refusal is not None:
         raise ProblemInvalid(*said.refusal)
     if said.solved is None:
@@ -208,7 +238,12 @@ def main() -> None:
     options = msgspec.json.decode(first, type=_Options)
     die_with(options.parent)
     with os.fdopen(door, "wb") as out:
-        out.write(msgspec.json.encode(_answer(options, rest)))
+        out.write(answer(first, rest))
+
+
+def answer(first: bytes, data: bytes) -> bytes:
+    """Return what is said to a request's first line and its rest."""
+    return msgspec.json.encode(_answer(msgspec.json.decode(first, type=_Options), data))
 
 
 def open_door() -> tuple[int, bytes, bytes]:
@@ -225,26 +260,33 @@ def open_door() -> tuple[int, bytes, bytes]:
 def _answer(options: _Options, data: bytes) -> _Answer:
     try:
         problem = problem_from_json(data)
-        plan = plan_day(
-            problem,
-            seconds=_left(options),
-            iterations=options.iterations,
-            seed=options.seed,
-            engine=options.engine,
-            processes=options.processes,
-        )
+        plan = _planned(options, problem)
     except ProblemInvalid as refusal:
         return _Answer(refusal=(refusal.code, refusal.sentence))
     broken = violations(problem, plan)
     if broken:
         return _Answer(broken=tuple(broken))
-    reasons = explain(problem, plan, seconds=_left(options))
+    reasons = explain(problem, plan, seconds=_left(options)) if options.is_explained else ()
     return _Answer(solved=Solved(plan, tuple(reasons)))
+
+
+def _planned(options: _Options, problem: DayProblem) -> Plan:
+    if options.engine == REPAIR:
+        return repair(problem)
+    return plan_day(
+        problem,
+        seconds=_left(options),
+        iterations=options.iterations,
+        steps=options.steps,
+        seed=options.seed,
+        engine=options.engine,
+        processes=options.processes,
+    )
 
 
 def _left(options: _Options) -> float | None:
     """Return what is left of the limit since it was asked for; None where there is no clock."""
-    if options.iterations is not None:
+    if options.iterations is not None or options.steps is not None:
         return None
     return left_of(options.asked_at, _SECONDS if options.seconds is None else options.seconds)
 

@@ -5,9 +5,6 @@ Each step is a transaction of its own, so that nothing is locked while the engin
 
 import asyncio
 from datetime import datetime, timedelta
-from functools import cache
-from importlib.metadata import version
-from importlib.util import find_spec
 from typing import Any
 from uuid import UUID
 
@@ -28,12 +25,10 @@ from scheduler.queries import lock_run
 from scheduler.runs import take_up
 from scheduler.scope import from_stored
 from scheduler.tables import PlanRun, PlanStatus
+from scheduler.versions import versions
 
 LOST_AFTER = timedelta(minutes=10)
 """A run that has been solving for longer lost its worker; the next attempt takes it over."""
-
-_SOLVERS = ("ortools", "numba", "numpy")
-"""What a plan depends on beside its inputs; the compiled search may be missing."""
 
 BROKEN = "The planner broke on this problem. The operator finds the reason in the worker's log."
 
@@ -116,18 +111,12 @@ def keep(
     """Write into a run what was asked and what came of it."""
     run.inputs = zstandard.compress(to_json(day.problem))
     run.inputs_sha256 = digest(day.problem)
-    run.versions = dict(_versions())
+    run.versions = versions()
     run.weights_version = day.weights_version
     run.result = result
     if solved is not None:
         run.plan = zstandard.compress(to_json(solved.plan))
         run.log = {"plan": solved.plan.problem, "costs": solved.plan.costs.total}
-
-
-@cache
-def _versions() -> tuple[tuple[str, str], ...]:
-    """Return what is installed of the solvers; the running program does not change it."""
-    return tuple((name, version(name)) for name in _SOLVERS if find_spec(name) is not None)
 
 
 async def list_unsolved(database: Database, tenant_id: UUID) -> list[UUID]:

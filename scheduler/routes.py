@@ -14,7 +14,15 @@ from fsm.http import Body, CurrentActor, DbSession, Now, needs
 from fsm.problems import Invalid
 from fsm.work_orders.lifecycle import WrongStatus
 from fsm.work_orders.views import VisitView
-from scheduler import accepting, board_routes, day_routes, link_routes, queries, settings_routes
+from scheduler import (
+    accepting,
+    board_routes,
+    day_routes,
+    link_routes,
+    queries,
+    replaying,
+    settings_routes,
+)
 from scheduler.accepting import NotAPlan
 from scheduler.day import MOST_DAYS
 from scheduler.engine import ENGINES
@@ -25,9 +33,11 @@ from scheduler.plan_views import (
     PlanRow,
     PlanView,
     ReasonView,
+    ReplayView,
     UndoneView,
 )
 from scheduler.queries import PlanNotReady
+from scheduler.replaying import NotReplayable
 from scheduler.scope import Moves, Options, Scope, Supposed
 from scheduler.settings_routes import WeightChanges
 
@@ -239,6 +249,29 @@ class PlanController(Controller):
     ) -> ComparisonView:
         lines = await queries.compare_runs(session, actor, plan_id, other_id)
         return ComparisonView(plan_id, other_id, lines)
+
+    @post(
+        "/{plan_id:uuid}/replay",
+        opt=needs(Permission.PLAN),
+        status_code=HTTP_202_ACCEPTED,
+        responses=http.refusals(PlanNotReady, NotReplayable),
+        summary="Have a plan made again from its stored inputs, to see that it comes out the same",
+    )
+    async def ask_replay(
+        self, session: DbSession, actor: CurrentActor, now: Now, plan_id: FromPath[UUID]
+    ) -> ReplayView:
+        told = await replaying.request_replay(session, actor, now, plan_id)
+        return ReplayView.of(plan_id, told)
+
+    @get(
+        "/{plan_id:uuid}/replay",
+        opt=needs(Permission.PLAN),
+        summary="Whether the plan came out the same when it was made again",
+    )
+    async def replay(
+        self, session: DbSession, actor: CurrentActor, plan_id: FromPath[UUID]
+    ) -> ReplayView:
+        return ReplayView.of(plan_id, await replaying.find_replay(session, actor, plan_id))
 
 
 ROUTES = [

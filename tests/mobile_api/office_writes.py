@@ -382,6 +382,9 @@ async def planning(walk: Walk) -> None:
         walk, "/api/planning/links", {"first_id": job["id"], "second_id": after["id"]}
     )
     await walk.step("DELETE", f"/api/planning/links/{link['id']}")
+    pace = {"work_type_id": str(walk.company.work_type.id), "efficiency_percent": 80}
+    person = f"/api/planning/technicians/{walk.company.technician.id}/terms"
+    await walk.step("PUT", person, {"paces": [pace], "longest_s": 36_000})
 
 
 async def running_day(walk: Walk) -> None:
@@ -420,6 +423,7 @@ async def running_day(walk: Walk) -> None:
     again = {"visit_ids": [placed["id"]], "to_on": tomorrow, "reason": "goes on"}
     await make(walk, "/api/board/day-copies", again)
     plan = await make(walk, "/api/day/urgent-visits", {"work_order_id": await job()})
+    await make(walk, f"/api/plans/{plan['plan']['id']}/replay", {})
     await make(walk, f"/api/plans/{plan['plan']['id']}/acceptance", {})
     await make(walk, f"/api/plans/{plan['plan']['id']}/undoing", {})
     _, visit = await dispatch(walk)

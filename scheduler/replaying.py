@@ -1,0 +1,134 @@
+"""A stored plan made again from its stored inputs: the same bytes, or which part of it is otherwise."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Final
+from uuid import UUID
+
+import zstandard
+
+from fsm import events, jobs
+from fsm.actors import Actor, system_actor
+from fsm.database import Database, Session
+from fsm.jobs import Job
+from fsm.problems import NotFound, Problem
+from scheduler import child
+from scheduler.problem import (
+    Plan,
+    ProblemInvalid,
+    digest,
+    plan_from_json,
+    problem_from_json,
+    to_json,
+)
+from scheduler.queries import PlanNotReady, find_run, lock_run
+from scheduler.repair import CUT_SHORT
+from scheduler.repair import ENGINE as REPAIR
+from scheduler.scope import from_stored
+from scheduler.versions import versions
+
+REPLAY: Final = "plan.replay"
+"""Name of the job that makes a plan again."""
+
+PARTS: Final = ("problem", "engine", "seed", "routes", "unplanned", "costs", "notes", "steps")
+
+
+class NotReplayable(Problem):
+    """The plan was made against the clock by an engine that cannot be told what it did."""
+
+    code, status, title = "plan-not-replayable", 409, "This plan cannot be made again"
+
+
+def differing(plan: Plan, again: Plan) -> list[str]:
+    """Return which parts of a plan are otherwise the second time."""
+    return [name for name in PARTS if getattr(plan, name) != getattr(again, name)]
+
+
+async def request_replay(
+    session: Session, actor: Actor, now: datetime, run_id: UUID
+) -> dict[str, Any]:
+    """Ask for a plan to be made again; the worker does it after the commit."""
+    run = await lock_run(session, actor, run_id)
+    if run.inputs is None or run.plan is None:
+        raise PlanNotReady(
+            f"Plan {run.id} is {run.status}; only a plan that is there can be made again.",
+            plan_status=run.status,
+            failure=run.failure,
+        )
+    plan = plan_from_json(zstandard.decompress(run.plan))
+    iterations = from_stored(run.options).iterations
+    if CUT_SHORT in plan.notes or (plan.engine not in ("search", REPAIR) and iterations is None):
+        raise NotReplayable(
+            f"Plan {run.id} was made by {plan.engine} and ended by the clock, which cannot be repeated. "
+            "Ask for a plan with `iterations`, or with the engine `search`.",
+            engine=plan.engine,
+        )
+    told = {
+        "status": "queued",
+        "requested_by": actor.name,
+        "requested_at": now.isoformat(),
+        "versions": run.versions,
+    }
+    run.log = {**run.log, "replay": told}
+    await session.flush()
+    await events.record(session, actor, "plan.replay_requested", "plan_run", run.id, now=now)
+    await jobs.enqueue(session, REPLAY, actor.tenant_id, run_id=str(run.id))
+    return told
+
+
+async def find_replay(session: Session, actor: Actor, run_id: UUID) -> Mapping[str, Any]:
+    """Return what the last replay came to, or that it still waits for the worker."""
+    run = await find_run(session, actor, run_id)
+    if "replay" not in run.log:
+        raise NotFound(f"Nobody asked for plan {run_id} to be made again.")
+    found: Mapping[str, Any] = run.log["replay"]
+    return found
+
+
+async def replay_plan(database: Database, job: Job, now: datetime) -> None:
+    """Make a plan again in a child process, and write what came of it beside the plan."""
+    actor = system_actor(job.tenant_id, "planner")
+    async with database.transaction(job.tenant_id) as session:
+        run = await find_run(session, actor, UUID(job.data["run_id"]))
+        stored = (run.inputs, run.plan, run.inputs_sha256, from_stored(run.options).iterations)
+    found = await _compared(*stored)
+    async with database.transaction(job.tenant_id) as session:
+        run = await lock_run(session, actor, run.id)
+        asked = run.log.get("replay", {})
+        told = {**asked, **found, "finished_at": now.isoformat(), "versions_now": versions()}
+        run.log = {**run.log, "replay": told}
+        await session.flush()
+        await events.record(
+            session,
+            actor,
+            "plan.replayed",
+            "plan_run",
+            run.id,
+            now=now,
+            is_same=told["is_same"],
+            differs=told["differs"],
+        )
+
+
+async def _compared(
+    inputs: bytes | None, plan: bytes | None, inputs_sha256: str | None, iterations: int | None
+) -> dict[str, Any]:
+    assert inputs is not None
+    assert plan is not None
+    first = zstandard.decompress(plan)
+    try:
+        problem, before = problem_from_json(zstandard.decompress(inputs)), plan_from_json(first)
+        again = await child.replay(problem, before, iterations=iterations)
+    except (ProblemInvalid, child.SolverFailed) as error:
+        return {"status": "failed", "is_same": None, "differs": [], "failure": error.sentence}
+    second = to_json(again)
+    return {
+        "status": "done",
+        "is_same": first == second,
+        "differs": differing(before, again),
+        "inputs_are_whole": digest(problem) == inputs_sha256,
+        "plan_sha256": sha256(first).hexdigest(),
+        "again_sha256": sha256(second).hexdigest(),
+        "failure": None,
+    }
