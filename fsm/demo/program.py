@@ -24,7 +24,7 @@ from fsm.embedded import OWNER_ROLE, EmbeddedPostgres, EmbeddedPostgresError
 from fsm.settings import SettingsError, read_settings
 
 DATABASE = "fsm_demo"
-_READY_S = 60
+_READY_S = 300
 _END_S = 25
 """What worker and server have to end: requests that are under way may go on for 20 s."""
 _OURS = ("database", "blobs", "demo.log", "people.json")
@@ -64,7 +64,9 @@ def main(arguments: Sequence[str]) -> int:
         epilog="FSM_DATABASE_URL and FSM_OWNER_DATABASE_URL make it use an empty database of yours instead.",
     )
     parser.add_argument(
-        "--check", action="store_true", help="walk the product over HTTP, then stop"
+        "--check",
+        action="store_true",
+        help="walk the product over HTTP, then stop; over new data, unless --data names some",
     )
     parser.add_argument("--fresh", action="store_true", help="forget the data of the last time")
     parser.add_argument("--port", type=int, default=8000, help="of the server (8000)")
@@ -74,13 +76,15 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with ExitStack() as stack:
-            if options.check:
+            if options.check and options.data is None:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fsm-check-")))
+            else:
+                folder = options.data or Path.home() / ".local" / "share" / "fsm-demo"
+                if options.fresh and folder.exists():
+                    _forget(folder)
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if options.check:
                 return _check(stack, folder)
-            folder = options.data or Path.home() / ".local" / "share" / "fsm-demo"
-            if options.fresh and folder.exists():
-                _forget(folder)
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _show(stack, folder, options.host, options.port)
             return 0
     except KeyboardInterrupt:

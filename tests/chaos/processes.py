@@ -7,19 +7,14 @@ import socket
 import time
 from contextlib import suppress
 
+from tests.patience import PATIENCE_S
+
 
 def die_with_parent() -> None:
     """Ask the kernel to kill this process when the thread that started it ends."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     if os.getppid() == 1:
         os._exit(1)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def listens(port: int) -> bool:
@@ -29,7 +24,7 @@ def listens(port: int) -> bool:
     return False
 
 
-def wait_until_it_listens(port: int, limit_s: float = 60) -> None:
+def wait_until_it_listens(port: int, limit_s: float = PATIENCE_S) -> None:
     until = time.monotonic() + limit_s
     while not listens(port):
         if time.monotonic() > until:

@@ -27,11 +27,11 @@ from mobile_api import backups, feed, sequencer
 from tests.chaos.controls import COUNT_NOTHING
 from tests.chaos.processes import (
     die_with_parent,
-    free_port,
     listens,
     signal_process,
     wait_until_it_listens,
 )
+from tests.ports import kept_port
 
 SUPERUSER = "postgres"
 DATABASE = "chaos"
@@ -81,10 +81,10 @@ class Rig:
         self.folder = folder
         self.store = store
         self.plugin = plugin
-        self.postgres = EmbeddedPostgres(folder / "pg", port=free_port())
-        self.server_ports = [free_port() for _ in range(servers)]
-        self.link_port = free_port()
-        self.s3_port = free_port()
+        self.postgres = EmbeddedPostgres(folder / "pg", port=kept_port())
+        self.server_ports = [kept_port() for _ in range(servers)]
+        self.link_port = kept_port()
+        self.s3_port = kept_port()
         self.blobs = folder / "blobs"
         self.servers: list[int | None] = [None] * servers
         self.worker: int | None = None

@@ -29,7 +29,7 @@ SETTLE_LIMIT_S = 900
 """How long phones may take to say what they hold: longer than all of a crew's patience with a server that
 hangs, so that they say so themselves."""
 
-WARM_LIMIT_S = 40
+WARM_LIMIT_S = 300
 """How long the first round waits for work to get going before faults fall."""
 
 

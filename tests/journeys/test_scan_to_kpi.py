@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+import pytest
 
-A_HANG_S = 600
-"""After which a program is taken to hang, however busy the machine is."""
+from tests.patience import PATIENCE_S
+from tests.ports import kept_port
+
+ROOT = Path(__file__).parents[2]
 
 
 def environment() -> dict[str, str]:
@@ -51,15 +52,6 @@ def read_until(process: "subprocess.Popen[str]", words: str) -> str:
     raise AssertionError(f"The program ended before it said '{words}':\n{said}")
 
 
-@contextmanager
-def kept_port() -> Iterator[str]:
-    """A port that nobody else is given meanwhile: it is bound, and free for whoever listens there."""
-    with socket.socket() as holder:
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("127.0.0.1", 0))
-        yield str(holder.getsockname()[1])
-
-
 def children_of(pid: int) -> set[int]:
     """Return a process' descendants, from /proc."""
     found: set[int] = set()
@@ -80,43 +72,52 @@ def _is_zombie(pid: int) -> bool:
         return True
 
 
-def wait_until_gone(pids: set[int], seconds: float = A_HANG_S) -> set[int]:
+def wait_until_gone(pids: set[int], seconds: float = PATIENCE_S) -> set[int]:
     deadline = time.monotonic() + seconds
     while alive(pids) and time.monotonic() < deadline:
         time.sleep(0.1)
     return alive(pids)
 
 
-def test_a_scan_becomes_a_closed_job_and_a_figure_that_names_it() -> None:
-    with demo("--check") as process:
-        said, _ = process.communicate(timeout=A_HANG_S)
-        assert process.returncode == 0, said
+def test_a_scan_becomes_a_figure_over_data_that_no_end_of_the_demonstration_loses(
+    tmp_path: Path,
+) -> None:
+    """The company is founded once, for the walk and for both ways to end: killed, and asked to stop."""
+    data, port = str(tmp_path / "demo"), str(kept_port())
+    with demo("--data", data, "--port", port) as first:
+        said = read_until(first, "Ctrl-C stops everything")
+        password = re.search(r"password for everybody: (\S+)", said)
+        passport = re.search(r"http://\S+/p/(\S+)", said)
+        assert password is not None
+        assert passport is not None
+        there = children_of(first.pid)
+        assert len(there) >= 3  # PostgreSQL, worker, server
+        first.kill()  # -9: nobody is left to tidy up
+    assert wait_until_gone(there) == set()
+
+    with demo("--check", "--data", data) as walk:
+        said, _ = walk.communicate(timeout=PATIENCE_S)
+        assert walk.returncode == 0, said
+    assert "the company of the last time is there" in said
     steps = [line for line in said.splitlines() if line.startswith("  ✓ ")]
     assert len(steps) >= 18, said
     assert "The walk holds" in said
 
+    with demo("--data", data, "--port", port) as second:
+        said = read_until(second, "Ctrl-C stops everything")
+        assert "the company of the last time is there" in said
+        assert password[1] in said
+        assert passport[1] in said
+        there = children_of(second.pid)
+        second.send_signal(signal.SIGINT)
+        said, _ = second.communicate(timeout=PATIENCE_S)
+        assert second.returncode == 0, said
+    assert wait_until_gone(there) == set()
 
-def test_the_demonstration_keeps_its_data_and_leaves_nothing_running(tmp_path: Path) -> None:
-    data = tmp_path / "demo"
-    with kept_port() as port:
-        with demo("--data", str(data), "--port", port) as first:
-            said = read_until(first, "Ctrl-C stops everything")
-            password = re.search(r"password for everybody: (\S+)", said)
-            passport = re.search(r"http://\S+/p/(\S+)", said)
-            assert password is not None
-            assert passport is not None
-            there = children_of(first.pid)
-            assert len(there) >= 3  # PostgreSQL, worker, server
-            first.kill()  # -9: nobody is left to tidy up
-        assert wait_until_gone(there) == set()
 
-        with demo("--data", str(data), "--port", port) as second:
-            said = read_until(second, "Ctrl-C stops everything")
-            assert "the company of the last time is there" in said
-            assert password[1] in said
-            assert passport[1] in said
-            there = children_of(second.pid)
-            second.send_signal(signal.SIGINT)
-            said, _ = second.communicate(timeout=A_HANG_S)
-            assert second.returncode == 0, said
-        assert wait_until_gone(there) == set()
+@pytest.mark.long
+def test_the_walk_needs_no_data_of_before() -> None:
+    with demo("--check") as process:
+        said, _ = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, said
+    assert "The walk holds" in said

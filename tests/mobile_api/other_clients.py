@@ -21,8 +21,7 @@ from tests.conftest import Clock
 from tests.fsm.work_orders.steps import Job
 from tests.mobile_api.phones import Phone, new_phone
 from tests.node import runtime
-
-PATIENCE_S = 60
+from tests.patience import PATIENCE_S
 
 
 class Line:
@@ -179,22 +178,22 @@ async def in_the_field(
         line = Line(port)
         proxy = await asyncio.start_server(line.serve, "127.0.0.1", 0)
         url = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S
+        ) as http:
             there = Field(url, line, http, company, clock)
             yield there
             await there.close()
         line.down()
         proxy.close()
         server.should_exit = True
-        await asyncio.wait_for(running, 20)
+        await asyncio.wait_for(running, PATIENCE_S)
 
 
-async def until(
-    condition: Callable[[], Awaitable[bool]], what: str, patience_s: float = PATIENCE_S
-) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
     """Wait until something has come true that nothing tells us of."""
     loop = asyncio.get_running_loop()
-    ends_at = loop.time() + patience_s
+    ends_at = loop.time() + PATIENCE_S
     while not await condition():
         assert loop.time() < ends_at, f"in vain: {what}"
         await asyncio.sleep(0.05)

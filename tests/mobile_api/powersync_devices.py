@@ -16,11 +16,11 @@ from tests.company import Company
 from tests.conftest import Clock
 from tests.mobile_api.phones import Phone, new_phone
 from tests.node import runtime
+from tests.patience import PATIENCE_S
 
 SCRIPT = Path(runtime.HERE) / "powersync" / "device.mjs"
 WITH_SQLITE = 24
 """The oldest Node whose own SQLite the SDK can use; its other driver would have to be compiled."""
-_PATIENCE_S = 30.0
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Device:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps({"do": what, **members}).encode() + b"\n")
-        answer = await asyncio.wait_for(self.process.stdout.readline(), _PATIENCE_S)
+        answer = await asyncio.wait_for(self.process.stdout.readline(), PATIENCE_S)
         assert answer, "the device's process has ended"
         said = json.loads(answer)
         assert "error" not in said, said["error"]
@@ -96,7 +96,7 @@ class Device:
 
     async def _comes_true(self, ask: Callable[[], Awaitable[Any]], what: str) -> None:
         loop = asyncio.get_running_loop()
-        ends_at = loop.time() + _PATIENCE_S
+        ends_at = loop.time() + PATIENCE_S
         while not await ask():
             assert loop.time() < ends_at, (what, await self.ask("status"), await self.rows())
             await asyncio.sleep(0.05)

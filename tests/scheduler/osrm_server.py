@@ -19,6 +19,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.ports import kept_port
+
 WHEEL = "osrm-bindings==26.10.0"
 OWN_WHEEL = "FSM_OSRM_WHEEL"
 """Names a wheel that is there already, where nothing can be downloaded."""
@@ -89,9 +91,7 @@ def roads(cache: Path, osrm: Path, extract: Path) -> Path:
 @contextmanager
 def serving(osrm: Path, prepared: Path) -> Iterator[str]:
     """Yield the address of a server on these roads."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = kept_port()
     command = [str(osrm / "bin/osrm-routed"), "--algorithm=MLD", "--ip=127.0.0.1", f"--port={port}"]
     with subprocess.Popen(
         [*command, "--threads=1", "--verbosity=ERROR", str(prepared)],

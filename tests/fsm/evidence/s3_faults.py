@@ -15,10 +15,10 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from fsm.settings import S3Settings
+from tests.patience import PATIENCE_S
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _HOP = re.compile(rb"\r\n(?:expect|connection):[^\r]*", re.IGNORECASE)
-_PATIENCE_S = 30
 
 
 class Exchange:
@@ -41,7 +41,7 @@ class Exchange:
 
     def forward(self, body: bytes) -> bytes:
         """Return the server's whole answer to this request with that body; a short one is a cut."""
-        with socket.create_connection(self._server, timeout=_PATIENCE_S) as server:
+        with socket.create_connection(self._server, timeout=PATIENCE_S) as server:
             head = _HOP.sub(b"", self._head)
             server.sendall(head[:-4] + b"\r\nConnection: close\r\n\r\n" + body)
             if len(body) < self.length:
@@ -161,7 +161,7 @@ def bad_line(settings: S3Settings) -> Iterator[Line]:
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            self.request.settimeout(_PATIENCE_S)
+            self.request.settimeout(PATIENCE_S)
             received = b""
             with suppress(OSError):  # whoever hangs up has what they wanted
                 while b"\r\n\r\n" not in received:

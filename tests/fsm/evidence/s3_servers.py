@@ -21,8 +21,9 @@ import pytest
 from botocore.config import Config
 
 from fsm.settings import S3Settings
+from tests.patience import PATIENCE_S
+from tests.ports import kept_port
 
-_START_S = 30
 _BUCKET = "fsm"
 
 
@@ -67,7 +68,7 @@ class S3Server:
 def rclone(folder: Path) -> Iterator[S3Server]:
     """Run rclone's S3 server over a folder."""
     (folder / "objects" / _BUCKET).mkdir(parents=True)
-    port = _free_port()
+    port = kept_port()
     command = [
         _rclone(),
         "serve",
@@ -87,7 +88,7 @@ def swift(folder: Path) -> Iterator[S3Server]:
     """Run OpenStack Swift below a folder."""
     if importlib.util.find_spec("swift") is None:
         pytest.skip("no OpenStack Swift: install the package swift (it is in dev.txt)")
-    port = _free_port()
+    port = kept_port()
     program = Path(__file__).with_name("swift_server.py")
     # Swift's network library says on every start that nobody should begin anything new with it.
     command = [sys.executable, "-W", "ignore", str(program), str(folder), str(port)]
@@ -136,15 +137,8 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, for a test run that is killed
 
 
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
-
-
 def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
-    until = time.monotonic() + _START_S
+    until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         assert process.poll() is None, f"{process.args} ended at once"
         try:
@@ -153,4 +147,4 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
             time.sleep(0.05)
         else:
             return
-    raise AssertionError(f"{process.args} did not listen within {_START_S} s")
+    raise AssertionError(f"{process.args} did not listen within {PATIENCE_S} s")

@@ -20,6 +20,8 @@ from reports.mailing.periods import Every, days_before, next_due
 from tests.applications import application
 from tests.company import Company
 from tests.conftest import Clock
+from tests.patience import PATIENCE_S
+from tests.ports import kept_port
 
 RECIPIENTS = ["director@acme.example", "owner@acme.example"]
 
@@ -53,21 +55,13 @@ def mailbox() -> Any:
         return AuthResult(success=(login.login, login.password) == (b"us", b"p@ss"))
 
     controller = Controller(
-        box, hostname="127.0.0.1", port=free_port(), authenticator=authenticate,
-        auth_require_tls=False,
+        box, hostname="127.0.0.1", port=kept_port(), authenticator=authenticate,
+        auth_require_tls=False, ready_timeout=PATIENCE_S,
     )  # fmt: skip
     controller.start()
     box.url = f"smtp://us:p%40ss@127.0.0.1:{controller.port}"  # type: ignore[attr-defined]
     yield box
     controller.stop()
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def test_a_pack_is_made_once_a_month_and_mailed_until_the_server_takes_it(
