@@ -6,7 +6,7 @@ import { currentLanguage, t } from '$common/messages.ts'
 
 import { sentenceOf } from '../shell/saying.ts'
 import { api, session } from '../shell/start.ts'
-import { asked as parts } from './groups.ts'
+import { asked as parts, type Tile } from './groups.ts'
 import { daysOf, periods, windowOf, type Days, type PeriodName } from './periods.ts'
 import { nameOf } from './showing.ts'
 
@@ -200,6 +200,12 @@ class Figures {
     const known = new Set(parts())
     return [...this.definitions.keys()].filter((kpi) => !known.has(kpi) && this.items.has(asked(kpi, this.definitions.get(kpi)!.variants[0] ?? '')))
   })
+
+  /** Whether a tile has a place on the page. */
+  hasTile({ figure, ifAny }: Tile): boolean {
+    const found = this.comparison(figure)
+    return found !== undefined && (!ifAny || found.present.n + found.before.n > 0)
+  }
 
   comparison(figure: string): Comparison | undefined {
     const variant = figure.split(':')[1] ?? this.definition(figure)?.variants[0] ?? ''

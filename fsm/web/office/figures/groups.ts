@@ -2,6 +2,8 @@
 export interface Tile {
   figure: string
   beside?: string
+  /** Not every company promises it: shown where there is anything to show. */
+  ifAny?: true
 }
 
 export const groups = [
@@ -9,7 +11,10 @@ export const groups = [
     name: 'service',
     tiles: [
       { figure: 'sla_response', beside: 'reopen' },
+      { figure: 'sla_arrival', beside: 'on_time', ifAny: true },
       { figure: 'sla_restoration', beside: 'rework' },
+      { figure: 'sla_resolution', beside: 'sla_resolution:p90', ifAny: true },
+      { figure: 'sla_statutory', beside: 'sla_statutory:p90', ifAny: true },
       { figure: 'first_time_fix', beside: 'repeat' },
       { figure: 'on_time', beside: 'utilisation' },
     ],
@@ -37,6 +42,9 @@ export const groups = [
     tiles: [{ figure: 'cost' }, { figure: 'contract_margin', beside: 'contract_margin:share' }],
   },
 ] as const satisfies readonly { name: string; tiles: readonly Tile[] }[]
+
+/** The clocks of service levels, in the order in which they run out. */
+export const clocks: readonly Tile[] = groups[0].tiles.filter((one) => one.figure.startsWith('sla_'))
 
 /** Everything that tiles and sections show of the whole scope, each once. */
 export function asked(): string[] {

@@ -6,6 +6,7 @@ import { addDays, dayName, dayOf, viewerZone } from '$common/times.ts'
 
 import { sentenceOf } from '../shell/saying.ts'
 import { api } from '../shell/start.ts'
+import { entered, type Entry } from './demand.ts'
 
 export type Roster = Answer<'/api/rosters/{roster_id}', 'get'>
 export type Row = Answer<'/api/rosters', 'get'>['items'][number]
@@ -14,6 +15,7 @@ export type Pattern = Answer<'/api/roster-patterns', 'get'>[number]
 export type Technician = Answer<'/api/technicians', 'get'>['items'][number]
 export type Wish = Answer<'/api/roster-wishes', 'get'>['items'][number]
 export type Absence = Answer<'/api/absences', 'get'>['items'][number]
+export type Demand = Answer<'/api/roster-demand', 'get'>['lines'][number]
 export type Duty = Roster['duties'][number]
 
 /** A sentence in every language that the server speaks. */
@@ -71,6 +73,8 @@ class Rosters {
   technicians = $state.raw<Technician[]>([])
   wishes = $state.raw<Wish[]>([])
   absences = $state.raw<Absence[]>([])
+  /** What people entered for the days of the roster, which may be newer than it. */
+  demand = $state.raw<Demand[]>([])
   view = $state<View>('people')
   problem = $state('')
   notice = $state<{ kind: 'good' | 'alarm'; text: string } | null>(null)
@@ -130,9 +134,10 @@ class Rosters {
     const current = await api.get('/api/rosters/{roster_id}', { path })
     const first_on = current.starts_on
     const last_on = addDays(first_on, current.weeks * 7 - 1)
-    const [cover, wishes, absences] = await Promise.all([
+    const [cover, wishes, demand, absences] = await Promise.all([
       api.get('/api/rosters/{roster_id}/cover', { path }),
       allWishes(first_on, last_on),
+      api.get('/api/roster-demand', { query: { first_on, last_on } }),
       api.get('/api/absences', { query: { from_at: `${first_on}T00:00:00Z`, until_at: `${addDays(last_on, 1)}T00:00:00Z`, limit: 200 } }),
     ])
     const was = this.current
@@ -140,6 +145,7 @@ class Rosters {
     this.cover = cover
     this.wishes = wishes
     this.absences = absences.items
+    this.demand = demand.lines
     this.list = (this.list ?? []).map((one) => (one.id === current.id ? { ...one, status: current.status } : one))
     if (this.isMaking) {
       this.waiting = setTimeout(() => void this.read(roster_id).catch((error: unknown) => (this.problem = sentenceOf(error))), 1500)
@@ -197,6 +203,15 @@ class Rosters {
       this.notice = { kind: 'alarm', text: refusal(refused) }
       await this.read(this.current.id)
     }
+  }
+
+  /** Enter demand; what others entered meanwhile for other hours stays. */
+  enter(entry: Entry): Promise<unknown> {
+    const { first_on, last_on } = entry
+    return this.act(t('roster.demand_entered'), async () => {
+      const { lines } = await api.get('/api/roster-demand', { query: { first_on, last_on } })
+      await api.put('/api/roster-demand', { body: { first_on, last_on, lines: entered(lines, entry) } })
+    })
   }
 
   async ask(body: Asking): Promise<unknown> {
