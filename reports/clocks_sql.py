@@ -3,15 +3,17 @@
 A clock that only ran, was paused and stopped is read from its row, and so is one that went on after a
 reopening and has stopped again: its row holds what the rule made of it. One that is reopened, that began
 anew, or to which something happened after `as_of` is read by the rule of `fsm.contracts.service_hours` and
-put beside the others: but for policies that begin anew, those are the jobs under way then, not history.
+put beside the others: but for policies that begin anew, those are the jobs under way then, not history. Where
+there are none, the rows are read once.
 """
 
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from string import Template
 from uuid import UUID, uuid5
 
 from fsm.work_orders.clocks import readings_at
+from reports.counted import UNREAD
 from reports.exposure_sql import Statement
 from reports.jobs_sql import begin, rows_of_scope, work_texts
 from reports.questions import Asked
@@ -20,36 +22,75 @@ from reports.rounds import alone
 _CLOCKS_AT_ONCE = 5_000
 
 
-def clocks(kind: str) -> Callable[[Asked], Awaitable[Statement]]:
-    """Return what finds the candidates of the share of promises of a kind that were kept."""
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Finds the candidates of the share of promises of a kind that were kept."""
 
-    async def candidates(asked: Asked) -> Statement:
-        statement = begin(asked)
-        statement.values["clock"] = kind
+    kind: str
+
+    async def __call__(self, asked: Asked) -> Statement:
+        """Find all of them: the rule reads the odd ones first."""
+        statement = self._begin(asked)
         texts = work_texts(statement, asked)
-        clocks, near = rows_of_scope(statement, asked, "clock", _HISTORY), ""
-        pauses = rows_of_scope(statement, asked, "pause", "tenant_id work_order_id during", _LATER)
+        clocks, near = rows_of_scope(statement, asked, "clock", _COLUMNS), ""
         if clocks == "clock" and texts["conditions"]:
             near = Template(_IN_SCOPE).substitute(texts)
-        statement.part("odd", _ODD, **texts, clocks=clocks, near=near, pauses=pauses, later=_LATER)
+        is_odd = _is_odd(statement, asked, texts)
+        statement.part("odd", _ODD, clocks=clocks, near=near, is_odd=is_odd)
         rows = await statement.run(asked.session, "select id from odd order by id")
-        statement = begin(asked)
-        statement.values["clock"] = kind
+        ids = [clock_id for (clock_id,) in rows]
+        statement = self._begin(asked)
+        statement.values["odd_ids"] = ids
+        parts = [
+            self._seen(statement, asked, "c.id = any(cast(:odd_ids as uuid[]))", "not c.is_odd")
+        ]
+        if ids:
+            parts.append(await self._read(statement, asked, ids))
+        return statement.part("candidate", "\n  union all\n".join(parts))
+
+    async def at_once(self, asked: Asked) -> Statement:
+        """Find them as their rows show them; the odd ones are excluded as `UNREAD`, their id for a note."""
+        statement = self._begin(asked)
         texts = work_texts(statement, asked)
-        clocks = rows_of_scope(statement, asked, "clock", _READING)
-        await _add_read(asked, statement, [clock_id for (clock_id,) in rows])
-        statement.part("stopped", _STOPPED, clocks=clocks)
-        statement.part("running", _RUNNING, clocks=clocks)
-        is_share = asked.question.variant == "share"
         return statement.part(
-            "candidate",
-            _CANDIDATE,
-            **texts,
-            above="(r.state = 'met')::int" if is_share else "r.elapsed_us",
-            counts="r.state in ('met', 'breached')" if is_share else "r.is_stopped",
+            "candidate", self._seen(statement, asked, _is_odd(statement, asked, texts), "true")
         )
 
-    return candidates
+    async def unread(self, asked: Asked, ids: list[UUID]) -> Statement:
+        """Find what the rule reads of some clocks."""
+        statement = self._begin(asked)
+        return statement.part("candidate", await self._read(statement, asked, ids))
+
+    def _begin(self, asked: Asked) -> Statement:
+        statement = begin(asked)
+        statement.values["clock"] = self.kind
+        return statement
+
+    def _seen(self, statement: Statement, asked: Asked, is_odd: str, only: str) -> str:
+        """Return SQL for what the rows show, and for the jobs without such a clock."""
+        texts = work_texts(statement, asked)
+        clocks = rows_of_scope(statement, asked, "clock", _COLUMNS)
+        return Template(_SEEN).substitute(
+            texts, clocks=clocks, is_odd=is_odd, only=only, unread=UNREAD, **_amounts(asked)
+        )
+
+    async def _read(self, statement: Statement, asked: Asked, ids: list[UUID]) -> str:
+        """Return SQL for what the rule reads of some clocks."""
+        await _add_read(asked, statement, ids)
+        return Template(_READ).substitute(work_texts(statement, asked), **_amounts(asked))
+
+
+def _is_odd(statement: Statement, asked: Asked, texts: dict[str, str]) -> str:
+    pauses = rows_of_scope(statement, asked, "pause", "tenant_id work_order_id during", _LATER)
+    return Template(_IS_ODD).substitute(texts, pauses=pauses, later=_LATER)
+
+
+def _amounts(asked: Asked) -> dict[str, str]:
+    is_share = asked.question.variant == "share"
+    return {
+        "above": "(r.state = 'met')::int" if is_share else "r.elapsed_us",
+        "counts": "r.state in ('met', 'breached')" if is_share else "r.is_stopped",
+    }
 
 
 async def _add_read(asked: Asked, statement: Statement, ids: list[UUID]) -> None:
@@ -62,7 +103,6 @@ async def _add_read(asked: Asked, statement: Statement, ids: list[UUID]) -> None
     listed = [
         (
             clock.id if number == len(readings) else uuid5(clock.id, str(number)),
-            clock.id,
             clock.work_order_id,
             reading,
         )
@@ -70,9 +110,8 @@ async def _add_read(asked: Asked, statement: Statement, ids: list[UUID]) -> None
         for number, reading in enumerate(readings, start=1)
     ]
     statement.values |= {
-        "odd_ids": [clock_id for _, clock_id, _, _ in listed],
-        "read_ids": [id_ for id_, _, _, _ in listed],
-        "read_jobs": [job_id for _, _, job_id, _ in listed],
+        "read_ids": [id_ for id_, _, _ in listed],
+        "read_jobs": [job_id for _, job_id, _ in listed],
         "read_starts": [reading.started_at for *_, reading in listed],
         "read_dues": [reading.due_by for *_, reading in listed],
         "read_states": [str(reading.state) for *_, reading in listed],
@@ -84,18 +123,16 @@ async def _add_read(asked: Asked, statement: Statement, ids: list[UUID]) -> None
 _IN_SCOPE = """
     and c.work_order_id in (select w.id from work_order w $joins where w.tenant_id = :t$conditions)"""
 
-_HISTORY = (
-    "id tenant_id work_order_id kind started_at stopped_at stops retargets service_level_version_id"
+_COLUMNS = (
+    "id tenant_id work_order_id kind started_at stopped_at due_at elapsed_s state stops retargets"
+    " service_level_version_id"
 )
-_READING = "id tenant_id work_order_id kind started_at stopped_at due_at elapsed_s state"
 
 _LATER = " and (lower(x.during) > :as_of or upper(x.during) > :as_of)"
 
-_ODD = """
-  select c.id
-  from $clocks c
-  where c.tenant_id = :t and c.kind = :clock and c.started_at <= :as_of and c.started_at < :to_at$near
-    and (c.stopped_at is null and jsonb_array_length(c.stops) > 0
+# What its row alone does not tell of a clock.
+_IS_ODD = """(
+      c.stopped_at is null and jsonb_array_length(c.stops) > 0
       or jsonb_array_length(c.stops) > 1 and c.service_level_version_id in (
         select l.id from service_level_version l
         where l.tenant_id = :t and l.body ->> 'reopening' <> 'resume')
@@ -107,58 +144,43 @@ _ODD = """
         where cast(t ->> 'since_at' as timestamptz) > :as_of)
       or c.work_order_id in (
         select x.work_order_id from $pauses x
-        where x.tenant_id = :t$later))
-"""
+        where x.tenant_id = :t$later))"""
 
-# What has stopped shows what the rule made of it: of its job nothing is asked but whose it is.
-_STOPPED = """
-  select c.id, c.work_order_id, c.due_at, true as is_stopped, c.elapsed_s * 1000000::bigint as elapsed_us,
-         c.state
+_ODD = """
+  select c.id
   from $clocks c
-  where c.tenant_id = :t and c.kind = :clock and c.started_at <= :as_of and c.started_at < :to_at
-    and c.stopped_at is not null and (c.due_at is null or (c.due_at >= :from_at and c.due_at < :to_at))
-    and c.id <> all(cast(:odd_ids as uuid[]))
+  where c.tenant_id = :t and c.kind = :clock and c.started_at <= :as_of and c.started_at < :to_at$near
+    and $is_odd
 """
 
-# Of the odd ones, what the rule reads of them.
-_RUNNING = """
-  select r.id, r.work_order_id, r.due_at, r.is_stopped, r.elapsed_us, r.state
-  from unnest(
-    cast(:read_ids as uuid[]), cast(:read_jobs as uuid[]), cast(:read_starts as timestamptz[]),
-    cast(:read_dues as timestamptz[]), cast(:read_states as text[]), cast(:read_stopped as bool[]),
-    cast(:read_us as bigint[])
-  ) as r(id, work_order_id, started_at, due_at, state, is_stopped, elapsed_us)
-  where r.due_at is null or (r.due_at >= :from_at and r.due_at < :to_at)
-  union all
-  select c.id, c.work_order_id, c.due_at, false, c.elapsed_s * 1000000::bigint,
-         case when j.cancelled_at is not null then
-                case when c.due_at is null or j.cancelled_at <= c.due_at then 'cancelled' else 'breached' end
-              when c.due_at < :as_of then 'breached'
-              when c.due_at is null and c.state <> 'running' then 'paused'
-              else 'running' end
-  from $clocks c
-  join work_order j on j.tenant_id = :t and j.id = c.work_order_id
-  where c.tenant_id = :t and c.kind = :clock and c.started_at <= :as_of and c.started_at < :to_at
-    and c.stopped_at is null and (c.due_at is null or (c.due_at >= :from_at and c.due_at < :to_at))
-    and c.id <> all(cast(:odd_ids as uuid[]))
-"""
-
-# Every clock has a job: an outer join that nobody asks anything of is left out.
-_CANDIDATE = """
+# What has stopped shows what the rule made of it: of its job nothing is asked but whose it is. Every clock
+# has a job: an outer join that nobody asks anything of is left out.
+_SEEN = """
   select $key as key, r.id, $asset_id as asset_id, r.due_at as at, $above as above, 1 as below,
-         case when not ($counts) then
+         case when r.is_odd then '$unread' when not ($counts) then
            case when r.state = 'breached' then 'open' else r.state end end as reason,
-         null::text as note, array[r.work_order_id] as job_ids
-  from stopped r
-  left join work_order w on w.tenant_id = :t and w.id = r.work_order_id
-  $joins
-  where true$conditions
-  union all
-  select $key, r.id, $asset_id, r.due_at, $above, 1,
-         case when not ($counts) then
-           case when r.state = 'breached' then 'open' else r.state end end,
-         null, array[r.work_order_id]
-  from running r
+         case when r.is_odd then r.id::text end as note, array[r.work_order_id] as job_ids
+  from (
+    select c.id, c.work_order_id, c.due_at, c.is_odd, c.stopped_at is not null as is_stopped,
+           c.elapsed_s * 1000000::bigint as elapsed_us,
+           case when c.is_odd then null
+                when c.stopped_at is not null then c.state
+                when c.cancelled_at is not null then
+                  case when c.due_at is null or c.cancelled_at <= c.due_at then 'cancelled'
+                       else 'breached' end
+                when c.due_at < :as_of then 'breached'
+                when c.due_at is null and c.state <> 'running' then 'paused'
+                else 'running' end as state
+    from (
+      select c.id, c.work_order_id, c.due_at, c.stopped_at, c.elapsed_s, c.state, $is_odd as is_odd,
+             case when c.stopped_at is null then (
+               select j.cancelled_at from work_order j
+               where j.tenant_id = :t and j.id = c.work_order_id) end as cancelled_at
+      from $clocks c
+      where c.tenant_id = :t and c.kind = :clock and c.started_at <= :as_of and c.started_at < :to_at
+    ) c
+    where $only and (c.is_odd or c.due_at is null or c.due_at >= :from_at and c.due_at < :to_at)
+  ) r
   left join work_order w on w.tenant_id = :t and w.id = r.work_order_id
   $joins
   where true$conditions
@@ -169,4 +191,19 @@ _CANDIDATE = """
   where w.reported_at >= :from_at and w.reported_at < :until_at$within
     and not exists (select from clock c
                     where c.tenant_id = :t and c.work_order_id = w.id and c.kind = :clock)
+"""
+
+_READ = """
+  select $key as key, r.id, $asset_id as asset_id, r.due_at as at, $above as above, 1 as below,
+         case when not ($counts) then
+           case when r.state = 'breached' then 'open' else r.state end end as reason,
+         null::text as note, array[r.work_order_id] as job_ids
+  from unnest(
+    cast(:read_ids as uuid[]), cast(:read_jobs as uuid[]), cast(:read_starts as timestamptz[]),
+    cast(:read_dues as timestamptz[]), cast(:read_states as text[]), cast(:read_stopped as bool[]),
+    cast(:read_us as bigint[])
+  ) as r(id, work_order_id, started_at, due_at, state, is_stopped, elapsed_us)
+  left join work_order w on w.tenant_id = :t and w.id = r.work_order_id
+  $joins
+  where (r.due_at is null or r.due_at >= :from_at and r.due_at < :to_at)$conditions
 """

@@ -17,7 +17,7 @@ from reports import (
     visits_sql,
     work_sql,
 )
-from reports.clocks_sql import clocks
+from reports.clocks_sql import Clocks
 from reports.counted import Counted, Measure, Shape
 from reports.jobs_sql import FOLLOW_UP
 from reports.ledger import contractors, margin, people, recovery
@@ -82,7 +82,10 @@ def _backlog(variant: str) -> Measure:
 
 COUNTED: Mapping[str, Counted] = MappingProxyType(
     {
-        **{f"sla_{kind}": Counted("clock", clocks(kind), _service_level) for kind in ClockKind},
+        **{
+            f"sla_{kind}": Counted("clock", Clocks(kind), _service_level, parted=Clocks(kind))
+            for kind in ClockKind
+        },
         "first_time_fix": Counted(
             "repair",
             outcomes_sql.solved_first_time,

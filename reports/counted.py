@@ -10,11 +10,13 @@ late. Sums, percentiles and lineage are read from the same rows, so that they ca
 """
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from string import Template
+from typing import Protocol
+from uuid import UUID
 
 from fsm.actors import Permission
 from fsm.intervals import HOUR
@@ -30,11 +32,14 @@ from reports.results import (
     ProvisionalReason,
     Quantity,
 )
-from reports.scopes import Key
+from reports.scopes import Cut, Key
 from reports.statistics import LEVEL, median_ranks, wilson_interval
 
 DISPUTED = "disputed"
 """The reason of candidates that could go either way: they bound the value instead of counting."""
+
+UNREAD = "unread"
+"""The reason of candidates of which a rule must tell first; what it is to read stands in their note."""
 
 SIDE = "capacity"
 """The note of a candidate that adds to the denominator without being one of the things counted."""
@@ -89,6 +94,15 @@ class Sums:
     latest: datetime | None = None
     excluded: dict[str, int] = field(default_factory=dict)
     notes: dict[str, int] = field(default_factory=dict)
+    unread: list[UUID] = field(default_factory=list)
+
+
+class Parted(Protocol):
+    """Finds candidates at once but for the `UNREAD` ones, and these later."""
+
+    async def at_once(self, asked: Asked) -> Statement: ...
+
+    async def unread(self, asked: Asked, ids: list[UUID]) -> Statement: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +110,7 @@ class Counted:
     """How one figure is counted: its candidates' kind, the SQL that finds them, how a variant is read.
 
     `matures_after`: until then what was counted may still turn out otherwise. `is_personal`: its candidates
-    are people.
+    are people. `parted` finds the same candidates for their sums in fewer looks.
     """
 
     kind: str
@@ -104,12 +118,12 @@ class Counted:
     measure: Callable[[str], Measure]
     matures_after: timedelta | None = None
     is_personal: bool = False
+    parted: Parted | None = None
 
     async def figures(self, asked: Asked) -> dict[Key, Found]:
         """Return the figure of each key that has candidates, in the order of keys."""
         measure = self.measure(asked.question.variant)
-        statement = await self.candidates(asked)
-        sums = await _sums(asked, statement)
+        sums = await self._sums(asked)
         order: dict[Key, tuple[float, float | None, float | None]] = {}
         if measure.shape in _SHARES:
             order = await _order(asked, await self.candidates(asked), measure, sums)
@@ -151,6 +165,15 @@ class Counted:
                 )
             )
         return found
+
+    async def _sums(self, asked: Asked) -> dict[Key, Sums]:
+        if self.parted is None or asked.cut is not Cut.TENANT:
+            return await _sums(asked, await self.candidates(asked))
+        sums = await _sums(asked, await self.parted.at_once(asked))
+        unread = sorted(id_ for found in sums.values() for id_ in found.unread)
+        if unread:
+            return await _sums(asked, await self.parted.unread(asked, unread), sums)
+        return sums
 
     def _provisional(self, asked: Asked, found: Sums) -> Provisional | None:
         if self.matures_after is None or found.latest is None:
@@ -240,13 +263,19 @@ def _scaled(number: int, scale: int) -> int | float:
     return number if scale == 1 else number / scale
 
 
-async def _sums(asked: Asked, statement: Statement) -> dict[Key, Sums]:
-    sums: defaultdict[Key, Sums] = defaultdict(Sums)
+async def _sums(
+    asked: Asked, statement: Statement, before: Mapping[Key, Sums] | None = None
+) -> dict[Key, Sums]:
+    """Return the sums of the candidates by key, on top of those that were there before."""
+    sums: defaultdict[Key, Sums] = defaultdict(Sums, before or {})
     rows = await statement.run(asked.session, _SUMS, page=_of_page(asked, statement))
     for key, reason, note, count, above, below, latest in rows:
         found = sums[key]
         if note == SIDE:
             found.below += int(below)
+            continue
+        if reason == UNREAD:
+            found.unread.append(UUID(note))
             continue
         if reason is not None:
             found.excluded[reason] = found.excluded.get(reason, 0) + count

@@ -45,14 +45,16 @@ def _candidates(asked: Asked) -> Statement:
     cut = asked.cut if asked.cut is not Cut.MONTH else Cut.TENANT
     statement = subjects(asked.actor, question.period, question.scope, cut, asked.page)
     statement.part("reach", _REACH, counts=_COUNTS_AS_DOWN)
-    statement.part("merged", _MERGED, counts=_COUNTS_AS_DOWN)
-    length = micros_between("lower(m.piece)", "upper(m.piece)")
+    statement.part("stretch", _STRETCH, counts=_COUNTS_AS_DOWN)
+    statement.part("merged", _MERGED)
+    length = micros_between("m.begins", "m.ends")
     return statement.part("candidate", _CANDIDATE, counts=_COUNTS_AS_DOWN, length=length)
 
 
 _COUNTS_AS_DOWN = "o.cause <> 'external' and not o.is_degraded"
 
-# A merged outage begins where no other one reaches back any further: outages that overlap or touch.
+# A merged outage begins where no other one reaches back any further: outages that overlap or touch. All
+# that touch the window are read first, so that only what began before it can reach back to others.
 _REACH = """
   select o.asset_id, min(lower(o.during)) as begins
   from outage o
@@ -69,21 +71,30 @@ _REACH = """
       and o.during && tstzrange(r.begins - interval '1 microsecond', r.begins)
     order by 1 limit 1
   ) e
+  where r.begins < :from_at
+"""
+
+# In the order of their beginnings, a new stretch begins where all before it have ended.
+_STRETCH = """
+  select y.*, count(*) filter (where y.begins > y.before) over (
+           partition by y.asset_id order by y.begins, y.id) as place
+  from (
+    select o.id, o.asset_id, o.failure_id, x.begins, x.ends,
+           max(x.ends) over (partition by o.asset_id order by x.begins, o.id
+                             rows between unbounded preceding and 1 preceding) as before
+    from (select asset_id, min(begins) as begins from reach group by asset_id) r
+    join outage o on o.tenant_id = :t and o.asset_id = r.asset_id
+    cross join lateral (
+      select lower(o.during) as begins, least(upper(o.during), cast(:until_at as timestamptz)) as ends
+    ) x
+    where $counts and o.during && tstzrange(r.begins, :until_at)
+  ) y
 """
 
 _MERGED = """
-  select a.asset_id, p.piece
-  from (
-    select o.asset_id,
-           range_agg(tstzrange(lower(o.during), least(upper(o.during), cast(:until_at as timestamptz))))
-             as during
-    from (select asset_id, min(begins) as begins from reach group by asset_id) r
-    join outage o on o.tenant_id = :t and o.asset_id = r.asset_id
-    where $counts and o.during && tstzrange(r.begins, :until_at)
-    group by o.asset_id
-  ) a
-  cross join lateral unnest(a.during) as p(piece)
-  where upper(p.piece) >= :from_at
+  select z.id, z.asset_id, z.failure_id, min(z.begins) over same as begins, max(z.ends) over same as ends
+  from stretch z
+  window same as (partition by z.asset_id, z.place)
 """
 
 _CANDIDATE = """
@@ -92,13 +103,12 @@ _CANDIDATE = """
          row_number() over (partition by x.key, x.asset_id, x.ended_at, x.reason order by x.id) = 1
            as is_first
   from (
-    select s.key, o.id, o.asset_id, o.failure_id, upper(m.piece) as ended_at, $length as us,
-           case when upper(m.piece) = :until_at then 'open'
-                when not s.covered @> upper(m.piece) then 'not_on_contract' end as reason
+    select s.key, m.id, m.asset_id, m.failure_id, m.ends as ended_at, $length as us,
+           case when m.ends = :until_at then 'open'
+                when not s.covered @> m.ends then 'not_on_contract' end as reason
     from subject s
     join merged m on m.asset_id = s.asset_id
-    join outage o on o.tenant_id = :t and o.asset_id = s.asset_id
-      and $counts and o.during && m.piece
+    where m.ends >= :from_at
     union all
     select s.key, o.id, o.asset_id, o.failure_id, upper(o.during), 0,
            case when o.is_degraded then 'degraded' else 'external' end
