@@ -44,6 +44,7 @@ from fsm.web import passport_routes as public_passports
 from fsm.web import price_routes as public_prices
 from fsm.web import status_forms as public_status_forms
 from fsm.web import status_routes as public_status
+from fsm.web.portal import price_routes as portal_prices
 from fsm.web.portal import routes as portal
 from fsm.work_orders import part_request_routes as part_requests
 from fsm.work_orders import request_routes as service_requests
@@ -105,6 +106,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *public_prices.ROUTES,
     *public_documents.ROUTES,
     *portal.ROUTES,
+    *portal_prices.ROUTES,
     *service_requests.ROUTES,
     *work_orders.ROUTES,
     *visits.ROUTES,

@@ -203,6 +203,19 @@ async def find_occurrence(
     return Occurrence(at, *bounds) if bounds else Occurrence(at, at, at)
 
 
+async def is_recorded(
+    session: Session, tenant_id: UUID, kind: str, entity: str, entity_id: UUID
+) -> bool:
+    """Return whether something of this kind has been told of an entity."""
+    statement = select(Event.id).where(
+        Event.tenant_id == tenant_id,
+        Event.entity == entity,
+        Event.entity_id == entity_id,
+        Event.kind == kind,
+    )
+    return (await session.exec(statement)).first() is not None
+
+
 def gather(session: Session) -> list[dict[str, Any]]:
     """Have this transaction's events written together before its commit; return those that wait.
 

@@ -35,6 +35,7 @@ from fsm.tenants.directory import list_tenants
 from fsm.tenants.queries import forget_old_guesses
 from fsm.tenants.tables import NOBODY
 from fsm.web.late_mail import tell_of_delays
+from fsm.web.price_mail import mail_price
 from fsm.work_orders.audit import audit_closures
 from fsm.work_orders.expiry import warn_of_ends
 from fsm.work_orders.photo_flags import flag_similar_photos
@@ -97,6 +98,10 @@ async def _check_device_chains(session: Session, job: Job, tools: Tools) -> None
     await check_visit(session, job.tenant_id, UUID(job.data["entity_id"]), tools.clock())
 
 
+async def _mail_price(session: Session, job: Job, tools: Tools) -> None:
+    await mail_price(session, job, tools.settings, tools.clock())
+
+
 async def _generate_plan(tools: Tools, job: Job) -> None:
     plan_id = UUID(job.data["entity_id"])
     await generate_all(tools.database, job.tenant_id, tools.clock(), plan_id=plan_id)
@@ -130,6 +135,7 @@ REACTIONS: Mapping[str, Reaction] = MappingProxyType(
         "visit.finished": in_transaction(_check_device_chains),
         WINDOW_ANNOUNCED: in_transaction(lambda session, job, tools: note_window(session, job)),
         "work_order.reopened": in_transaction(_apply_held),
+        "work_order.scope_offered": in_transaction(_mail_price),
         PLAN_CHANGED: _generate_plan,
         # What is due by a counter is foreseen anew with each of its readings.
         "meter.read": _generate_asset,

@@ -3,11 +3,9 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-import msgspec
 from litestar import Controller, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
@@ -22,7 +20,9 @@ from fsm.openapi import form as takes_form
 from fsm.problems import Invalid, NotFound
 from fsm.settings import Settings
 from fsm.tenants.queries import find_own_tenant
-from fsm.web.languages import Messages, messages
+from fsm.web import prices
+from fsm.web.languages import messages
+from fsm.web.prices import OfferBody
 from fsm.web.public_pages import (
     AnyRequest,
     address_of,
@@ -43,41 +43,15 @@ from fsm.web.views import (
     FormProblem,
     PriceAnswer,
     PriceField,
-    PriceLine,
     PriceView,
 )
 from fsm.work_orders.request_story import model_name
 from fsm.work_orders.scope_changes import offers
 from fsm.work_orders.scope_changes.offers import Put, Said
-from fsm.work_orders.scope_changes.rules import Offered, OfferOver, OfferState
+from fsm.work_orders.scope_changes.rules import OfferOver, OfferState
 
 LINK_LIVES: Final = timedelta(days=365)
 """How long an offer's link shows what was offered and answered."""
-
-
-class OfferLineBody(msgspec.Struct, frozen=True):
-    """A line of the offer; `price` is what of it you would pay."""
-
-    name: str
-    quantity: Decimal
-    unit: str
-    price: Decimal
-
-
-class OfferBody(msgspec.Struct, frozen=True):
-    """The price of a job that becomes wider. `sentences` are what each answer would say."""
-
-    number: str
-    model: str | None
-    state: OfferState
-    lines: list[OfferLineBody]
-    price: Decimal
-    currency: str
-    note: str
-    expires_at: datetime
-    sentences: dict[PriceAnswer, str]
-    answered_by: str
-    answered_at: datetime | None
 
 
 ANSWERED = ResponseSpec(
@@ -121,7 +95,9 @@ class PriceController(Controller):
     async def show(self, request: AnyRequest, now: Now, token: FromPath[str]) -> Response[Any]:
         async with _opened(request, token, now) as (session, put):
             if wants_json(request):
-                return json_answer(await _body(request, session, put, now), Vary="Accept")
+                return json_answer(
+                    await OfferBody.of(session, language_of(request), put, now), Vary="Accept"
+                )
             return await _page(request, session, token, put, now)
 
     @post(
@@ -157,7 +133,7 @@ class PriceController(Controller):
                     put.offer.id,
                     _said(request, put, form),
                 )
-                body = await _body(request, session, put, now)
+                body = await OfferBody.of(session, language_of(request), put, now)
         except OfferOver:
             if wants_json(request):
                 raise
@@ -171,53 +147,17 @@ class PriceController(Controller):
 # --- what is shown ----------------------------------------------------------------------------------------
 
 
-def _sentences(text: Messages, put: Put) -> dict[PriceAnswer, str]:
-    total = text.money(put.offer.price, put.offer.currency)
-    return {
-        PriceAnswer.APPROVE: text("price.approve", price=total),
-        PriceAnswer.REFUSE: text("price.refuse"),
-    }
-
-
-def _line(text: Messages, line: Offered, currency: str) -> PriceLine:
-    quantity = text.number(line.quantity)
-    if line.unit == "h":
-        quantity = text("price.hours", hours=quantity)
-    elif line.unit:
-        quantity = f"{quantity} {line.unit}"
-    return PriceLine(
-        line.name or text(f"price.kind.{line.kind}"),
-        "" if line.quantity == 1 and not line.unit else quantity,
-        text.money(line.price, currency) if line.price else "",
-    )
-
-
 def _said(request: AnyRequest, put: Put, form: Form) -> Said:
     """Return the answer with everything that its giver had before their eyes."""
     settings: Settings = request.app.state.settings
-    language, offer = language_of(request), put.offer
-    text, chosen = messages(language), PriceAnswer(form.get(PriceField.ANSWER))
-    wording = {
-        "language": language,
-        "sentence": _sentences(text, put)[chosen],
-        "lines": [
-            {
-                "name": line.name,
-                "quantity": line.quantity,
-                "price": line.price or text("price.covered"),
-            }
-            for line in (_line(text, one, offer.currency) for one in put.lines)
-        ],
-        "total": text.money(offer.price, offer.currency),
-        "note": offer.note,
-    }
-    visitor = visitor_of(settings.derived_key("visitor"), offer.tenant_id, address_of(request))
+    chosen = PriceAnswer(form.get(PriceField.ANSWER))
+    key = settings.derived_key("visitor")
     return Said(
         approves=chosen is PriceAnswer.APPROVE,
         name=form.get(PriceField.NAME)[:LONGEST_NAME],
         ground=form.get(PriceField.TEXT),
-        wording=wording,
-        visitor=visitor,
+        wording=prices.wording(language_of(request), put, chosen),
+        visitor=visitor_of(key, put.offer.tenant_id, address_of(request)),
     )
 
 
@@ -242,12 +182,12 @@ async def _page(
         number=put.work_order.number,
         model_name=await model_name(session, offer.tenant_id, put.work_order.asset_id),
         zone=ZoneInfo(put.work_order.zone),
-        lines=[_line(text, one, offer.currency) for one in put.lines],
+        lines=[prices.line(text, one, offer.currency) for one in put.lines],
         total=text.money(offer.price, offer.currency),
         note=offer.note,
         state=state,
         expires_at=offer.expires_at,
-        sentences=_sentences(text, put),
+        sentences=prices.sentences(text, put),
         send_url=f"/o/{token}/answer?lang={language}" if is_open else None,
         answer=form.get(PriceField.ANSWER) if form else "",
         name=form.get(PriceField.NAME) if form else "",
@@ -258,29 +198,6 @@ async def _page(
     )
     status = refused if problems or refused == 409 else 200
     return page(request, "price", view, status)
-
-
-async def _body(request: AnyRequest, session: Session, put: Put, now: datetime) -> OfferBody:
-    offer, ended = put.offer, put.answer
-    text = messages(language_of(request))
-    return OfferBody(
-        number=put.work_order.number,
-        model=await model_name(session, offer.tenant_id, put.work_order.asset_id),
-        state=put.state(now),
-        lines=[
-            OfferLineBody(
-                one.name or text(f"price.kind.{one.kind}"), one.quantity, one.unit, one.price
-            )
-            for one in put.lines
-        ],
-        price=offer.price,
-        currency=offer.currency,
-        note=offer.note,
-        expires_at=offer.expires_at,
-        sentences=_sentences(text, put),
-        answered_by=ended.name if ended else "",
-        answered_at=ended.answered_at if ended and ended.name else None,
-    )
 
 
 # --- what is typed ----------------------------------------------------------------------------------------

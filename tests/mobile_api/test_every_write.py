@@ -199,6 +199,10 @@ async def field_work(walk: Walk) -> None:
     said = {"answer": "approve", "name": "Anne"}
     await walk.step("POST", answer, headers={}, data=said, shows=("work_orders",))
     wider = await tap("scope.change", "work_orders", lines=wanted, price="1", consent=None)
+    put = await make(walk, f"/api/scope-changes/{wider['id']}/offer", {}, "work_orders")
+    answer = f"/api/portal/prices/{put['change']['offer']['id']}/answer"
+    await make(walk, answer, {"answer": "refuse"}, "work_orders", role="customer")
+    wider = await tap("scope.change", "work_orders", lines=wanted, price="1", consent=None)
     path = f"/api/scope-changes/{wider['id']}"
     await make(walk, f"{path}/offer", {}, "work_orders")
     await make(walk, f"{path}/answer", {"outcome": "refused", "name": "Anne"}, "work_orders")

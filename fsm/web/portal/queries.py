@@ -18,10 +18,15 @@ from fsm.tenants.tables import Tenant
 from fsm.work_orders.lifecycle import Status
 from fsm.work_orders.lists import cursor, read_cursor
 from fsm.work_orders.ratings.tables import Rating
+from fsm.work_orders.scope_changes.offers import Put
+from fsm.work_orders.scope_changes.tables import ScopeAnswer, ScopeOffer
 from fsm.work_orders.tables import Clock, Visit, WorkOrder
 
 OPEN = (Status.OPEN, Status.SCHEDULED, Status.DISPATCHED, Status.IN_PROGRESS)
 """To a customer a job is over once the work is done; the papers are the office's concern."""
+
+
+MOST_OFFERS = 100
 
 
 def customer_of(actor: Actor) -> UUID:
@@ -183,6 +188,51 @@ async def list_numbers(
 ) -> dict[UUID, str]:
     rows = await session.exec(_jobs(actor).where(col(WorkOrder.id).in_(work_order_ids)))
     return {row.id: row.number for row in rows}
+
+
+async def list_offers(session: Session, actor: Actor, now: datetime) -> list[Put]:
+    """Return the prices that wait for the customer's answer, those that stand the shortest first."""
+    statement = (
+        _offers(actor)
+        .where(
+            ~_answered(actor).exists(),
+            col(ScopeOffer.expires_at) > now,
+            col(WorkOrder.status).in_(OPEN),
+        )
+        .order_by(col(ScopeOffer.expires_at), col(ScopeOffer.id))
+        .limit(MOST_OFFERS)
+    )
+    return [Put(offer, None, job) for offer, job in await session.exec(statement)]
+
+
+async def find_offer(session: Session, actor: Actor, offer_id: UUID) -> Put:
+    """Return one price, answered or not; another customer's is `NotFound`."""
+    found = (await session.exec(_offers(actor).where(ScopeOffer.id == offer_id))).one_or_none()
+    if found is None:
+        raise NotFound(f"No offer {offer_id}.")
+    offer, job = found
+    ended = select(ScopeAnswer).where(
+        ScopeAnswer.tenant_id == actor.tenant_id, ScopeAnswer.scope_offer_id == offer.id
+    )
+    return Put(offer, (await session.exec(ended)).one_or_none(), job)
+
+
+def _offers(actor: Actor) -> Any:
+    return (
+        select(ScopeOffer, WorkOrder)
+        .join(
+            WorkOrder,
+            (col(WorkOrder.tenant_id) == ScopeOffer.tenant_id)
+            & (col(WorkOrder.id) == ScopeOffer.work_order_id),
+        )
+        .where(ScopeOffer.tenant_id == actor.tenant_id, WorkOrder.customer_id == customer_of(actor))
+    )
+
+
+def _answered(actor: Actor) -> Any:
+    return select(ScopeAnswer.id).where(
+        ScopeAnswer.tenant_id == actor.tenant_id, ScopeAnswer.scope_offer_id == ScopeOffer.id
+    )
 
 
 def _jobs(actor: Actor) -> Any:

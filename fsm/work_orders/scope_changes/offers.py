@@ -96,6 +96,14 @@ async def find_put_without_actor(session: Session, secret: Secret) -> Put:
     return await _put(session, offer)
 
 
+async def find_put(session: Session, tenant_id: UUID, offer_id: UUID) -> Put:
+    statement = select(ScopeOffer).where(
+        ScopeOffer.tenant_id == tenant_id, ScopeOffer.id == offer_id
+    )
+    offer: ScopeOffer = await session.found(statement, f"No offer {offer_id}.")
+    return await _put(session, offer)
+
+
 async def _put(session: Session, offer: ScopeOffer) -> Put:
     job = select(WorkOrder).where(
         WorkOrder.tenant_id == offer.tenant_id, WorkOrder.id == offer.work_order_id

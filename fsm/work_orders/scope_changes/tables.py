@@ -38,6 +38,7 @@ class Via(StrEnum):
     MAIL = "mail"
     IN_PERSON = "in_person"
     LINK = "link"
+    PORTAL = "portal"
 
 
 class Ending(StrEnum):

@@ -1,5 +1,6 @@
 // What a customer looks at: which part, which job; asked again while the page is looked at.
 import type { Answer } from '$common/api.ts'
+import { currentLanguage } from '$common/messages.ts'
 
 import { Attempt } from '../shell/attempt.svelte.ts'
 import { api } from '../shell/start.ts'
@@ -8,6 +9,7 @@ export type Home = Answer<'/api/portal', 'get'>
 export type JobLine = Answer<'/api/portal/jobs', 'get'>['items'][number]
 export type Job = Answer<'/api/portal/jobs/{work_order_id}', 'get'>
 export type Machine = Answer<'/api/portal/machines', 'get'>['items'][number]
+export type Offer = Answer<'/api/portal/prices', 'get'>['items'][number]
 export type Request = Answer<'/api/service-requests', 'get'>['items'][number]
 
 export const parts = ['jobs', 'machines', 'promises', 'papers'] as const
@@ -29,6 +31,9 @@ class Portal {
   next = $state<string | null>(null)
   requests = $state.raw<Request[]>([])
   job = $state.raw<Job | null>(null)
+  /** Prices that wait for an answer, and the one that is being answered. */
+  offers = $state.raw<Offer[]>([])
+  answering = $state.raw<Offer | null>(null)
 
   readonly loading = new Attempt()
   readonly opening = new Attempt()
@@ -71,10 +76,18 @@ class Portal {
     this.open('jobs')
   }
 
-  /** Ask for the list and the open job again; what is shown stays until the answer is there. */
+  /** Ask for prices, the list and the open job again; what is shown stays until the answer is there. */
   async refresh(): Promise<void> {
-    if (this.part !== 'jobs') return
-    await Promise.all([this.loadJobs(), this.loadJob()])
+    const lists = this.part === 'jobs' ? [this.loadJobs(), this.loadJob()] : []
+    await Promise.all([...lists, this.loadOffers()])
+  }
+
+  async loadOffers(): Promise<void> {
+    try {
+      this.offers = (await api.get('/api/portal/prices', { query: { lang: currentLanguage() } })).items
+    } catch (error) {
+      this.loading.problem = error
+    }
   }
 
   async loadJobs(): Promise<void> {

@@ -1,0 +1,136 @@
+"""The mail that brings a price to the customer: what more is needed, what it would cost, where to answer.
+
+It goes to whoever reported, else to the customer's own address. The server that does not take it is asked
+again later; a price that was answered or withdrawn meanwhile is not mailed any more.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from email.message import EmailMessage
+from email.utils import format_datetime
+from types import MappingProxyType
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlmodel import select
+
+from fsm import events
+from fsm.actors import system_actor
+from fsm.customers.tables import Customer
+from fsm.database import Session
+from fsm.jobs import Job
+from fsm.problems import Busy
+from fsm.settings import MailSettings, Settings
+from fsm.tenants.queries import find_own_tenant
+from fsm.web import prices
+from fsm.web.languages import Messages, choose_language, messages
+from fsm.work_orders.scope_changes import offers
+from fsm.work_orders.scope_changes.offers import Put
+from fsm.work_orders.scope_changes.rules import OfferState
+from fsm.work_orders.tables import ServiceRequest
+from reports.mailing.smtp import MailRefused, send
+
+MAILED: Final = "customer.sent_price"
+
+_WORDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "en": {
+            "subject": "{service}: a price for you to approve ({number})",
+            "body": (
+                "On site it turned out that more is needed than was agreed for {number}.\n\n"
+                "{lines}\n\nYou would pay: {total}\n{note}"
+                "The price stands until {until} (local time of the equipment). Nothing of it is done at "
+                "your expense before you approve it.\n\n"
+                "Approve or refuse, without signing in:\n{link}\n"
+            ),
+        },
+        "ru": {
+            "subject": "{service}: цена на согласование ({number})",
+            "body": (
+                "На месте выяснилось, что работ по {number} нужно больше, чем было согласовано.\n\n"
+                "{lines}\n\nК оплате: {total}\n{note}"
+                "Цена действует до {until} (местное время оборудования). Пока вы не согласуете её, за ваш "
+                "счёт ничего не делается.\n\n"
+                "Согласовать или отказаться можно без регистрации:\n{link}\n"
+            ),
+        },
+    }
+)
+
+
+async def mail_price(session: Session, job: Job, settings: Settings, now: datetime) -> None:
+    """Mail the price that was put to the customer, once; without a mail server or address, nothing."""
+    mail = settings.mail
+    put = await offers.find_put(session, job.tenant_id, UUID(job.data["offer_id"]))
+    offer = put.offer
+    if mail is None or put.state(now) is not OfferState.OPEN:
+        return
+    if await events.is_recorded(session, job.tenant_id, MAILED, "scope_offer", offer.id):
+        return
+    recipient, language = await _recipient(session, put)
+    if not recipient:
+        return
+    message = _message(
+        settings, mail, put, (await find_own_tenant(session, job.tenant_id)).name, language, now
+    )
+    message["To"] = recipient
+    try:
+        await send(mail, message)
+    except MailRefused as error:
+        raise Busy(f"The mail server did not take the price: {error}") from error
+    actor = system_actor(job.tenant_id, "notices")
+    about = str(put.work_order.id)
+    await events.record(
+        session, actor, MAILED, "scope_offer", offer.id, now=now, work_order_id=about
+    )
+
+
+async def _recipient(session: Session, put: Put) -> tuple[str, str]:
+    """Return the address to write to, empty where none is known, and the language to write in."""
+    work_order = put.work_order
+    reported = select(ServiceRequest).where(
+        ServiceRequest.tenant_id == work_order.tenant_id,
+        ServiceRequest.id == work_order.request_id,
+    )
+    request = (await session.exec(reported)).one_or_none()
+    if request is not None and request.contact_email:
+        return request.contact_email, choose_language(None, request.language)
+    own = select(Customer.email).where(
+        Customer.tenant_id == work_order.tenant_id, Customer.id == work_order.customer_id
+    )
+    tenant = await find_own_tenant(session, work_order.tenant_id)
+    return (await session.exec(own)).one() or "", choose_language(None, tenant.language)
+
+
+def _message(
+    settings: Settings, mail: MailSettings, put: Put, service: str, language: str, now: datetime
+) -> EmailMessage:
+    offer, work_order = put.offer, put.work_order
+    text, words = messages(language), _WORDS[language]
+    token = offers.offer_token(settings.derived_key(offers.KEY), offer.tenant_id, offer.id)
+    message = EmailMessage()
+    message["Subject"] = words["subject"].format(
+        service=" ".join(service.split()), number=work_order.number
+    )
+    message["From"] = mail.sender
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = f"<{offer.id}@{mail.sender.rpartition('@')[2]}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(
+        words["body"].format(
+            number=work_order.number,
+            lines="\n".join(_line(text, put, place) for place in range(len(put.lines))),
+            total=text.money(offer.price, offer.currency),
+            note=f"\n{offer.note}\n\n" if offer.note else "\n",
+            until=text.moment(offer.expires_at, ZoneInfo(work_order.zone)),
+            link=f"{settings.public_url}/o/{token}?lang={language}",
+        )
+    )
+    return message
+
+
+def _line(text: Messages, put: Put, place: int) -> str:
+    line = prices.line(text, put.lines[place], put.offer.currency)
+    name = f"{line.name}, {line.quantity}" if line.quantity else line.name
+    return f"- {name}: {line.price or text('price.covered')}"
