@@ -306,6 +306,7 @@ def _tell(people: People, host: str, port: int, passport: str) -> None:
     technicians     {people.login("t-01")} … {people.login("t-12")}
     manager         {people.login("manager")}
     administrator   {people.login("administrator")}
+    customer        {people.login("customer")}, whose own pages are {url}/office/portal
 
   A machine's passport, for any phone's camera or a browser:
     {passport}

@@ -25,7 +25,7 @@ from fsm.checklists import queries as checklists
 from fsm.checklists.assignments import Subject, assign
 from fsm.contracts import versions
 from fsm.customers import queries as customers
-from fsm.customers.tables import Site
+from fsm.customers.tables import Customer, Site
 from fsm.database import Database, Session
 from fsm.demo.equipment import (
     CERTIFICATION,
@@ -38,6 +38,7 @@ from fsm.demo.equipment import (
 )
 from fsm.demo.files import ZONE, company_files, history_file
 from fsm.demo.people import People
+from fsm.demo.places import CUSTOMERS
 from fsm.demo.upkeep import plan_upkeep
 from fsm.events import Occurrence
 from fsm.evidence.blobs import BlobStore
@@ -107,6 +108,7 @@ async def seed_company(
     async with database.transaction(tenant.id) as session:
         say("drawing up shifts, stocking vans, giving logins")
         await _staff(session, one)
+        await _customer(session, one)
     async with database.transaction(tenant.id) as session:
         say("printing passports")
         numbered = select(Asset.id).where(Asset.tenant_id == tenant.id).order_by(col(Asset.number))
@@ -220,10 +222,10 @@ async def _promises(session: Session, one: Seeding) -> None:
     await versions.publish_calendar(
         session, one.actor, one.now, always.id, body={"around_the_clock": True}, effective_at=since
     )
-    for code, name, calendar, respond_h, restore_h in (
-        ("critical", "Critical", always, 2, 8),
-        ("gold", "Gold", office, 4, 10),
-        ("silver", "Silver", office, 8, 24),
+    for code, name, calendar, respond_h, restore_h, lawful_d in (
+        ("critical", "Critical", always, 2, 8, 2),
+        ("gold", "Gold", office, 4, 10, 7),
+        ("silver", "Silver", office, 8, 24, 7),
     ):
         level = await versions.add_service_level(
             session, one.actor, one.now, code=code, name=name, calendar_id=calendar.id
@@ -245,15 +247,30 @@ async def _promises(session: Session, one: Seeding) -> None:
                             "stops_at": "arrival",
                         },
                         {
+                            "clock": "arrival",
+                            "priority": priority,
+                            "target_s": (respond_h + 2) * 1_800 * priority,
+                        },
+                        {
                             "clock": "restoration",
                             "priority": priority,
                             "target_s": restore_h * 1_800 * priority,
                         },
+                        {
+                            "clock": "resolution",
+                            "priority": priority,
+                            "target_s": 2 * restore_h * 1_800 * priority,
+                        },
+                        {
+                            "clock": "statutory",
+                            "priority": priority,
+                            "target_s": lawful_d * 86_400,
+                        },
                     )
                 ],
                 "pauses": {
-                    "parts": ["restoration"],
-                    "customer_access": ["response", "restoration"],
+                    "parts": ["restoration", "resolution"],
+                    "customer_access": ["response", "arrival", "restoration", "resolution"],
                 },
             },
             effective_at=since,
@@ -300,6 +317,25 @@ async def _office(session: Session, system: Actor, people: People, now: datetime
     administrator = await find_actor(session, system.tenant_id, user.id)
     assert administrator is not None
     return administrator
+
+
+async def _customer(session: Session, one: Seeding) -> None:
+    """Give the first customer a login for their own pages."""
+    number, name, email = CUSTOMERS[0]
+    statement = select(Customer.id).where(
+        Customer.tenant_id == one.actor.tenant_id, Customer.number == number
+    )
+    await tenants.add_user(
+        session,
+        one.actor,
+        one.now,
+        login=one.people.login("customer"),
+        name=name,
+        role=await tenants.find_role_by_code(session, one.actor, "customer"),
+        password_hash=one.people.password_hash,
+        email=email,
+        customer_id=(await session.exec(statement)).one(),
+    )
 
 
 async def _staff(session: Session, one: Seeding) -> None:
