@@ -33,12 +33,16 @@ class NewSchedule(Body):
 
 
 class DeliveryView(msgspec.Struct, frozen=True):
-    """`sent_at` is null while the mail server has not taken it; `last_error` says why."""
+    """`sent_at` is null while the mail server has not taken it for everybody; `last_error` says why.
+
+    `taken` are those for whom it has meanwhile.
+    """
 
     document_id: UUID
     first_on: date
     last_on: date
     recipients: list[str]
+    taken: list[str]
     attempts: int
     last_error: str
     sent_at: datetime | None

@@ -1,7 +1,8 @@
 """The round that makes the reports that are due and hands them to the mail server.
 
 A report is issued once per schedule and period, whatever becomes of the mail; the mail is tried again, ever
-more seldom, under one Message-ID, so that a mailbox that gets it twice can tell.
+more seldom, for those who have not got it, under one Message-ID, so that a mailbox that gets it twice can
+tell.
 """
 
 import logging
@@ -160,15 +161,19 @@ async def _deliver(
             return
         message = await _message(session, tools, mail, actor, now, delivery)
         delivery.attempts += 1
+        waiting = [each for each in delivery.recipients if each not in delivery.taken]
         try:
-            await send(mail, message)
+            await send(mail, message, waiting)
         except MailRefused as error:
+            if error.left is not None:
+                got = [each for each in waiting if each not in error.left]
+                delivery.taken = [*delivery.taken, *got]
             delivery.last_error = str(error)
             wait = min(_FIRST_WAIT * 2 ** (delivery.attempts - 1), _LONGEST_WAIT)
             delivery.next_try_at = now + wait
             log.warning("report not taken", extra={"delivery": str(delivery_id), "why": str(error)})
             return
-        delivery.sent_at, delivery.last_error = now, ""
+        delivery.taken, delivery.sent_at, delivery.last_error = delivery.recipients, now, ""
         await events.record(
             session,
             actor,

@@ -2,6 +2,7 @@
 
 import smtplib
 import ssl
+from collections.abc import Sequence
 from email.message import EmailMessage
 from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -13,18 +14,34 @@ _TIMEOUT_S: Final = 30.0
 
 
 class MailRefused(RuntimeError):
-    """The mail server could not be reached or did not take the message; trying again is safe."""
+    """The mail server could not be reached or did not take the message for everybody.
+
+    `left` are those for whom it did not, None for all; trying again is safe for them alone.
+    """
+
+    def __init__(self, reason: str, left: frozenset[str] | None = None) -> None:
+        super().__init__(reason)
+        self.left = left
 
 
-async def send(settings: MailSettings, message: EmailMessage) -> None:
-    """Return once the server has taken the message for every recipient, else raise `MailRefused`."""
+async def send(
+    settings: MailSettings, message: EmailMessage, to: Sequence[str] | None = None
+) -> None:
+    """Return once the server has taken the message for every recipient, else raise `MailRefused`.
+
+    `to` is who gets it, where that is not everybody to whom it is addressed.
+    """
     try:
-        await in_thread(_send, settings, message)
+        refused = await in_thread(_send, settings, message, to)
     except (OSError, smtplib.SMTPException) as error:
         raise MailRefused(f"{type(error).__name__}: {error}"[:300]) from error
+    if refused:
+        raise MailRefused(f"Not taken for some: {refused}"[:300], frozenset(refused))
 
 
-def _send(settings: MailSettings, message: EmailMessage) -> None:
+def _send(
+    settings: MailSettings, message: EmailMessage, to: Sequence[str] | None
+) -> dict[str, tuple[int, bytes]]:
     """`smtp://user:password@host:port`, `smtps://` for TLS at once, `?starttls=1` for TLS later."""
     parts = urlsplit(settings.url)
     is_tls = parts.scheme == "smtps"
@@ -40,6 +57,4 @@ def _send(settings: MailSettings, message: EmailMessage) -> None:
             connection.starttls(context=context)
         if parts.username:
             connection.login(unquote(parts.username), unquote(parts.password or ""))
-        refused = connection.send_message(message)
-        if refused:
-            raise smtplib.SMTPRecipientsRefused(refused)
+        return connection.send_message(message, to_addrs=to)

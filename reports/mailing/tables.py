@@ -3,6 +3,7 @@
 from datetime import date, datetime
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlmodel import Field
 
 from fsm.database import Revised, Row, document, instant, link, lookup, one_of, refusal, unique
@@ -26,7 +27,10 @@ class ReportSchedule(Revised, table=True):
 
 
 class ReportDelivery(Row, table=True):
-    """One report of a schedule: its document, and when the mail server took it. Tried again until then."""
+    """One report of a schedule: its document, and when the mail server took it for all. Tried till then.
+
+    `taken` are the recipients for whom it took the report when it refused others: they get it once.
+    """
 
     __tablename__ = "report_delivery"
     __table_args__ = (
@@ -40,6 +44,9 @@ class ReportDelivery(Row, table=True):
     first_on: date
     last_on: date
     recipients: list[str] = document(default_factory=list)
+    taken: list[str] = document(
+        default_factory=list, sa_column_kwargs={"server_default": text("'[]'")}
+    )
     attempts: int = 0
     next_try_at: datetime = instant()
     last_error: str = ""

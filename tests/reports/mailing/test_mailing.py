@@ -32,6 +32,15 @@ class Mailbox:
     def __init__(self) -> None:
         self.taken: list[tuple[list[str], EmailMessage]] = []
         self.refuses = False
+        self.unknown: set[str] = set()
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: Any, session: Any, envelope: Any, address: str, options: Any
+    ) -> str:
+        if address in self.unknown:
+            return "550 no such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 go on"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         if not session.authenticated:
@@ -102,14 +111,25 @@ async def test_a_pack_is_made_once_a_month_and_mailed_until_the_server_takes_it(
         await go()
         assert mailbox.taken == [], "tried again only after a while"
         clock.forward(minutes=6)
-        await go()
+        mailbox.unknown = {RECIPIENTS[1]}
         await go()
         ((recipients, message),) = mailbox.taken
+        assert recipients == RECIPIENTS[:1]
+        (partly,) = await deliveries()
+        assert (partly["taken"], partly["sent_at"]) == (recipients, None)
+        assert "no such mailbox" in partly["last_error"]
+        mailbox.unknown = set()
+        clock.forward(minutes=15)
+        await go()
+        await go()
+        assert [to for to, _ in mailbox.taken] == [RECIPIENTS[:1], RECIPIENTS[1:]], "to each once"
+        assert mailbox.taken[1][1]["message-id"] == message["message-id"]
         (sent,) = await deliveries()
-        assert (sent["attempts"], sent["sent_at"] is None) == (2, False)
+        assert (sent["attempts"], sent["sent_at"] is None) == (3, False)
+        assert (sent["taken"], sent["last_error"]) == (RECIPIENTS, "")
         assert (sent["first_on"], sent["last_on"]) == ("2026-03-01", "2026-03-31")
 
-        assert recipients == RECIPIENTS
+        assert message["to"] == ", ".join(RECIPIENTS)
         assert "Отчёт руководителю MP-1" in message["subject"]
         assert message["from"] == "reports@acme.example"
         (attached,) = message.iter_attachments()
@@ -124,7 +144,7 @@ async def test_a_pack_is_made_once_a_month_and_mailed_until_the_server_takes_it(
         assert ended.status_code == 204, ended.text
         clock.now = datetime(2026, 5, 2, 8, tzinfo=UTC)
         await go()
-        assert len(mailbox.taken) == 1, "a schedule that was ended sends nothing"
+        assert len(mailbox.taken) == 2, "a schedule that was ended sends nothing"
 
 
 async def test_without_a_mail_server_a_schedule_is_refused_with_what_to_set(
