@@ -29,6 +29,9 @@ _BOMS: Final = {
 }
 
 
+_SAID: Final = re.compile(r"(?i:sep)=([,;\t|])\r?\n")
+
+
 class UnreadableFile(Problem):
     """The file as a whole is no CSV in UTF-8; `line` is where reading stopped, if anywhere."""
 
@@ -53,6 +56,10 @@ class CsvFile:
         self._file = file
         self._line = 0
         first = self._first_line()
+        if said := _SAID.fullmatch(first):
+            # A spreadsheet's own first line, before the header.
+            delimiter, self._line = delimiter or said[1], 1
+            first = self._decode(file.readline(LONGEST_LINE + 1), 2)
         self.delimiter = delimiter or sniff(first)
         # Not csv.field_size_limit(): that is one number for the whole process, and already this one.
         self._reader = csv.reader(self._lines(first), delimiter=self.delimiter, strict=True)
@@ -67,7 +74,9 @@ class CsvFile:
     def _read_header(self) -> list[str]:
         record = self._next()
         if record is None or not any(cell.strip() for cell in record.cells):
-            raise UnreadableFile("The first line must name the columns, and it is empty.", line=1)
+            raise UnreadableFile(
+                "The first line must name the columns, and it is empty.", line=self._line or 1
+            )
         if len(record.cells) > MOST_COLUMNS:
             raise UnreadableFile(
                 f"The first line names {len(record.cells)} columns; at most {MOST_COLUMNS} are read.",
@@ -113,7 +122,7 @@ class CsvFile:
         return self._decode(raw.removeprefix(b"\xef\xbb\xbf"), 1)
 
     def _lines(self, first: str) -> Iterator[str]:
-        self._line = 1
+        self._line += 1
         yield first
         while raw := self._file.readline(LONGEST_LINE + 1):
             self._line += 1

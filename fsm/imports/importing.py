@@ -312,6 +312,7 @@ async def _store(one: _Import, report: Report) -> bool:
     if report.refused and not one.options.keep_good and not one.options.dry_run:
         return False
     await _compare(one, report)
+    await _remark(one, report)
     await _step(one, report, one.kind.ready)
     await _insert(one, report)
     if one.options.update and not one.kind.is_history:
@@ -388,6 +389,19 @@ async def _compare(one: _Import, report: Report) -> None:
         )
     ).one()
     report.differ, report.unchanged = there.differ, there.same
+
+
+async def _remark(one: _Import, report: Report) -> None:
+    for remark in one.kind.remarks:
+        rows = await run(
+            one.run.session,
+            "select count(*) as rows, min(line) as line from incoming i"
+            f" where i.found is null and {remark.where}",
+        )
+        found = rows.one()
+        if found.rows:
+            sentence = remark.sentence.format(count=found.rows, line=found.line)
+            report.warnings.append(sentence)
 
 
 async def _insert(one: _Import, report: Report) -> None:

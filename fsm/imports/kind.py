@@ -79,6 +79,17 @@ class Compare:
     here: str
 
 
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a person should know of new rows that are taken but not as a whole.
+
+    `where` is an SQL condition over `i`; `sentence` names their `{count}` and the first one's `{line}`.
+    """
+
+    where: str
+    sentence: str
+
+
 def missing(column: str, what: str, found: str) -> Check:
     """Return the check that a reference in `column` was found: `found` is its id in SQL."""
     return Check(
@@ -140,6 +151,7 @@ class Kind:
     own: Mapping[str, str] = field(default_factory=dict)
     """Columns of `incoming` that `complete` fills beside the file's: name → SQL type."""
     compares: tuple[Compare, ...] = ()
+    remarks: tuple[Remark, ...] = ()
     before: Step | None = None
     """Makes what rows refer to and may create; before the checks, so that they find it."""
     ready: Step | None = None

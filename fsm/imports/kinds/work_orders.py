@@ -33,6 +33,7 @@ from fsm.imports.kind import (
     Completion,
     Field,
     Kind,
+    Remark,
     Run,
     missing,
     same,
@@ -81,7 +82,8 @@ def _settle_times(row: dict[str, Any], completion_: Completion) -> None:
     if row["status"] is None:
         row["status"] = "open" if (row["finished_at"] or row["closed_at"]) is None else "closed"
     if row["status"] == "open":
-        # What our own export says of a job under way: its visits are no part of the file.
+        # Our own export says it of a job under way, whose visits are no part of the file.
+        row["lost_end"] = row["finished_at"] is not None or row["closed_at"] is not None
         row["finished_at"] = row["closed_at"] = None
     else:
         row["closed_at"] = row["closed_at"] or row["finished_at"]
@@ -453,7 +455,17 @@ WORK_ORDERS = Kind(
         "source_id": f"case when i.source <> '{OWN_SOURCE}' then i.source_id end",
         "created_at": ":now",
     },
-    own={"visit_id": "uuid", "failure_id": "uuid", "checklist_id": "uuid", "rules": "text"},
+    own={
+        "visit_id": "uuid", "failure_id": "uuid", "checklist_id": "uuid", "rules": "text",
+        "lost_end": "boolean",
+    },
+    remarks=(
+        Remark(
+            "i.lost_end",
+            "An open job has no end: that of {count} is left out, the first on line {line}. Where the work "
+            "was done, the status is 'closed'.",
+        ),
+    ),
     checks=(
         missing("asset", "asset", "a.id"),
         missing("site", "site", "s.id"),

@@ -129,6 +129,26 @@ async def test_parts_of_each_other_are_refused_and_a_bad_wholes_parts_fall_with_
     assert await count(database, company, "asset_model") == 1, "no model for a row that fell"
 
 
+async def test_an_end_that_an_open_job_cannot_have_is_left_out_aloud(
+    database: Database, company: Company, tmp_path: Path
+) -> None:
+    text = "asset,work_type,reported_at,finished_at,status\n" + "".join(
+        f"A-1,repair,2025-06-0{day}T08:00Z,{end},{status}\n"
+        for day, end, status in (
+            (1, "", "open"),
+            (2, "2025-06-03T08:00Z", "pending"),
+            (3, "2025-06-03T09:00Z", "closed"),
+            (4, "2025-06-05T08:00Z", "open"),
+        )
+    )
+    for dry_run in (True, False):
+        report = await take(database, company, "work_orders", text, tmp_path, dry_run=dry_run)
+        (warning,) = report.warnings
+        assert "that of 2 is left out, the first on line 3" in warning
+    again = await take(database, company, "work_orders", text, tmp_path)
+    assert (again.warnings, again.unchanged) == ([], 4)
+
+
 async def test_errors_are_all_counted_and_a_thousand_listed(
     database: Database, company: Company, tmp_path: Path
 ) -> None:

@@ -44,6 +44,8 @@ def reasons(kind: str, text: str, **options: Any) -> list[tuple[int, str | None,
         " Customer No.\tCustomer_Name \nC-1\tGrand\n\n",
         '"number","name",\n"C-1","Grand",\n',
         "name|number\nGrand|C-1\n",
+        "\ufeffsep=;\r\nname;number;a, b, c\r\nGrand;C-1;\r\n",
+        "SEP=\t\nnumber\tname\nC-1\tGrand\n",
     ],
 )
 def test_the_same_table_is_read_from_whatever_programs_write(text: str) -> None:
@@ -55,6 +57,7 @@ def test_the_same_table_is_read_from_whatever_programs_write(text: str) -> None:
 def test_a_row_is_named_by_the_line_that_it_begins_on() -> None:
     text = 'number,name,notes\nC-1,A,"two\nlines"\n\nC-2,,\n'
     assert reasons("customers", text) == [(5, "name", "is empty, but needed")]
+    assert reasons("customers", f"sep=,\n{text}") == [(6, "name", "is empty, but needed")]
 
 
 @pytest.mark.parametrize(
@@ -62,6 +65,7 @@ def test_a_row_is_named_by_the_line_that_it_begins_on() -> None:
     [
         (b"", 1, "empty"),
         (b"\n\n", 1, "empty"),
+        (b"sep=;\n\n", 2, "empty"),
         ("number,name\nC-1,Ä\n".encode("utf-16"), 1, "UTF-16"),
         ("number,name\nC-1,A\n".encode("utf-16-le"), 1, "NUL"),
         (b"PK\x03\x04 and so on", 1, "spreadsheet"),
