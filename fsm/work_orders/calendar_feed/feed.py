@@ -4,6 +4,7 @@ Little of persons is in it: what the job is called and where it is, so that a ca
 nobody who the customer's people are.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,13 +12,14 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-from icalendar import Calendar, Event
+from icalendar import Calendar, Event, vText
 
 CANCELLED_FOR: Final = timedelta(days=30)
 """How long a visit that was taken back stays, as cancelled: a program that was off meanwhile hears of it."""
 KEPT_FOR: Final = timedelta(days=90)
 """How long visits that are over stay."""
 _REFRESH: Final = timedelta(minutes=15)
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _PRODUCT: Final = "-//FSM//Visits 1//EN"
 
 
@@ -42,7 +44,7 @@ def write_calendar(name: str, visits: Sequence[CalendarVisit]) -> bytes:
     calendar.add("prodid", _PRODUCT)
     calendar.add("version", "2.0")
     calendar.add("method", "PUBLISH")
-    calendar.add("x-wr-calname", name)
+    calendar.add("x-wr-calname", vText(_line(name)))
     calendar.add("refresh-interval", _REFRESH, parameters={"VALUE": "DURATION"})
     for visit in visits:
         calendar.add_component(_event(visit))
@@ -69,11 +71,16 @@ def _event(visit: CalendarVisit) -> Event:
     event.add("last-modified", _second(visit.changed_at))
     event.add("dtstart", _second(visit.starts_at))
     event.add("dtend", _second(visit.ends_at))
-    event.add("summary", f"{visit.number} {visit.title}".strip())
-    event.add("location", visit.place)
+    event.add("summary", _line(f"{visit.number} {visit.title}"))
+    event.add("location", _line(visit.place))
     event.add("status", "CANCELLED" if visit.is_cancelled else "CONFIRMED")
     event.add("transp", "TRANSPARENT" if visit.is_cancelled else "OPAQUE")
     return event
+
+
+def _line(text: str) -> str:
+    """Return a text without line ends and control characters, which no line of the format may hold."""
+    return _CONTROLS.sub(" ", text).strip()
 
 
 def _second(at: datetime) -> datetime:

@@ -1,5 +1,6 @@
 """A technician's calendar: stable, versioned, cancelled in the open, and closed when it is revoked."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -154,6 +155,19 @@ def test_equal_visits_give_equal_bytes_in_lines_that_every_program_can_read() ->
     assert [str(one["STATUS"]) for one in Calendar.from_ical(content).walk("VEVENT")] == [
         "CONFIRMED", "CANCELLED", "CONFIRMED",
     ]  # fmt: skip
+
+
+def test_whatever_people_call_things_stays_one_text_of_one_line() -> None:
+    (visit,) = visits(1)
+    visit = replace(visit, title="Двери;\n\x0bEND:VCALENDAR\r", place="Na Příkopě 1,\u2028Praha")
+    content = write_calendar("Boris;\r\nBEGIN:VEVENT", [visit])
+    assert b"X-WR-CALNAME:Boris\\; BEGIN:VEVENT\r\n" in content
+    assert not set(content.replace(b"\r\n", b"")) & set(range(32))
+    (event,) = Calendar.from_ical(content).walk("VEVENT")
+    assert (str(event["SUMMARY"]), str(event["LOCATION"])) == (
+        "W-0 Двери; END:VCALENDAR",
+        "Na Příkopě 1, Praha",
+    )
 
 
 @pytest.mark.parametrize(
