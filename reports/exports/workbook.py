@@ -12,6 +12,7 @@ import xlsxwriter
 MOST_ROWS: Final = 1_048_576
 """Rows of one sheet in the format; what is more goes to further sheets."""
 _MOST_TEXT: Final = 32_767
+"""Characters of one cell in the format; a longer text is cut, and ends with the sign for that."""
 _MOST_EXACT: Final = 10**15
 """Whole numbers from here on lose digits in a spreadsheet: they are written as text."""
 _ABOUT: Final = "about"
@@ -96,4 +97,6 @@ class Workbook:
             case date():
                 sheet.write_datetime(row, place, value, self._day)
             case _:
-                sheet.write_string(row, place, str(value)[:_MOST_TEXT])
+                text = str(value)
+                cut = f"{text[: _MOST_TEXT - 1]}…" if len(text) > _MOST_TEXT else text
+                sheet.write_string(row, place, cut)

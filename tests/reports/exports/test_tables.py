@@ -156,6 +156,17 @@ async def test_a_table_is_for_those_who_may_have_it_and_holds_their_own_rows_alo
         assert [row["id"] for row in rows] == [str(stranger.asset.id)]
 
 
+def test_a_text_that_no_cell_can_hold_is_cut_where_everybody_sees_it(tmp_path: Any) -> None:
+    book = Workbook(tmp_path / "t.xlsx", "UTC")
+    book.begin("texts", [("text", "text")])
+    book.add([["x" * size] for size in (32_767, 32_768)])
+    book.close()
+    (_, (whole,), (cut,)) = openpyxl.load_workbook(tmp_path / "t.xlsx")["texts"].iter_rows(
+        values_only=True
+    )
+    assert (whole, len(cut), cut[-2:]) == ("x" * 32_767, 32_767, "x…")
+
+
 def test_what_one_sheet_cannot_hold_goes_on_in_the_next(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
