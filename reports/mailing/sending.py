@@ -6,7 +6,7 @@ tell.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import date, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -73,7 +73,7 @@ async def _of_tenant(
         )
         schedules = list(due)
     for schedule_id in schedules:
-        await _make(database, tools, actor, now, today, schedule_id)
+        await _alone(schedule_id, _make(database, tools, actor, now, today, schedule_id))
     async with database.transaction(tenant_id) as session:
         waiting = await session.exec(
             select(ReportDelivery.id)
@@ -86,7 +86,15 @@ async def _of_tenant(
         )
         deliveries = list(waiting)
     for delivery_id in deliveries:
-        await _deliver(database, tools, mail, actor, now, delivery_id)
+        await _alone(delivery_id, _deliver(database, tools, mail, actor, now, delivery_id))
+
+
+async def _alone(id_: UUID, work: Awaitable[None]) -> None:
+    """Do what one report needs; its trouble is not the next one's."""
+    try:
+        await work
+    except Exception as error:
+        log.error("report not mailed", extra={"report": str(id_)}, exc_info=error)
 
 
 async def _make(
@@ -203,7 +211,8 @@ async def _message(
         last=text.day(delivery.last_on.isoformat()),
     )
     message = EmailMessage()
-    message["Subject"] = f"{tenant.name}: {text('kind.management_pack')} {row.number}, {days}"
+    service = " ".join(tenant.name.split())
+    message["Subject"] = f"{service}: {text('kind.management_pack')} {row.number}, {days}"
     message["From"] = mail.sender
     message["To"] = ", ".join(delivery.recipients)
     message["Date"] = format_datetime(now)

@@ -15,6 +15,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from fsm.database import Database
 from fsm.evidence.blobs import blob_store
 from fsm.settings import MailSettings, Settings, SettingsError, read_settings
+from fsm.tenants.tables import Tenant
 from fsm.worker import ROUNDS, Tools
 from reports.mailing.periods import Every, days_before, next_due
 from tests.applications import application
@@ -80,6 +81,9 @@ async def test_a_pack_is_made_once_a_month_and_mailed_until_the_server_takes_it(
     app = application(with_mail, database=database, clock=clock)
     tools = Tools(with_mail, database, blob_store(with_mail), clock)
     headers = company.headers["manager"]
+    async with database.transaction(company.id) as session:
+        tenant = await session.get_one(Tenant, company.id)
+        tenant.name = "Acme\nLifts"
 
     async def go() -> None:
         await ROUNDS["mail reports"].work(tools)
@@ -130,6 +134,7 @@ async def test_a_pack_is_made_once_a_month_and_mailed_until_the_server_takes_it(
         assert (sent["first_on"], sent["last_on"]) == ("2026-03-01", "2026-03-31")
 
         assert message["to"] == ", ".join(RECIPIENTS)
+        assert message["subject"].startswith("Acme Lifts: ")
         assert "Отчёт руководителю MP-1" in message["subject"]
         assert message["from"] == "reports@acme.example"
         (attached,) = message.iter_attachments()
