@@ -6,7 +6,7 @@ are; what they are at, or on the way to, is fixed. Planned visits that may not m
 technicians make.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
@@ -65,11 +65,22 @@ async def build_day(
     day = Day(nothing, starts_at, {}, weights_version=version)
     day.live = [each for several in known.planned.values() for each in several]
     skills = await list_skill_codes(session, actor)
-    travel = travel or await roads_of(session, actor.tenant_id)
+    travel = travel or await roads_of(session, actor.tenant_id, _hours_of(known.working, zone))
     visits = DayVisits(day, known, options, Places(), day.second(now), length_s)
     rates = await _rates(session, actor, known, company.currency, starts_on, weights)
     await _assemble(visits, travel, skills, rates)
     return day
+
+
+def _hours_of(working: Iterable[WorkingShift], zone: ZoneInfo) -> Iterator[int]:
+    """Yield the local hours that shifts reach into, each as often as somebody works in it.
+
+    A problem has one time between two places: on learned roads it is that of these hours at the mean.
+    """
+    for one in working:
+        hours = -(-(one.shift.ends_at - one.shift.starts_at).total_seconds() // 3_600)
+        begins = one.shift.starts_at.astimezone(zone).hour
+        yield from ((begins + number) % 24 for number in range(int(hours)))
 
 
 async def _rates(

@@ -299,6 +299,6 @@ class _Before:
 
 
 @cache
-def memory_of(url: str) -> Osrm:
-    """Return this process's router at an address: what it has learnt serves every plan."""
-    return Osrm(url)
+def memory_of(url: str, purpose: str = "plans", timeout_s: float = TIMEOUT_S) -> Osrm:
+    """Return this process's router at an address: what it has learnt serves everybody with that purpose."""
+    return Osrm(url, timeout_s=timeout_s)

@@ -1,6 +1,6 @@
 """The roads as a company's own trips have shown them: learned anew each night, read for every plan."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -17,10 +17,12 @@ from fsm.database import Session, fetch, run
 from fsm.technicians.positions import KEPT
 from scheduler.osrm import memory_of
 from scheduler.tables import TravelModel
-from scheduler.travel import RoadModel, TravelProvider, geodesic_m
-from scheduler.trips import LearnedGeodesic, LearnedRoad, Trip, learn
+from scheduler.travel import RoadModel, Travel, TravelProvider, geodesic_m
+from scheduler.trips import LearnedGeodesic, LearnedRoad, Trip, learn, shares_of
 
 LEARNED_FROM: Final = timedelta(days=180)
+PATIENCE_S: Final = 1.0
+"""How long the router may take for a trip that somebody waits to read of."""
 _LONGEST_TRIP: Final = timedelta(hours=4)
 _SAME_DAY: Final = timedelta(hours=12)
 _MOST_TRIPS: Final = 200_000
@@ -200,8 +202,32 @@ async def list_learned(session: Session, tenant_id: UUID) -> list[LearnedRoad]:
     ]
 
 
-async def roads_of(session: Session, tenant_id: UUID) -> TravelProvider:
-    """Return what answers for a company's travel: the router where there is one, before its learned roads."""
-    learned = LearnedGeodesic(await list_learned(session, tenant_id))
+async def roads_of(session: Session, tenant_id: UUID, hours: Iterable[int] = ()) -> TravelProvider:
+    """Return what answers for a company's travel: the router where there is one, before its learned roads.
+
+    `hours` are the local ones that the trips lie in: the learned roads are as fast as then, at the mean.
+    """
+    learned = LearnedGeodesic(await list_learned(session, tenant_id), shares_of(hours))
     router_url: str | None = session.info.get("router_url")
     return learned if router_url is None else memory_of(router_url).before(learned)
+
+
+async def drive_between(
+    session: Session,
+    tenant_id: UUID,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    hour: int,
+) -> Travel:
+    """Return the one trip that is under way, from the same source as plans; row 0, column 1.
+
+    A page waits for it: a router that takes longer is left out, which the notes say. What it answers is
+    remembered apart from plans, whose places would otherwise be pushed out by positions on the road.
+    """
+    places = np.array([start, end])
+    estimated = LearnedGeodesic(await list_learned(session, tenant_id)).estimate(places, hour)
+    router_url: str | None = session.info.get("router_url")
+    if router_url is None:
+        return estimated
+    router = memory_of(router_url, "on the way", PATIENCE_S)
+    return await router.improve(estimated, places)

@@ -156,16 +156,44 @@ def _with_paces(prior: RoadModel, paces: Sequence[float], detour: float) -> Road
     return replace(prior, detour=detour, bands=tuple(bands))
 
 
+def shares_of(hours: Iterable[int]) -> dict[str, float]:
+    """Return which part of some local hours lies in each band; nothing of no hours."""
+    bands = [band_of(hour) for hour in hours]
+    return {name: bands.count(name) / len(bands) for name in HOUR_BANDS if name in bands}
+
+
+def mixed(roads: Mapping[str, RoadModel], shares: Mapping[str, float]) -> RoadModel | None:
+    """Return the roads on which a trip takes the mean of its times in these bands, by their shares.
+
+    Roads of one territory are learned with the same detour and the same stretches, so that only the paces
+    are to be averaged. Those of any hour where a band is not known, or no shares are.
+    """
+    known = [(roads[band], share) for band, share in shares.items() if band in roads]
+    if not known or len(known) < len(shares):
+        return roads.get(ANY_HOUR)
+    first = known[0][0]
+    paces = [
+        sum(share / road.bands[stretch][1] for road, share in known)
+        for stretch in range(len(first.bands))
+    ]
+    bands = tuple((ends_m, 1 / pace) for (ends_m, _), pace in zip(first.bands, paces, strict=True))
+    return replace(first, bands=bands)
+
+
 class LearnedGeodesic:
     """The straight line's estimate on learned roads: each trip as on those of the territory it begins in.
 
     A place belongs to the territory whose trips began nearest, within 60 km; elsewhere the company's roads
-    hold, and before any trip was recorded the assumptions.
+    hold, and before any trip was recorded the assumptions. `shares` says which part of the time lies in each
+    band of hours: where no hour is asked for, roads are as fast as in these bands at the mean.
     """
 
     REACH_M: Final = 60_000.0
 
-    def __init__(self, learned: Sequence[LearnedRoad]) -> None:
+    def __init__(
+        self, learned: Sequence[LearnedRoad], shares: Mapping[str, float] | None = None
+    ) -> None:
+        self._shares = shares or {}
         self._company = {one.hours: one.road for one in learned if not one.territory}
         self._territories: dict[str, dict[str, RoadModel]] = defaultdict(dict)
         self._centres: dict[str, tuple[float, float]] = {}
@@ -192,11 +220,16 @@ class LearnedGeodesic:
                 seconds[some] = np.rint(road.seconds(road_m))
         return Travel(seconds, metres, "geodesic, learned" if self._company else "geodesic")
 
+    def _at(self, roads: Mapping[str, RoadModel], hours: str) -> RoadModel | None:
+        if hours != ANY_HOUR:
+            return roads.get(hours)
+        return mixed(roads, self._shares)
+
     def _roads_of(
         self, places: npt.NDArray[np.float64], hours: str
     ) -> tuple[list[RoadModel], npt.NDArray[np.intp]]:
         """Return road models, the company's first, and for each place the number of its own."""
-        roads = [self._company.get(hours) or RoadModel()]
+        roads = [self._at(self._company, hours) or RoadModel()]
         of_place = np.zeros(len(places), dtype=np.intp)
         if not self._centres or not len(places):
             return roads, of_place
@@ -205,7 +238,7 @@ class LearnedGeodesic:
         nearest = np.argmin(away, axis=1)
         is_near = away[np.arange(len(places)), nearest] <= self.REACH_M
         for number, name in enumerate(names):
-            own = self._territories[name].get(hours)
+            own = self._at(self._territories[name], hours)
             if own is not None:
                 of_place[(nearest == number) & is_near] = len(roads)
                 roads.append(own)

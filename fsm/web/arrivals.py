@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import numpy as np
 from sqlmodel import select
 
 from fsm.actors import public_actor
@@ -15,8 +14,7 @@ from fsm.web.progress import Progress
 from fsm.web.views import StepName
 from fsm.work_orders.request_story import Story
 from fsm.work_orders.tables import WorkOrder
-from scheduler.roads import list_learned
-from scheduler.trips import LearnedGeodesic
+from scheduler.roads import drive_between
 
 
 async def with_arrival(session: Session, story: Story, made: Progress, now: datetime) -> Progress:
@@ -45,8 +43,12 @@ async def with_arrival_at(
     latitude, longitude = (await session.exec(statement)).one()
     if latitude is None or longitude is None:
         return made
-    roads = LearnedGeodesic(await list_learned(session, job.tenant_id))
-    places = np.array([(here.latitude, here.longitude), (latitude, longitude)])
-    hour = now.astimezone(ZoneInfo(zone)).hour
-    drive = timedelta(seconds=int(roads.estimate(places, hour).seconds[0, 1]))
+    travel = await drive_between(
+        session,
+        job.tenant_id,
+        (here.latitude, here.longitude),
+        (latitude, longitude),
+        now.astimezone(ZoneInfo(zone)).hour,
+    )
+    drive = timedelta(seconds=int(travel.seconds[0, 1]))
     return replace(made, arrival_at=max(now, here.fixed_at + drive))

@@ -6,8 +6,10 @@ import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import numpy as np
@@ -20,7 +22,11 @@ from fsm.customers.tables import Site
 from fsm.database import Database
 from fsm.jobs import Job
 from fsm.settings import Settings
-from fsm.technicians.tables import Technician
+from fsm.technicians.tables import Technician, TechnicianPosition
+from fsm.web.arrivals import with_arrival_at
+from fsm.web.progress import Progress
+from fsm.web.views import StepName
+from fsm.work_orders.orders import find_work_order
 from scheduler import osrm
 from scheduler.jobs import solve_plan
 from scheduler.osrm import Osrm
@@ -216,6 +222,49 @@ async def test_no_roads_between_two_places_are_estimated() -> None:
 async def test_a_single_place_is_no_question() -> None:
     travel = await Osrm("http://127.0.0.1:9").travel(TWO[:1])
     assert (travel.source, travel.notes, travel.seconds.tolist()) == ("geodesic", (), [[0]])
+
+
+# --- for who waits -----------------------------------------------------------------------------------------
+
+
+async def test_a_customer_is_told_the_arrival_over_the_routers_roads_and_in_any_case_something(
+    database: Database, settings: Settings, company: Company, clock: Clock
+) -> None:
+    job = await new_job(database, company, clock)
+    async with database.transaction(company.id) as session:
+        site = (await session.exec(select(Site).where(Site.tenant_id == company.id))).one()
+        site.latitude, site.longitude = CAPITAL
+        boris = await session.get(Technician, (company.id, company.technician.id))
+        assert boris is not None
+        boris.position_consent_at = clock() - timedelta(days=1)
+        session.add(
+            TechnicianPosition(
+                tenant_id=company.id,
+                technician_id=boris.id,
+                fixed_at=clock(),
+                latitude=ENCAMP[0],
+                longitude=ENCAMP[1],
+                received_at=clock(),
+            )
+        )
+    on_the_way = Progress(StepName.ON_THE_WAY, {}, technician_id=company.technician.id)
+
+    async def drive_s(address: str | None, patience_s: float = 600) -> float:
+        routed = compose_database(replace(settings, router_url=address))
+        async with routed.transaction(company.id) as session:
+            row = await find_work_order(session, company.system, job.id)
+            with patch("scheduler.roads.PATIENCE_S", patience_s):
+                told = await with_arrival_at(session, row, "Europe/Paris", on_the_way, clock())
+        await routed.close()
+        assert told.arrival_at is not None
+        return (told.arrival_at - clock()).total_seconds()
+
+    by_the_line = await drive_s(None)
+    async with answering(table(), b"nonsense") as address:
+        assert await drive_s(address) == 61 != by_the_line
+        assert await drive_s(address) == 61, "it is remembered"
+    async with answering(None) as silent:
+        assert await drive_s(silent, patience_s=0.1) == by_the_line
 
 
 # --- in a plan --------------------------------------------------------------------------------------------

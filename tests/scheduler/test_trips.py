@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.travel import RoadModel, geodesic_travel
-from scheduler.trips import ANY_HOUR, LearnedGeodesic, LearnedRoad, Trip, learn
+from scheduler.trips import ANY_HOUR, LearnedGeodesic, LearnedRoad, Trip, learn, shares_of
 
 PRAGUE = (50.08, 14.43)
 BRNO = (49.2, 16.61)
@@ -83,6 +83,23 @@ def test_each_territory_and_hour_has_its_own_roads_and_the_rest_the_companys() -
     )
     assert provider.estimate(places).source == "geodesic, learned"
     assert np.array_equal(LearnedGeodesic([]).estimate(places).seconds, assumed)
+
+
+def test_where_no_hour_is_asked_for_roads_are_as_fast_as_in_the_hours_people_work() -> None:
+    learned = learn(
+        [drive(2.0, straight_m=m, hour=8) for m in ALL_LENGTHS for _ in range(400)]
+        + [drive(1.0, straight_m=m, hour=22) for m in ALL_LENGTHS for _ in range(400)]
+    )
+    places = np.array([PRAGUE, (50.2, 14.6), (49.9, 14.3)])
+    shares = shares_of([7, 8, 9, 22])
+    assert shares == {"morning": 0.75, "night": 0.25}
+    of_their_hours = LearnedGeodesic(learned, shares).estimate(places).seconds
+    morning, night = (LearnedGeodesic(learned).estimate(places, hour).seconds for hour in (8, 22))
+    assert of_their_hours == pytest.approx(0.75 * morning + 0.25 * night, abs=1)
+    assert (morning > 1.5 * night)[0, 1]
+    at_any = LearnedGeodesic(learned).estimate(places).seconds
+    assert np.array_equal(LearnedGeodesic(learned, shares_of([])).estimate(places).seconds, at_any)
+    assert np.array_equal(LearnedGeodesic(learned, shares).estimate(places, 8).seconds, morning)
 
 
 def test_a_winding_road_is_longer_and_takes_no_longer_than_it_took() -> None:
