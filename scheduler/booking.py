@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
-from sqlmodel import col, select
+from sqlmodel import and_, col, or_, select
+from uuid_utils.compat import uuid7
 
 from fsm import events
 from fsm.actors import Actor
 from fsm.database import Session
-from fsm.problems import Problem
+from fsm.problems import Invalid, Problem
+from fsm.technicians.tables import Technician
 from fsm.work_orders import orders, visits
-from fsm.work_orders.lifecycle import WrongStatus
+from fsm.work_orders.lifecycle import LIVE_VISITS, WrongStatus
 from fsm.work_orders.tables import Review, Visit, WorkOrder
 from scheduler.boards import board_of
 from scheduler.day import Day, checked
@@ -22,7 +24,7 @@ from scheduler.day_problem import build_day
 from scheduler.desk import asked_of, today, where_of
 from scheduler.linked_jobs import list_partner_technicians
 from scheduler.patience import Patience
-from scheduler.problem import Interval
+from scheduler.problem import DayProblem, Interval
 from scheduler.promise_ledger.tables import Channel
 from scheduler.promise_ledger.telling import outlook_of, tell_window
 from scheduler.promises.keeping import Asker
@@ -186,61 +188,130 @@ async def hold(
     *,
     work_order_id: UUID,
     technician_id: UUID,
+    mate_ids: Sequence[UUID] = (),
     starts_at: datetime,
     window: tuple[datetime, datetime],
     minutes: int,
-) -> SlotHold:
+) -> list[SlotHold]:
     """Keep a technician's time for a caller. Refused where the visit no longer fits there (`SlotTaken`).
 
-    Of a crew each one's time is kept by itself.
+    Where it takes a crew the time of all of them is kept, that of `mate_ids` or of those whom it suits best;
+    or of none, and the refusal says who is not free. The technician's own hold comes first.
     """
     work_order = await orders.lock_work_order(session, actor, work_order_id)
     _check_open(work_order)
-    await where_of(session, work_order)
+    _check_crew(work_order, [technician_id, *mate_ids])
+    where = await where_of(session, work_order)
     on = await today(session, actor, now)
     days = (starts_at - now).days + 2
-    day, key = await _days_of(session, actor, now, work_order_id, on, days, [str(technician_id)])
+    people = {str(each) for each in (technician_id, *mate_ids)}
+    if len(people) < work_order.crew_size:
+        terms = await list_terms(session, actor, [work_order_id])
+        kept = await board_of(session, actor, now, on, days)
+        asked = asked_of(work_order, where, kept, now, days, terms.get(work_order_id))
+        people |= {each for each, _ in kept.board.closest(asked, _WIDEST)}
+    day, key = await _days_of(session, actor, now, work_order_id, on, days, people)
     at = day.second(starts_at)
-    alone = partial(offers, alone=True)
-    found = await asyncio.to_thread(alone, day.problem, key, [(at, at)], 1) if key else []
-    if not found:
-        raise SlotTaken(
-            f"{work_order.number} no longer fits there. Ask for slots again.",
-            work_order_id=str(work_order_id),
+    slot = None
+    if key is not None:
+        slot = await asyncio.to_thread(_slot_at, day.problem, key, str(technician_id), at)
+    if slot is None:
+        asked_for = [str(each) for each in (technician_id, *mate_ids)]
+        busy = await asyncio.to_thread(_busy_at, day, key, asked_for, at)
+        raise SlotTaken(_no_longer(work_order, day, busy), work_order_id=str(work_order_id))
+    coming = [slot.technician, *slot.mates]
+    crew_id = uuid7() if slot.mates else None
+    rows = [
+        SlotHold(
+            id=crew_id if number == 0 and crew_id else uuid7(),
+            tenant_id=actor.tenant_id,
+            work_order_id=work_order_id,
+            technician_id=UUID(technician),
+            crew_id=crew_id,
+            starts_at=starts_at,
+            ends_at=day.instant(slot.end),
+            window_starts_at=window[0],
+            window_ends_at=window[1],
+            travel_s=max(0, travel_s),
+            held_by=actor.name,
+            held_at=now,
+            expires_at=now + timedelta(minutes=minutes),
         )
-    slot = found[0].slot
-    row = SlotHold(
-        tenant_id=actor.tenant_id,
-        work_order_id=work_order_id,
-        technician_id=technician_id,
-        starts_at=starts_at,
-        ends_at=day.instant(slot.end),
-        window_starts_at=window[0],
-        window_ends_at=window[1],
-        travel_s=max(0, slot.travel_s),
-        held_by=actor.name,
-        held_at=now,
-        expires_at=now + timedelta(minutes=minutes),
-    )
-    session.add(row)
+        for number, (technician, travel_s) in enumerate(
+            zip(coming, slot.each_travel_s or (slot.travel_s,), strict=True)
+        )
+    ]
+    session.add_all(rows)
     await session.flush()
-    await _record(session, actor, now, "slot.held", row)
-    return row
+    await _record(session, actor, now, "slot.held", rows)
+    return rows
 
 
-async def lock_hold(session: Session, actor: Actor, now: datetime, hold_id: UUID) -> SlotHold:
-    """Return a hold that still stands, held; the job comes first, as for all writers."""
-    statement = select(SlotHold).where(
-        SlotHold.tenant_id == actor.tenant_id, SlotHold.id == hold_id
+def _check_crew(work_order: WorkOrder, people: Sequence[UUID]) -> None:
+    if len(set(people)) < len(people):
+        raise Invalid(
+            "Each technician comes once.",
+            errors=[{"at": "/mate_ids", "detail": "named twice"}],
+        )
+    if len(people) > 1 and len(people) != work_order.crew_size:
+        raise Invalid(
+            f"{work_order.number} takes {work_order.crew_size}, and {len(people)} are named.",
+            errors=[{"at": "/mate_ids", "detail": "not as many as the job takes"}],
+        )
+
+
+def _slot_at(problem: DayProblem, key: str, technician: str, at: int) -> Slot | None:
+    """Return the slot that begins then with this technician, and with all others whom the job takes."""
+    visits_ = tuple(
+        replace(visit, required=(technician,))
+        if visit.id == key and (not visit.required or technician in visit.required)
+        else visit
+        for visit in problem.visits
     )
-    row = await session.found(statement, f"No hold {hold_id}.")
+    found = offers(replace(problem, visits=visits_), key, [(at, at)], 1)
+    slot = found[0].slot if found else None
+    return slot if slot is not None and slot.technician == technician else None
+
+
+def _busy_at(day: Day, key: str | None, people: Sequence[str], at: int) -> list[str]:
+    """Return those of some people who could not begin a job then, even alone."""
+    if key is None:
+        return []
+    alone = replace(day.problem, crews=(), links=())
+    return [each for each in people if _slot_at(alone, key, each, at) is None]
+
+
+def _no_longer(work_order: WorkOrder, day: Day, busy: Sequence[str]) -> str:
+    said = f"{work_order.number} no longer fits there"
+    if work_order.crew_size > 1 and busy:
+        names = ", ".join(day.names.get(each) or "one of the crew" for each in busy)
+        said += f": not free then: {names}"
+    elif work_order.crew_size > 1:
+        said += f": there are no {work_order.crew_size} who could begin together then"
+    return f"{said}. Ask for slots again."
+
+
+async def lock_hold(session: Session, actor: Actor, now: datetime, hold_id: UUID) -> list[SlotHold]:
+    """Return a hold that still stands, with those of its crew, held; the job comes first, as for all."""
+    row = await session.found(
+        select(SlotHold).where(SlotHold.tenant_id == actor.tenant_id, SlotHold.id == hold_id),
+        f"No hold {hold_id}.",
+    )
     await orders.lock_work_order(session, actor, row.work_order_id)
-    row = (
-        await session.exec(statement.with_for_update().execution_options(populate_existing=True))
-    ).one()
-    if row.ended_at is not None or row.expires_at <= now:
+    statement = (
+        select(SlotHold)
+        .where(
+            SlotHold.tenant_id == actor.tenant_id,
+            SlotHold.id == hold_id if row.crew_id is None else SlotHold.crew_id == row.crew_id,
+        )
+        .order_by(col(SlotHold.id) != row.crew_id, col(SlotHold.id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    rows = list(await session.exec(statement))
+    if any(each.ended_at is not None or each.expires_at <= now for each in rows):
         raise HoldOver("This hold is over. Ask for slots again.")
-    return row
+    return rows
 
 
 async def book(
@@ -250,35 +321,48 @@ async def book(
     hold_id: UUID,
     channel: Channel = Channel.PHONE,
 ) -> Visit:
-    """Turn a hold into a visit with its announced window; a customer who asked for it has their answer."""
-    row = await lock_hold(session, actor, now, hold_id)
+    """Turn a hold into a visit with its announced window; a customer who asked for it has their answer.
+
+    Where it takes a crew each of them gets a visit, or nobody does and the refusal says who is not free. The
+    visit of the one whom the slot was for is returned.
+    """
+    rows = await lock_hold(session, actor, now, hold_id)
+    row = rows[0]
     work_order = await orders.find_work_order(session, actor, row.work_order_id)
+    if len(rows) < work_order.crew_size:
+        raise SlotTaken(
+            f"{work_order.number} takes {work_order.crew_size} by now, and the time of {len(rows)} is "
+            "held. Ask for slots again."
+        )
     for visit in visits.live(await orders.list_visits(session, work_order)):
-        if visit.status in visits.NOT_BEGUN and work_order.crew_size == 1:
+        if visit.status in visits.NOT_BEGUN:
             await visits.withdraw(session, actor, now, visit.id, reason="rebooked")
-    (booked,) = await visits.plan_visits(
+    await _check_free(session, actor, rows)
+    booked = await visits.plan_visits(
         session,
         actor,
         now,
         [
             visits.NewVisit(
-                work_order_id=row.work_order_id,
-                technician_id=row.technician_id,
-                starts_at=row.starts_at,
-                ends_at=row.ends_at,
-                travel_s=row.travel_s,
-                window_starts_at=row.window_starts_at,
-                window_ends_at=row.window_ends_at,
+                work_order_id=each.work_order_id,
+                technician_id=each.technician_id,
+                starts_at=each.starts_at,
+                ends_at=each.ends_at,
+                travel_s=each.travel_s,
+                window_starts_at=each.window_starts_at,
+                window_ends_at=each.window_ends_at,
             )
+            for each in rows
         ],
     )
-    row.ended_at = now
+    for each in rows:
+        each.ended_at = now
     await session.flush()
-    await _record(session, actor, now, "slot.booked", row)
+    await _record(session, actor, now, "slot.booked", rows)
     if row.window_ends_at > row.window_starts_at:
         window = (row.window_starts_at, row.window_ends_at)
         await tell_window(
-            session, actor, now, booked, window, channel=channel, asked_by=Asker.CUSTOMER
+            session, actor, now, booked[0], window, channel=channel, asked_by=Asker.CUSTOMER
         )
     wishes = select(Review).where(
         Review.tenant_id == actor.tenant_id,
@@ -289,7 +373,42 @@ async def book(
     )
     for wish in await session.exec(wishes):
         settle_wish(wish, actor, now)
-    return booked
+    return booked[0]
+
+
+async def _check_free(session: Session, actor: Actor, rows: Sequence[SlotHold]) -> None:
+    """Refuse where somebody of a crew was given other work meanwhile, or no longer works here."""
+    if len(rows) == 1:
+        return  # a person who put something there by hand has decided that
+    statement = (
+        select(Technician.name, col(Technician.is_active), WorkOrder.number)
+        .outerjoin(
+            Visit,
+            and_(
+                Visit.tenant_id == actor.tenant_id,
+                Visit.technician_id == Technician.id,
+                col(Visit.status).in_([str(each) for each in LIVE_VISITS]),
+                Visit.planned_starts_at < rows[0].ends_at,
+                Visit.planned_ends_at > rows[0].starts_at,
+            ),
+        )
+        .outerjoin(
+            WorkOrder,
+            and_(WorkOrder.tenant_id == actor.tenant_id, WorkOrder.id == Visit.work_order_id),
+        )
+        .where(
+            Technician.tenant_id == actor.tenant_id,
+            col(Technician.id).in_([each.technician_id for each in rows]),
+            or_(col(Visit.id).is_not(None), col(Technician.is_active).is_(False)),
+        )
+        .order_by(Technician.name, WorkOrder.number)
+    )
+    busy = [
+        f"{name} is at {number}" if is_active else f"{name} no longer works here"
+        for name, is_active, number in await session.exec(statement)
+    ]
+    if busy:
+        raise SlotTaken(f"Not everybody is free then: {', '.join(busy)}. Ask for slots again.")
 
 
 def settle_wish(wish: Review, actor: Actor, now: datetime) -> None:
@@ -298,22 +417,26 @@ def settle_wish(wish: Review, actor: Actor, now: datetime) -> None:
 
 
 async def release(session: Session, actor: Actor, now: datetime, hold_id: UUID) -> None:
-    """Let go of a hold before it expires."""
-    row = await lock_hold(session, actor, now, hold_id)
-    row.ended_at = now
+    """Let go of a hold, with those of its crew, before it expires."""
+    rows = await lock_hold(session, actor, now, hold_id)
+    for row in rows:
+        row.ended_at = now
     await session.flush()
-    await _record(session, actor, now, "slot.released", row)
+    await _record(session, actor, now, "slot.released", rows)
 
 
-async def _record(session: Session, actor: Actor, now: datetime, kind: str, row: SlotHold) -> None:
-    await events.record(
-        session,
-        actor,
-        kind,
-        "slot_hold",
-        row.id,
-        now=now,
-        work_order_id=str(row.work_order_id),
-        technician_id=str(row.technician_id),
-        starts_at=row.starts_at.isoformat(),
-    )
+async def _record(
+    session: Session, actor: Actor, now: datetime, kind: str, rows: Sequence[SlotHold]
+) -> None:
+    for row in rows:
+        await events.record(
+            session,
+            actor,
+            kind,
+            "slot_hold",
+            row.id,
+            now=now,
+            work_order_id=str(row.work_order_id),
+            technician_id=str(row.technician_id),
+            starts_at=row.starts_at.isoformat(),
+        )

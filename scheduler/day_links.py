@@ -26,13 +26,18 @@ class _Asked:
     forbidden: frozenset[str]
 
 
-def bind_links(visits: DayVisits) -> list[model.Link]:
-    """Return the links of a problem whose visits are collected; bound or held back by those outside it."""
-    return _Binding(visits).links()
+def bind_links(visits: DayVisits, shifts: Iterable[model.Shift]) -> list[model.Link]:
+    """Return the links of a problem whose visits are collected; bound or held back by those outside it.
+
+    A gap begins when the first job's work ends, which is known once it is known who does it: between people
+    of different paces the least gap is counted from the slowest's end, the greatest from the quickest's.
+    """
+    return _Binding(visits, shifts).links()
 
 
 class _Binding:
-    def __init__(self, visits: DayVisits) -> None:
+    def __init__(self, visits: DayVisits, shifts: Iterable[model.Shift]) -> None:
+        self.paces = list({shift.paces: shift for shift in shifts}.values())
         self.visits, self.day, self.rows = visits, visits.day, visits.rows
         self.zone = ZoneInfo(self.day.problem.zone)
         self.there = {each.id: each for each in visits.visits}
@@ -116,8 +121,16 @@ class _Binding:
 
     def _asked(self, bond: Bond, job: UUID, there: Spot, visit: model.Visit) -> _Asked:
         is_second = job == bond.second_id
-        room = room_after(bond, there) if is_second else room_before(bond, there, visit.duration_s)
+        room = room_after(bond, there)
+        if not is_second:
+            quickest, slowest = self._works(visit)
+            room = replace(
+                room_before(bond, there, slowest),
+                opens_at=room_before(bond, there, quickest).opens_at,
+            )
         opens, closes = self._seconds(room)
+        if not is_second:
+            opens = min(opens, closes)
         if bond.is_same_day:
             midnight = datetime.combine(there.begins_at.astimezone(self.zone), time(), self.zone)
             following = datetime.combine(
@@ -169,6 +182,11 @@ class _Binding:
     def _is_locked(self, key: str) -> bool:
         return key in self.pins and self.pins[key].start is not None
 
+    def _works(self, visit: model.Visit) -> tuple[int, int]:
+        """Return how long the quickest and the slowest of those who work take."""
+        works = [shift.work_s(visit) for shift in self.paces] or [visit.duration_s]
+        return min(works), max(works)
+
     # --- both are there ---
 
     def _both(self, bond: Bond) -> Iterator[model.Link]:
@@ -180,13 +198,20 @@ class _Binding:
                 self._note(f"link_broken:{self.rows.linked[bond.second_id].number}")
                 return
         for first in firsts:
+            quickest, slowest = self._works(self.there[first])
+            least, greatest = (
+                _later(bond.least_gap_s, slowest),
+                _later(bond.greatest_gap_s, quickest),
+            )
+            if least is not None and greatest is not None:
+                greatest = max(least, greatest)
             for second in seconds:
                 yield model.Link(
                     first,
                     second,
                     ordered=bond.is_ordered,
-                    least_gap_s=_later(bond.least_gap_s, self.there[first].duration_s),
-                    greatest_gap_s=_later(bond.greatest_gap_s, self.there[first].duration_s),
+                    least_gap_s=least,
+                    greatest_gap_s=greatest,
                     same_technician=bond.technician == LinkedPeople.SAME,
                     other_technician=bond.technician == LinkedPeople.OTHER,
                     same_day=bond.is_same_day,
@@ -195,5 +220,5 @@ class _Binding:
 
 
 def _later(gap_s: int | None, work_s: int) -> int | None:
-    """Return a gap from the first's beginning; shifts of rows all work at the standard pace."""
+    """Return a gap from the first's beginning."""
     return None if gap_s is None else gap_s + work_s

@@ -126,7 +126,7 @@ async def _assemble(
     visits.bind_crews()
     first_s = min((shift.opens for shift, _ in shifts), default=0)
     visits.wait(known.waiting, first_s)
-    links = bind_links(visits)
+    links = bind_links(visits, [shift for shift, _ in shifts])
     depots = [model.Depot(places.row(depot.position), depot.parts) for depot in known.depots]
     if len(places.positions) > MOST_PLACES:
         raise TooManyPlaces(

@@ -1,5 +1,6 @@
 """A running day over HTTP: events answered with a repaired plan, slots and windows for a caller, holds."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
@@ -324,10 +325,14 @@ class SlotController(Controller):
 
 
 class HoldBody(Body):
-    """The slot to keep, the window announced with it, and for how long the caller may think."""
+    """The slot to keep, the window announced with it, and for how long the caller may think.
+
+    Where it takes a crew everybody's time is kept: that of `mate_ids`, or of whom it suits best.
+    """
 
     work_order_id: UUID
     technician_id: UUID
+    mate_ids: Annotated[list[UUID], pydantic.Field(max_length=20)] = []
     starts_at: Instant
     window_starts_at: Instant
     window_ends_at: Instant
@@ -338,6 +343,7 @@ class HoldView(msgspec.Struct, frozen=True):
     id: UUID
     work_order_id: UUID
     technician_id: UUID
+    mate_ids: list[UUID]
     starts_at: datetime
     ends_at: datetime
     window_starts_at: datetime
@@ -346,8 +352,10 @@ class HoldView(msgspec.Struct, frozen=True):
     expires_at: datetime
 
     @classmethod
-    def of(cls, hold: SlotHold) -> "HoldView":
-        return cls(**{name: getattr(hold, name) for name in cls.__struct_fields__})
+    def of(cls, holds: Sequence[SlotHold]) -> "HoldView":
+        first, *mates = holds
+        own = {name: getattr(first, name) for name in cls.__struct_fields__ if name != "mate_ids"}
+        return cls(**own, mate_ids=[each.technician_id for each in mates])
 
 
 class HoldController(Controller):
@@ -374,24 +382,25 @@ class HoldController(Controller):
                 "A slot lies within the next 12 days.",
                 errors=[{"at": "/starts_at", "detail": "out of range"}],
             )
-        row = await booking.hold(
+        rows = await booking.hold(
             session,
             actor,
             now,
             work_order_id=data.work_order_id,
             technician_id=data.technician_id,
+            mate_ids=data.mate_ids,
             starts_at=data.starts_at,
             window=(data.window_starts_at, data.window_ends_at),
             minutes=data.minutes,
         )
-        return HoldView.of(row)
+        return HoldView.of(rows)
 
     @post(
         "/{hold_id:uuid}/booking",
         opt=_PLAN,
         status_code=HTTP_201_CREATED,
-        responses=http.refusals(WrongStatus, HoldOver),
-        summary="Turn a hold into a visit with its window",
+        responses=http.refusals(WrongStatus, HoldOver, SlotTaken),
+        summary="Turn a hold into a visit with its window, a crew's into a visit for each",
     )
     async def book(
         self, session: DbSession, actor: CurrentActor, now: Now, hold_id: FromPath[UUID]

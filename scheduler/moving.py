@@ -172,7 +172,7 @@ async def move(
 
 async def _hold(session: Session, actor: Actor, now: datetime, choice: Choice) -> SlotHold:
     until = min(now + HELD_FOR, choice.opens_at - NOTICE / 2)
-    return await booking.hold(
+    (held,) = await booking.hold(
         session,
         actor,
         now,
@@ -182,6 +182,7 @@ async def _hold(session: Session, actor: Actor, now: datetime, choice: Choice) -
         window=(choice.opens_at, choice.closes_at),
         minutes=max(1, int((until - now).total_seconds() // 60)),
     )
+    return held
 
 
 async def _let_go(session: Session, actor: Actor, now: datetime, hold_id: UUID) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from scheduler.candidates import Fleet
 from scheduler.crew_places import crew_places, legs_of
+from scheduler.engine.crews import crews
 from scheduler.engine.insertion import Draft, Place
 from scheduler.engine.timing import Timetable, as_route
 from scheduler.patience import Patience
@@ -62,6 +63,8 @@ class Slot:
     """What the chances are worth that promises lose, in seconds of driving."""
     mates: tuple[str, ...] = ()
     """Who comes as well, where it takes a crew; what is added and moved is then that of all of them."""
+    each_travel_s: tuple[int, ...] = ()
+    """What `travel_s` is for each of a crew, this one first."""
 
     @property
     def price(self) -> int:
@@ -116,8 +119,8 @@ def best_slots(
     outlook = outlook or Outlook(problem)
     legs = legs_of(draft, number)
     if len(legs) > 1:
-        crews = crew_places(draft, legs, _CREWS_TRIED * most)
-        return sorted((_crew_slot(draft, each, outlook) for each in crews), key=_by_price)[:most]
+        found = crew_places(draft, legs, _CREWS_TRIED * most)
+        return sorted((_crew_slot(draft, each, outlook) for each in found), key=_by_price)[:most]
     places = Fleet(draft).ranked(number, most)
     return sorted((_slot(draft, place, number, outlook) for place in places), key=_by_price)
 
@@ -248,8 +251,8 @@ def _safest(
 ) -> tuple[dict[int, Place], Slot] | None:
     """Return the cheapest of some places, one for each leg, with what the promises of their routes lose."""
     if len(legs) > 1:
-        crews = crew_places(draft, legs, _LOOKED_AT, starts)
-        slots = [(each, _crew_slot(draft, each, outlook)) for each in crews]
+        found = crew_places(draft, legs, _LOOKED_AT, starts)
+        slots = [(each, _crew_slot(draft, each, outlook)) for each in found]
     else:
         (number,) = legs
         places = fleet.ranked(number, _LOOKED_AT, starts)
@@ -262,12 +265,14 @@ def _said(promise: Promise) -> float:
 
 
 def _without(problem: DayProblem, visit: str) -> tuple[Draft, int]:
-    """Return the plan in force with the visit taken out of it, where it is in."""
+    """Return the plan in force with the visit taken out of it, and its crew, where they are in."""
     draft = standing(problem)
     number = draft.day.visit_no[visit]
-    shift = draft.planned().get(number)
-    if shift is not None:
-        draft.set_order(shift, [each for each in draft.orders[shift] if each != number])
+    crew = next((legs for legs in crews(draft.day) if number in legs), [number])
+    for leg in crew:
+        shift = draft.planned().get(leg)
+        if shift is not None:
+            draft.set_order(shift, [each for each in draft.orders[shift] if each != leg])
     return draft, number
 
 
@@ -316,6 +321,7 @@ def _crew_slot(draft: Draft, places: Mapping[int, Place], outlook: Outlook) -> S
         moved=tuple(moved for slot in each for moved in slot.moved),
         risk=sum(slot.risk for slot in each),
         mates=tuple(slot.technician for slot in others),
+        each_travel_s=tuple(slot.travel_s for slot in each),
     )
 
 

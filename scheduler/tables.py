@@ -211,7 +211,10 @@ class DayEvent(Row, table=True):
 
 
 class SlotHold(Row, table=True):
-    """Time of a technician kept for a caller who still thinks it over; it expires by itself."""
+    """Time of a technician kept for a caller who still thinks it over; it expires by itself.
+
+    Where it takes a crew each of them has a row, all with the `crew_id` that is the id of the first.
+    """
 
     __tablename__ = "slot_hold"
     __table_args__ = (
@@ -219,9 +222,11 @@ class SlotHold(Row, table=True):
         link("technician_id", "technician"),
         check("times", "ends_at >= starts_at and window_ends_at >= window_starts_at"),
         lookup("slot_hold_expires_idx", "expires_at"),
+        lookup("slot_hold_crew_idx", "crew_id"),
     )
     work_order_id: UUID
     technician_id: UUID
+    crew_id: UUID | None = None
     starts_at: datetime = instant()
     ends_at: datetime = instant()
     window_starts_at: datetime = instant()

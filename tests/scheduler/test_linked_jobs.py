@@ -96,6 +96,18 @@ async def test_a_planned_job_bounds_the_one_that_comes_after_it(day: RunningDay)
     assert begins >= day.clock() + timedelta(hours=4.5)
 
 
+async def test_a_gap_begins_when_the_slower_technician_is_done(day: RunningDay) -> None:
+    screed, paint = await day.job("Screed"), await day.job("Paint", north_km=1.1)
+    for one in (day.one, day.two):
+        pace = {"efficiency_percent": 50 if one is day.one else 40}
+        path = f"/api/planning/technicians/{one.id}/terms"
+        await day.send("PUT", path, pace, role="administrator")
+    await link(day, screed, paint, least_gap_s=HOUR_S)
+    found = spots(await day.plan())
+    assert found[screed.id][2] - found[screed.id][1] >= timedelta(hours=2)
+    assert found[paint.id][1] >= found[screed.id][2] + timedelta(hours=1)
+
+
 async def test_a_planned_job_bounds_the_one_that_comes_before_it(day: RunningDay) -> None:
     screed, paint = await day.job("Screed"), await day.job("Paint", north_km=1.1)
     await day.visit(paint, day.two, 5)
