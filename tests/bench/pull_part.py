@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -74,8 +75,11 @@ class Reader:
         return json.loads(self._get(path))
 
     def _get(self, path: str) -> bytes:
-        self._connection.request("GET", path, headers=self._headers)
-        answer = self._connection.getresponse()
+        try:
+            answer = self._ask(path)
+        except ConnectionError:  # the server lets go of a line that was idle for some seconds
+            self._connection.close()
+            answer = self._ask(path)
         body = answer.read()
         self.bytes += len(body)
         if answer.status != 200:
@@ -85,6 +89,10 @@ class Reader:
 
             return zstandard.ZstdDecompressor().decompressobj().decompress(body)
         return body
+
+    def _ask(self, path: str) -> HTTPResponse:
+        self._connection.request("GET", path, headers=self._headers)
+        return self._connection.getresponse()
 
     def cold(self) -> tuple[str, int, int]:
         """Read everything; return the token, how many pages and how many changes."""
