@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import Table, inspect
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE, Range
+from sqlalchemy.orm import configure_mappers
 from sqlmodel import SQLModel
 
 Kind = TypeVar("Kind", bound=SQLModel)
@@ -40,8 +41,10 @@ def _making(
 ) -> tuple[Callable[[], Any], frozenset[str], list[tuple[str, Callable[[], Any]]]]:
     """Return what makes a row without values, the names of all, and what makes each default.
 
-    Pydantic would look at a factory's signature whenever it is asked.
+    Pydantic would look at a factory's signature whenever it is asked. Attributes can be set once the mappers
+    are complete, which nobody may have asked for yet.
     """
+    configure_mappers()
     defaults = [
         (name, cast(Callable[[], Any], field.default_factory or field.get_default))
         for name, field in kind.model_fields.items()

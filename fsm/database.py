@@ -41,6 +41,7 @@ from uuid_utils.compat import uuid7
 from fsm.actors import Actor
 from fsm.appending import insertion
 from fsm.crash_points import crash_point
+from fsm.plain import Plain
 from fsm.problems import Busy, Conflict, InUse, Invalid, NotFound, Problem, StaleChange
 from fsm.reader_pool import ReaderPool
 from fsm.settings import Settings
@@ -394,6 +395,8 @@ class Database:
         self._dsn = settings.database_url
         self._router_url = settings.router_url
         self._readers = ReaderPool(self._open_reader, settings.pool_size)
+        # Of their own: a store of photos that answers slowly must not keep phones from reading.
+        self._writers = ReaderPool(self._open_reader, settings.pool_size)
         self.engine: AsyncEngine = create_async_engine(
             settings.database_url.replace("postgresql://", "postgresql+asyncpg://", 1),
             pool_size=settings.pool_size,
@@ -444,6 +447,23 @@ class Database:
                 raise
             await connection.execute("commit")
 
+    @asynccontextmanager
+    async def plain(self, tenant_id: UUID) -> AsyncIterator[Plain]:
+        """Open one transaction without the ORM; commit at the end, roll back on any error.
+
+        No before-commit hook runs: it changes nothing that another may have to see.
+        """
+        async with self._writers.connection() as connection:
+            await connection.execute(f"begin; set local app.tenant = '{tenant_id}'")
+            try:
+                yield Plain(connection, {"reactions": self.reactions})
+                crash_point("before commit")
+                await connection.execute("commit")
+            except BaseException:
+                with suppress(asyncpg.InterfaceError, asyncpg.PostgresError):  # it may be gone
+                    await connection.execute("rollback")
+                raise
+
     async def call(self, sql: str, /, *values: object) -> list[Any]:
         """Return the rows of a function that binds itself to its tenant: one round trip in all.
 
@@ -463,6 +483,7 @@ class Database:
     async def close(self) -> None:
         await self.engine.dispose()
         await self._readers.close()
+        await self._writers.close()
 
 
 _parsed = lru_cache(maxsize=512)(text)
@@ -474,7 +495,7 @@ async def run(session: Session, sql: str, /, **values: Any) -> CursorResult[Any]
     return await (await session.connection()).execute(_parsed(sql), values)
 
 
-async def fetch(session: Session, sql: str, /, *values: object) -> list[Any]:
+async def fetch(session: Session | Plain, sql: str, /, *values: object) -> list[Any]:
     """Run one SQL statement with `$1` values in the session's transaction, for the hot paths.
 
     Rows are asyncpg's, and so are errors (`DRIVER_ERRORS`): SQLAlchemy is not in between. What is pending in
@@ -483,8 +504,10 @@ async def fetch(session: Session, sql: str, /, *values: object) -> list[Any]:
     return cast(list[Any], await (await raw_connection(session)).fetch(sql, *values))
 
 
-async def raw_connection(session: Session) -> Any:
+async def raw_connection(session: Session | Plain) -> Any:
     """Return the asyncpg connection under the session's transaction: for COPY, jobs and the hot paths."""
+    if isinstance(session, Plain):
+        return session.connection
     transaction = session.sync_session.get_transaction()
     known = session.info.get("raw_connection")
     if known is not None and known[0] is transaction:

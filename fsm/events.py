@@ -38,6 +38,7 @@ from fsm.database import (
     run,
     unique,
 )
+from fsm.plain import Plain
 from fsm.problems import Invalid
 
 GENESIS = bytes(32)
@@ -127,7 +128,7 @@ class Occurrence:
 
 
 async def record(
-    session: Session,
+    session: Session | Plain,
     actor: Actor,
     kind: str,
     entity: str,
@@ -230,7 +231,7 @@ async def _write_gathered(session: Session) -> None:
     await _write(session, session.info.pop("gathered_events"))
 
 
-async def _write(session: Session, new: list[dict[str, Any]]) -> None:
+async def _write(session: Session | Plain, new: list[dict[str, Any]]) -> None:
     """Write events of one tenant, and the jobs that react to them."""
     if not new:
         return
@@ -262,7 +263,7 @@ select $1, one.id from unnest(cast($7 as uuid[])) as one (id)
 """
 
 
-async def _insert(session: Session, new: list[dict[str, Any]]) -> None:
+async def _insert(session: Session | Plain, new: list[dict[str, Any]]) -> None:
     """Write events of one tenant as waiting for their numbers: one statement for all that one actor did."""
     for who, some in groupby(new, itemgetter(*_WHO)):
         of_one = list(some)

@@ -14,6 +14,7 @@ from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from pgqueuer.adapters.persistence.queries import Queries
 
 from fsm.database import Session, raw_connection
+from fsm.plain import Plain
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -24,7 +25,7 @@ class Job(msgspec.Struct, frozen=True):
 
 
 async def enqueue(
-    session: Session,
+    session: Session | Plain,
     name: str,
     tenant_id: UUID,
     *,
@@ -43,7 +44,7 @@ async def enqueue(
 
 
 async def enqueue_many(
-    session: Session, tenant_id: UUID, wanted: Sequence[tuple[str, dict[str, Any]]]
+    session: Session | Plain, tenant_id: UUID, wanted: Sequence[tuple[str, dict[str, Any]]]
 ) -> None:
     """Write several jobs, each (name, data), in this transaction with one statement."""
     if not wanted:

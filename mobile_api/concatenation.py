@@ -17,7 +17,8 @@ from fsm.database import Session
 from fsm.evidence.tables import Upload
 from fsm.problems import Problem
 from mobile_api import received, tus
-from mobile_api.uploads import Storage, lock_upload, state_of
+from mobile_api.upload_rows import lock_upload, save_upload
+from mobile_api.uploads import Storage, state_of
 
 #: How long parts are kept once their file is finished: long enough to make it again where the
 #: answer was lost, short enough not to keep every byte twice.
@@ -70,7 +71,9 @@ async def assemble(storage: Storage, actor: Actor, now: datetime, final: Upload)
             row.length = length_of(parts, storage.max_size)
         except (tus.MissingParts, tus.UploadTooLarge) as refusal:
             row.failure = refusal.code
+            await save_upload(session, row)
             return row
+        await save_upload(session, row)
         if not all(state_of(part).is_complete for part in parts):
             return row
     finished = await received.complete(storage, actor, now, row)

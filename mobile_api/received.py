@@ -1,5 +1,6 @@
 """The last byte: an upload is verified, its receipt written, and the photos that waited count."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -24,12 +25,13 @@ from fsm.evidence.verification import (
     inspect,
     with_length,
 )
+from fsm.plain import Plain
 from fsm.problems import Problem
 from fsm.work_orders import field_work
 from fsm.work_orders.closing_facts import PhotoState
 from fsm.work_orders.records import Photo
-from mobile_api import tus
-from mobile_api.uploads import Storage, free, lock_upload, show_progress
+from mobile_api.upload_rows import lock_upload, save_upload
+from mobile_api.uploads import Storage, free, lock_written, show_progress
 
 #: What a checklist may ask for.
 TAKEN = PHOTO_TYPES | VIDEO_TYPES
@@ -38,8 +40,26 @@ TAKEN = PHOTO_TYPES | VIDEO_TYPES
 REFUSED = (WrongBytes, UnknownMedia, MediaMismatch)
 
 
-async def complete(storage: Storage, actor: Actor, now: datetime, upload: Upload) -> Upload:
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """Bytes in the store under their own hash, what they are, and who may say so: `writer`, if any."""
+
+    stored: StoredBlob
+    inspection: Inspection
+    doubt: dict[str, str]
+    writer: UUID | None
+
+    @property
+    def sha256(self) -> bytes:
+        return bytes.fromhex(self.stored.sha256)
+
+
+async def complete(
+    storage: Storage, actor: Actor, now: datetime, upload: Upload, writer: UUID | None = None
+) -> Upload:
     """Verify an upload whose every byte is here and let the photo count; safe to run again.
+
+    `writer` is the request that has just made the last of them durable and still holds the upload.
 
     Bytes that are not the declared ones, or of a kind that is no photo, mark the photo corrupt and
     begin the upload anew at byte 0; the refusal says what was wrong. One that is put together from
@@ -54,19 +74,10 @@ async def complete(storage: Storage, actor: Actor, now: datetime, upload: Upload
         stored = await _store(storage, upload, name)
         crash_point("after PutObject before row")
         inspection, doubt = await look_into(storage.blobs, actor.tenant_id, name)
-        async with storage.database.transaction(actor.tenant_id) as session:
-            row = await lock_upload(session, actor, upload.id)
-            if row is None:
-                raise tus.NoSuchUpload("The upload was ended meanwhile. Create a new one.")
-            if row.finished_at is None:
-                # What is held here is what `finish` asks for: it need not be read again.
-                _photo = await _find_declared(session, actor, row, inspection.mime)
-                await field_work.lock_awaiting_jobs(session, actor, upload.sha256)
-                _blob = await evidence.keep_blob(session, actor, now, stored, inspection, **doubt)
-                if not await storage.blobs.exists(actor.tenant_id, name):
-                    # The same bytes under a wrong name were refused meanwhile and removed (see `_fail`).
-                    await _store(storage, row, name)
-                await finish(storage, session, actor, now, row)
+        arrived = _Arrived(stored, inspection, doubt, writer)
+        row = await _count_undeclared(storage, actor, now, upload, arrived)
+        if row is None:
+            row = await _count_declared(storage, actor, now, upload, arrived)
     except REFUSED as refusal:
         finished = await _fail(storage, actor, now, upload, stored, refusal)
         if finished is None:
@@ -74,6 +85,58 @@ async def complete(storage: Storage, actor: Actor, now: datetime, upload: Upload
         return finished
     await storage.blobs.discard(actor.tenant_id, upload.id)
     return row
+
+
+async def _count_undeclared(
+    storage: Storage, actor: Actor, now: datetime, upload: Upload, arrived: _Arrived
+) -> Upload | None:
+    """Write down bytes that came before their declaration; None where somebody waits for them.
+
+    Whoever declares them meanwhile waits for the hash, and then finds them here.
+    """
+    assert upload.photo_id is not None
+    async with storage.database.plain(actor.tenant_id) as session:
+        row = await lock_written(session, actor, upload.id, arrived.writer)
+        if row.finished_at is not None:
+            return row
+        await evidence.hold_digest(session, actor, arrived.sha256)
+        if await field_work.is_declared(session, actor, upload.photo_id, arrived.sha256):
+            return None
+        await _write_down(storage, session, actor, now, row, arrived)
+    return row
+
+
+async def _count_declared(
+    storage: Storage, actor: Actor, now: datetime, upload: Upload, arrived: _Arrived
+) -> Upload:
+    """Write down bytes that a photo waits for, and let it count in the same transaction."""
+    async with storage.database.transaction(actor.tenant_id) as session:
+        row = await lock_written(session, actor, upload.id, arrived.writer)
+        if row.finished_at is None:
+            await _check_declared(session, actor, row, arrived.inspection.mime)
+            await field_work.lock_awaiting_jobs(session, actor, arrived.sha256)
+            await evidence.hold_digest(session, actor, arrived.sha256)
+            await _write_down(storage, session, actor, now, row, arrived)
+            await _show(session, actor, now, row.photo_id, arrived.sha256)
+    return row
+
+
+async def _write_down(
+    storage: Storage,
+    session: Session | Plain,
+    actor: Actor,
+    now: datetime,
+    row: Upload,
+    arrived: _Arrived,
+) -> None:
+    """Write the rows of bytes whose hash is held, and their receipt."""
+    if not await storage.blobs.exists(actor.tenant_id, arrived.stored.sha256):
+        # The same bytes under a wrong name were refused meanwhile and removed (see `_fail`).
+        await _store(storage, row, arrived.stored.sha256)
+    await evidence.write_blob(
+        session, actor, now, arrived.stored, arrived.inspection, **arrived.doubt
+    )
+    await _close(storage, session, actor, now, row)
 
 
 async def _store(storage: Storage, upload: Upload, sha256: str) -> StoredBlob:
@@ -88,11 +151,11 @@ async def _store(storage: Storage, upload: Upload, sha256: str) -> StoredBlob:
     )
 
 
-async def _find_declared(session: Session, actor: Actor, upload: Upload, mime: str) -> Photo | None:
-    """Return the photo that the bytes were declared as, None before; refuse another size or kind."""
+async def _check_declared(session: Session, actor: Actor, upload: Upload, mime: str) -> None:
+    """Refuse bytes of another size or kind than the photo was declared with, if it has been."""
     photo = await session.get(Photo, (actor.tenant_id, upload.photo_id))
     if photo is None or photo.sha256 != upload.sha256:
-        return photo
+        return
     assert upload.length is not None
     if photo.size != upload.length:
         raise wrong_bytes(photo.sha256.hex(), photo.size, None, upload.length)
@@ -102,7 +165,6 @@ async def _find_declared(session: Session, actor: Actor, upload: Upload, mime: s
             declared=photo.mime,
             found=mime,
         )
-    return photo
 
 
 async def look_into(
@@ -121,7 +183,16 @@ async def look_into(
 async def finish(
     storage: Storage, session: Session, actor: Actor, now: datetime, upload: Upload
 ) -> None:
-    """Acknowledge the bytes of an upload and close it."""
+    """Acknowledge bytes that are known already, and close the upload."""
+    assert upload.sha256 is not None
+    await _close(storage, session, actor, now, upload)
+    await _show(session, actor, now, upload.photo_id, upload.sha256)
+
+
+async def _close(
+    storage: Storage, session: Session | Plain, actor: Actor, now: datetime, upload: Upload
+) -> None:
+    """Close an upload and sign the receipt of its bytes, whose row has been written."""
     assert upload.photo_id is not None
     assert upload.sha256 is not None
     assert upload.length is not None
@@ -129,7 +200,8 @@ async def finish(
     upload.received = upload.length
     upload.finished_at = now
     upload.failure = None
-    await acknowledge(
+    await save_upload(session, upload)
+    await _sign(
         session,
         actor,
         now,
@@ -151,19 +223,31 @@ async def acknowledge(
     size: int,
 ) -> None:
     """Sign the receipt of bytes whose row has been written, and verify the photos that waited for them."""
+    await _sign(session, actor, now, key, photo_id=photo_id, sha256=sha256, size=size)
+    await _show(session, actor, now, photo_id, sha256)
+
+
+async def _sign(
+    session: Session | Plain,
+    actor: Actor,
+    now: datetime,
+    key: ReceiptKey,
+    *,
+    photo_id: UUID,
+    sha256: bytes,
+    size: int,
+) -> None:
     receipt = await evidence.issue_receipt(
         session, actor, now, key, photo_id=photo_id, sha256=sha256, size=size
     )
-    await session.flush()
-    await events.record(
-        session,
-        actor,
-        "photo.received",
-        "photo",
-        photo_id,
-        now=now,
-        receipt=evidence.signed_form(receipt).to_json(),
-    )
+    told = receipt.to_json()
+    await events.record(session, actor, "photo.received", "photo", photo_id, now=now, receipt=told)
+
+
+async def _show(
+    session: Session, actor: Actor, now: datetime, photo_id: UUID | None, sha256: bytes
+) -> None:
+    """Verify the photos that waited for bytes, and let phones see the new receipt."""
     await field_work.photo_bytes_arrived(session, actor, now, sha256)
     photo = await session.get(Photo, (actor.tenant_id, photo_id))
     if photo is not None:  # which may have been verified long before; its receipt is new
@@ -189,6 +273,7 @@ async def _fail(
             row.received = 0
             row.failure = refusal.code
             row.is_all_or_nothing = True  # what is staged is known to be wrong
+            await save_upload(session, row)
             await show_progress(session, actor, row, PhotoState.CORRUPT)
             await events.record(
                 session,

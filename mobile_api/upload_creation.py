@@ -2,19 +2,19 @@
 
 from datetime import datetime
 
-from sqlalchemy import func
-from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
 from fsm.actors import Actor
+from fsm.appending import new_row
 from fsm.database import Session
 from fsm.evidence import queries as evidence
 from fsm.evidence.tables import Upload
+from fsm.plain import Plain
 from fsm.problems import Conflict, Invalid
 from fsm.work_orders import field_work
-from fsm.work_orders.records import Photo
 from mobile_api import concatenation, tus
 from mobile_api.received import finish
+from mobile_api.upload_rows import Named, add_upload, count_open, look_up
 from mobile_api.uploads import STAGING_LIFE, Storage
 
 #: How many uploads one user may have begun and not finished; a season of photos is fewer.
@@ -38,7 +38,8 @@ async def create_upload(
 
     Refuses a photo id that names other bytes, another size, or somebody else's photo.
     """
-    upload = Upload(
+    upload = new_row(
+        Upload,
         tenant_id=actor.tenant_id,
         id=uuid7(),
         user_id=actor.user_id,
@@ -50,68 +51,66 @@ async def create_upload(
         created_at=now,
         expires_at=now + STAGING_LIFE,
     )
+    plain = storage.database.plain(actor.tenant_id)
     if creation.concat == tus.PARTIAL:
-        async with storage.database.transaction(actor.tenant_id) as session:
+        async with plain as session:
             await _require_few(session, actor)
-            session.add(upload)
+            await add_upload(session, upload)
         return upload
     reference = tus.read_photo_reference(creation.metadata)
     digest = bytes.fromhex(reference.sha256)
+    upload.photo_id, upload.sha256 = reference.photo_id, digest
+    if not creation.parts:
+        async with plain as session:
+            if not (await _check(session, actor, reference, upload)).is_held(upload.length):
+                await add_upload(session, upload)
+                return upload
     async with storage.database.transaction(actor.tenant_id) as session:
-        await _require_few(session, actor)
         if creation.parts:
             parts = await concatenation.list_parts(session, actor, creation.parts)
             upload.length = concatenation.length_of(parts, storage.max_size)
-        photo = await _check_photo(session, actor, reference, upload.length)
-        upload.photo_id = reference.photo_id
-        upload.sha256 = digest
-        session.add(upload)
-        await session.flush()
+        named = await _check(session, actor, reference, upload)
+        await add_upload(session, upload)
         await field_work.lock_awaiting_jobs(session, actor, digest)
-        is_held = await evidence.holds(
-            session, actor, digest, size=upload.length, mime=photo.mime if photo else None
-        )
+        mime = named.photo[2] if named.photo else None
+        is_held = await evidence.holds(session, actor, digest, size=upload.length, mime=mime)
         if is_held and await storage.blobs.exists(actor.tenant_id, reference.sha256):
             blob = await evidence.find_blob(session, actor, digest)
-            upload.length = upload.received = blob.size
+            upload.length = blob.size
             await finish(storage, session, actor, now, upload)
     return upload
 
 
-async def _require_few(session: Session, actor: Actor) -> None:
-    statement = select(func.count()).where(
-        col(Upload.tenant_id) == actor.tenant_id,
-        col(Upload.user_id) == actor.user_id,
-        col(Upload.finished_at).is_(None),
-    )
-    if (await session.exec(statement)).one() >= MOST_OPEN:
+async def _require_few(session: Session | Plain, actor: Actor) -> None:
+    if await count_open(session, actor, MOST_OPEN) >= MOST_OPEN:
         raise TooManyUploads(
             f"{MOST_OPEN} uploads are open. Finish or end some of them.", limit=MOST_OPEN
         )
 
 
-async def _check_photo(
-    session: Session, actor: Actor, reference: tus.PhotoReference, length: int | None
-) -> Photo | None:
-    """Return the declared photo, None before its declaration; refuse what contradicts it."""
+async def _check(
+    session: Session | Plain, actor: Actor, reference: tus.PhotoReference, upload: Upload
+) -> Named:
+    """Return what is known of the photo; refuse what contradicts it, and one upload too many."""
+    await _require_few(session, actor)
     digest = bytes.fromhex(reference.sha256)
-    receipt = await evidence.find_receipt(session, actor, reference.photo_id)
-    photo = await session.get(Photo, (actor.tenant_id, reference.photo_id))
-    declared = photo.sha256 if photo else receipt.sha256 if receipt else digest
-    if declared != digest:
+    named = await look_up(session, actor, reference.photo_id, digest)
+    if named.sha256 not in (None, digest):
         raise Conflict(
             "This photo id names other bytes. Give the photo a new id.",
             photo_id=str(reference.photo_id),
         )
-    if photo is None:
-        return None
-    if photo.user_id is not None and photo.user_id != actor.user_id:
+    if named.photo is None:
+        return named
+    user_id, size, _ = named.photo
+    if user_id is not None and user_id != actor.user_id:
         raise Conflict(
-            "This photo was declared by somebody else, who has to send it.", photo_id=str(photo.id)
+            "This photo was declared by somebody else, who has to send it.",
+            photo_id=str(reference.photo_id),
         )
-    if length is not None and length != photo.size:
+    if upload.length is not None and upload.length != size:
         raise Invalid(
-            f"The photo was declared with {photo.size} bytes, the upload has {length}.",
-            errors=[{"at": "/Upload-Length", "detail": f"must be {photo.size}"}],
+            f"The photo was declared with {size} bytes, the upload has {upload.length}.",
+            errors=[{"at": "/Upload-Length", "detail": f"must be {size}"}],
         )
-    return photo
+    return named

@@ -5,17 +5,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from litestar import Controller, Request, Response, delete, head, patch, post, route
+from litestar import Controller, Request, Response, delete, head, post, route
 from litestar.enums import HttpMethod
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED, HTTP_204_NO_CONTENT
 
 from fsm import http
-from fsm.actors import Actor, Permission
+from fsm.actors import Permission
 from fsm.crash_points import crash_point
 from fsm.database import Session
 from fsm.evidence.blobs import (
@@ -30,13 +30,16 @@ from fsm.evidence.blobs import (
 )
 from fsm.evidence.tables import Upload
 from fsm.evidence.verification import MediaMismatch, UnknownMedia
-from fsm.http import CurrentActor, needs
+from fsm.http import HotRoute, needs
+from fsm.plain import Plain
 from fsm.problems import MethodNotAllowed
 from mobile_api import concatenation, received, tus, upload_openapi, uploads
 from mobile_api.limits import limit_requests
 from mobile_api.upload_creation import TooManyUploads, create_upload
 from mobile_api.uploads import Storage, state_of
 from mobile_api.writers import PATIENCE_S, UploadCut, Writer, Writers
+
+Begun = TypeVar("Begun", Session, Plain)
 
 #: How often a newcomer looks whether the writer in another process has ended, seconds.
 CONTESTED_S = 0.2
@@ -94,9 +97,9 @@ def _headers(request: Request[Any, Any, Any]) -> dict[str, str]:
 class Exchange:
     """One request about uploads: what came, who asks, and the steps that several methods share."""
 
-    def __init__(self, request: Request[Any, Any, Any], actor: Actor) -> None:
+    def __init__(self, request: Request[Any, Any, Any]) -> None:
         self.request = request
-        self.actor = actor
+        self.actor = http.actor_of(request)
         self.headers = _headers(request)
         self.storage: Storage = request.app.state.uploads
         self.method = tus.effective_method(request.method, self.headers)
@@ -129,7 +132,7 @@ class Exchange:
     async def look(self, upload_id: UUID) -> tus.Answer:
         """Say how far an upload is, once nobody writes to it and its bytes are settled."""
         async with self.turn(upload_id):
-            async with self._settled(upload_id) as (_, upload):
+            async with self._settled(self.storage.database.plain, upload_id) as (_, upload):
                 pass
             if upload.finished_at is None and upload.parts is not None:
                 upload = await concatenation.look(self.storage, self.actor, self.now, upload)
@@ -147,7 +150,8 @@ class Exchange:
     async def terminate(self, upload_id: UUID) -> tus.Answer:
         """Forget an upload."""
         async with self.turn(upload_id):
-            async with self._settled(upload_id) as (session, upload):
+            begin = self.storage.database.transaction
+            async with self._settled(begin, upload_id) as (session, upload):
                 await uploads.terminate(session, self.actor, upload)
             await self.storage.blobs.discard(self.actor.tenant_id, upload_id)
         return tus.answer_termination()
@@ -156,12 +160,14 @@ class Exchange:
         return tus.read_continuation(self.headers, upload, self.storage.offer)
 
     @asynccontextmanager
-    async def _settled(self, upload_id: UUID) -> AsyncIterator[tuple[Session, Upload]]:
+    async def _settled(
+        self, begin: Callable[[UUID], AbstractAsyncContextManager[Begun]], upload_id: UUID
+    ) -> AsyncIterator[tuple[Begun, Upload]]:
         """Open a transaction in which the upload is held and no request writes to it."""
         clock = asyncio.get_running_loop().time
         until = clock() + PATIENCE_S
         while True:
-            async with self.storage.database.transaction(self.actor.tenant_id) as session:
+            async with begin(self.actor.tenant_id) as session:
                 upload = await uploads.settle(
                     self.storage, session, self.actor, self.now, upload_id
                 )
@@ -176,37 +182,60 @@ class Exchange:
         self, writer: Writer, upload_id: UUID, read: Callable[[tus.Upload], tus.Continuation]
     ) -> Upload:
         """Take the request's bytes as `read` says, commit how far they are, finish if all are here."""
-        async with self._settled(upload_id) as (session, upload):
+        begin = self.storage.database.plain
+        async with self._settled(begin, upload_id) as (session, upload):
             continuation = read(state_of(upload))
             if upload.finished_at is not None:
                 return upload
-            lease = await uploads.begin_writing(session, self.actor, self.now, upload, continuation)
+            lease = await uploads.begin_writing(session, self.now, upload, continuation)
             digest = None  # nobody wants to know a part's
             if not upload.concat:
                 digest = self.storage.hashes.resume(
                     upload_id, upload.last_writer, continuation.offset
                 )
         try:
-            appended = await self._store(writer, upload_id, continuation, lease, digest)
+            appended = await self._store(writer, upload, continuation, lease, digest)
             crash_point("after fsync before offset row")
         except Exception as error:
             # Only a gap says something about the bytes before: they end where it begins.
             offset = error.facts["offset"] if isinstance(error, StagedBytesMissing) else None
-            await uploads.end_writing(self.storage, self.actor, self.now, upload_id, lease, offset)
+            await self._end_writing(upload, lease, offset)
             raise
-        upload = await uploads.end_writing(
-            self.storage, self.actor, self.now, upload_id, lease, appended.offset
-        )
+        if appended.offset == upload.length and upload.concat != tus.PARTIAL:
+            return await self._arrive(upload, lease)
+        upload = await self._end_writing(upload, lease, appended.offset)
         if state_of(upload).is_complete:
             return await self._complete(upload)
+        await uploads.show_uploading(self.storage, self.actor, upload)
         if appended.cut is not None:
             raise appended.cut
         return upload
 
+    async def _arrive(self, upload: Upload, lease: UUID) -> Upload:
+        """Finish a file whose last byte is durable; its offset and its receipt become rows together.
+
+        A crash before that leaves the lease, and the next request counts what is staged.
+        """
+        assert upload.length is not None
+        upload.last_writer = lease
+        try:
+            return await received.complete(self.storage, self.actor, self.now, upload, lease)
+        except received.REFUSED:
+            raise  # and it has begun anew
+        except Exception:
+            # They are here all the same; whoever asks next finishes them.
+            await self._end_writing(upload, lease, upload.length)
+            raise
+
+    async def _end_writing(self, upload: Upload, lease: UUID, offset: int | None) -> Upload:
+        return await uploads.end_writing(
+            self.storage, self.actor, self.now, upload.id, lease, offset
+        )
+
     async def _store(
         self,
         writer: Writer,
-        upload_id: UUID,
+        upload: Upload,
         continuation: tus.Continuation,
         lease: UUID,
         digest: Hash | None,
@@ -215,7 +244,8 @@ class Exchange:
 
         `digest` is the SHA-256 of the bytes before them, where this process knows it.
         """
-        renew = partial(uploads.renew_lease, self.storage, self.actor, upload_id, lease)
+        upload_id = upload.id
+        renew = partial(uploads.renew_lease, self.storage, self.actor, upload, lease)
         body = writer.body(self.request.receive, renew)
         check = None
         if continuation.checksum is not None or continuation.awaits_trailer:
@@ -278,8 +308,9 @@ class UploadController(Controller):
         storage: Storage = request.app.state.uploads
         return _response(tus.answer_options(storage.offer))
 
-    @post(
+    @HotRoute(
         "/",
+        http_method=HttpMethod.POST,
         opt=needs(Permission.SYNC),
         status_code=HTTP_201_CREATED,
         operation_class=upload_openapi.CREATE,
@@ -292,8 +323,8 @@ class UploadController(Controller):
         responses=_REFUSALS
         | {HTTP_200_OK: ResponseSpec(None, description="`X-HTTP-Method-Override: OPTIONS`")},
     )
-    async def create(self, request: Request[Any, Any, Any], actor: CurrentActor) -> Response[None]:
-        exchange = Exchange(request, actor)
+    async def create(self, request: Request[Any, Any, Any]) -> Response[None]:
+        exchange = Exchange(request)
         if exchange.method == "OPTIONS":
             return _response(tus.answer_options(exchange.storage.offer))
         if exchange.method != "POST":
@@ -310,12 +341,13 @@ class UploadController(Controller):
         responses=_REFUSALS,
     )
     async def look(
-        self, request: Request[Any, Any, Any], actor: CurrentActor, upload_id: FromPath[UUID]
+        self, request: Request[Any, Any, Any], upload_id: FromPath[UUID]
     ) -> Response[None]:
-        return await _answer(request, actor, upload_id)
+        return await _answer(request, upload_id)
 
-    @patch(
+    @HotRoute(
         "/{upload_id:uuid}",
+        http_method=HttpMethod.PATCH,
         opt=needs(Permission.SYNC),
         status_code=HTTP_204_NO_CONTENT,
         operation_class=upload_openapi.APPEND,
@@ -326,9 +358,9 @@ class UploadController(Controller):
         responses=_REFUSALS,
     )
     async def append(
-        self, request: Request[Any, Any, Any], actor: CurrentActor, upload_id: FromPath[UUID]
+        self, request: Request[Any, Any, Any], upload_id: FromPath[UUID]
     ) -> Response[None]:
-        return await _answer(request, actor, upload_id)
+        return await _answer(request, upload_id)
 
     @delete(
         "/{upload_id:uuid}",
@@ -339,9 +371,9 @@ class UploadController(Controller):
         responses=_REFUSALS,
     )
     async def terminate(
-        self, request: Request[Any, Any, Any], actor: CurrentActor, upload_id: FromPath[UUID]
+        self, request: Request[Any, Any, Any], upload_id: FromPath[UUID]
     ) -> Response[None]:
-        return await _answer(request, actor, upload_id)
+        return await _answer(request, upload_id)
 
     @post(
         "/{upload_id:uuid}",
@@ -353,14 +385,14 @@ class UploadController(Controller):
         responses=_REFUSALS | {HTTP_200_OK: ResponseSpec(None, description="The answer to HEAD")},
     )
     async def override(
-        self, request: Request[Any, Any, Any], actor: CurrentActor, upload_id: FromPath[UUID]
+        self, request: Request[Any, Any, Any], upload_id: FromPath[UUID]
     ) -> Response[None]:
-        return await _answer(request, actor, upload_id)
+        return await _answer(request, upload_id)
 
 
-async def _answer(request: Request[Any, Any, Any], actor: Actor, upload_id: UUID) -> Response[None]:
+async def _answer(request: Request[Any, Any, Any], upload_id: UUID) -> Response[None]:
     """Answer a request about one upload, by the method that counts."""
-    exchange = Exchange(request, actor)
+    exchange = Exchange(request)
     match exchange.method:
         case "HEAD":
             return _response(await exchange.look(upload_id))

@@ -14,22 +14,23 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import update
 from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
 from fsm.actors import Actor, system_actor
-from fsm.database import Database, Session, touch
+from fsm.database import Database, Session, fetch, touch
 from fsm.evidence.blobs import BlobStore, UploadBusy
 from fsm.evidence.receipts import ReceiptKey
 from fsm.evidence.tables import Upload
 from fsm.http import wall_clock
 from fsm.jobs import Job
+from fsm.plain import Plain
 from fsm.work_orders import field_work
 from fsm.work_orders.closing_facts import PhotoState
 from fsm.work_orders.records import Photo
 from mobile_api import tus
 from mobile_api.running_hashes import RunningHashes
+from mobile_api.upload_rows import delete_upload, lock_upload, save_upload
 
 #: How long staged bytes and the rows of uploads are kept after they were last written.
 STAGING_LIFE = timedelta(days=14)
@@ -74,26 +75,11 @@ def state_of(upload: Upload) -> tus.Upload:
     )
 
 
-async def lock_upload(session: Session, actor: Actor, upload_id: UUID) -> Upload | None:
-    """Return an upload of this very user, held; None for unknown ones and everybody else's."""
-    statement = (
-        select(Upload)
-        .where(
-            Upload.tenant_id == actor.tenant_id,
-            Upload.id == upload_id,
-            Upload.user_id == actor.user_id,
-        )
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    return (await session.exec(statement)).one_or_none()
-
-
 # --- taking turns -----------------------------------------------------------------------------------------
 
 
 async def settle(
-    storage: Storage, session: Session, actor: Actor, now: datetime, upload_id: UUID
+    storage: Storage, session: Session | Plain, actor: Actor, now: datetime, upload_id: UUID
 ) -> Upload | None:
     """Return the upload, held, its offset true to what is stored; None while a request writes to it.
 
@@ -107,25 +93,24 @@ async def settle(
         return upload
     if upload.writing_until is not None and upload.writing_until > wall_clock():
         upload.is_contested = True
+        await save_upload(session, upload)
         return None
+    is_left = upload.writer is not None
     free(upload)
     staged = await storage.blobs.staged_size(actor.tenant_id, upload_id)
-    if staged > upload.received and upload.is_all_or_nothing:
-        return upload
-    if staged != upload.received:
+    is_true = staged == upload.received or (staged > upload.received and upload.is_all_or_nothing)
+    if not is_true:
         if staged > upload.received:
             await storage.blobs.append(actor.tenant_id, upload_id, staged, _nothing())
         upload.received = staged if upload.length is None else min(staged, upload.length)
         upload.last_writer = None
+    if is_left or not is_true:
+        await save_upload(session, upload)
     return upload
 
 
 async def begin_writing(
-    session: Session,
-    actor: Actor,
-    now: datetime,
-    upload: Upload,
-    continuation: tus.Continuation,
+    session: Session | Plain, now: datetime, upload: Upload, continuation: tus.Continuation
 ) -> UUID:
     """Give a settled upload to one request and return the name of its lease."""
     upload.length = continuation.length
@@ -134,24 +119,25 @@ async def begin_writing(
     upload.is_contested = False
     upload.is_all_or_nothing = continuation.checksum is not None or continuation.awaits_trailer
     upload.expires_at = now + STAGING_LIFE
-    await show_progress(session, actor, upload, PhotoState.UPLOADING)
+    await save_upload(session, upload)
     return upload.writer
 
 
-async def renew_lease(storage: Storage, actor: Actor, upload_id: UUID, writer: UUID) -> bool:
-    """Keep the upload for this request; return False when it has to give way."""
-    async with storage.database.transaction(actor.tenant_id) as session:
-        renewed = await session.exec(
-            update(Upload)
-            .where(
-                col(Upload.tenant_id) == actor.tenant_id,
-                col(Upload.id) == upload_id,
-                col(Upload.writer) == writer,
-                col(Upload.is_contested).is_(False),
-            )
-            .values(writing_until=wall_clock() + LEASE)
+async def renew_lease(storage: Storage, actor: Actor, upload: Upload, writer: UUID) -> bool:
+    """Keep the upload for this request; return False when it has to give way.
+
+    By now it takes so long that somebody may look: a photo in one quick request is verified before.
+    """
+    async with storage.database.plain(actor.tenant_id) as session:
+        renewed = await fetch(
+            session,
+            "update upload set writing_until = $4"
+            " where tenant_id = $1 and id = $2 and writer = $3 and not is_contested returning 1",
+            *(actor.tenant_id, upload.id, writer, wall_clock() + LEASE),
         )
-        return bool(renewed.rowcount)
+    if renewed:
+        await show_uploading(storage, actor, upload)
+    return bool(renewed)
 
 
 async def end_writing(
@@ -162,18 +148,29 @@ async def end_writing(
     `offset` None: nothing this request brought counts. A request that lost its lease meanwhile is
     `UploadBusy`: its bytes belong to nobody.
     """
-    async with storage.database.transaction(actor.tenant_id) as session:
-        upload = await lock_upload(session, actor, upload_id)
-        if upload is None:
-            raise tus.NoSuchUpload("The upload was ended meanwhile. Create a new one.")
-        if upload.writer != writer:
-            raise UploadBusy("Another request has taken over this upload. Ask how far it is.")
+    async with storage.database.plain(actor.tenant_id) as session:
+        upload = await lock_written(session, actor, upload_id, writer)
+        if upload.finished_at is not None:
+            return upload
         free(upload)
         if offset is not None:
             upload.received = offset
             upload.last_writer = writer
             upload.is_all_or_nothing = False
             upload.expires_at = now + STAGING_LIFE
+        await save_upload(session, upload)
+    return upload
+
+
+async def lock_written(
+    session: Session | Plain, actor: Actor, upload_id: UUID, writer: UUID | None
+) -> Upload:
+    """Return an upload, held, that is finished or still `writer`'s; with None whoever writes to it."""
+    upload = await lock_upload(session, actor, upload_id)
+    if upload is None:
+        raise tus.NoSuchUpload("The upload was ended meanwhile. Create a new one.")
+    if writer is not None and upload.finished_at is None and upload.writer != writer:
+        raise UploadBusy("Another request has taken over this upload. Ask how far it is.")
     return upload
 
 
@@ -188,6 +185,13 @@ async def _nothing() -> AsyncIterator[bytes]:
     pieces: tuple[bytes, ...] = ()
     for piece in pieces:
         yield piece
+
+
+async def show_uploading(storage: Storage, actor: Actor, upload: Upload) -> None:
+    """Show on the declared photo, if there is one, that its bytes are on their way."""
+    if upload.photo_id is not None:
+        async with storage.database.transaction(actor.tenant_id) as session:
+            await show_progress(session, actor, upload, PhotoState.UPLOADING)
 
 
 async def show_progress(session: Session, actor: Actor, upload: Upload, state: PhotoState) -> None:
@@ -213,7 +217,7 @@ async def terminate(session: Session, actor: Actor, upload: Upload) -> None:
     """Forget a settled upload; a photo it has finished stays. The caller discards the bytes."""
     if upload.finished_at is None:
         await show_progress(session, actor, upload, PhotoState.DECLARED)
-    await session.delete(upload)
+    await delete_upload(session, upload)
 
 
 async def sweep_uploads(session: Session, job: Job, store: BlobStore, now: datetime) -> None:

@@ -11,29 +11,32 @@ from hashlib import sha256 as hash_of
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.dialects.postgresql import insert
+import msgspec
 from sqlmodel import col, select
 
 from fsm import jobs
 from fsm.actors import Actor
-from fsm.database import Session, fetch, run
+from fsm.database import Session, fetch
 from fsm.evidence import receipts
 from fsm.evidence.blobs import StoredBlob
 from fsm.evidence.signing_keys import publish
 from fsm.evidence.tables import Blob, BlobHolder, Receipt
 from fsm.evidence.verification import Inspection, agrees
+from fsm.plain import Plain
 from fsm.problems import Conflict, NotFound
 
 #: The job that a new blob sets off: `{"sha256": hexadecimal}`.
 BLOB_STORED = "blob.stored"
 
 
-async def hold_digest(session: Session, actor: Actor, sha256: bytes) -> None:
+async def hold_digest(session: Session | Plain, actor: Actor, sha256: bytes) -> None:
     """Let no other transaction store or cite these bytes until this one ends."""
+    await fetch(session, "select pg_advisory_xact_lock($1)", _lock_key(actor, sha256))
+
+
+def _lock_key(actor: Actor, sha256: bytes) -> int:
     key = hash_of(actor.tenant_id.bytes + sha256).digest()[:8]
-    await run(
-        session, "select pg_advisory_xact_lock(:k)", k=int.from_bytes(key, "big", signed=True)
-    )
+    return int.from_bytes(key, "big", signed=True)
 
 
 async def foresee(session: Session, actor: Actor, digests: Iterable[bytes]) -> None:
@@ -44,14 +47,10 @@ async def foresee(session: Session, actor: Actor, digests: Iterable[bytes]) -> N
     wanted = sorted(set(digests))
     if not wanted or actor.user_id is None:
         return
-    keys = [
-        int.from_bytes(hash_of(actor.tenant_id.bytes + one).digest()[:8], "big", signed=True)
-        for one in wanted
-    ]
     await fetch(
         session,
         "select pg_advisory_xact_lock(k) from unnest(cast($1 as bigint[])) k order by k",
-        keys,
+        [_lock_key(actor, one) for one in wanted],
     )
     held = await fetch(session, _HELD, actor.tenant_id, wanted, actor.user_id)
     found = {sha256: (size, mime) for sha256, size, mime in held}
@@ -128,42 +127,57 @@ async def keep_blob(
     inspection: Inspection,
     **info: Any,
 ) -> Blob:
+    """Do what `write_blob` does, under a hold on the hash, and return the row."""
+    await hold_digest(session, actor, bytes.fromhex(stored.sha256))
+    await write_blob(session, actor, now, stored, inspection, **info)
+    return await find_blob(session, actor, bytes.fromhex(stored.sha256))
+
+
+async def write_blob(
+    session: Session | Plain,
+    actor: Actor,
+    now: datetime,
+    stored: StoredBlob,
+    inspection: Inspection,
+    **info: Any,
+) -> None:
     """Write down bytes that are durably in the store; bytes known before keep their first row.
 
     A user who sent them becomes a holder. A new blob enqueues `BLOB_STORED`. `info` adds JSON
-    members to what the header told.
+    members to what the header told. The caller holds the hash.
     """
-    sha256 = bytes.fromhex(stored.sha256)
-    await hold_digest(session, actor, sha256)
-    blob = await session.get(Blob, (actor.tenant_id, sha256))
-    if blob is None:
-        blob = Blob(
-            tenant_id=actor.tenant_id,
-            sha256=sha256,
-            size=stored.size,
-            mime=inspection.mime,
-            stored_at=now,
-            info={**inspection.to_json(), **info},
-        )
-        session.add(blob)
-        await session.flush()
+    told = msgspec.json.encode({**inspection.to_json(), **info}).decode()
+    new = await fetch(
+        session,
+        _WRITE_BLOB,
+        *(actor.tenant_id, bytes.fromhex(stored.sha256), stored.size, inspection.mime, now, told),
+        actor.user_id,
+    )
+    if new:
         await jobs.enqueue(session, BLOB_STORED, actor.tenant_id, sha256=stored.sha256)
-    if actor.user_id is not None:
-        await session.exec(
-            insert(BlobHolder)
-            .values(tenant_id=actor.tenant_id, sha256=sha256, user_id=actor.user_id, since_at=now)
-            .on_conflict_do_nothing()
-        )
-    return blob
 
 
-async def find_receipt(session: Session, actor: Actor, photo_id: UUID) -> Receipt | None:
+_WRITE_BLOB = """
+with holder as (
+  insert into blob_holder (tenant_id, sha256, user_id, since_at)
+  select $1, $2, u, $5 from cast($7 as uuid) u where u is not null
+  on conflict do nothing)
+insert into blob (tenant_id, sha256, size, mime, stored_at, info)
+values ($1, $2, $3, $4, $5, cast(cast($6 as text) as jsonb))
+on conflict do nothing returning 1
+"""
+
+
+async def find_receipt(
+    session: Session | Plain, actor: Actor, photo_id: UUID
+) -> receipts.Receipt | None:
     """Return the receipt of a photo, None before its bytes have arrived."""
-    return await session.get(Receipt, (actor.tenant_id, photo_id))
+    found = await fetch(session, _RECEIPT, actor.tenant_id, photo_id)
+    return receipts.Receipt(**found[0]) if found else None
 
 
 async def issue_receipt(
-    session: Session,
+    session: Session | Plain,
     actor: Actor,
     now: datetime,
     key: receipts.ReceiptKey,
@@ -171,19 +185,11 @@ async def issue_receipt(
     photo_id: UUID,
     sha256: bytes,
     size: int,
-) -> Receipt:
+) -> receipts.Receipt:
     """Sign for bytes that are durable in this transaction; a photo keeps its first receipt.
 
     A photo id that has a receipt over other bytes is refused.
     """
-    known = await find_receipt(session, actor, photo_id)
-    if known is not None:
-        if known.sha256 != sha256:
-            raise Conflict(
-                "This photo id already has a receipt for other bytes. Give the photo a new id.",
-                photo_id=str(photo_id),
-            )
-        return known
     signed = key.sign(
         photo_id=photo_id,
         sha256=sha256.hex(),
@@ -191,20 +197,33 @@ async def issue_receipt(
         device_id=actor.device_id,
         received_at=now,
     )
-    receipt = Receipt(
-        tenant_id=actor.tenant_id,
-        id=photo_id,
-        sha256=sha256,
-        size=size,
-        device_id=actor.device_id,
-        received_at=signed.received_at,
-        kid=signed.kid,
-        signature=signed.signature,
+    new = await fetch(
+        session,
+        _ISSUE,
+        *(actor.tenant_id, photo_id, sha256, size, actor.device_id, signed.received_at),
+        *(signed.kid, signed.signature),
     )
-    session.add(receipt)
-    await session.flush()
+    if not new:
+        known = await find_receipt(session, actor, photo_id)
+        if known is None or known.sha256 != signed.sha256:
+            raise Conflict(
+                "This photo id already has a receipt for other bytes. Give the photo a new id.",
+                photo_id=str(photo_id),
+            )
+        return known
     await publish(session, actor.tenant_id, key, now)
-    return receipt
+    return signed
+
+
+_RECEIPT = """
+select id as photo_id, encode(sha256, 'hex') as sha256, size, device_id, received_at, kid, signature
+from receipt where tenant_id = $1 and id = $2
+"""
+_ISSUE = """
+insert into receipt (tenant_id, id, sha256, size, device_id, received_at, kid, signature)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+on conflict do nothing returning 1
+"""
 
 
 def signed_form(receipt: Receipt) -> receipts.Receipt:

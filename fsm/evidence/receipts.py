@@ -12,6 +12,7 @@ from binascii import Error as Base64Error
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Self
 from uuid import UUID
 
@@ -67,12 +68,12 @@ class ReceiptKey:
     @property
     def public(self) -> bytes:
         """The 32 bytes that anybody may have."""
-        return self.private.public_key().public_bytes_raw()
+        return _public_bytes(self.private)
 
     @property
     def kid(self) -> str:
         """The key's name."""
-        return key_id(self.public)
+        return _name(self.private)
 
     def to_json(self) -> dict[str, str]:
         """Return `{"kid", "key"}` as devices get it on registration."""
@@ -103,6 +104,16 @@ class ReceiptKey:
 
     def __repr__(self) -> str:
         return f"ReceiptKey(kid={self.kid!r})"
+
+
+@lru_cache(maxsize=16)
+def _public_bytes(private: Ed25519PrivateKey) -> bytes:
+    return private.public_key().public_bytes_raw()
+
+
+@lru_cache(maxsize=16)
+def _name(private: Ed25519PrivateKey) -> str:
+    return key_id(_public_bytes(private))
 
 
 def key_id(public: bytes) -> str:

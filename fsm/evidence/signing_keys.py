@@ -3,20 +3,23 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
-from fsm.database import Session
+from fsm.database import Session, fetch
 from fsm.evidence.receipts import ReceiptKey, key_form
 from fsm.evidence.tables import SigningKey
+from fsm.plain import Plain
 
 
-async def publish(session: Session, tenant_id: UUID, key: ReceiptKey, now: datetime) -> None:
+async def publish(
+    session: Session | Plain, tenant_id: UUID, key: ReceiptKey, now: datetime
+) -> None:
     """Write down that this key signs from now on; one that is known keeps its first instant."""
-    await session.exec(
-        insert(SigningKey)
-        .values(tenant_id=tenant_id, kid=key.kid, public_key=key.public, since_at=now)
-        .on_conflict_do_nothing()
+    await fetch(
+        session,
+        "insert into signing_key (tenant_id, kid, public_key, since_at) values ($1, $2, $3, $4)"
+        " on conflict do nothing",
+        *(tenant_id, key.kid, key.public, now),
     )
 
 

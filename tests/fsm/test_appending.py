@@ -7,7 +7,8 @@ from typing import Any
 import asyncpg
 import pytest
 from sqlalchemy.dialects.postgresql import Range
-from sqlmodel import SQLModel, select
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel, select
 
 from fsm.appending import new_row
 from fsm.database import Database, Session
@@ -106,3 +107,16 @@ async def test_appended_rows_are_there_after_the_commit_and_a_longer_text_is_ref
 def test_a_row_has_only_the_names_of_its_table() -> None:
     with pytest.raises(TypeError, match="Note has no colour"):
         new_row(Note, colour="red")
+
+
+def test_a_new_row_can_be_changed_though_nothing_was_asked_of_its_table_before() -> None:
+    class Apart(SQLModel, registry=registry()):
+        pass
+
+    class Page(Apart, table=True):
+        id: int = Field(primary_key=True)
+        text: str = ""
+
+    page = new_row(Page, id=1)
+    page.text = "read"
+    assert (page.id, page.text) == (1, "read")

@@ -16,6 +16,9 @@ from fsm.work_orders.closing_facts import PhotoState
 from fsm.work_orders.lifecycle import Status
 from fsm.work_orders.orders import lock_work_order
 from fsm.work_orders.tables import Visit, WorkOrder
+from mobile_api.tus import Continuation
+from mobile_api.upload_rows import lock_upload
+from mobile_api.uploads import Storage, begin_writing, renew_lease
 from tests.fsm.evidence.pictures import encoded, heic, png_claiming, scene
 from tests.mobile_api.photos import (
     Camera,
@@ -62,6 +65,24 @@ async def test_the_job_completes_with_the_last_byte_of_its_photo(camera: Camera)
     row = await camera.row(photo)
     assert (row.state, row.verified_sha256) == (PhotoState.VERIFIED, photo.digest)
     assert await job_status(camera) == Status.COMPLETED
+
+
+async def test_a_photo_that_takes_long_shows_that_it_is_on_its_way(
+    camera: Camera, app: Litestar
+) -> None:
+    photo = snap()
+    await camera.declare(photo)
+    upload_id = UUID((await camera.phone.start(photo)).rpartition("/")[2])
+    storage: Storage = app.state.uploads
+    actor = camera.company.actors["technician"]
+    async with storage.database.plain(actor.tenant_id) as session:
+        upload = await lock_upload(session, actor, upload_id)
+        assert upload is not None
+        whole = Continuation(0, len(photo.content), None, False)
+        lease = await begin_writing(session, camera.clock(), upload, whole)
+    assert await camera.state(photo) == PhotoState.DECLARED
+    assert await renew_lease(storage, actor, upload, lease)
+    assert await camera.state(photo) == PhotoState.UPLOADING
 
 
 async def test_bytes_may_come_before_their_declaration(camera: Camera) -> None:

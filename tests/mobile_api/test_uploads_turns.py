@@ -11,7 +11,8 @@ from sqlmodel import col, update
 from uuid_utils.compat import uuid7
 
 from fsm.database import Database
-from fsm.evidence.blobs import blob_store
+from fsm.evidence.blobs import StorageUnavailable, blob_store
+from fsm.evidence.local_store import LocalBlobStore
 from fsm.evidence.tables import Upload
 from fsm.http import wall_clock
 from fsm.settings import Settings
@@ -207,6 +208,24 @@ async def test_a_crash_after_the_last_byte_is_made_good_by_the_next_question(
     assert await receipt_row(database, company, photo) is None
     told = await phone.look(path)
     assert told.headers["Upload-Offset"] == str(len(photo.content))
+    assert await receipt_row(database, company, photo) is not None
+
+
+async def test_a_store_that_fails_at_the_last_step_keeps_what_has_arrived(
+    phone: Phone, database: Database, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object, **__: object) -> None:
+        raise StorageUnavailable("The store does not answer. Try again.")
+
+    photo = snap()
+    path = await phone.start(photo)
+    with monkeypatch.context() as failing:
+        failing.setattr(LocalBlobStore, "finish", fails)
+        assert (await phone.send(path, 0, photo.content)).status_code == 503
+        row = await upload_row(database, company, path)
+        assert row is not None
+        assert (row.received, row.writer, row.finished_at) == (len(photo.content), None, None)
+    assert (await phone.look(path)).status_code == 200
     assert await receipt_row(database, company, photo) is not None
 
 

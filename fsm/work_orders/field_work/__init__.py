@@ -19,6 +19,7 @@ from fsm.work_orders.field_work.facts import (
 from fsm.work_orders.field_work.photos import (
     declare_photo,
     foresee_photos,
+    is_declared,
     lock_awaiting_jobs,
     photo_bytes_arrived,
     retract_photo,
@@ -52,6 +53,7 @@ __all__ = [
     "delay",
     "finish",
     "foresee_photos",
+    "is_declared",
     "lock_awaiting_jobs",
     "pause",
     "photo_bytes_arrived",

@@ -14,6 +14,7 @@ from fsm.actors import Actor
 from fsm.appending import new_row
 from fsm.database import Session, fetch, touch
 from fsm.evidence import queries as evidence
+from fsm.plain import Plain
 from fsm.problems import Invalid, NotFound
 from fsm.work_orders import completion, photo_flags, records
 from fsm.work_orders.closing_facts import PhotoState
@@ -206,6 +207,23 @@ async def photo_bytes_arrived(
             await completion.count_fact(session, actor, work_order, now)
         touch(session, work_order)
     return arrived
+
+
+async def is_declared(
+    session: Session | Plain, actor: Actor, photo_id: UUID, sha256: bytes
+) -> bool:
+    """Say whether anything waits for these bytes of the actor's, or shows their receipt."""
+    found = await fetch(session, _DECLARED, actor.tenant_id, photo_id, sha256, actor.user_id)
+    return bool(found)
+
+
+_DECLARED = """
+select 1 from photo where tenant_id = $1 and id = $2
+union all
+select 1 from photo where tenant_id = $1 and sha256 = $3 and state <> 'verified'
+  and user_id is not distinct from $4
+limit 1
+"""
 
 
 async def lock_awaiting_jobs(session: Session, actor: Actor, sha256: bytes) -> None:

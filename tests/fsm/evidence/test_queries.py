@@ -13,8 +13,8 @@ from fsm.database import Database, Session, run
 from fsm.evidence import queries
 from fsm.evidence.blobs import BlobStore, StoredBlob, blob_store
 from fsm.evidence.jobs import BLOB_FINGERPRINTED, BLOB_STORED, make_thumbnail
-from fsm.evidence.receipts import ReceiptKey, verify_receipt
-from fsm.evidence.tables import Blob, Receipt
+from fsm.evidence.receipts import Receipt, ReceiptKey, verify_receipt
+from fsm.evidence.tables import Blob
 from fsm.evidence.verification import BrokenMedia, Inspection, TooManyPixels, inspect
 from fsm.jobs import Job
 from fsm.problems import Conflict, NotFound
@@ -133,7 +133,7 @@ async def test_a_photo_keeps_its_first_receipt(
     async with database.transaction(company.id) as session:
         again = await issue(session, clock(), digest)
         assert (again.received_at, again.signature) == (first.received_at, first.signature)
-        verify_receipt(queries.signed_form(again).to_json(), {key.kid: key.public})
+        verify_receipt(again.to_json(), {key.kid: key.public})
         with pytest.raises(Conflict):
             await issue(session, clock(), bytes(31) + b"x")
 
