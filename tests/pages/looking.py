@@ -23,6 +23,18 @@ async def assert_accessible(page: Any) -> None:
     assert not said, "\n".join(said)
 
 
+async def spoken(page: Any, role: str) -> set[str]:
+    """Return the names of what assistive technology finds of a role on the page as it stands."""
+    debugger = await page.context.new_cdp_session(page)
+    nodes = (await debugger.send("Accessibility.getFullAXTree"))["nodes"]
+    await debugger.detach()
+    return {
+        node["name"]["value"]
+        for node in nodes
+        if not node["ignored"] and node["role"]["value"] == role
+    }
+
+
 async def take(page: Any, name: str) -> None:
     """Keep a picture of the page where FSM_SCREENSHOTS names a folder; else do nothing."""
     if folder := os.environ.get("FSM_SCREENSHOTS"):

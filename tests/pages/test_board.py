@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from tests.bench.board_world import day
 from tests.pages.conftest import BROWSER, Office, sign_in
-from tests.pages.looking import assert_accessible, take
+from tests.pages.looking import assert_accessible, spoken, take
 from tests.patience import PATIENCE_S
 
 pytestmark = BROWSER
@@ -57,6 +57,8 @@ async def test_a_job_is_planned_moved_and_taken_back_by_keyboard_alone(
     await visit.focus()
     await page.keyboard.press("m")
     await dialog.get_by_role("button", name="Close").and_(page.locator(":focus")).wait_for()
+    assert await spoken(page, "button") == {"Close", "Cancel", "Move"}  # the rest is not there
+    assert await spoken(page, "link") == set()
     await page.keyboard.press("Shift+Tab")  # the focus goes round in the dialog
     await dialog.get_by_role("button", name="Cancel").and_(page.locator(":focus")).wait_for()
     await page.evaluate("document.querySelector('#search').focus()")  # nor can it be taken away
@@ -64,6 +66,7 @@ async def test_a_job_is_planned_moved_and_taken_back_by_keyboard_alone(
     await page.keyboard.press("Escape")
     await dialog.wait_for(state="detached")
     await page.locator("[data-visit]:focus").wait_for()
+    assert {"Optimise", "Undo"} < await spoken(page, "button")
     await page.keyboard.press("m")
     await dialog.get_by_label("Begins").fill("16:30")  # the service level ends at 13:00
     await dialog.get_by_label("Reason").fill("The customer asked for it")

@@ -1,6 +1,7 @@
 // What makes a dialog modal, by hand. `showModal` makes all the rest of a page inert, for which the browser works
 // out the style of each of its thousands of elements anew, when it opens and when it closes. Here the dialog lies
-// in the top layer on a veil that takes the clicks, says `aria-modal`, and the focus stays in it.
+// in the top layer on a veil that takes the clicks, says `aria-modal`, and the focus stays in it. Some readers leave
+// `aria-modal` to the browser and some browsers to the reader: what lies beside the dialog is hidden from both.
 
 const CAN_HAVE_FOCUS = 'a[href], button, input, select, textarea, summary, [tabindex]'
 
@@ -19,8 +20,11 @@ export function openModal(veil: HTMLElement, onclose: () => void): () => void {
   const unhear = hearClosing(veil, onclose)
   const first = veil.querySelector<HTMLElement>('[autofocus]') ?? stops(veil)[0]
   first?.focus()
+  // Not before: what has the focus cannot be hidden.
+  const unhide = hideRest(veil)
   return () => {
     unhear()
+    unhide()
     open.splice(open.indexOf(veil), 1)
     if (open.length === 0) document.removeEventListener('focusin', keep)
     const now = document.activeElement
@@ -53,6 +57,17 @@ function hearClosing(veil: HTMLElement, onclose: () => void): () => void {
   }
   document.addEventListener('keydown', onkeydown)
   return () => document.removeEventListener('keydown', onkeydown)
+}
+
+/** Hide from readers what is neither the veil nor around it; what is announced is still heard. */
+function hideRest(veil: HTMLElement): () => void {
+  const hidden: Element[] = []
+  for (let one: Element = veil; one.parentElement && one !== document.body; one = one.parentElement) {
+    const others = [...one.parentElement.children].filter((other) => other !== one && !other.matches('[aria-hidden], [aria-live]'))
+    for (const other of others) other.setAttribute('aria-hidden', 'true')
+    hidden.push(...others)
+  }
+  return () => hidden.forEach((one) => one.removeAttribute('aria-hidden'))
 }
 
 /** Whatever takes the focus out of the dialog, it comes back. */

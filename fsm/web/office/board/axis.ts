@@ -34,6 +34,15 @@ export function spanOf(one: Timed): Span {
   return span
 }
 
+let known: { of: string; midnights: number[] } | null = null
+
+/** Asking the calendar takes as long as hundreds of visits do: it is asked when the days change. */
+function midnightsOf(days: string[], zone: string): number[] {
+  const of = [zone, ...days].join()
+  if (known?.of !== of) known = { of, midnights: days.map((day) => instantOf(day, '00:00', zone).getTime()) }
+  return known.midnights
+}
+
 let made: { of: string; axis: Axis } | null = null
 
 /**
@@ -43,10 +52,10 @@ let made: { of: string; axis: Axis } | null = null
 export function axisOf(data: BoardData, days: string[]): Axis {
   let first = 7
   let last = 18
-  const midnights = days.map((day) => instantOf(day, '00:00', data.zone).getTime())
-  const spans = [...data.shifts, ...data.visits].map(spanOf)
+  const midnights = midnightsOf(days, data.zone)
   for (const midnight of midnights) {
-    for (const { from, to } of spans) {
+    for (const one of [...data.shifts, ...data.visits]) {
+      const { from, to } = spanOf(one)
       const a = (from - midnight) / HOUR_MS
       const b = (to - midnight) / HOUR_MS
       if (a < 24 && b > 0) {

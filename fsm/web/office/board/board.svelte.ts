@@ -56,6 +56,12 @@ const views: View[] = ['timeline', 'table', 'map']
 
 class Board {
   data = $state.raw<BoardData | null>(null)
+  /** Parts of it, each for itself: where one is the same object, nothing that hangs on it is touched. */
+  planned = $state.raw<Visit[]>([])
+  waiting = $state.raw<Job[]>([])
+  staff = $state.raw<Technician[]>([])
+  /** The visit that is looked at. Kept, not derived: every bar asks for it. */
+  visit = $state.raw<Visit | null>(null)
   /** For itself, since all that shows a time hangs on it: new data with the same zone touches none of that. */
   zone = $state('UTC')
   problem = $state('')
@@ -80,7 +86,7 @@ class Board {
 
   /** Waiting jobs that are chosen together, by id. */
   private picked = $state.raw<ReadonlySet<string>>(new Set())
-  chosen = $derived((this.data?.waiting ?? []).filter((one) => this.picked.has(one.work_order_id)))
+  chosen = $derived(this.waiting.filter((one) => this.picked.has(one.work_order_id)))
 
   moving = $state.raw<Target | null>(null)
   plan = $state.raw<Plan | null>(null)
@@ -94,18 +100,11 @@ class Board {
 
   now = $state(Date.now())
 
-  visits = $derived(new Map(this.data?.visits.map((one) => [one.id, one])))
-  jobs = $derived(new Map(this.data?.waiting.map((one) => [one.work_order_id, one])))
-  technicians = $derived(new Map(this.data?.technicians.map((one) => [one.id, one])))
-  territories = $derived(
-    [...new Set([...(this.data?.technicians ?? []), ...(this.data?.waiting ?? [])].map((one) => one.territory))]
-      .filter(Boolean)
-      .sort(),
-  )
-  shown = $derived(
-    (this.data?.technicians ?? []).filter((one) => !this.territory || one.territory === this.territory),
-  )
-  visit = $derived(this.visitId === null ? null : (this.visits.get(this.visitId) ?? null))
+  visits = $derived(new Map(this.planned.map((one) => [one.id, one])))
+  jobs = $derived(new Map(this.waiting.map((one) => [one.work_order_id, one])))
+  technicians = $derived(new Map(this.staff.map((one) => [one.id, one])))
+  territories = $derived([...new Set([...this.staff, ...this.waiting].map((one) => one.territory))].filter(Boolean).sort())
+  shown = $derived(this.territory ? this.staff.filter((one) => one.territory === this.territory) : this.staff)
   job = $derived(this.jobId === null ? null : (this.jobs.get(this.jobId) ?? null))
   technician = $derived(this.technicianId === null ? null : (this.technicians.get(this.technicianId) ?? null))
   days = $derived(this.data ? Array.from({ length: this.span }, (_, n) => addDays(this.firstDay, n)) : [])
@@ -152,7 +151,10 @@ class Board {
 
   /** What another window of this board says. */
   private heard(said: Said): void {
-    if (said.kind === 'selected') this.selected = said.selected
+    if (said.kind === 'selected') {
+      this.selected = said.selected
+      this.look()
+    }
     if (said.kind === 'shown' && (said.day !== this.day || said.span !== this.span)) {
       this.day = said.day
       this.span = spans.find((one) => one === said.span) ?? 1
@@ -172,8 +174,7 @@ class Board {
       const query = { ...(this.day ? { from: this.day } : {}), days: this.span }
       const fresh = await api.get('/api/board', { query })
       if (turn !== this.turns) return
-      this.data = kept(this.data, fresh)
-      this.zone = fresh.zone
+      this.take(kept(this.data, fresh))
       this.told(fresh)
     } catch (error) {
       if (turn === this.turns) this.problem = sentenceOf(error)
@@ -198,11 +199,24 @@ class Board {
       const changes = await api.get('/api/board/changes', { query })
       if (turns !== this.turns) return await this.load()
       if (changes.is_whole) return await this.load()
-      this.data = changed(data, changes)
+      this.take(changed(data, changes))
       this.told(changes)
     } catch (error) {
       this.problem = sentenceOf(error)
     }
+  }
+
+  private take(data: BoardData): void {
+    this.data = data
+    this.zone = data.zone
+    this.planned = data.visits
+    this.waiting = data.waiting
+    this.staff = data.technicians
+    this.look()
+  }
+
+  private look(): void {
+    this.visit = this.visits.get(this.visitId ?? '') ?? null
   }
 
   private told({ as_of, now }: { as_of: string; now: string }): void {
@@ -236,6 +250,7 @@ class Board {
 
   select(what: { visit?: string; job?: string; technician?: string }): void {
     this.selected = { visit: what.visit ?? null, job: what.job ?? null, technician: what.technician ?? null }
+    this.look()
     tell({ kind: 'selected', selected: this.selected })
   }
 
@@ -243,7 +258,7 @@ class Board {
   matesOf(visit: Visit): Visit[] {
     if (visit.crew_size === 1) return []
     const isMate = (one: Visit) => one.work_order_id === visit.work_order_id && one.starts_at === visit.starts_at && one.id !== visit.id
-    return (this.data?.visits ?? []).filter(isMate)
+    return this.planned.filter(isMate)
   }
 
   /** Open the dialog that moves the visit which is looked at, or plans the job; for chosen jobs the one for several. */

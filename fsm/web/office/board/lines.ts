@@ -1,6 +1,7 @@
 // The lines of the timeline, one a technician: what is drawn where. A line of which nothing changed is the one it was.
 import { lanesOf, spanOf, type Axis } from './axis.ts'
-import type { BoardData, Technician, Visit } from './board.svelte.ts'
+import type { BoardData, Target, Technician, Visit } from './board.svelte.ts'
+import type { Sight } from './sight.svelte.ts'
 
 export interface Placed {
   visit: Visit
@@ -30,24 +31,38 @@ const EDGES_PX = 6
 const BAR_PX = 5
 const LEG_PX = 19
 
-let last = new Map<string, { line: Line; of: unknown[] }>()
+type Known = Pick<BoardData, 'visits' | 'shifts' | 'absences'>
+
+let last = new Map<string, { line: Line; of: Known }>()
 
 /** The lines of the board's data; those that were made last are known, also when other views were seen meanwhile. */
 export function linesOf(data: BoardData, technicians: Technician[], axis: Axis): Line[] {
-  const visits = Map.groupBy(data.visits, (one) => one.technician_id)
-  const shifts = Map.groupBy(data.shifts, (one) => one.technician_id)
-  const absences = Map.groupBy(data.absences, (one) => one.technician_id)
+  const [visits, shifts, absences] = [byTechnician(data.visits), byTechnician(data.shifts), byTechnician(data.absences)]
   last = new Map(
     technicians.map((technician) => {
       const { id } = technician
-      const mine = { visits: visits.get(id) ?? [], shifts: shifts.get(id) ?? [], absences: absences.get(id) ?? [] }
-      const of = [technician, axis, ...mine.visits, ...mine.shifts, ...mine.absences]
+      const of = { visits: visits.get(id) ?? [], shifts: shifts.get(id) ?? [], absences: absences.get(id) ?? [] }
       const old = last.get(id)
-      const isSame = old?.of.length === of.length && old.of.every((one, n) => one === of[n])
-      return [id, isSame ? old : { of, line: { technician, axis, ...mine, ...placed(mine.visits, axis) } }]
+      const isSame =
+        old?.line.technician === technician && old.line.axis === axis &&
+        same(old.of.visits, of.visits) && same(old.of.shifts, of.shifts) && same(old.of.absences, of.absences)
+      return [id, isSame ? old : { of, line: { technician, axis, ...of, ...placed(of.visits, axis) } }]
     }),
   )
   return Array.from(last.values(), (one) => one.line)
+}
+
+const grouped = new WeakMap<object, Map<string, unknown[]>>()
+
+/** Those of each; shifts and absences seldom change, and are shared out once. */
+function byTechnician<T extends { technician_id: string }>(all: T[]): Map<string, T[]> {
+  let found = grouped.get(all)
+  if (!found) grouped.set(all, (found = Map.groupBy(all, (one) => one.technician_id)))
+  return found as Map<string, T[]>
+}
+
+function same(a: unknown[], b: unknown[]): boolean {
+  return a === b || (a.length === b.length && a.every((one, n) => one === b[n]))
 }
 
 function placed(visits: Visit[], axis: Axis): Pick<Line, 'visits' | 'height'> {
@@ -81,10 +96,42 @@ export function styleOf(axis: Axis, from: number, to: number): string {
   return `left:${percent(left)}%;width:${percent(Math.max(0, axis.at(to) - left))}%`
 }
 
-/** Where on its line something would lie that is put there; `top` is the line's. */
-export function placeOf({ axis, visits }: Line, to: { visit_id?: string | null; starts_at: string }, end: number, top: number): string {
-  const lane = visits.find((one) => one.visit.id === to.visit_id)?.lane ?? 0
-  return `${styleOf(axis, Date.parse(to.starts_at), end)};top:${top + lane * LANE_PX + BAR_PX}px`
+/** Where under the first line something would lie that is put there; '' when its line is not shown. */
+export function placeOf(lines: Line[], to: Target, end: number): string {
+  const at = lines.findIndex((one) => one.technician.id === to.technician_id)
+  const line = lines[at]
+  if (!line) return ''
+  const lane = line.visits.find((one) => one.visit.id === to.visit_id)?.lane ?? 0
+  const top = lines.slice(0, at).reduce((sum, one) => sum + one.height, lane * LANE_PX + BAR_PX)
+  return `${styleOf(line.axis, Date.parse(to.starts_at), end)};top:${top}px`
+}
+
+export interface Seen {
+  line: Line
+  isNear: boolean
+  tab: string | null
+}
+
+let lastSeen = new Map<string, Seen>()
+
+/**
+ * The lines with whether each is near what is seen, and the visit that the Tab key comes to. What is the same for a
+ * line is the same object: of a hundred rows those alone are touched whose line changed.
+ */
+export function seenOf(lines: Line[], sight: Sight, tabbed: Visit | undefined, held: string | undefined): Seen[] {
+  let top = 0
+  const { from, to } = sight
+  lastSeen = new Map(
+    lines.map((line) => {
+      const { id } = line.technician
+      const tab = tabbed?.technician_id === id ? tabbed.id : null
+      const isNear = (top < to && top + line.height > from) || tab !== null || id === held
+      top += line.height
+      const old = lastSeen.get(id)
+      return [id, old?.line === line && old.isNear === isNear && old.tab === tab ? old : { line, isNear, tab }]
+    }),
+  )
+  return [...lastSeen.values()]
 }
 
 function pathOf(axis: Axis, from: number, to: number, top: number, height: number): string {
