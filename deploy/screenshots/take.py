@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,19 @@ async def _take(chromium: str, url: str, password: str, code: str, into: Path) -
             image.save(into / f"{name}.webp", "WEBP", quality=80, method=6)
             print(f"{name}: {(into / f'{name}.webp').stat().st_size / 1000:.0f} kB", flush=True)
 
+        day = _working_day()
+        page = await opened(DESK)
+        await _sign_in(page, "dispatcher", password, f"/office/board?day={day}")
+        await _plan(page)
+        visit = page.locator("[data-visit]").nth(2)
+        await visit.click()
+        await page.get_by_role("region", name="Details").wait_for()
+        await keep(page, "board")
+
+        phone = await opened(PHONE, is_mobile=True, has_touch=True)
+        await _enrol(phone, password, day)
+        await keep(phone, "app")
+
         page = await opened(DESK)
         await _sign_in(page, "manager", password, "/office/figures?period=last_90")
         await page.locator("main footer").wait_for()
@@ -105,6 +120,43 @@ async def _take(chromium: str, url: str, password: str, code: str, into: Path) -
         await page.get_by_role("heading", name="Your report").wait_for()
         await keep(page, "status")
         await browser.close()
+
+
+def _working_day() -> str:
+    """The next day on which technicians have their shifts."""
+    day = datetime.now(UTC).date() + timedelta(days=1)
+    while day.weekday() > 4:
+        day += timedelta(days=1)
+    return day.isoformat()
+
+
+async def _plan(page: Any) -> None:
+    """Find a plan for what waits, and accept all of it."""
+    await page.get_by_role("button", name="Optimise").click()
+    await page.get_by_role("button", name="Look for a plan").click()
+    await page.get_by_role("button", name="Accept all").click()
+    await page.locator("[data-visit]").nth(2).wait_for()
+
+
+async def _enrol(page: Any, password: str, day: str) -> None:
+    """Send the busiest technician's visits to a phone, set it up, and wait until they are there."""
+    office = page.request
+    body = {"login": "administrator@demo", "password": password}
+    signed_in = await (await office.post("/api/sign-in", data=body)).json()
+    headers = {"Authorization": f"Bearer {signed_in['access_token']}"}
+    board = await (await office.get(f"/api/board?from={day}", headers=headers)).json()
+    counted = Counter(one["technician_id"] for one in board["visits"])
+    busiest = counted.most_common(1)[0][0]
+    theirs = [one["id"] for one in board["visits"] if one["technician_id"] == busiest]
+    await office.post("/api/visits/dispatching", headers=headers, data={"visit_ids": theirs})
+    person = await (await office.get(f"/api/technicians/{busiest}", headers=headers)).json()
+    path = f"/api/users/{person['user_id']}/enrolment"
+    issued = await (await office.post(path, headers=headers)).json()
+    await page.goto("/app/index")
+    await page.locator("input[autocomplete=one-time-code]").fill(issued["code"].lower())
+    await page.locator("button[type=submit]").click()
+    await page.get_by_text("Nothing waits here").wait_for()
+    await page.locator("main a, main button").first.wait_for()
 
 
 async def _sign_in(page: Any, who: str, password: str, to: str) -> None:
