@@ -152,7 +152,7 @@ async def _assemble(
     shares = {} if visits.scope.among is not None else fair_shares(possible, visits.visits)
     day.problem = replace(
         with_travel,
-        technicians=_technicians(known, shares),
+        technicians=_technicians(known, shares, _free_stock(visits)),
         shifts=tuple(possible),
         visits=tuple(visits.visits),
         pins=tuple(pin for pin in visits.pins if pin.visit in there),
@@ -165,13 +165,29 @@ async def _assemble(
     )
 
 
-def _technicians(rows: DayRows, shares: Mapping[str, int]) -> tuple[model.Technician, ...]:
+def _free_stock(visits: DayVisits) -> dict[UUID, dict[str, int]]:
+    """Return what each van holds beside what visits that stay where they are count on."""
+    known = visits.rows
+    left = {technician: dict(stock) for technician, stock in known.vans.items()}
+    asking = {visit.id for visit in visits.visits if visit.parts}
+    for each in known.promised:
+        if str(each.visit_id) in asking or str(each.work_order_id) in visits.supposed.without:
+            continue  # it asks for itself, or for nothing
+        stock = left.get(each.technician_id, {})
+        if each.part in stock:
+            stock[each.part] = max(0, stock[each.part] - each.quantity)
+    return left
+
+
+def _technicians(
+    rows: DayRows, shares: Mapping[str, int], vans: Mapping[UUID, Mapping[str, int]]
+) -> tuple[model.Technician, ...]:
     names = {one.technician.id: one.technician.name for one in rows.working}
     return tuple(
         model.Technician(
             id=str(key),
             name=name,
-            stock=tuple(sorted(rows.vans.get(key, {}).items())),
+            stock=tuple(sorted(vans.get(key, {}).items())),
             target_work_s=shares.get(str(key)),
         )
         for key, name in names.items()

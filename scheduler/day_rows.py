@@ -36,6 +36,7 @@ class DayRows:
     """The chance told with a visit's window."""
     holds: dict[UUID, list[rows.Held]]
     vans: dict[UUID, dict[str, int]]
+    promised: list[rows.Promised]
     depots: list[rows.Depot]
     bonds: list[Bond]
     linked: dict[UUID, LinkedJob]
@@ -84,6 +85,7 @@ async def load_rows(
         ),
         holds=await rows.list_holds(session, actor, starts_at, ends_at, now),
         vans=vans,
+        promised=await rows.list_promised_parts(session, actor, ends_at) if vans else [],
         depots=depots,
         bonds=bonds,
         linked=linked,

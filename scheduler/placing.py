@@ -6,6 +6,7 @@ done, such as work by somebody who may not do it, stays refused.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -217,12 +218,22 @@ def _of_person(
     if visit.territory and shift.territory and visit.territory != shift.territory:
         found.append(Consequence(Code.TERRITORY, what=visit.territory))
     person = next(each for each in problem.technicians if each.id == shift.technician)
-    stock = dict(person.stock)
+    stock, others = dict(person.stock), _needed_beside(problem, visit, shift.technician)
     found += [
         Consequence(Code.PARTS, what=part)
         for part, quantity in visit.parts
-        if stock.get(part, 0) < quantity
+        if stock.get(part, 0) < quantity + others[part]
     ]
+    return found
+
+
+def _needed_beside(problem: DayProblem, visit: Visit, technician: str) -> Counter[str]:
+    """Return the parts that a person's other visits count on."""
+    theirs = {each.visit for each in problem.published if each.technician == technician}
+    found: Counter[str] = Counter()
+    for each in problem.visits:
+        if each.id in theirs and each.id != visit.id:
+            found.update(dict(each.parts))
     return found
 
 

@@ -411,6 +411,42 @@ async def list_stock(
     return vans, [Depot(position, tuple(sorted(set(has)))) for position, has in depots.items()]
 
 
+class Promised(msgspec.Struct, frozen=True, gc=False):
+    """Parts of one number that a planned visit counts on and has not used yet."""
+
+    visit_id: UUID
+    work_order_id: UUID
+    technician_id: UUID
+    part: str
+    quantity: int
+
+
+async def list_promised_parts(session: Session, actor: Actor, until: datetime) -> list[Promised]:
+    """Return what live visits that begin before an instant count on having in the van, by what was asked."""
+    rows = await fetch(
+        session,
+        """
+        select v.id, v.work_order_id, v.technician_id, asked.part,
+          ceil(asked.quantity - coalesce(used.quantity, 0))::int
+        from visit v
+        join planning_terms p on p.tenant_id = v.tenant_id and p.work_order_id = v.work_order_id
+        cross join lateral jsonb_to_recordset(p.parts) as asked(part text, quantity int)
+        left join lateral (
+          select sum(u.quantity) as quantity from part_used u
+          join part on part.tenant_id = u.tenant_id and part.id = u.part_id
+          where u.tenant_id = v.tenant_id and u.visit_id = v.id and part.number = asked.part
+        ) used on true
+        where v.tenant_id = $1 and v.status = any($2) and v.planned_starts_at < $3
+          and asked.quantity > coalesce(used.quantity, 0)
+        order by v.planned_starts_at, v.id, asked.part
+        """,
+        actor.tenant_id,
+        [str(one) for one in LIVE_VISITS],
+        until,
+    )
+    return [Promised(*row) for row in map(tuple, rows)]
+
+
 async def list_waiting_near(
     session: Session, actor: Actor, where: Position, *, most: int = 30
 ) -> list[UUID]:
