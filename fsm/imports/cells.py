@@ -190,12 +190,15 @@ def read_number(text: str, form: Form) -> Decimal:
     if form.decimal == ",":
         if "." in written:
             raise BadCell(
-                f"'{text[:40]}' has a point, but the decimal sign of this file is a comma"
+                f"'{text[:40]}' has a point, but the decimal sign of this file is a comma; "
+                "thousands are divided by spaces or by nothing"
             )
         written = written.replace(",", ".")
     if len(written) > 40 or not _NUMBER.fullmatch(written):
         hint = ""
-        if "," in written:
+        if "," in written and "." in written:
+            hint = "; thousands are divided by spaces or by nothing"
+        elif "," in written:
             hint = "; with a decimal comma, say so (decimal=comma)"
         raise BadCell(f"'{text[:40]}' is not a number{hint}")
     try:

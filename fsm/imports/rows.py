@@ -4,13 +4,13 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from uuid_utils.compat import uuid7
 
 from fsm.imports.cells import BadCell, Wall
-from fsm.imports.csv_file import CsvFile, Record, plain
+from fsm.imports.csv_file import DELIMITERS, CsvFile, Record, plain
 from fsm.imports.kind import Column, Kind
 from fsm.imports.options import Options
 from fsm.problems import Problem
@@ -20,6 +20,9 @@ class ColumnsDoNotFit(Problem):
     """Columns are missing, or a mapping names what is not there; nothing was read."""
 
     code, status, title = "columns-do-not-fit", 422, "The columns do not fit"
+
+
+_NAMES: Final = {delimiter: name for name, delimiter in DELIMITERS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Reader:
         self._kind, self._file, self._options = kind, file, options
         self._given = _Given(options.source, now)
         self._width = len(file.header)
-        self._where, self.unknown = _places(kind, file.header, options)
+        self._where, self.unknown = _places(kind, file.header, options, file.delimiter)
         self.present = frozenset(where.column.name for where in self._where)
         # The columns that say how other cells are meant are read first.
         self._where.sort(key=lambda where: where.column.staged)
@@ -116,7 +119,9 @@ def _count(record: Record, width: int) -> Refused:
     )
 
 
-def _places(kind: Kind, header: Sequence[str], options: Options) -> tuple[list[_Where], list[str]]:
+def _places(
+    kind: Kind, header: Sequence[str], options: Options, delimiter: str
+) -> tuple[list[_Where], list[str]]:
     """Return where each of our columns is found, and the columns of the file that nobody asked for."""
     ours = {column.name: column for column in kind.columns}
     places = {plain(name): place for place, name in enumerate(header) if name}
@@ -156,7 +161,8 @@ def _places(kind: Kind, header: Sequence[str], options: Options) -> tuple[list[_
         raise ColumnsDoNotFit(
             f"The file lacks the column{'s' if len(lacking) > 1 else ''} {_list(lacking)} "
             f"that {kind.name} need. It has: {_list(header)}. "
-            "Map a column of another name, or set the same text for every row.",
+            "Map a column of another name, or set the same text for every row. "
+            f"If that is not how the line divides, say its delimiter: it was read with {_NAMES[delimiter]}.",
             missing=lacking,
             columns=list(header),
         )

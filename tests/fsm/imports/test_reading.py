@@ -108,6 +108,8 @@ def test_missing_columns_are_one_refusal_and_unknown_ones_a_warning() -> None:
     with pytest.raises(ColumnsDoNotFit) as refused:
         rows("sites", "name,street\nX,Y\n")
     assert refused.value.facts["missing"] == ["number", "customer"]
+    with pytest.raises(ColumnsDoNotFit, match="it was read with comma"):
+        rows("customers", "number;name (short, long, legal)\nC-1;Grand\n")
     reader = Reader(
         KINDS["customers"], CsvFile(io.BytesIO(b"number,name,<b>shoe</b>\n")), read_options(), NOW
     )
@@ -188,6 +190,7 @@ def test_of_two_equal_times_the_first_is_meant_unless_fold_says_the_second() -> 
         ("cost", "1e5", "not a number"),
         ("cost", "Infinity", "not a number"),
         ("cost", "12,50", "decimal comma"),
+        ("cost", "1,234.50", "thousands are divided by spaces"),
         ("cost", "9" * 30, "at most"),
         ("cost", "٣", "not a number"),
         ("lead_time_days", "1.5", "no decimals"),
