@@ -6,6 +6,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from fsm.settings import MailSettings, Settings, SettingsError, read_settings
 from fsm.tenants.tables import Tenant
 from fsm.worker import ROUNDS, Tools
 from reports.mailing.periods import Every, days_before, next_due
+from reports.mailing.tables import ReportDelivery, ReportSchedule
 from tests.applications import application
 from tests.company import Company
 from tests.conftest import Clock
@@ -74,6 +76,35 @@ def mailbox() -> Any:
     controller.stop()
 
 
+async def add_unsendable(
+    database: Database, company: Company, document_id: UUID, now: datetime
+) -> None:
+    """Put a delivery that no mail can be made of before all others."""
+    async with database.transaction(company.id) as session:
+        schedule = ReportSchedule(
+            tenant_id=company.id,
+            name="Old",
+            every="month",
+            next_on=date(2030, 1, 1),
+            is_active=False,
+            made_at=now,
+        )
+        session.add(schedule)
+        await session.flush()
+        session.add(
+            ReportDelivery(
+                tenant_id=company.id,
+                id=UUID(int=1),
+                schedule_id=schedule.id,
+                document_id=document_id,
+                first_on=date(2026, 3, 1),
+                last_on=date(2026, 3, 31),
+                recipients=["a\nb@acme.example"],
+                next_try_at=now,
+            )
+        )
+
+
 async def test_a_pack_is_made_once_a_month_and_mailed_until_the_server_takes_it(
     mailbox: Any, settings: Settings, database: Database, company: Company, clock: Clock
 ) -> None:
@@ -111,6 +142,7 @@ async def test_a_pack_is_made_once_a_month_and_mailed_until_the_server_takes_it(
         assert (waiting["sent_at"], waiting["attempts"]) == (None, 1)
         assert "451" in waiting["last_error"]
 
+        await add_unsendable(database, company, UUID(waiting["document_id"]), clock())
         mailbox.refuses = False
         await go()
         assert mailbox.taken == [], "tried again only after a while"
