@@ -20,6 +20,7 @@ from fsm.technicians.shift_pattern import DayRange
 from fsm.technicians.working_time import WorkingShift
 from fsm.tenants.queries import find_zone_and_currency
 from scheduler import problem as model
+from scheduler import rows
 from scheduler.day import MOST_PLACES, Day, Places, TooManyPlaces
 from scheduler.day_links import bind_links
 from scheduler.day_rows import DayRows, load_rows
@@ -64,6 +65,8 @@ async def build_day(
     nothing = _nothing(starts_at, company.zone, starts_on, ends_on, weights)
     day = Day(nothing, starts_at, {}, weights_version=version)
     day.live = [each for several in known.planned.values() for each in several]
+    if len(known.waiting) >= rows.MOST_VISITS:
+        day.notes.append(f"only_the_most_urgent:{rows.MOST_VISITS}")
     skills = await list_skill_codes(session, actor)
     travel = travel or await roads_of(session, actor.tenant_id, _hours_of(known.working, zone))
     visits = DayVisits(day, known, options, Places(), day.second(now), length_s)

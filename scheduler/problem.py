@@ -444,7 +444,8 @@ class Plan:
     notes: tuple[str, ...] = ()
     """What the reader should know of the search, as codes: `not_searched:greatest_lateness` (priced in
     `costs`, unseen by OR-Tools), `search_found_nothing` and `too_large_to_search` (the plan is built by
-    insertion alone), `repair_cut_short` (there was no time to try all that is left out)."""
+    insertion alone), `repair_cut_short` (there was no time to try all that is left out), `no_time_to_plan`
+    (nor for any of it)."""
     steps: tuple[Step, ...] = ()
     """What the search did, as its clock had it: doing it again on the same problem, with the same
     seed, gives the same plan. Empty where the engine cannot be told."""

@@ -105,6 +105,8 @@ def plan_day(
     else:
         draft, notes = _routed(day, candidates, built, deadline, iterations, seed)
         done = ()
+    if candidates and not draft.planned() and deadline is not None and time.monotonic() > deadline:
+        notes = (*notes, "no_time_to_plan")
     return assemble(draft, impossible=impossible, engine=engine, seed=seed, notes=notes, steps=done)
 
 

@@ -11,7 +11,7 @@ from scheduler.checks import violations
 from scheduler.engine import plan_day
 from scheduler.engine.indexed import IndexedDay
 from scheduler.patience import Patience
-from scheduler.problem import Cause, DayProblem, Pin, ProblemInvalid, Published, Visit
+from scheduler.problem import Cause, DayProblem, Pin, Plan, ProblemInvalid, Published, Visit
 from scheduler.reasons import explain
 from scheduler.repair import repair, repaired
 from scheduler.sentences import LANGUAGES, sentence
@@ -64,22 +64,75 @@ def test_a_place_in_the_gulf_of_guinea_is_left_out_alone() -> None:
     assert "it cannot be reached in time" in sentence(reason, "en")
 
 
-def test_twenty_thousand_visits_are_a_plan_in_which_each_is_accounted_for() -> None:
-    """Two people and 20,000 visits: what does not fit is named, in brief where there is no more time."""
-    visits = tuple(
-        Visit(f"v{n}", n % 5, HOUR, ((8 * HOUR, 17 * HOUR),), priority=1 + n % 5, label=f"W-{n}")
-        for n in range(20_000)
+def crowded(people: int, places: int) -> DayProblem:
+    """Return 20,000 jobs all over a town, a third of them for a trade or a level that nobody has."""
+    lot = np.random.default_rng(20_000)
+    travel = geodesic_travel(np.array([52.5, 13.4]) + lot.normal(0, 0.2, (places, 2)))
+    shifts = tuple(
+        replace(
+            a_shift(f"t{n}"),
+            start_place=n,
+            end_place=n,
+            skills=((("lift", "wiring")[n % 2], 1 + n % 2),),
+        )
+        for n in range(people)
     )
-    day = a_day(visits, (a_shift(), a_shift("bob")))
-    plan = plan_day(day, seconds=0.5, engine="or-tools")
-    reasons = explain(day, plan, seconds=0)
-    assert len(reasons) == len(plan.unplanned) > 19_000
-    assert all(reason.is_brief for reason in reasons)
-    (whole,) = explain(day, plan, visits={plan.unplanned[-1].visit})
-    assert not whole.is_brief
+    opens = lot.integers(8, 15, 20_000).tolist()
+    visits = tuple(
+        Visit(
+            f"v{n}",
+            n % places,
+            (900, 1_800, HOUR)[n % 3],
+            ((begins * HOUR, (begins + 2) * HOUR),),
+            priority=1 + n % 5,
+            skills=((("lift", "wiring")[n % 2], 1 + n % 3),),
+            label=f"W-{n}",
+        )
+        for n, begins in enumerate(opens)
+    )
+    day = replace(a_day(visits, shifts), skills=("lift", "wiring"))
+    return replace(day, travel_s=travel.seconds, travel_m=travel.metres)
+
+
+def account_for(day: DayProblem, plan: Plan) -> None:
+    """Check that each of 20,000 jobs is planned, or left out with a reason that can be said."""
+    assert violations(day, plan) == []
+    planned = {stop.visit for route in plan.routes for stop in route.stops if stop.visit}
+    indexed = IndexedDay(day)
+    reasons = explain(day, plan, seconds=0, day=indexed)
+    assert len(planned) + len(reasons) == 20_000
+    assert planned.isdisjoint(reason.visit for reason in reasons)
+    beyond_everybody = {visit.id for visit in day.visits if visit.skills[0][1] == 3}
+    impossible = {reason.visit for reason in reasons if reason.cause is Cause.IMPOSSIBLE}
+    assert beyond_everybody <= impossible
+    assert len(impossible) < 10_000
+    (whole,) = explain(day, plan, visits={plan.unplanned[-1].visit}, day=indexed)
+    assert [reason.is_brief for reason in (reasons[0], reasons[-1], whole)] == [True, True, False]
     for reason in (reasons[0], reasons[-1], whole):
         for language in LANGUAGES:
             assert reason.label in sentence(reason, language)
+
+
+def test_twenty_thousand_visits_are_a_plan_in_which_each_is_accounted_for() -> None:
+    """However little time there is: a plan with nothing in it says that there was none."""
+    day = crowded(people=2, places=300)
+    plan = plan_day(day, seconds=0.5, engine="or-tools")
+    account_for(day, plan)
+    assert plan.routes or "no_time_to_plan" in plan.notes
+
+
+@pytest.mark.long
+def test_twenty_thousand_visits_for_many_people_fill_their_days() -> None:
+    day = crowded(people=60, places=1_500)
+    plan = plan_day(day, iterations=200, engine="search")
+    account_for(day, plan)
+    assert len(plan.routes) == 60
+    assert min(route.work_s for route in plan.routes) > 2 * HOUR
+
+
+def test_a_plan_for_which_there_was_no_time_at_all_says_so() -> None:
+    plan = plan_day(a_day((a_visit("a", 1),)), seconds=1e-9, engine="or-tools")
+    assert (plan.routes, plan.notes[-1]) == ((), "no_time_to_plan")
 
 
 def test_a_repair_without_time_left_keeps_what_stands_and_says_that_it_was_cut_short() -> None:

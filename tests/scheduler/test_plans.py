@@ -163,6 +163,24 @@ async def test_more_places_than_travel_is_known_between_are_refused_in_words(
     assert "Plan fewer days, or a territory" in made["failure"]
 
 
+async def test_where_more_waits_than_a_plan_takes_the_plan_says_that_it_took_the_most_urgent(
+    client: httpx.AsyncClient,
+    database: Database,
+    company: Company,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = [await new_job(database, company, clock) for _ in range(2)]
+    async with database.transaction(company.id) as session:
+        row = await orders.lock_work_order(session, company.system, second.id)
+        row.priority = 1
+    monkeypatch.setattr("scheduler.rows.MOST_VISITS", 1)
+    made = await plan(client, database, company, clock)
+    (stop,) = [one for route in made["routes"] for one in route["stops"] if one["kind"] == "visit"]
+    assert stop["work_order_id"] == str(second.id) != str(first.id)
+    assert "only_the_most_urgent:1" in made["notes"]
+
+
 async def test_a_strangers_plan_does_not_exist(
     client: httpx.AsyncClient,
     database: Database,
