@@ -257,10 +257,14 @@ class Draft:
         work, fixed = day.work_s(shift_no, visit_no), int(day.fixed[shift_no, visit_no])
         own = day.terms[shift_no] if terms is None else terms
         where = day.place[visit_no]
+        asked = {part for part, _ in day.visits[visit_no].parts}
+        depots = [depot.place for depot in day.problem.depots if not asked.isdisjoint(depot.parts)]
         for position in range(len(day.shifts[shift_no].prefix), len(order) + 1):
             before = day.place[order[position - 1]] if position else own.start_place
             after = day.place[order[position]] if position < len(order) else own.end_place
             there, back = day.drive_s[before, where], day.drive_s[where, after]
+            for depot in depots:  # on some roads the way by a depot is the shorter one
+                there = min(there, day.drive_s[before, depot] + day.drive_s[depot, where])
             if bounds is not None:
                 start = first_start(intervals, bounds.free_from[position] + there)
                 if start is None or start + work + back > bounds.needed_by[position]:

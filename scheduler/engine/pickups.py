@@ -79,8 +79,13 @@ def _first_missing(
 def _with_a_stop(
     day: IndexedDay, shift_no: int, stops: Sequence[int], last: int, part: str
 ) -> list[list[int]]:
-    """Return the ways to fetch a part before a position, behind the fixed beginning."""
-    fixed = len(day.shifts[shift_no].prefix)
+    """Return the ways to fetch a part before a position, behind the fixed beginning where there is one.
+
+    A route is also asked for without it: what could be if nothing had begun.
+    """
+    prefix = [day.visit_no[each] for each in day.shifts[shift_no].prefix]
+    visits = [stop for stop in stops if stop >= 0]
+    fixed = len(prefix) if visits[: len(prefix)] == prefix else 0
     seen = [sum(stop >= 0 for stop in stops[:position]) for position in range(last + 1)]
     return [
         [*stops[:position], -1 - FIRST_DEPOT - number, *stops[position:]]

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from itertools import chain, combinations
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -16,10 +17,19 @@ from scheduler.engine import plan_day
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft
 from scheduler.engine.permissions import Rule
-from scheduler.problem import DAY_S, DayProblem, Plan, Shift, StopKind, Visit
+from scheduler.problem import (
+    DAY_S,
+    Break,
+    DayProblem,
+    Depot,
+    Plan,
+    Shift,
+    StopKind,
+    Visit,
+)
 from scheduler.reasons import explain
 from scheduler.relaxations import Relaxation, Way
-from tests.scheduler.days import fuller_days
+from tests.scheduler.days import HOUR, a_day, a_shift, a_visit, fuller_days
 
 
 def altered(
@@ -217,3 +227,33 @@ def hold_smallest_sets(problem: DayProblem) -> None:
         for smaller in range(size):
             for few in combinations(sorted(candidates - {Rule.PRICE, Rule.TRAVEL}), smaller):
                 assert not anybody_takes(problem, plan, reason.visit, frozenset(few)), few
+
+
+def test_a_part_can_be_fetched_on_a_route_whose_fixed_beginning_is_supposed_away() -> None:
+    at_once = ((8 * HOUR, 8 * HOUR),)
+    jobs = (
+        a_visit("v1", 0, windows=at_once),
+        a_visit("v2", 0, windows=at_once),
+        a_visit("v3", 0, windows=at_once, parts=(("belt", 1),)),
+    )
+    shift = a_shift(
+        prefix=("v1", "v2"), breaks=(Break(earliest=8 * HOUR, latest=8 * HOUR, length_s=900),)
+    )
+    depots = (Depot(place=1, parts=("belt",), service_s=300),)
+    day = a_day(jobs, (shift,), depots=depots)
+    hold_smallest_sets(day)
+    reasons = {each.visit: each for each in explain(day, plan_day(day, iterations=5))}
+    assert reasons["v3"].blocking == ((Rule.PREFIX, Rule.WINDOW),)
+
+
+def test_a_way_by_the_depot_that_is_shorter_than_the_straight_one_is_taken() -> None:
+    job = a_visit("v1", 1, windows=((8 * HOUR, 8 * HOUR),), parts=(("belt", 1),))
+    shift = a_shift(breaks=(Break(earliest=8 * HOUR, latest=8 * HOUR, length_s=900),))
+    day = a_day((job,), (shift,), depots=(Depot(place=2, parts=("belt",), service_s=300),))
+    travel = np.zeros_like(day.travel_s)
+    travel[shift.start_place, 1] = 1_201
+    day = replace(day, travel_s=travel, travel_m=travel)
+    hold_relaxations(day)
+    (reason,) = explain(day, plan_day(day, iterations=5))
+    assert reason.relaxation is not None
+    assert (reason.relaxation.way, reason.relaxation.minutes) == (Way.WINDOW, 20)
