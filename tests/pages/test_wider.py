@@ -11,7 +11,7 @@ from fsm.work_orders.field_work import Report
 from fsm.work_orders.scope_changes import queries as scope_changes
 from fsm.work_orders.scope_changes.rules import Wanted
 from tests.fsm.web.status_links import Followed, followed
-from tests.pages.conftest import BROWSER, Office, sign_in
+from tests.pages.conftest import BROWSER, Office, playwright, sign_in
 from tests.pages.looking import assert_accessible, take
 from tests.pages.test_public import LOOKS, NO_ICON, fits
 from tests.patience import PATIENCE_S
@@ -71,3 +71,32 @@ async def test_the_office_offers_and_the_customer_approves_on_any_screen(
     await board.get_by_text("More work than agreed").click()
     await board.get_by_text("More work than agreed").click()
     await board.get_by_text("Agreed, by Anne <Roux>").wait_for()
+
+
+async def test_a_customer_who_signs_in_finds_the_price_on_their_page_and_answers_it_there(
+    office: Office, opened: Any, link: Followed
+) -> None:
+    headers = office.company.headers["administrator"]
+    async with httpx.AsyncClient(base_url=office.url, headers=headers, timeout=60) as client:
+        path = f"/api/work-orders/{link.job.id}/scope-changes"
+        (change,) = (await client.get(path)).json()["items"]
+        offered = await client.post(f"/api/scope-changes/{change['id']}/offer", json={})
+        assert offered.status_code == 201, offered.text
+    number = (await link.job.row()).number
+    page = await opened(**LOOKS[0])
+    page.watch.forgiven.append("401")  # nobody was signed in at first
+    await sign_in(page, office, "customer", "/office/portal")
+    notice = page.locator(".notice").filter(has_text=f"{number}, ")
+    await notice.wait_for()
+    await assert_accessible(page)
+    await take(page, "portal-price-waits")
+    await notice.get_by_role("button", name="Approve or refuse").click()
+    dialog = page.get_by_role("dialog", name=f"Additional work on {number}")
+    await dialog.get_by_text("Door roller, 2 pc").wait_for()
+    await dialog.get_by_label("I refuse this price.").check()
+    await assert_accessible(page)
+    assert await fits(page)
+    await take(page, "portal-price")
+    await dialog.get_by_role("button", name="Send the answer").click()
+    await playwright.expect(dialog).to_have_count(0, timeout=30_000)
+    await playwright.expect(notice).to_have_count(0, timeout=30_000)
