@@ -154,7 +154,8 @@ _ODD = """
 """
 
 # What has stopped shows what the rule made of it: of its job nothing is asked but whose it is. Every clock
-# has a job: an outer join that nobody asks anything of is left out.
+# has a job: an outer join that nobody asks anything of is left out. What is odd is asked once a row, not
+# wherever it is spoken of: that is what `offset` sees to.
 _SEEN = """
   select $key as key, r.id, $asset_id as asset_id, r.due_at as at, $above as above, 1 as below,
          case when r.is_odd then '$unread' when not ($counts) then
@@ -178,6 +179,7 @@ _SEEN = """
                where j.tenant_id = :t and j.id = c.work_order_id) end as cancelled_at
       from $clocks c
       where c.tenant_id = :t and c.kind = :clock and c.started_at <= :as_of and c.started_at < :to_at
+      offset 0
     ) c
     where $only and (c.is_odd or c.due_at is null or c.due_at >= :from_at and c.due_at < :to_at)
   ) r
