@@ -53,7 +53,6 @@ def build() -> None:
         if not waiting:
             return
         node = find_node()
-        _write_document()
         for place in waiting:
             _build(place, node)
 
@@ -159,7 +158,7 @@ def _write_document() -> None:
     file = environment.CHECKOUT / "fsm/web/generated/openapi.json"
     file.parent.mkdir(exist_ok=True)
     command = [environment.PYTHON, "-P", "-m", "fsm", "openapi", file]
-    subprocess.run(command, cwd=environment.CHECKOUT, check=True)
+    subprocess.run(command, cwd=environment.CHECKOUT, env=environment.environment(), check=True)
 
 
 def _write_types(project: Path, node: Node) -> None:

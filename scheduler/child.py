@@ -30,7 +30,7 @@ from scheduler.repair import repair
 
 _SECONDS = 10.0
 _LEAST_S = 0.2
-_GRACE_S = 15.0
+_GRACE_S = 60.0
 """Start, transport and the solver's own lateness, before the child is taken for hung."""
 _CLOCKLESS_S = 300.0
 _PR_SET_PDEATHSIG = 1

@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
@@ -38,17 +39,37 @@ MORNING = datetime(2026, 3, 23, 8, 0, tzinfo=UTC)
 hypothesis.settings.register_profile(
     "any-machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
-hypothesis.settings.load_profile("any-machine")
+# What a run finds is then what the code has become, and not what was drawn; `--all` draws anew, and more.
+hypothesis.settings.register_profile(
+    "same-draws",
+    hypothesis.settings.get_profile("any-machine"),
+    max_examples=50,
+    derandomize=True,
+)
 
 
-LONG = ("tests/chaos/", "tests/journeys/", "tests/scheduler/")
-"""Folders whose tests take seconds each."""
+LONG = (
+    ("tests/chaos/",),
+    ("tests/journeys/", "tests/fsm/backups/", "tests/fsm/test_every_operation.py"),
+    ("tests/pages/", "tests/mobile_api/pwa/"),
+    (
+        "tests/mobile_api/test_conformance.py",
+        "tests/mobile_api/test_every_write.py",
+        "tests/mobile_api/test_powersync_sdk.py",
+        "tests/mobile_api/test_rxdb.py",
+        "tests/scheduler/",
+    ),
+)
+"""Tests that take seconds each; those of a group share what they set up, or take as long as another group."""
 
 
-def pytest_configure() -> None:
-    """Hear Ctrl-C, and have every program that is started hear it: a script's shell makes what it starts in
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose what properties are tried on: the same examples each time, and others with the long forms.
+
+    Hear Ctrl-C, and have every program that is started hear it: a script's shell makes what it starts in
     the background deaf to it, and tests that press it would wait for ever.
     """
+    hypothesis.settings.load_profile("same-draws" if config.option.markexpr else "any-machine")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.disable()  # collecting makes millions of objects that stay
@@ -62,8 +83,22 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the long tests: what two processes share out at the end is then short."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    """Have every process begin with long tests: what is shared out at the end is then short.
+
+    xdist gives each process as many tests, one after another, as the next.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    groups = [[one for one in items if one.nodeid.startswith(names)] for names in LONG]
+    long = set(chain.from_iterable(groups))
+    others = [one for one in items if one not in long]
+    everything, items[:] = len(items), []
+    for number in range(processes):
+        first = list(chain.from_iterable(groups[number::processes]))
+        share = (everything - len(items)) // (processes - number)
+        rest = max(0, share - len(first))
+        items += first + others[:rest]
+        del others[:rest]
+    items += others
 
 
 class Clock:

@@ -26,7 +26,7 @@ Json = dict[str, Any]
 WORK_MIN, TRAVEL_MIN, PARTS = 45, 20, 2
 """Minutes of work and travel that the technician writes down, and how many of a part are used."""
 
-_PATIENCE_S = 60
+_PATIENCE_S = 300
 
 
 class DoesNotHold(Exception):

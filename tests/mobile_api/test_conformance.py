@@ -19,7 +19,7 @@ from fsm.database import Database
 from fsm.http import wall_clock
 from fsm.settings import Settings
 from mobile_api import pull, sequencer
-from mobile_api.conformance import VECTOR_FOLDER
+from mobile_api.conformance import VECTOR_FOLDER, reading
 from mobile_api.conformance.device import Device
 from mobile_api.conformance.not_tried import NOT_TRIED
 from mobile_api.conformance.proving import created, photo_of, picture
@@ -50,6 +50,7 @@ async def test_our_server_fulfils_every_requirement_that_can_be_tried(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pull, "OLDEST_SCHEMA", 2)  # so that there is an app too old to read
+    monkeypatch.setattr(reading, "_POKE_WAIT_S", PATIENCE_S)
     async with httpx.AsyncClient(base_url=served.url, timeout=PATIENCE_S) as client:
         told = await results(served.whole_bench(client))
     assert len(REQUIREMENTS) >= 60

@@ -51,6 +51,7 @@ async def test_a_job_is_planned_moved_and_taken_back_by_keyboard_alone(
     await dialog.get_by_text("Every promise is kept.").wait_for()
     await assert_accessible(page)
     await page.keyboard.press("Enter")
+    await dialog.wait_for(state="detached")
     visit = page.locator(f"[data-visit]:has-text('{job}')")
     await visit.wait_for()
     assert "11:00–12:00" in (await visit.get_attribute("aria-label") or "")
@@ -74,6 +75,7 @@ async def test_a_job_is_planned_moved_and_taken_back_by_keyboard_alone(
     await dialog.get_by_label("Reason").fill("The customer asked for it")
     await dialog.get_by_label("Reason").press("Enter")
     await page.locator(f"[data-visit][aria-label*='{job}'][aria-label*='16:30–17:30']").wait_for()
+    await page.get_by_role("main").get_by_text(f"{job} moved").wait_for()  # it can be undone now
     await page.keyboard.press("u")
     await page.locator(f"[data-visit][aria-label*='{job}'][aria-label*='11:00–12:00']").wait_for()
     await page.keyboard.press("u")

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest_asyncio
 
-from tests.pages.conftest import BROWSER, Office
+from tests.pages.conftest import BROWSER, Office, playwright
 from tests.pages.looking import assert_accessible, take
 from tests.pages.test_board import open_board
 from tests.patience import PATIENCE_S
@@ -79,7 +79,7 @@ async def test_jobs_chosen_together_are_planned_written_to_and_shown_on_a_second
     queue = await popping.value
     await queue.locator(f"[data-job='{first['id']}']").click()
     await details.get_by_text(first["number"]).wait_for()  # selected over there, shown here
-    assert await page.locator("[data-job]").count() == 0
+    await playwright.expect(page.locator("[data-job]")).to_have_count(0)
     await assert_accessible(queue)
     await take(queue, "board-queue-window")
     await queue.close()
@@ -111,7 +111,7 @@ async def test_a_crew_is_formed_a_gap_is_filled_and_a_day_is_copied(
     await dialog.get_by_role("button", name="Form the crew").click()
     await dialog.wait_for(state="detached")
     await page.get_by_role("region", name="Details").get_by_role("button", name="Boris").wait_for()
-    assert await visits.count() == 2
+    await playwright.expect(visits).to_have_count(2)
     await page.keyboard.press("c")
     await dialog.get_by_label("Technician").select_option(mate)
     await dialog.get_by_label("Reason").fill("It takes two days")

@@ -102,7 +102,7 @@ async def test_a_figure_leads_to_its_jobs_by_keyboard_alone(office: Office, open
     await page.keyboard.press("Escape")
     await page.keyboard.press("Escape")
     await counted.wait_for(state="detached")
-    assert page.url.endswith("show=worst&period=last_90")
+    await page.wait_for_url("**show=worst&period=last_90")
 
 
 async def test_a_view_is_kept_and_comes_back_in_russian_on_a_phone(
@@ -124,7 +124,7 @@ async def test_a_view_is_kept_and_comes_back_in_russian_on_a_phone(
     await assert_accessible(page)
     await dialog.get_by_role("button", name="Договоры квартала", exact=True).click()
     await page.get_by_text("Маржа по договорам").wait_for()
-    assert page.url.endswith("?show=contracts&period=last_90")
+    await page.wait_for_url("**?show=contracts&period=last_90")
 
 
 async def test_who_may_not_read_figures_is_told_what_is_missing(

@@ -3,11 +3,13 @@
 import random
 
 import pytest
-import surpyval
-from surpyval import recurrent
 
 from reports.statistics import Observed, crow_amsaa, laplace_z, mean_time_interval, mil_hdbk_chi2
 from reports.survival import Life, life_median, weibull
+from tests.lazily import Lazily
+
+surpyval = Lazily("surpyval")
+recurrent = Lazily("surpyval.recurrent")
 
 FLEET = (
     Observed((5, 40, 43, 175, 389, 712, 747, 795, 1299, 1478), 1500),

@@ -6,7 +6,6 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import special, stats
 
 from reports.statistics import (
     Direction,
@@ -28,6 +27,10 @@ from reports.statistics import (
     trend,
     wilson_interval,
 )
+from tests.lazily import Lazily
+
+special = Lazily("scipy.special")
+stats = Lazily("scipy.stats")
 
 # NIST/SEMATECH e-Handbook 8.2.3.4.
 NIST = Observed((5, 40, 43, 175, 389, 712, 747, 795, 1299, 1478), 1500)

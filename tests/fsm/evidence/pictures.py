@@ -9,6 +9,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
+from tests.bombs import in_zlib
+
 
 def scene(seed: int, size: tuple[int, int] = (640, 480)) -> Image.Image:
     """Return a picture with a gradient and some shapes; another seed is another scene."""
@@ -64,8 +66,7 @@ def _chunk(kind: bytes, data: bytes = b"") -> bytes:
 
 def png_with_text_bomb() -> bytes:
     """Return a small PNG with compressed text of 200 MB before its pixels."""
-    packer = zlib.compressobj(9)
-    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(200)) + packer.flush()
+    packed = in_zlib(bytes(1 << 20), 200)
     sound = encoded(scene(1, (8, 8)), "PNG")
     return sound[:33] + _chunk(b"zTXt", b"Comment\0\0" + packed) + sound[33:]
 

@@ -16,9 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 
 from fsm.settings import S3Settings
 from tests.patience import PATIENCE_S
@@ -37,7 +35,10 @@ class S3Server:
     @cached_property
     def client(self) -> Any:
         """A client of the tests' own, to look at what the store has written and to meddle with it."""
-        return boto3.session.Session().client(
+        import boto3  # takes a second, and not everybody who looks for tests wants it
+        from botocore.config import Config
+
+        return boto3.Session().client(
             "s3",
             endpoint_url=self.settings.endpoint_url,
             region_name=self.settings.region,

@@ -39,7 +39,7 @@ def write_history(path: Path, rows: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "rows", [10_000, pytest.param(100_000, marks=pytest.mark.long)], ids=["short", "long"]
+    "rows", [3_000, pytest.param(100_000, marks=pytest.mark.long)], ids=["short", "long"]
 )
 def test_memory_stays_below_a_gigabyte(
     settings: Settings, company: Company, tmp_path: Path, rows: int
