@@ -27,6 +27,7 @@ HERE = Path(__file__).parent
 DESK = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 780}
 LONGEST_START_S = 300
+LONGEST_ANSWER_S = 180
 MOST_BYTES = 700_000
 """All pictures together: a checkout stays small."""
 
@@ -82,7 +83,7 @@ async def _take(chromium: str, url: str, password: str, code: str, into: Path) -
             context = await browser.new_context(
                 base_url=url, viewport=size, locale="en-GB", reduced_motion="reduce", **more
             )
-            context.set_default_timeout(60_000)
+            context.set_default_timeout(LONGEST_ANSWER_S * 1000)
             return await context.new_page()
 
         async def keep(page: Any, name: str) -> None:
