@@ -91,6 +91,31 @@ async def test_a_roster_tells_what_is_missing_and_is_changed_by_keyboard_within_
     assert "0/2" in await tuesday.inner_text()
     await take(page, "roster-cover")
     await assert_accessible(page)
+    await page.get_by_role("button", name="Enter demand for Tue, Apr 7").press("Enter")
+    demand = page.get_by_role("dialog", name="Enter demand")
+    await demand.get_by_label("To the day").fill("2026-04-08")
+    await demand.get_by_label("Begins").select_option("09:00")
+    await demand.get_by_label("Ends").select_option("11:00")
+    await demand.get_by_label("People").fill("3")
+    await assert_accessible(page)
+    await take(page, "roster-demand")
+    await demand.get_by_label("People").press("Enter")
+    await demand.wait_for(state="detached")
+    assert (await tuesday.inner_text()).count("2 → 3") == 2  # the roster was made without it
+    await page.get_by_role("button", name="Enter demand for Tue, Apr 7").click()
+    await demand.get_by_label("Begins").select_option("08:00")
+    await demand.get_by_label("Ends").select_option("24:00")
+    await demand.get_by_label("As it is reckoned").check()
+    await demand.get_by_role("button", name="Save").click()
+    await demand.wait_for(state="detached")
+    headers = office.company.headers["dispatcher"]
+    async with httpx.AsyncClient(
+        base_url=office.url, headers=headers, timeout=PATIENCE_S
+    ) as client:
+        days = {"first_on": "2026-04-07", "last_on": "2026-04-08"}
+        lines = (await client.get("/api/roster-demand", params=days)).json()["lines"]
+    assert {one["on"] for one in lines} == {"2026-04-08"}  # Tuesday is reckoned again
+    assert [one["people"] for one in lines if one["hour"] in (8, 9, 10, 11)] == [2, 3, 3, 2]
 
 
 async def test_a_shift_is_dragged_to_a_free_day_and_back_where_a_rule_forbids_it(
@@ -162,3 +187,8 @@ async def test_the_roster_is_whole_on_a_small_window(
         wide = await page.evaluate("document.documentElement.scrollWidth > innerWidth")
         assert not wide, view
         await take(page, f"roster-320-{view.split()[0]}")
+    await page.get_by_role("button", name="Demand and cover").click()
+    await page.get_by_role("button", name="Enter demand…").click()
+    await page.get_by_role("dialog").get_by_label("To the day").fill("2026-04-12")
+    await assert_accessible(page)
+    await take(page, "roster-320-demand")
