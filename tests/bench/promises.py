@@ -154,6 +154,12 @@ def figures_of(seen: Seen) -> list[Figure]:
             **seen.nearest.detail(),
         ),
         figure(
+            "technician-hours in all / nearest visit next",
+            ours.hours / seen.nearest.hours,
+            "ratio",
+            1.0,
+        ),
+        figure(
             "technician-hours a visit / territories made by hand",
             share / seen.territories.hours_per_visit,
             "ratio",
@@ -194,6 +200,19 @@ def share_by(ranks: list[float], level: float) -> float:
     return sum(rank <= level for rank in ranks) / len(ranks)
 
 
+def show_totals(seen: Seen) -> None:
+    """Say what each policy came to over all companies."""
+    for name, tally in (
+        ("planner", seen.ours),
+        ("nearest visit next", seen.nearest),
+        ("territories made by hand", seen.territories),
+    ):
+        say(
+            f"{name}: {tally.kept:.2%} of {len(tally.told)} windows kept, "
+            f"{tally.width_s / 60:.0f} min wide, {tally.made} visits in {tally.hours:.0f} h"
+        )
+
+
 def show_curve(ranks: list[float]) -> None:
     """Draw the calibration: how many had come by when that share was foreseen."""
     say("foreseen  came")
@@ -207,7 +226,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of the first company (1)")
     parser.add_argument("--seeds", type=int, default=5, help="companies (5)")
     parser.add_argument(
-        "--seconds", type=float, default=1_000, help="no further company after (1000)"
+        "--seconds", type=float, default=560, help="no company that would end later (560)"
     )
     parser.add_argument("--quick", action="store_true", help="one company, fewer days")
     options = parser.parse_args()
@@ -220,6 +239,7 @@ def main() -> None:
             break
         live(seed, weeks, seen)
         lived += 1
+    show_totals(seen)
     show_curve(seen.ranks)
     found = figures_of(seen)
     found.append(figure("companies lived through", lived, "", None, judged_days=weeks.judged))
