@@ -52,10 +52,11 @@ def test_every_message_is_used_and_every_used_message_exists() -> None:
     source = "\n".join(TEMPLATES)
     exact = set(re.findall(r"\bt\(\s*['\"]([a-z_.]+)['\"]\s*[,)]", source))
     begun = set(re.findall(r"\bt\(\s*['\"]([a-z_.]+\.)['\"]\s*~", source))
-    # what is kept as evidence is put into words before the page is
-    routes = (resources.files("fsm.web") / "price_routes.py").read_text("utf-8")
-    exact |= set(re.findall(r"\btext\(\"([a-z_.]+)\"", routes))
-    begun |= set(re.findall(r"\btext\(f\"([a-z_.]+\.){", routes))
+    # what is mailed or kept as evidence is put into words before a page is
+    for module in (resources.files("fsm.web") / name for name in ("prices.py", "price_mail.py")):
+        said = module.read_text("utf-8")
+        exact |= set(re.findall(r"\btext\(['\"]([a-z_.]+)['\"]", said))
+        begun |= set(re.findall(r"\btext\(f['\"]([a-z_.]+\.){", said))
     keys = set(CATALOGUES["en"].sentences)
     assert exact <= keys
     # `t("error." ~ kind)`: the kinds are enumerated where the pages are rendered.
