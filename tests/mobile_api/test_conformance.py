@@ -368,10 +368,10 @@ async def test_the_command_stands_between_and_judges(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    words = ["conform", "app", served.url, "--port", str(port), "--seconds", "4"]
+    words = ["conform", "app", served.url, "--port", str(port), "--seconds", "8"]
     running = asyncio.create_task(asyncio.to_thread(main, words))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S) as client:
-        while True:
+        while not running.done():
             try:
                 device = await served.bench(client).new_device()
                 break

@@ -10,6 +10,7 @@ import pytest_asyncio
 from tests.pages.conftest import BROWSER, Office
 from tests.pages.looking import assert_accessible, take
 from tests.pages.test_board import open_board
+from tests.patience import PATIENCE_S
 
 pytestmark = BROWSER
 
@@ -20,7 +21,7 @@ async def visit(office: Office) -> AsyncIterator[str]:
     asked = {"work_type": "repair", "asset_id": str(office.company.asset.id), "title": "Door"}
     starts_at = office.clock() + timedelta(hours=2)
     headers = office.company.headers["dispatcher"]
-    async with httpx.AsyncClient(base_url=office.url, headers=headers, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=office.url, headers=headers, timeout=PATIENCE_S) as client:
         job = (await client.post("/api/work-orders", json=asked)).raise_for_status().json()
         where = {
             "work_order_id": job["id"],

@@ -8,6 +8,9 @@ const CAN_HAVE_FOCUS = 'a[href], button, input, select, textarea, summary, [tabi
 /** The veils that are open: the last one holds the focus. */
 const open: HTMLElement[] = []
 
+/** What lies beside the last one, hidden from readers. */
+let hidden: Element[] = []
+
 /** Hears the Escape key and, on a phone, the gesture that goes back. Not every browser has it. */
 declare const CloseWatcher: (new () => EventTarget & { destroy(): void }) | undefined
 
@@ -21,11 +24,11 @@ export function openModal(veil: HTMLElement, onclose: () => void): () => void {
   const first = veil.querySelector<HTMLElement>('[autofocus]') ?? stops(veil)[0]
   first?.focus()
   // Not before: what has the focus cannot be hidden.
-  const unhide = hideRest(veil)
+  hideRest()
   return () => {
     unhear()
-    unhide()
     open.splice(open.indexOf(veil), 1)
+    hideRest()
     if (open.length === 0) document.removeEventListener('focusin', keep)
     const now = document.activeElement
     const isLost = now === null || now === document.body || veil.contains(now)
@@ -59,15 +62,17 @@ function hearClosing(veil: HTMLElement, onclose: () => void): () => void {
   return () => document.removeEventListener('keydown', onkeydown)
 }
 
-/** Hide from readers what is neither the veil nor around it; what is announced is still heard. */
-function hideRest(veil: HTMLElement): () => void {
-  const hidden: Element[] = []
+/** Hide from readers what is neither the last veil nor around it, and nothing else; what is announced is still heard. */
+function hideRest(): void {
+  for (const one of hidden) one.removeAttribute('aria-hidden')
+  hidden = []
+  const veil = open.at(-1)
+  if (!veil) return
   for (let one: Element = veil; one.parentElement && one !== document.body; one = one.parentElement) {
     const others = [...one.parentElement.children].filter((other) => other !== one && !other.matches('[aria-hidden], [aria-live]'))
     for (const other of others) other.setAttribute('aria-hidden', 'true')
     hidden.push(...others)
   }
-  return () => hidden.forEach((one) => one.removeAttribute('aria-hidden'))
 }
 
 /** Whatever takes the focus out of the dialog, it comes back. */
