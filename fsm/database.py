@@ -40,10 +40,10 @@ from uuid_utils.compat import uuid7
 
 from fsm.actors import Actor
 from fsm.appending import insertion
+from fsm.connection_pool import ConnectionPool
 from fsm.crash_points import crash_point
 from fsm.plain import Plain
 from fsm.problems import Busy, Conflict, InUse, Invalid, NotFound, Problem, StaleChange
-from fsm.reader_pool import ReaderPool
 from fsm.settings import Settings
 
 Found = TypeVar("Found")
@@ -394,9 +394,9 @@ class Database:
         self.reactions = reactions
         self._dsn = settings.database_url
         self._router_url = settings.router_url
-        self._readers = ReaderPool(self._open_reader, settings.pool_size)
+        self._readers = ConnectionPool(self._open_reader, settings.pool_size)
         # Of their own: a store of photos that answers slowly must not keep phones from reading.
-        self._writers = ReaderPool(self._open_reader, settings.pool_size)
+        self._writers = ConnectionPool(self._open, settings.pool_size)
         self.engine: AsyncEngine = create_async_engine(
             settings.database_url.replace("postgresql://", "postgresql+asyncpg://", 1),
             pool_size=settings.pool_size,
@@ -438,8 +438,10 @@ class Database:
         One round trip begins and binds it, one ends it; in between every statement sees committed rows.
         """
         async with self._readers.connection() as connection:
-            await connection.execute(f"begin read only; set local app.tenant = '{actor.tenant_id}'")
             try:
+                await connection.execute(
+                    f"begin read only; set local app.tenant = '{actor.tenant_id}'"
+                )
                 yield Reader(connection, actor)
             except BaseException:
                 with suppress(asyncpg.InterfaceError, asyncpg.PostgresError):  # it may be gone
@@ -451,11 +453,11 @@ class Database:
     async def plain(self, tenant_id: UUID) -> AsyncIterator[Plain]:
         """Open one transaction without the ORM; commit at the end, roll back on any error.
 
-        No before-commit hook runs: it changes nothing that another may have to see.
+        No before-commit hook runs, so phones hear of nothing: only for what none has been told of.
         """
         async with self._writers.connection() as connection:
-            await connection.execute(f"begin; set local app.tenant = '{tenant_id}'")
             try:
+                await connection.execute(f"begin; set local app.tenant = '{tenant_id}'")
                 yield Plain(connection, {"reactions": self.reactions})
                 crash_point("before commit")
                 await connection.execute("commit")
@@ -475,8 +477,12 @@ class Database:
         finally:
             self._readers.give_back(connection)
 
+    async def _open(self) -> Any:
+        """Return a connection that takes JSON as text: the job queue writes its own."""
+        return await asyncpg.connect(self._dsn, timeout=10, server_settings=SERVER_SETTINGS)
+
     async def _open_reader(self) -> Any:
-        connection = await asyncpg.connect(self._dsn, timeout=10, server_settings=SERVER_SETTINGS)
+        connection = await self._open()
         await _prepare_reader(connection)
         return connection
 

@@ -31,7 +31,7 @@ from fsm.work_orders import field_work
 from fsm.work_orders.closing_facts import PhotoState
 from fsm.work_orders.records import Photo
 from mobile_api.upload_rows import lock_upload, save_upload
-from mobile_api.uploads import Storage, free, lock_written, show_progress
+from mobile_api.uploads import Storage, free, lock_written, show_progress, taken_over
 
 #: What a checklist may ask for.
 TAKEN = PHOTO_TYPES | VIDEO_TYPES
@@ -79,7 +79,7 @@ async def complete(
         if row is None:
             row = await _count_declared(storage, actor, now, upload, arrived)
     except REFUSED as refusal:
-        finished = await _fail(storage, actor, now, upload, stored, refusal)
+        finished = await _fail(storage, actor, now, upload, stored, refusal, writer)
         if finished is None:
             raise
         return finished
@@ -261,13 +261,19 @@ async def _fail(
     upload: Upload,
     stored: StoredBlob | None,
     refusal: Problem,
+    writer: UUID | None,
 ) -> Upload | None:
-    """Begin an upload anew after a refusal; return it instead where it was finished meanwhile."""
+    """Begin an upload anew after a refusal; return it instead where it was finished meanwhile.
+
+    Who lost the lease meanwhile has nothing to say about bytes that are another's by now.
+    """
     storage.hashes.forget(upload.id)
     async with storage.database.transaction(actor.tenant_id) as session:
         row = await lock_upload(session, actor, upload.id)
         if row is not None and row.finished_at is not None:
             return row
+        if row is not None and writer is not None and row.writer != writer:
+            raise taken_over()
         if row is not None:
             free(row)
             row.received = 0

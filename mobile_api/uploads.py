@@ -131,13 +131,21 @@ async def renew_lease(storage: Storage, actor: Actor, upload: Upload, writer: UU
     async with storage.database.plain(actor.tenant_id) as session:
         renewed = await fetch(
             session,
-            "update upload set writing_until = $4"
-            " where tenant_id = $1 and id = $2 and writer = $3 and not is_contested returning 1",
+            _RENEW,
             *(actor.tenant_id, upload.id, writer, wall_clock() + LEASE),
         )
-    if renewed:
+    if renewed and renewed[0]["is_unseen"]:
         await show_uploading(storage, actor, upload)
     return bool(renewed)
+
+
+_RENEW = """
+update upload u set writing_until = $4
+where tenant_id = $1 and id = $2 and writer = $3 and not is_contested
+returning exists (
+  select from photo p where p.tenant_id = u.tenant_id and p.id = u.photo_id
+    and p.state in ('declared', 'corrupt')) as is_unseen
+"""
 
 
 async def end_writing(
@@ -170,8 +178,12 @@ async def lock_written(
     if upload is None:
         raise tus.NoSuchUpload("The upload was ended meanwhile. Create a new one.")
     if writer is not None and upload.finished_at is None and upload.writer != writer:
-        raise UploadBusy("Another request has taken over this upload. Ask how far it is.")
+        raise taken_over()
     return upload
+
+
+def taken_over() -> UploadBusy:
+    return UploadBusy("Another request has taken over this upload. Ask how far it is.")
 
 
 def free(upload: Upload) -> None:

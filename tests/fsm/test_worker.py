@@ -36,8 +36,11 @@ async def work_until(tools: Tools, done: asyncio.Event) -> None:
         await working
 
 
-async def enqueue(database: Database, company: Company, name: str) -> int:
-    async with database.transaction(company.id) as session:
+async def enqueue(
+    database: Database, company: Company, name: str, *, is_plain: bool = False
+) -> int:
+    begin = database.plain if is_plain else database.transaction
+    async with begin(company.id) as session:
         return await jobs.enqueue(session, name, company.id, what="this")
 
 
@@ -46,8 +49,13 @@ async def statuses(database: Database) -> list[str]:
         return [row.status for row in await run(session, "select status::text from pgqueuer")]
 
 
+@pytest.mark.parametrize("is_plain", [False, True])
 async def test_a_job_is_done_in_its_tenants_transaction_and_leaves_the_queue(
-    tools: Tools, company: Company, stranger: Company, monkeypatch: pytest.MonkeyPatch
+    tools: Tools,
+    company: Company,
+    stranger: Company,
+    monkeypatch: pytest.MonkeyPatch,
+    is_plain: bool,
 ) -> None:
     seen: list[str] = []
     done = asyncio.Event()
@@ -59,7 +67,7 @@ async def test_a_job_is_done_in_its_tenants_transaction_and_leaves_the_queue(
 
     monkeypatch.setattr(worker, "REACTIONS", {"look": in_transaction(look)})
     monkeypatch.setattr(worker, "ROUNDS", {})
-    await enqueue(tools.database, stranger, "look")
+    await enqueue(tools.database, stranger, "look", is_plain=is_plain)
     await work_until(tools, done)
     assert seen == ["other this"]
     assert await statuses(tools.database) == []

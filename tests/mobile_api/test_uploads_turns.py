@@ -37,10 +37,11 @@ async def phone(
 
 
 class Line:
-    """A body that brings `first` and then nothing, like a phone that has left the house."""
+    """A body that brings `first`, and `last` when it `goes_on`: a phone that has left the house."""
 
-    def __init__(self, first: bytes) -> None:
+    def __init__(self, first: bytes, *, last: bytes = b"") -> None:
         self._first = first
+        self._last = last
         self.is_silent = asyncio.Event()
         self.goes_on = asyncio.Event()
 
@@ -48,6 +49,7 @@ class Line:
         yield self._first
         self.is_silent.set()
         await self.goes_on.wait()
+        yield self._last
 
 
 def id_of(path: str) -> UUID:
@@ -119,6 +121,23 @@ async def test_a_writer_in_another_process_gives_way_when_its_lease_is_contested
     row = await upload_row(database, company, path)
     assert row is not None
     assert (row.received, row.writer, row.is_contested) == (100, None, False)
+
+
+async def test_who_lost_an_upload_to_another_process_refuses_none_of_its_bytes(
+    phone: Phone, database: Database, company: Company
+) -> None:
+    photo = snap()
+    path = await phone.start(photo)
+    line = Line(bytes(len(photo.content) - 1), last=b"!")  # not what was declared
+    first = asyncio.create_task(phone.send(path, 0, line))
+    await line.is_silent.wait()
+    other = uuid7()
+    await write_row(database, company, path, writer=other)
+    line.goes_on.set()
+    assert (await first).status_code == 423
+    row = await upload_row(database, company, path)
+    assert row is not None
+    assert (row.writer, row.failure) == (other, None)
 
 
 async def test_a_newcomer_asks_the_other_process_and_waits_for_its_bytes(

@@ -21,7 +21,9 @@ async def visit(office: Office) -> AsyncIterator[str]:
     asked = {"work_type": "repair", "asset_id": str(office.company.asset.id), "title": "Door"}
     starts_at = office.clock() + timedelta(hours=2)
     headers = office.company.headers["dispatcher"]
-    async with httpx.AsyncClient(base_url=office.url, headers=headers, timeout=PATIENCE_S) as client:
+    async with httpx.AsyncClient(
+        base_url=office.url, headers=headers, timeout=PATIENCE_S
+    ) as client:
         job = (await client.post("/api/work-orders", json=asked)).raise_for_status().json()
         where = {
             "work_order_id": job["id"],

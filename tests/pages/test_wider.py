@@ -77,7 +77,9 @@ async def test_a_customer_who_signs_in_finds_the_price_on_their_page_and_answers
     office: Office, opened: Any, link: Followed
 ) -> None:
     headers = office.company.headers["administrator"]
-    async with httpx.AsyncClient(base_url=office.url, headers=headers, timeout=PATIENCE_S) as client:
+    async with httpx.AsyncClient(
+        base_url=office.url, headers=headers, timeout=PATIENCE_S
+    ) as client:
         path = f"/api/work-orders/{link.job.id}/scope-changes"
         (change,) = (await client.get(path)).json()["items"]
         offered = await client.post(f"/api/scope-changes/{change['id']}/offer", json={})

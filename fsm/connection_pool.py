@@ -1,4 +1,4 @@
-"""Connections for reading: few, kept open, and handed out without a round trip or a wrapper.
+"""Connections without the ORM: few, kept open, and handed out without a round trip or a wrapper.
 
 asyncpg's own pool wraps each connection anew and shields each release, which costs as much as a small query.
 """
@@ -12,10 +12,10 @@ from typing import Any
 import asyncpg
 
 WAIT_S = 10.0
-"""How long a reader waits for a connection before the database counts as busy."""
+"""How long one waits for a connection before the database counts as busy."""
 
 
-class ReaderPool:
+class ConnectionPool:
     """At most `size` connections. Who waits longest is served first; a broken connection is replaced."""
 
     def __init__(self, connect: Callable[[], Awaitable[Any]], size: int) -> None:
