@@ -229,7 +229,7 @@ async def hold(
             technician_id=UUID(technician),
             crew_id=crew_id,
             starts_at=starts_at,
-            ends_at=day.instant(slot.end),
+            ends_at=day.instant(end),
             window_starts_at=window[0],
             window_ends_at=window[1],
             travel_s=max(0, travel_s),
@@ -237,8 +237,13 @@ async def hold(
             held_at=now,
             expires_at=now + timedelta(minutes=minutes),
         )
-        for number, (technician, travel_s) in enumerate(
-            zip(coming, slot.each_travel_s or (slot.travel_s,), strict=True)
+        for number, (technician, travel_s, end) in enumerate(
+            zip(
+                coming,
+                slot.each_travel_s or (slot.travel_s,),
+                slot.each_end or (slot.end,),
+                strict=True,
+            )
         )
     ]
     session.add_all(rows)
@@ -329,14 +334,20 @@ async def book(
     rows = await lock_hold(session, actor, now, hold_id)
     row = rows[0]
     work_order = await orders.find_work_order(session, actor, row.work_order_id)
-    if len(rows) < work_order.crew_size:
+    if len(rows) != work_order.crew_size:
         raise SlotTaken(
             f"{work_order.number} takes {work_order.crew_size} by now, and the time of {len(rows)} is "
             "held. Ask for slots again."
         )
-    for visit in visits.live(await orders.list_visits(session, work_order)):
-        if visit.status in visits.NOT_BEGUN:
-            await visits.withdraw(session, actor, now, visit.id, reason="rebooked")
+    live = visits.live(await orders.list_visits(session, work_order))
+    if any(visit.status not in visits.NOT_BEGUN for visit in live):
+        raise WrongStatus(
+            f"Work on {work_order.number} has begun since its time was held. Let the hold go, and ask for "
+            "slots again when those who are there have finished.",
+            work_order_id=str(work_order.id),
+        )
+    for visit in live:
+        await visits.withdraw(session, actor, now, visit.id, reason="rebooked")
     await _check_free(session, actor, rows)
     booked = await visits.plan_visits(
         session,
@@ -377,19 +388,27 @@ async def book(
 
 
 async def _check_free(session: Session, actor: Actor, rows: Sequence[SlotHold]) -> None:
-    """Refuse where somebody of a crew was given other work meanwhile, or no longer works here."""
+    """Refuse where somebody of a crew was given other work in their time, or no longer works here."""
     if len(rows) == 1:
         return  # a person who put something there by hand has decided that
     statement = (
         select(Technician.name, col(Technician.is_active), WorkOrder.number)
+        .join(
+            SlotHold,
+            and_(
+                SlotHold.tenant_id == actor.tenant_id,
+                SlotHold.technician_id == Technician.id,
+                col(SlotHold.id).in_([each.id for each in rows]),
+            ),
+        )
         .outerjoin(
             Visit,
             and_(
                 Visit.tenant_id == actor.tenant_id,
                 Visit.technician_id == Technician.id,
                 col(Visit.status).in_([str(each) for each in LIVE_VISITS]),
-                Visit.planned_starts_at < rows[0].ends_at,
-                Visit.planned_ends_at > rows[0].starts_at,
+                Visit.planned_starts_at < SlotHold.ends_at,
+                Visit.planned_ends_at > SlotHold.starts_at,
             ),
         )
         .outerjoin(
@@ -398,7 +417,6 @@ async def _check_free(session: Session, actor: Actor, rows: Sequence[SlotHold]) 
         )
         .where(
             Technician.tenant_id == actor.tenant_id,
-            col(Technician.id).in_([each.technician_id for each in rows]),
             or_(col(Visit.id).is_not(None), col(Technician.is_active).is_(False)),
         )
         .order_by(Technician.name, WorkOrder.number)

@@ -65,6 +65,8 @@ class Slot:
     """Who comes as well, where it takes a crew; what is added and moved is then that of all of them."""
     each_travel_s: tuple[int, ...] = ()
     """What `travel_s` is for each of a crew, this one first."""
+    each_end: tuple[int, ...] = ()
+    """When each of a crew is done: all begin at once, and each works at their own pace."""
 
     @property
     def price(self) -> int:
@@ -322,6 +324,7 @@ def _crew_slot(draft: Draft, places: Mapping[int, Place], outlook: Outlook) -> S
         risk=sum(slot.risk for slot in each),
         mates=tuple(slot.technician for slot in others),
         each_travel_s=tuple(slot.travel_s for slot in each),
+        each_end=tuple(slot.end for slot in each),
     )
 
 

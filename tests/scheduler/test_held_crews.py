@@ -39,6 +39,10 @@ def holding(job: WorkOrder, slot: dict[str, Any], **more: Any) -> dict[str, Any]
     }
 
 
+def hours_until(day: RunningDay, instant: str) -> float:
+    return (datetime.fromisoformat(instant) - day.clock()).total_seconds() / 3_600
+
+
 async def visits_of(day: RunningDay, job: WorkOrder) -> list[Visit]:
     async with day.database.transaction(day.company.id) as session:
         row = await orders.find_work_order(session, day.company.system, job.id)
@@ -96,8 +100,7 @@ async def test_a_mate_who_was_given_other_work_meanwhile_keeps_the_whole_crew_un
     slot = await slot_of(day, job)
     held = await day.post("/api/planning/holds", holding(job, slot), 201)
     mate = day.two if slot["mates"][0]["technician"] == "Mate" else day.one
-    starts_at = datetime.fromisoformat(slot["starts_at"])
-    await day.visit(other, mate, (starts_at - day.clock()).total_seconds() / 3_600)
+    await day.visit(other, mate, hours_until(day, slot["starts_at"]))
     refused = await day.post(f"/api/planning/holds/{held['id']}/booking", None, 409)
     assert refused["code"] == "slot-taken"
     assert f"{mate.name} is at {other.number}" in refused["detail"]
@@ -106,8 +109,9 @@ async def test_a_mate_who_was_given_other_work_meanwhile_keeps_the_whole_crew_un
 
 async def test_a_crew_that_has_its_visits_is_booked_anew_as_a_whole(day: RunningDay) -> None:
     job = await day.job("Winch", crew_size=2)
-    old = [await day.visit(job, each, 6) for each in (day.one, day.two)]
     slot = await slot_of(day, job)
+    after_h = hours_until(day, slot["starts_at"])
+    old = [await day.visit(job, each, after_h) for each in (day.one, day.two)]
     held = await day.post("/api/planning/holds", holding(job, slot), 201)
     await day.post(f"/api/planning/holds/{held['id']}/booking", None, 201)
     now = {each.id: each.status for each in await visits_of(day, job)}
@@ -116,6 +120,51 @@ async def test_a_crew_that_has_its_visits_is_booked_anew_as_a_whole(day: Running
         "planned",
         "planned",
     ]
+
+
+async def test_a_slower_mate_is_held_and_booked_until_they_are_done(day: RunningDay) -> None:
+    path = f"/api/planning/technicians/{day.two.id}/terms"
+    await day.send("PUT", path, {"efficiency_percent": 50}, role="administrator")
+    job, other = await day.job("Winch", crew_size=2), await day.job("Pump")
+    slot = await slot_of(day, job)
+    wanted = holding(job, slot, technician_id=str(day.one.id))
+    held = await day.post("/api/planning/holds", wanted, 201)
+    in_the_way = await day.visit(other, day.two, hours_until(day, slot["starts_at"]) + 1.5)
+    refused = await day.post(f"/api/planning/holds/{held['id']}/booking", None, 409)
+    assert f"Mate is at {other.number}" in refused["detail"]
+    await day.post(f"/api/visits/{in_the_way.id}/withdrawal", {"reason": "no part"})
+    await day.post(f"/api/planning/holds/{held['id']}/booking", None, 201)
+    lasts = {
+        each.technician_id: each.planned_ends_at - each.planned_starts_at
+        for each in await visits_of(day, job)
+    }
+    assert lasts == {day.one.id: timedelta(hours=1), day.two.id: timedelta(hours=2)}
+
+
+async def test_a_crew_is_not_booked_beside_one_who_is_at_work(day: RunningDay) -> None:
+    job = await day.job("Winch", crew_size=2)
+    slot = await slot_of(day, job)
+    held = await day.post("/api/planning/holds", holding(job, slot), 201)
+    later_h = hours_until(day, slot["starts_at"]) + 3
+    at_work, waiting = [await day.visit(job, each, later_h) for each in (day.one, day.two)]
+    await day.begin(at_work)
+    refused = await day.post(f"/api/planning/holds/{held['id']}/booking", None, 409)
+    assert refused["code"] == "wrong-status"
+    assert "has begun" in refused["detail"]
+    now = {each.id: each.status for each in await visits_of(day, job)}
+    assert now == {at_work.id: "on_site", waiting.id: "planned"}
+
+
+async def test_a_crew_is_not_booked_where_the_job_takes_fewer_by_now(day: RunningDay) -> None:
+    job = await day.job("Winch", crew_size=2)
+    held = await day.post("/api/planning/holds", holding(job, await slot_of(day, job)), 201)
+    async with day.database.transaction(day.company.id) as session:
+        row = await orders.find_work_order(session, day.company.system, job.id)
+        row.crew_size = 1
+    refused = await day.post(f"/api/planning/holds/{held['id']}/booking", None, 409)
+    assert refused["code"] == "slot-taken"
+    assert "takes 1 by now, and the time of 2 is held" in refused["detail"]
+    assert await visits_of(day, job) == []
 
 
 async def test_as_many_are_named_as_the_job_takes_and_each_once(day: RunningDay) -> None:
