@@ -68,22 +68,24 @@ async def build_day(
     if len(known.waiting) >= rows.MOST_VISITS:
         day.notes.append(f"only_the_most_urgent:{rows.MOST_VISITS}")
     skills = await list_skill_codes(session, actor)
-    travel = travel or await roads_of(session, actor.tenant_id, _hours_of(known.working, zone))
+    travel = travel or await roads_of(session, actor.tenant_id, hours_of(known.working, zone))
     visits = DayVisits(day, known, options, Places(), day.second(now), length_s)
     rates = await _rates(session, actor, known, company.currency, starts_on, weights)
     await _assemble(visits, travel, skills, rates)
     return day
 
 
-def _hours_of(working: Iterable[WorkingShift], zone: ZoneInfo) -> Iterator[int]:
+def hours_of(working: Iterable[WorkingShift], zone: ZoneInfo) -> Iterator[int]:
     """Yield the local hours that shifts reach into, each as often as somebody works in it.
 
     A problem has one time between two places: on learned roads it is that of these hours at the mean.
     """
     for one in working:
-        hours = -(-(one.shift.ends_at - one.shift.starts_at).total_seconds() // 3_600)
-        begins = one.shift.starts_at.astimezone(zone).hour
-        yield from ((begins + number) % 24 for number in range(int(hours)))
+        begins = one.shift.starts_at.astimezone(zone)
+        lasts_s = (one.shift.ends_at - one.shift.starts_at).total_seconds()
+        past_s = begins.minute * 60 + begins.second  # the first hour is only reached into
+        hours = -(-(past_s + lasts_s) // 3_600)
+        yield from ((begins.hour + number) % 24 for number in range(int(hours)))
 
 
 async def _rates(

@@ -2,13 +2,18 @@
 
 import asyncio
 import random
+from datetime import UTC, datetime, timedelta
 from math import inf
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fsm.technicians.working_time import Hours, Worker, WorkingShift
+from scheduler.day_problem import hours_of
 from scheduler.travel import RoadModel, geodesic_travel
 from scheduler.trips import ANY_HOUR, LearnedGeodesic, LearnedRoad, Trip, learn, shares_of
 
@@ -100,6 +105,26 @@ def test_where_no_hour_is_asked_for_roads_are_as_fast_as_in_the_hours_people_wor
     at_any = LearnedGeodesic(learned).estimate(places).seconds
     assert np.array_equal(LearnedGeodesic(learned, shares_of([])).estimate(places).seconds, at_any)
     assert np.array_equal(LearnedGeodesic(learned, shares).estimate(places, 8).seconds, morning)
+
+
+@pytest.mark.parametrize(
+    ("begins", "lasts_min", "reaches_into"),
+    [
+        ((8, 0), 120, [8, 9]),
+        ((8, 30), 120, [8, 9, 10]),
+        ((8, 30), 90, [8, 9]),
+        ((22, 15), 180, [22, 23, 0, 1]),
+    ],
+)
+def test_a_shift_reaches_into_every_local_hour_that_any_of_it_lies_in(
+    begins: tuple[int, int], lasts_min: int, reaches_into: list[int]
+) -> None:
+    starts_at = datetime(2026, 3, 2, *begins, tzinfo=ZoneInfo("Asia/Kolkata")).astimezone(UTC)
+    none = UUID(int=0)
+    hours = Hours(none, starts_at, starts_at + timedelta(minutes=lasts_min), 0, 0, 0, 0, None, None)
+    worker = Worker(none, "T-1", "Boris", "Asia/Kolkata", "", None, None)
+    shift = WorkingShift(hours, starts_at.date(), worker, [], [])
+    assert list(hours_of([shift], ZoneInfo("Asia/Kolkata"))) == reaches_into
 
 
 def test_a_winding_road_is_longer_and_takes_no_longer_than_it_took() -> None:
