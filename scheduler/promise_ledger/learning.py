@@ -116,6 +116,9 @@ async def judge_promises(session: Session, tenant_id: UUID, now: datetime) -> in
     before its window ended, and what was called off by then, by whom ever: the job was cancelled, or the
     office took the visit back and nobody came or is planned since. Called off later, it stays missed; planned
     anew after it was void, it is judged again.
+
+    Where there are too many for one run, those without an outcome come first, the oldest of them before the
+    others; of those judged before, the newest, which phones most likely still have something to tell of.
     """
     rows = await run(
         session,
@@ -153,7 +156,8 @@ async def judge_promises(session: Session, tenant_id: UUID, now: datetime) -> in
           order by c.arrived_at limit 1) came on true
         where p.tenant_id = :tenant and p.sent_at <= :now and p.window_ends_at >= :since
           and (o.outcome is null or o.outcome in ('missed', 'void'))
-        order by p.window_ends_at, p.id limit :most
+        order by (o.outcome is not null), case when o.outcome is null then p.window_ends_at end,
+          p.window_ends_at desc, p.id limit :most
         """,
         tenant=tenant_id,
         now=now,

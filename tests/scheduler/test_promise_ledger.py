@@ -16,6 +16,7 @@ from fsm.jobs import Job
 from fsm.work_orders import visits
 from fsm.work_orders.tables import Visit
 from scheduler.day_problem import build_day
+from scheduler.promise_ledger import learning
 from scheduler.promise_ledger.announced import note_window
 from scheduler.promise_ledger.learning import judge_promises, relearn
 from scheduler.promise_ledger.queries import model_of
@@ -162,6 +163,20 @@ async def test_nobody_is_missed_before_the_phones_had_their_time(day: RunningDay
     assert await judged(day) == {told["id"]: "missed"}
     await came(day, visit, timedelta(minutes=30))
     assert await judged(day) == {told["id"]: "kept"}, "the phone told later"
+
+
+async def test_what_was_judged_before_keeps_nothing_newer_waiting(
+    day: RunningDay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning, "_AT_ONCE", 1)
+    older, newer = [await day.visit(await day.job(name), day.one, 1) for name in ("one", "two")]
+    told = [await tell(day, older, 0, 1), await tell(day, newer, 0, 2)]
+    ids = [each["id"] for each in told]
+    day.clock.forward(hours=17)
+    assert await judged(day) == {ids[0]: "missed", ids[1]: None}
+    assert await judged(day) == {ids[0]: "missed", ids[1]: "missed"}
+    await came(day, newer, timedelta(minutes=30))
+    assert await judged(day) == {ids[0]: "missed", ids[1]: "kept"}, "the phone told later"
 
 
 async def test_what_the_office_takes_back_in_time_is_void_unless_it_comes_at_another_time(
