@@ -26,7 +26,7 @@ PLACES_AT_ONCE: Final = 100
 """The most coordinates of one request: what osrm-routed takes unless its operator raises it."""
 
 TIMEOUT_S: Final = 5.0
-"""How long all requests of one matrix may take together."""
+"""How long all requests of one matrix may take together, and how long their turn is waited for before."""
 
 REST_S: Final = 60.0
 """How long a router that has failed is left alone."""
@@ -156,8 +156,21 @@ class Osrm:
             return _with_note(estimated, "router_too_many_places")
         try:
             async with asyncio.timeout(self._timeout_s):
-                async with self._turn:  # another's cells must not push out ours meanwhile
-                    seconds, metres = await self._matrices(np.asarray(places, dtype=np.float64))
+                await self._turn.acquire()  # another's cells must not push out ours meanwhile
+        except TimeoutError:
+            # Others' questions are in front of ours: nothing is known against the router.
+            return _with_note(estimated, "router_busy")
+        try:
+            return await self._in_turn(estimated, places)
+        finally:
+            self._turn.release()
+
+    async def _in_turn(self, estimated: Travel, places: npt.NDArray[np.float64]) -> Travel:
+        if time.monotonic() < self._rests_until:  # it failed those in front of us
+            return _with_note(estimated, self._rest_note)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                seconds, metres = await self._matrices(np.asarray(places, dtype=np.float64))
         except TimeoutError:
             return self._give_up(estimated, RouterFailed("router_late", "no answer in time"))
         except RouterFailed as failure:

@@ -22,7 +22,7 @@ from scheduler.trips import LearnedGeodesic, LearnedRoad, Trip, learn, shares_of
 
 LEARNED_FROM: Final = timedelta(days=180)
 PATIENCE_S: Final = 1.0
-"""How long the router may take for a trip that somebody waits to read of."""
+"""How long the router may take for a trip that somebody waits to read of, once others' are answered."""
 _LONGEST_TRIP: Final = timedelta(hours=4)
 _SAME_DAY: Final = timedelta(hours=12)
 _MOST_TRIPS: Final = 200_000
@@ -221,8 +221,9 @@ async def drive_between(
 ) -> Travel:
     """Return the one trip that is under way, from the same source as plans; row 0, column 1.
 
-    A page waits for it: a router that takes longer is left out, which the notes say. What it answers is
-    remembered apart from plans, whose places would otherwise be pushed out by positions on the road.
+    A page waits for it: a router that takes longer, or is busy that long with other pages' questions, is left
+    out, which the notes say. What it answers is remembered apart from plans, whose places would otherwise be
+    pushed out by positions on the road.
     """
     places = np.array([start, end])
     estimated = LearnedGeodesic(await list_learned(session, tenant_id)).estimate(places, hour)

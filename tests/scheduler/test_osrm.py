@@ -191,6 +191,24 @@ async def test_what_the_router_fails_at_is_estimated_and_it_is_left_alone(
         assert provider.requests == 1, "not asked again at once"
 
 
+async def test_who_waits_in_vain_for_their_turn_is_no_reason_to_leave_the_router_alone() -> None:
+    async with answering(table()) as address:
+        provider = Osrm(address, timeout_s=0.05)
+        async with provider._turn:
+            travel = await provider.travel(TWO)
+        assert (travel.source, travel.notes) == ("geodesic", ("router_busy",))
+        provider._timeout_s = 60
+        assert (await provider.travel(TWO)).source == "osrm"
+
+
+async def test_those_in_the_queue_behind_a_question_that_failed_do_not_ask_again() -> None:
+    async with answering(b"hello") as address:
+        provider = Osrm(address, timeout_s=60)
+        found = await asyncio.gather(*(provider.travel(TWO) for _ in range(3)))
+        assert {travel.notes for travel in found} == {("router_unreadable",)}
+        assert provider.requests == 1
+
+
 async def test_a_router_that_comes_back_is_asked_again() -> None:
     async with answering(b"", table()) as address:
         provider = Osrm(address, rest_s=0)
