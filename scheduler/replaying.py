@@ -14,6 +14,8 @@ from fsm.database import Database, Session
 from fsm.jobs import Job
 from fsm.problems import NotFound, Problem
 from scheduler import child
+from scheduler.engine import NO_TIME
+from scheduler.jobs import BROKEN, LOST_AFTER
 from scheduler.problem import (
     Plan,
     ProblemInvalid,
@@ -33,6 +35,9 @@ REPLAY: Final = "plan.replay"
 
 PARTS: Final = ("problem", "engine", "seed", "routes", "unplanned", "costs", "notes", "steps")
 
+_BY_THE_CLOCK: Final = frozenset({CUT_SHORT, NO_TIME})
+"""Notes of plans that a clock cut short, whatever engine made them."""
+
 
 class NotReplayable(Problem):
     """The plan was made against the clock by an engine that cannot be told what it did."""
@@ -48,7 +53,10 @@ def differing(plan: Plan, again: Plan) -> list[str]:
 async def request_replay(
     session: Session, actor: Actor, now: datetime, run_id: UUID
 ) -> dict[str, Any]:
-    """Ask for a plan to be made again; the worker does it after the commit."""
+    """Ask for a plan to be made again; the worker does it after the commit.
+
+    Who asks while it waits for the worker is told of that; after `LOST_AFTER` it is asked for anew.
+    """
     run = await lock_run(session, actor, run_id)
     if run.inputs is None or run.plan is None:
         raise PlanNotReady(
@@ -56,12 +64,20 @@ async def request_replay(
             plan_status=run.status,
             failure=run.failure,
         )
+    waiting: dict[str, Any] | None = run.log.get("replay")
+    if (
+        waiting is not None
+        and waiting["status"] == "queued"
+        and now - datetime.fromisoformat(waiting["requested_at"]) < LOST_AFTER
+    ):
+        return waiting
     plan = plan_from_json(zstandard.decompress(run.plan))
     iterations = from_stored(run.options).iterations
-    if CUT_SHORT in plan.notes or (plan.engine not in ("search", REPAIR) and iterations is None):
+    is_clockless = plan.engine in ("search", REPAIR) or iterations is not None
+    if not is_clockless or not _BY_THE_CLOCK.isdisjoint(plan.notes):
         raise NotReplayable(
             f"Plan {run.id} was made by {plan.engine} and ended by the clock, which cannot be repeated. "
-            "Ask for a plan with `iterations`, or with the engine `search`.",
+            "Ask for a plan with `iterations`, or with the engine `search` and more time.",
             engine=plan.engine,
         )
     told = {
@@ -92,9 +108,20 @@ async def replay_plan(database: Database, job: Job, now: datetime) -> None:
     async with database.transaction(job.tenant_id) as session:
         run = await find_run(session, actor, UUID(job.data["run_id"]))
         stored = (run.inputs, run.plan, run.inputs_sha256, from_stored(run.options).iterations)
-    found = await _compared(*stored)
-    async with database.transaction(job.tenant_id) as session:
-        run = await lock_run(session, actor, run.id)
+    try:
+        found = await _compared(*stored)
+    except Exception:
+        # Our own bug: the job is kept for the operator, and nobody waits for an answer that will not come.
+        await _store(database, actor, run.id, now, _failed(BROKEN))
+        raise
+    await _store(database, actor, run.id, now, found)
+
+
+async def _store(
+    database: Database, actor: Actor, run_id: UUID, now: datetime, found: dict[str, Any]
+) -> None:
+    async with database.transaction(actor.tenant_id) as session:
+        run = await lock_run(session, actor, run_id)
         asked = run.log.get("replay", {})
         told = {**asked, **found, "finished_at": now.isoformat(), "versions_now": versions()}
         run.log = {**run.log, "replay": told}
@@ -121,7 +148,7 @@ async def _compared(
         problem, before = problem_from_json(zstandard.decompress(inputs)), plan_from_json(first)
         again = await child.replay(problem, before, iterations=iterations)
     except (ProblemInvalid, child.SolverFailed) as error:
-        return {"status": "failed", "is_same": None, "differs": [], "failure": error.sentence}
+        return _failed(error.sentence)
     second = to_json(again)
     return {
         "status": "done",
@@ -132,3 +159,7 @@ async def _compared(
         "again_sha256": sha256(second).hexdigest(),
         "failure": None,
     }
+
+
+def _failed(failure: str) -> dict[str, Any]:
+    return {"status": "failed", "is_same": None, "differs": [], "failure": failure}

@@ -18,6 +18,9 @@ from scheduler.problem import DayProblem, Plan, Step
 
 ENGINES = ("search", "or-tools", "auto")
 
+NO_TIME = "no_time_to_plan"
+"""Note of a plan whose clock had run out before anything could be put in."""
+
 _SMALL_DAY = 60
 """Days with fewer visits are planned by OR-Tools unless told otherwise."""
 
@@ -106,7 +109,7 @@ def plan_day(
         draft, notes = _routed(day, candidates, built, deadline, iterations, seed)
         done = ()
     if candidates and not draft.planned() and deadline is not None and time.monotonic() > deadline:
-        notes = (*notes, "no_time_to_plan")
+        notes = (*notes, NO_TIME)
     return assemble(draft, impossible=impossible, engine=engine, seed=seed, notes=notes, steps=done)
 
 

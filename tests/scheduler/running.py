@@ -181,11 +181,15 @@ async def running_day(
 
 
 async def solve_here(
-    problem: DayProblem, *, seconds: float | None, iterations: int, seed: int, engine: str
+    problem: DayProblem,
+    *,
+    seconds: float | None,
+    iterations: int | None,
+    seed: int,
+    engine: str,
 ) -> child.Solved:
     """Solve as the child process does, without the second that it takes to start one."""
-    assert seconds is None
-    plan = plan_day(problem, iterations=iterations, seed=seed, engine=engine)
+    plan = plan_day(problem, seconds=seconds, iterations=iterations, seed=seed, engine=engine)
     assert violations(problem, plan) == []
     return child.Solved(plan, tuple(explain(problem, plan)))
 
