@@ -24,7 +24,32 @@ class Placed:
     travel_s: int
 
 
-async def list_apart(
+async def leave_apart(
+    session: Session,
+    actor: Actor,
+    lines: Mapping[str, dict[str, Any]],
+    wanted: set[str],
+    stale: dict[str, str],
+    together: Mapping[str, set[str]],
+    spots: Mapping[str, Placed],
+) -> set[str]:
+    """Return what stays as it is: `stale`, what would break a link (added to it), and what goes with those.
+
+    What is left with others may be what a further job waits for.
+    """
+    left: set[str] = set()
+    while True:
+        left |= stale.keys()
+        for key in stale:
+            if lines[key]["kind"] != "added":
+                left |= together.get(key, set())
+        apart = await _list_apart(session, actor, lines, wanted - left, spots)
+        if not apart:
+            return left
+        stale |= apart
+
+
+async def _list_apart(
     session: Session,
     actor: Actor,
     lines: Mapping[str, dict[str, Any]],

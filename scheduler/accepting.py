@@ -20,7 +20,7 @@ from fsm.work_orders.lifecycle import LIVE_VISITS, VisitStatus, WrongStatus
 from fsm.work_orders.orders import list_visits, lock_work_orders
 from fsm.work_orders.tables import Visit, WorkOrder
 from scheduler.acceptance import NotTogether, choose
-from scheduler.accepted_links import Placed, list_apart
+from scheduler.accepted_links import Placed, leave_apart
 from scheduler.diff import after_of, before_of, compare
 from scheduler.problem import StopKind
 from scheduler.queries import PlanNotReady, lock_run, stored_plan, stored_problem
@@ -82,16 +82,7 @@ async def accept(
     together = {
         key: set(group["visits"]) for group in difference["groups"] for key in group["visits"]
     }
-    left = set(stale)
-    for key in stale:
-        if lines[key]["kind"] != "added":
-            left |= together.get(key, set())
-    apart = await list_apart(session, actor, lines, wanted - left, _as_planned(run))
-    stale |= apart
-    left |= apart.keys()
-    for key in apart:
-        if lines[key]["kind"] != "added":
-            left |= together.get(key, set())
+    left = await leave_apart(session, actor, lines, wanted, stale, together, _as_planned(run))
     chosen = wanted - left
     # Work that waited and has found another way stays out of the plan without upsetting the rest.
     left_behind = {lines[key]["kind"] for key in set(lines) - chosen}

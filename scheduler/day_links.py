@@ -57,13 +57,12 @@ class _Binding:
     def links(self) -> list[model.Link]:
         if not self.bonds:
             return []
-        # Who waits for work that waits itself is found the next time round.
-        while any(self._hold_back(bond) for bond in self.bonds):
-            continue
+        self._hold_back_all()
         for bond in self.bonds:
             for job in (bond.first_id, bond.second_id):
                 if job in self.keys and bond.other_of(job) not in self.keys:
                     self._bound(bond, job)
+        self._hold_back_all()  # whose first was just left out
         self.visits.visits = list(self.there.values())
         return [link for bond in self.bonds for link in self._both(bond)]
 
@@ -71,6 +70,11 @@ class _Binding:
 
     def _spot(self, job: UUID) -> Spot | None:
         return self.rows.linked[job].spot(self.rows.expected_ends)
+
+    def _hold_back_all(self) -> None:
+        # Who waits for work that waits itself is found the next time round.
+        while any(self._hold_back(bond) for bond in self.bonds):
+            continue
 
     def _hold_back(self, bond: Bond) -> bool:
         """Leave the second out where it would have to wait for a first that nobody is sent to."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import delete
 from sqlmodel import col, or_, select
 
 from fsm import events
@@ -297,12 +298,15 @@ async def add_link(session: Session, actor: Actor, now: datetime, bond: Bond) ->
 
 
 async def remove_link(session: Session, actor: Actor, now: datetime, link_id: UUID) -> None:
-    statement = select(WorkOrderLink).where(
-        WorkOrderLink.tenant_id == actor.tenant_id, WorkOrderLink.id == link_id
+    # One statement, so that of two who remove it at once only one has removed it.
+    statement = (
+        delete(WorkOrderLink)
+        .where(col(WorkOrderLink.tenant_id) == actor.tenant_id, col(WorkOrderLink.id) == link_id)
+        .returning(WorkOrderLink)
     )
-    row = await session.found(statement, f"No link {link_id}.")
-    await session.delete(row)
-    await session.flush()
+    row = (await session.exec(statement)).scalars().one_or_none()
+    if row is None:
+        raise NotFound(f"No link {link_id}.")
     await _record(session, actor, now, "work_order.unlinked", row)
 
 

@@ -1,22 +1,30 @@
 """Jobs that are linked: made and refused in words, kept by plans, told of where a person breaks them."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import text
 from sqlmodel import select
 
 from fsm.customers.tables import Site
 from fsm.database import Database, Session
 from fsm.events import Event
+from fsm.problems import NotFound
 from fsm.work_orders.tables import Visit, WorkOrder
+from scheduler.accepted_links import Placed, leave_apart
+from scheduler.linked_jobs import remove_link
 from tests.company import Company
 from tests.conftest import Clock
 from tests.scheduler.running import RunningDay, moment, running_day
 
 HOUR_S = 3_600
+_LOCKED = """
+select exists (select from pg_stat_activity
+  where datname = current_database() and wait_event_type = 'Lock')"""
 
 
 @pytest.fixture
@@ -156,6 +164,19 @@ async def test_a_link_whose_time_is_not_in_these_days_keeps_its_job_out_and_says
     assert later[1] >= day.clock() + timedelta(hours=50)
 
 
+async def test_what_comes_after_a_job_that_a_link_keeps_out_waits_for_it(day: RunningDay) -> None:
+    screed, paint, varnish = [await day.job(name) for name in ("Screed", "Paint", "Varnish")]
+    await day.visit(screed, day.two, 1)
+    await link(day, screed, paint, least_gap_s=48 * HOUR_S)
+    await link(day, paint, varnish)
+    plan = await day.plan()
+    assert varnish.id not in spots(plan)
+    assert {each["number"]: (each["code"], each["partners"]) for each in plan["unplanned"]} == {
+        paint.number: ("bound", [screed.number]),
+        varnish.number: ("waits_for", [paint.number]),
+    }
+
+
 async def test_a_job_left_out_is_told_with_the_partner_that_binds_it(day: RunningDay) -> None:
     screed, paint = await day.job("Screed"), await day.job("Paint", north_km=1.1)
     await day.visit(screed, day.two, 6)
@@ -216,6 +237,47 @@ async def test_a_plan_accepted_after_its_first_job_was_cancelled_or_moved_skips_
         screed.number: "has_visit",
         paint.number: "breaks_link",
     }
+
+
+async def test_what_waits_for_a_job_that_stays_out_with_a_broken_link_is_skipped_too(
+    day: RunningDay,
+) -> None:
+    """The paint's screed is late now; the roof was to have the paint's place, the gutter follows the roof."""
+    jobs = [await day.job(name) for name in ("Screed", "Paint", "Roof", "Gutter")]
+    screed, paint, roof, gutter = jobs
+    await day.visit(screed, day.two, 6)
+    moved = await day.visit(paint, day.two, 7.5)
+    await link(day, screed, paint)
+    await link(day, roof, gutter)
+    keys = {str(job.id): job for job in (paint, roof, gutter)}
+    lines = {
+        key: {
+            "work_order_id": key,
+            "visit_id": str(moved.id) if job is paint else None,
+            "kind": "moved" if job is paint else "added",
+        }
+        for key, job in keys.items()
+    }
+    spots = {
+        key: Placed(
+            day.two.id, *(day.clock() + timedelta(hours=hours + more) for more in (0, 1)), 0
+        )
+        for key, hours in zip(keys, (2, 7.5, 8.5), strict=True)
+    }
+    group = {str(paint.id), str(roof.id)}
+    stale: dict[str, str] = {}
+    async with day.database.transaction(day.company.id) as session:
+        left = await leave_apart(
+            session,
+            day.company.system,
+            lines,
+            set(lines),
+            stale,
+            dict.fromkeys(group, group),
+            spots,
+        )
+    assert stale == {str(paint.id): "breaks_link", str(gutter.id): "breaks_link"}
+    assert left == set(keys)
 
 
 async def test_slots_for_a_caller_keep_what_the_job_is_linked_to(day: RunningDay) -> None:
@@ -311,6 +373,25 @@ async def test_a_removed_link_no_longer_binds_and_history_keeps_both(day: Runnin
         statement = select(Event.kind).where(Event.entity_id == paint.id)
         kinds = list(await session.exec(statement))
     assert {"work_order.linked", "work_order.unlinked"} <= set(kinds)
+
+
+async def test_of_two_who_remove_a_link_at_once_one_is_told_that_it_is_gone(
+    day: RunningDay,
+) -> None:
+    made = await link(day, await day.job("One"), await day.job("Two"))
+
+    async def remove() -> None:
+        async with day.database.transaction(day.company.id) as session:
+            await remove_link(session, day.company.system, day.clock(), UUID(made["id"]))
+
+    async with day.database.transaction(day.company.id) as session:
+        await remove_link(session, day.company.system, day.clock(), UUID(made["id"]))
+        other = asyncio.create_task(remove())
+        async with day.database.transaction(day.company.id) as looking:
+            while not other.done() and not (await looking.exec(text(_LOCKED))).scalar():
+                await asyncio.sleep(0.002)
+    with pytest.raises(NotFound):
+        await other
 
 
 async def test_another_company_neither_sees_nor_makes_nor_removes_a_link(
