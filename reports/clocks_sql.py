@@ -19,7 +19,8 @@ from reports.jobs_sql import begin, rows_of_scope, work_texts
 from reports.questions import Asked
 from reports.rounds import alone
 
-_CLOCKS_AT_ONCE = 5_000
+CLOCKS_AT_ONCE = 5_000
+"""How many the rule is asked for in one statement: each id is a parameter of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,8 @@ def _amounts(asked: Asked) -> dict[str, str]:
 async def _add_read(asked: Asked, statement: Statement, ids: list[UUID]) -> None:
     """Give the statement what the rule reads of the odd clocks."""
     read = []
-    for place in range(0, len(ids), _CLOCKS_AT_ONCE):
-        some = ids[place : place + _CLOCKS_AT_ONCE]
+    for place in range(0, len(ids), CLOCKS_AT_ONCE):
+        some = ids[place : place + CLOCKS_AT_ONCE]
         async with alone(asked.session):
             read += await readings_at(asked.session, asked.actor, some, asked.question.period.as_of)
     listed = [

@@ -16,6 +16,7 @@ from fsm.contracts.service_levels import Reopening
 from fsm.contracts.tables import Contract
 from fsm.database import Session, run
 from fsm.work_orders.clocks import readings_at
+from reports.clocks_sql import CLOCKS_AT_ONCE
 from reports.formulae.contracts import (
     Breach,
     CreditTerms,
@@ -128,7 +129,7 @@ async def broken_promises(
         from_on=days[0].replace(day=1),
         to_on=days[1],
         as_of=as_of,
-        **await _begun_anew(session, actor, contract_ids, as_of),
+        **await _begun_anew(session, actor, contract_ids, days[1], as_of),
     )
     return [
         BrokenPromise(
@@ -143,11 +144,11 @@ async def broken_promises(
 
 
 async def _begun_anew(
-    session: Session, actor: Actor, contract_ids: Sequence[UUID], as_of: datetime
+    session: Session, actor: Actor, contract_ids: Sequence[UUID], to_on: date, as_of: datetime
 ) -> dict[str, list[Any]]:
     """Return the clocks that reopenings began anew, and as columns what each promise of theirs came to.
 
-    The row of such a clock tells of its last promise alone.
+    The row of such a clock tells of its last promise alone. What started later falls due after `to_on`.
     """
     asked = {"t": actor.tenant_id, "resume": str(Reopening.RESUME)}
     rows: Any = await run(session, _BEGIN_ANEW, **asked)
@@ -155,9 +156,12 @@ async def _begun_anew(
     ids: list[UUID] = []
     if versions:
         listed = {"t": actor.tenant_id, "ids": list(contract_ids), "versions": versions}
-        rows = await run(session, _ANEW, **listed)
+        rows = await run(session, _ANEW, to_on=to_on, **listed)
         ids = [clock_id for (clock_id,) in rows]
-    read = await readings_at(session, actor, ids, as_of) if ids else []
+    read = []
+    for place in range(0, len(ids), CLOCKS_AT_ONCE):
+        some = ids[place : place + CLOCKS_AT_ONCE]
+        read += await readings_at(session, actor, some, as_of)
     told = [
         (
             clock.id if number == len(readings) else uuid5(clock.id, str(number)),
@@ -229,7 +233,7 @@ async def sum_credits(
         counted_from=days[0],
         as_of=as_of,
         by_asset=by_asset,
-        **await _begun_anew(session, actor, [one.contract.id for one in agreed], as_of),
+        **await _begun_anew(session, actor, [one.contract.id for one in agreed], days[1], as_of),
         **_columns("owed", owed, 5),
         **_columns("cap", caps, 3),
     )
@@ -292,6 +296,7 @@ join clock k on k.tenant_id = :t and k.work_order_id = w.id
 where w.tenant_id = :t and w.contract_id = any(cast(:ids as uuid[])) and w.reopened_at is not null
   and k.service_level_version_id = any(cast(:versions as uuid[]))
   and k.stops -> 0 ->> 'reopened' is not null
+  and k.started_at < cast(:to_on as date) + interval '2 days'
 """
 
 _CREDITED = f"""

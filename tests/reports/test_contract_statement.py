@@ -1,19 +1,24 @@
 """A contract's statement over HTTP: fee, true cost, credits, losses; and what its customer sees of it."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
-from sqlmodel import select
+from sqlmodel import func, select
 
+from fsm.actors import Actor
 from fsm.contracts.tables import ContractAsset, ServiceLevelVersion
-from fsm.database import Database
+from fsm.database import Database, Session
+from fsm.work_orders.clocks import readings_at
 from fsm.work_orders.expiry import warn_of_ends
 from fsm.work_orders.tables import Clock as PromiseClock
 from fsm.work_orders.tables import Review, WorkOrder
+from reports.ledger import contract_sql
 from tests.company import Company
 from tests.conftest import Clock
 from tests.reports.plant import job, line, machine
@@ -176,30 +181,34 @@ async def test_what_has_no_price_or_was_taken_back_leaves_the_rest_of_a_job_bill
     assert (content["net"], content["unpriced"], len(content["lines"])) == ("220.00", 1, 2)
 
 
-async def test_a_promise_broken_before_a_reopening_began_another_gives_back_all_the_same(
-    client: httpx.AsyncClient, database: Database, spent: Company
+async def find_job(session: Session, number: str) -> WorkOrder:
+    return (await session.exec(select(WorkOrder).where(WorkOrder.number == number))).one()
+
+
+async def begin_anew(
+    session: Session, spent: Company, *work_orders: WorkOrder, since: timedelta = timedelta()
 ) -> None:
-    """Eight hours were promised and ran out at closing time of 9 March; after the reopening it went well."""
-    found = await ask(client, spent, f"/api/contract-statements/{spent.contract.id}", **MARCH)
-    before = D(found["credits"])
-    stopped, reopened, again = (DAY + timedelta(hours=hours) for hours in (10, 24, 25))
-    async with database.transaction(spent.id) as session:
-        level = (await session.exec(select(ServiceLevelVersion))).one()
-        anew = ServiceLevelVersion(
-            tenant_id=spent.id,
-            service_level_id=level.service_level_id,
-            version=2,
-            effective_at=level.effective_at,
-            body={**level.body, "reopening": "new_clock"},
-        )
-        contract = await session.merge(spent.contract)
-        contract.credits = {"amounts": {"response": "15.00", "restoration": "40.00"}}
-        work_order = (await session.exec(select(WorkOrder).where(WorkOrder.number == "W-1"))).one()
+    """Give jobs a promise of eight hours that was broken, and another after a reopening that was kept."""
+    begun, stopped, reopened, again = (DAY + since + timedelta(hours=h) for h in (-24, 10, 24, 25))
+    version = (await session.exec(select(func.max(ServiceLevelVersion.version)))).one()
+    level = (
+        await session.exec(select(ServiceLevelVersion).where(ServiceLevelVersion.version == 1))
+    ).one()
+    anew = ServiceLevelVersion(
+        tenant_id=spent.id,
+        service_level_id=level.service_level_id,
+        version=version + 1,
+        effective_at=level.effective_at,
+        body={**level.body, "reopening": "new_clock"},
+    )
+    contract = await session.merge(spent.contract)
+    contract.credits = {"amounts": {"response": "15.00", "restoration": "40.00"}}
+    session.add(anew)
+    await session.flush()
+    for work_order in work_orders:
         work_order.reopened_at = reopened
         work_order.service_level_version_id = anew.id
         work_order.calendar_version_id = spent.calendar_version.id
-        session.add(anew)
-        await session.flush()
         session.add(
             PromiseClock(
                 tenant_id=spent.id,
@@ -209,7 +218,7 @@ async def test_a_promise_broken_before_a_reopening_began_another_gives_back_all_
                 calendar_version_id=spent.calendar_version.id,
                 zone="Europe/Paris",
                 target_s=8 * 3_600,
-                started_at=DAY - timedelta(days=1),
+                started_at=begun,
                 due_at=reopened + timedelta(days=1),
                 stopped_at=again,
                 state="met",
@@ -219,6 +228,16 @@ async def test_a_promise_broken_before_a_reopening_began_another_gives_back_all_
                 ],
             )
         )
+
+
+async def test_a_promise_broken_before_a_reopening_began_another_gives_back_all_the_same(
+    client: httpx.AsyncClient, database: Database, spent: Company
+) -> None:
+    """Eight hours were promised and ran out at closing time of 9 March; after the reopening it went well."""
+    found = await ask(client, spent, f"/api/contract-statements/{spent.contract.id}", **MARCH)
+    before = D(found["credits"])
+    async with database.transaction(spent.id) as session:
+        await begin_anew(session, spent, await find_job(session, "W-1"))
     statement = await ask(client, spent, f"/api/contract-statements/{spent.contract.id}", **MARCH)
     late = [one for one in statement["credit_lines"] if one["clock"] == "restoration"]
     assert [(one["number"], one["amount"], one["due_on"]) for one in late] == [
@@ -233,6 +252,49 @@ async def test_a_promise_broken_before_a_reopening_began_another_gives_back_all_
     margin = await ask(client, spent, "/api/kpis/contract_margin", **scope)
     assert sum(D(str(one["numerator"])) for one in listed["items"]) == D(margin["value"])
     assert len({one["id"] for one in listed["items"]}) == len(listed["items"])
+
+
+async def test_what_began_anew_is_read_some_at_a_time_and_nothing_that_started_after_the_days(
+    client: httpx.AsyncClient,
+    database: Database,
+    spent: Company,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """W-1 and W-2 fall due in March, W-3 began in May: a statement of March reads it nowhere."""
+    clock.forward(days=60)
+    spent.sign_in("manager", clock())
+    asked: list[Sequence[UUID]] = []
+
+    async def read(
+        session: Session, actor: Actor, ids: Sequence[UUID], as_of: datetime
+    ) -> list[Any]:
+        asked.append(ids)
+        return await readings_at(session, actor, ids, as_of)
+
+    monkeypatch.setattr(contract_sql, "readings_at", read)
+    monkeypatch.setattr(contract_sql, "CLOCKS_AT_ONCE", 1)
+    async with database.transaction(spent.id) as session:
+        later = await job(
+            session, spent, "W-3", DAY + timedelta(days=60), contract_id=spent.contract.id
+        )
+        early = [await find_job(session, number) for number in ("W-1", "W-2")]
+        await begin_anew(session, spent, *early)
+        await begin_anew(session, spent, later, since=timedelta(days=60))
+        clocks = await session.exec(
+            select(PromiseClock.id).where(
+                PromiseClock.kind == "restoration", PromiseClock.work_order_id != later.id
+            )
+        )
+        of_march = set(clocks)
+    path = f"/api/contract-statements/{spent.contract.id}"
+    statement = await ask(client, spent, path, **MARCH)
+    late = [one["number"] for one in statement["credit_lines"] if one["clock"] == "restoration"]
+    assert sorted(late) == ["W-1", "W-2"]
+    assert {len(ids) for ids in asked} == {1}
+    assert {id_ for ids in asked for id_ in ids} == of_march
+    in_may = await ask(client, spent, path, **{"from": "2026-05-01", "to": "2026-05-31"})
+    assert [one["number"] for one in in_may["credit_lines"]] == ["W-3"]
 
 
 async def test_margin_and_payers_are_figures_whose_lineage_adds_up(
