@@ -1,6 +1,6 @@
 """A price put to the customer reaches them by mail and on their own pages, where it is answered once."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +9,10 @@ import pytest
 from litestar import Litestar
 from sqlmodel import select
 
-from fsm.database import Database
+from fsm.customers.tables import Contact
+from fsm.database import Database, run
 from fsm.jobs import Job as QueuedJob
-from fsm.problems import Busy
+from fsm.jobs import decode
 from fsm.settings import MailSettings, Settings
 from fsm.tenants.routes import AddressLimit
 from fsm.web.price_mail import mail_price
@@ -46,11 +47,16 @@ async def listed(client: httpx.AsyncClient, company: Company, **query: str) -> l
 
 
 async def say(
-    client: httpx.AsyncClient, company: Company, offer_id: str, answer: str, **query: str
+    client: httpx.AsyncClient,
+    company: Company,
+    offer_id: str,
+    answer: str,
+    text: str = "",
+    **query: str,
 ) -> httpx.Response:
     return await client.post(
         f"/api/portal/prices/{offer_id}/answer",
-        json={"answer": answer, "text": ""},
+        json={"answer": answer, "text": text},
         params=query,
         headers=company.headers["customer"],
     )
@@ -105,7 +111,61 @@ async def test_a_price_is_listed_for_its_own_customer_and_while_it_stands(
     assert (late.status_code, late.json()["state"]) == (409, "expired")
 
 
-async def test_the_price_is_mailed_once_in_the_readers_language_until_it_is_taken(
+async def test_a_text_longer_than_is_kept_is_refused_by_its_field(
+    phone: Phone, client: httpx.AsyncClient, company: Company, link: Followed
+) -> None:
+    await offered(phone, client, company, link.job)
+    (waiting,) = await listed(client, company)
+    longest = "x" * 2_000
+    long = await say(client, company, waiting["id"], "refuse", longest + "x")
+    assert long.status_code == 422
+    assert [one["at"] for one in long.json()["errors"]] == ["/text"]
+    assert (await say(client, company, waiting["id"], "refuse", longest)).status_code == 200
+
+
+@dataclass
+class Desk:
+    """An offer, and the worker's hands over its mail."""
+
+    company: Company
+    database: Database
+    settings: Settings
+    clock: Clock
+    mailbox: Any
+    job: QueuedJob
+
+    async def mail(self, job: QueuedJob | None = None, **other: Any) -> list[Any]:
+        """Do the job and return what the server has taken until now."""
+        async with self.database.transaction(self.company.id) as session:
+            settings = replace(self.settings, **other)
+            await mail_price(session, job or self.job, settings, self.clock())
+        return list(self.mailbox.taken)
+
+    async def again(self) -> list[tuple[QueuedJob, timedelta]]:
+        """Return the jobs that wait for their time, and for how long."""
+        async with self.database.transaction(self.company.id) as session:
+            rows = await run(session, _WAITING)
+            return [(decode(row.payload), row.wait) for row in rows]
+
+    async def know(self, **about: str | None) -> None:
+        """Give the customer's own address, or a contact's (`contact`)."""
+        async with self.database.transaction(self.company.id) as session:
+            customer = await session.merge(self.company.customer)
+            customer.email = about.get("own")
+            if "contact" in about:
+                whose = {"tenant_id": self.company.id, "customer_id": customer.id}
+                session.add(Contact(**whose, name="Zoe", email=about["contact"]))
+
+
+_WAITING = """
+select payload, execute_after - created as wait from pgqueuer
+where entrypoint = 'work_order.scope_offered' and execute_after > created
+order by id
+"""
+
+
+@pytest.fixture
+async def desk(
     phone: Phone,
     client: httpx.AsyncClient,
     company: Company,
@@ -114,33 +174,76 @@ async def test_the_price_is_mailed_once_in_the_readers_language_until_it_is_take
     settings: Settings,
     clock: Clock,
     mailbox: Any,
-) -> None:
+) -> Desk:
     assert "work_order.scope_offered" in REACTIONS
-    change, path = await offered(phone, client, company, link.job, note="Both are worn through")
+    await offered(phone, client, company, link.job, note="Both are worn through")
     async with database.transaction(company.id) as session:
         (offer,) = await session.exec(select(ScopeOffer))
-    with_mail = replace(settings, mail=MailSettings(mailbox.url, "service@acme.example"))
-    told = QueuedJob(company.id, {"offer_id": str(offer.id)})
+    told = QueuedJob(company.id, {"offer_id": str(offer.id), "price": "40.00"})
+    settings = replace(settings, mail=MailSettings(mailbox.url, "service@acme.example"))
+    return Desk(company, database, settings, clock, mailbox, told)
 
-    async def go(by: Settings = with_mail) -> list[Any]:
-        async with database.transaction(company.id) as session:
-            await mail_price(session, told, by, clock())
-        return list(mailbox.taken)
 
-    assert await go(settings) == [], "there is no mail server"
-    mailbox.refuses = True
-    with pytest.raises(Busy):
-        await go()
-    mailbox.refuses = False
+async def test_a_price_that_the_server_does_not_take_is_mailed_hours_later_and_once(
+    desk: Desk,
+) -> None:
+    await desk.know(contact="Zoe@Hotel.example")
+    assert await desk.mail(mail=None) == [], "there is no mail server"
+    desk.mailbox.refuses = True
+    job, waits = desk.job, []
+    for _ in range(8):
+        assert await desk.mail(job) == []
+        job, wait = (await desk.again())[-1]
+        waits.append(wait / timedelta(minutes=1))
+        desk.clock.forward(seconds=wait.total_seconds())
+    assert waits == [5, 10, 20, 40, 80, 160, 320, 360]
+    desk.mailbox.refuses = False
     for _ in range(2):
-        ((recipients, message),) = await go()
+        ((recipients, message),) = await desk.mail(job)
     assert recipients == ["zoe@hotel.example"]
     assert message["Subject"].startswith("Acme: цена на согласование")
     said = message.get_content()
-    assert f"http://fsm.test{path}?lang=ru" in said
-    for shown in ("Door roller, 2 pc: 40,00", "Both are worn through"):
+    for shown in (
+        "http://fsm.test/o/fsmo_",
+        "?lang=ru",
+        "Door roller, 2 pc: 40,00",
+        "worn through",
+    ):
         assert shown in said
-    withdrawn = await ask(client, company, f"/api/scope-changes/{change['id']}/offer", {})
-    assert withdrawn.status_code == 201
-    mailbox.taken.clear()
-    assert await go() == [], "another price took its place"
+    assert len(await desk.again()) == 8, "nothing waits for another try"
+
+
+async def test_a_price_that_another_replaced_is_neither_mailed_nor_tried_again(
+    desk: Desk, client: httpx.AsyncClient
+) -> None:
+    async with desk.database.transaction(desk.company.id) as session:
+        (offer,) = await session.exec(select(ScopeOffer))
+    path = f"/api/scope-changes/{offer.scope_change_id}/offer"
+    assert (await ask(client, desk.company, path, {})).status_code == 201
+    desk.mailbox.refuses = True
+    await desk.mail()
+    assert await desk.again() == []
+    desk.mailbox.refuses = False
+    assert await desk.mail() == []
+
+
+async def test_a_price_goes_to_the_customer_and_to_no_address_that_they_are_not_known_by(
+    desk: Desk,
+) -> None:
+    await desk.know(contact="other@hotel.example")
+    assert await desk.mail() == [], "whoever reported is nobody we know"
+    await desk.know(own="billing@hotel.example")
+    ((recipients, message),) = await desk.mail()
+    assert recipients == ["billing@hotel.example"]
+    assert message["Subject"].startswith("Acme: a price for you to approve")
+
+
+async def test_whoever_reported_gets_the_price_if_they_sign_in_for_the_customer(
+    desk: Desk,
+) -> None:
+    await desk.know()
+    for role, taken in (("dispatcher", []), ("customer", [["zoe@hotel.example"]])):
+        async with desk.database.transaction(desk.company.id) as session:
+            user = await session.merge(desk.company.users[role])
+            user.email = "zoe@hotel.example"
+        assert [recipients for recipients, _ in await desk.mail()] == taken

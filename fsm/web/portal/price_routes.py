@@ -6,6 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
+import pydantic
 from litestar import Controller, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
@@ -18,7 +19,7 @@ from fsm.web.languages import messages
 from fsm.web.portal import queries
 from fsm.web.prices import OfferBody
 from fsm.web.public_pages import AnyRequest, language_of
-from fsm.web.views import LONGEST_NAME, PriceAnswer
+from fsm.web.views import LONGEST_NAME, LONGEST_TEXT, PriceAnswer
 from fsm.work_orders.scope_changes import offers
 from fsm.work_orders.scope_changes.offers import Put, Said
 from fsm.work_orders.scope_changes.rules import OfferOver
@@ -84,7 +85,7 @@ class OwnAnswer(Body):
     """`answer` chooses one of the sentences that were shown; `text` is anything else."""
 
     answer: PriceAnswer
-    text: Text = ""
+    text: Annotated[Text, pydantic.Field(max_length=LONGEST_TEXT)] = ""
 
 
 class PortalPriceController(Controller):
