@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -16,7 +17,7 @@ from fsm.evidence.local_store import LocalBlobStore
 from fsm.evidence.tables import Upload
 from fsm.http import wall_clock
 from fsm.settings import Settings
-from mobile_api import upload_routes, writers
+from mobile_api import upload_routes, uploads, writers
 from tests.company import Company
 from tests.conftest import Clock
 from tests.mobile_api.photos import (
@@ -111,12 +112,21 @@ async def test_a_writer_in_another_process_gives_way_when_its_lease_is_contested
     phone: Phone, database: Database, company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writers, "BEAT_S", 0.01)
+    is_contested = asyncio.Event()
+    renew = uploads.renew_lease
+
+    async def renew_once_contested(*args: Any) -> bool:
+        await is_contested.wait()
+        return await renew(*args)
+
+    monkeypatch.setattr(uploads, "renew_lease", renew_once_contested)
     photo = snap()
     path = await phone.start(photo)
     line = Line(photo.content[:100])
     first = asyncio.create_task(phone.send(path, 0, line))
     await line.is_silent.wait()
     await write_row(database, company, path, is_contested=True)  # as the other process does
+    is_contested.set()
     assert (await first).status_code == 423
     row = await upload_row(database, company, path)
     assert row is not None
