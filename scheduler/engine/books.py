@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scheduler.engine.bounds import draw_bounds, free_bounds
 from scheduler.engine.columns import (
     BALANCE,
     BEGIN,
@@ -32,7 +33,6 @@ from scheduler.engine.columns import (
 from scheduler.engine.compiled import compiled
 from scheduler.engine.dice import Words
 from scheduler.engine.instants import balance_price
-from scheduler.engine.links import draw_bounds, free_bounds
 from scheduler.engine.pairs import MOST_PLACES, PLACE_COLUMNS
 from scheduler.engine.rides import price_route, settle_spare
 
@@ -158,7 +158,7 @@ def restore(
     if linked is not None:
         for visit in linked:
             if routes.shift_of[visit] >= 0:
-                draw_bounds(flat, routes, visit)
+                draw_bounds(flat, routes, visit, routes.shift_of[visit])
             else:
                 free_bounds(routes, visit)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scheduler.engine.books import BROKEN, GROUP, QUEUE, QUEUED, TICK, TRIED, Work, enqueue, touch
+from scheduler.engine.bounds import draw_bounds, free_bounds
 from scheduler.engine.columns import (
     FIRST_LINK,
     GREATEST_GAP,
@@ -23,9 +24,7 @@ from scheduler.engine.columns import (
 from scheduler.engine.compiled import compiled
 from scheduler.engine.dice import uniform
 from scheduler.engine.links import (
-    draw_bounds,
     drop_linked,
-    free_bounds,
     insert_at,
     may_leave,
     redraw_around,
@@ -114,7 +113,6 @@ def put_one(
     profile: Profile,
 ) -> tuple[int, int]:
     """Put a visit where its planned partners allow; return its price, `NEVER` where nowhere, and touched."""
-    draw_bounds(flat, routes, visit)
     price, shift, position = best_place(
         flat, routes, visit, work.shifts, -1, work.dice, blink, latest, profile
     )
@@ -128,6 +126,7 @@ def put_one(
     if shift < 0:
         free_bounds(routes, visit)
         return NEVER, touched
+    draw_bounds(flat, routes, visit, shift)
     touched = touch(flat, routes, work, shift, touched, profile)
     touched = touch_around(flat, routes, work, visit, touched, profile)
     if depot >= 0:
@@ -174,7 +173,6 @@ def best_on_one_route(
         after, begin = int(places[number, PLACE_POSITION]), int(places[number, EARLIEST])
         if not insert_at(flat, routes, shift, after, first, begin, profile):
             continue
-        draw_bounds(flat, routes, second)
         more, _, behind = best_place(
             flat, routes, second, work.shifts, shift, work.dice, 0.0, latest, profile
         )
@@ -211,8 +209,6 @@ def put_pair(
     """
     other = int(flat.link[link, OTHER])
     mine, theirs = work.places[0], work.places[1]
-    draw_bounds(flat, routes, visit)
-    draw_bounds(flat, routes, other)
     counts = (
         list_places(flat, routes, visit, work.shifts, mine, latest, profile),
         list_places(flat, routes, other, work.shifts, theirs, latest, profile),
@@ -259,7 +255,7 @@ def put_pair(
     if begin_other < NEVER:
         done = insert_at(flat, routes, partner, position_other, other, begin_other, profile)
     else:
-        draw_bounds(flat, routes, other)
+        draw_bounds(flat, routes, other, partner)
         done = insert(flat, routes, partner, position_other, other, profile)
     if not done:
         free_bounds(routes, other)

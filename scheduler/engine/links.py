@@ -7,6 +7,7 @@ routes with links are timed together and the bounds drawn anew.
 
 from __future__ import annotations
 
+from scheduler.engine.bounds import draw_bounds, free_bounds, work_of
 from scheduler.engine.columns import (
     BEGUN,
     CEILING,
@@ -23,7 +24,6 @@ from scheduler.engine.columns import (
     ORDER,
     OTHER,
     OWNER,
-    PACE,
     PEOPLE,
     PRICE_OF_DROP,
     SAME_DAY,
@@ -53,48 +53,6 @@ _ROUNDS = 60
 
 
 @compiled
-def work_of(flat: Flat, routes: Routes, visit: int) -> int:
-    """Return how long a planned visit takes."""
-    return flat.work[visit, flat.shift[routes.shift_of[visit], PACE]]
-
-
-@compiled
-def longest_work(flat: Flat, visit: int) -> int:
-    longest = 0
-    for pace in range(flat.work.shape[1]):
-        longest = max(longest, flat.work[visit, pace])
-    return longest
-
-
-@compiled
-def draw_bounds(flat: Flat, routes: Routes, visit: int) -> None:
-    """Set the bounds of a visit from the present beginnings of its planned partners."""
-    floor, ceiling = -NEVER, NEVER
-    first = flat.visit[visit, FIRST_LINK]
-    for number in range(first, first + flat.visit[visit, LINKS]):
-        other = flat.link[number, OTHER]
-        if routes.shift_of[other] < 0:
-            continue
-        begun = routes.span[other, BEGUN]
-        if flat.link[number, GREATEST_GAP] < NEVER:
-            floor = max(floor, begun - flat.link[number, GREATEST_GAP])
-        if flat.link[number, LEAST] > -NEVER:
-            ceiling = min(ceiling, begun - flat.link[number, LEAST])
-        if flat.link[number, ORDER] > 0:
-            ceiling = min(ceiling, begun - longest_work(flat, visit))
-        elif flat.link[number, ORDER] < 0:
-            floor = max(floor, begun + work_of(flat, routes, other))
-    routes.span[visit, FLOOR] = floor
-    routes.span[visit, CEILING] = ceiling
-
-
-@compiled
-def free_bounds(routes: Routes, visit: int) -> None:
-    routes.span[visit, FLOOR] = -NEVER
-    routes.span[visit, CEILING] = NEVER
-
-
-@compiled
 def redraw_around(flat: Flat, routes: Routes, visit: int, profile: Profile) -> bool:
     """Draw the bounds of a visit just planned and of its partners, and time their routes with them."""
     kept = True
@@ -102,9 +60,9 @@ def redraw_around(flat: Flat, routes: Routes, visit: int, profile: Profile) -> b
     for number in range(first, first + flat.visit[visit, LINKS]):
         other = flat.link[number, OTHER]
         if routes.shift_of[other] >= 0:
-            draw_bounds(flat, routes, other)
+            draw_bounds(flat, routes, other, routes.shift_of[other])
             kept = time_route(flat, routes, routes.shift_of[other], profile) and kept
-    draw_bounds(flat, routes, visit)
+    draw_bounds(flat, routes, visit, routes.shift_of[visit])
     return time_route(flat, routes, routes.shift_of[visit], profile) and kept
 
 
@@ -182,7 +140,7 @@ def time_together(flat: Flat, routes: Routes, linked: Ints, profile: Profile) ->
         if routes.shift_of[visit] >= 0:
             if not is_kept(flat, routes, visit):
                 return False
-            draw_bounds(flat, routes, visit)
+            draw_bounds(flat, routes, visit, routes.shift_of[visit])
     for visit in linked:
         shift = routes.shift_of[visit]
         if (

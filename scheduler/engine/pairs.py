@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scheduler.engine.bounds import draw_bounds
 from scheduler.engine.columns import (
     AT,
     DAY,
@@ -87,6 +88,7 @@ def list_places(
         stops = routes.sum[shift, STOPS]
         if stops + 4 > row.shape[2] or not may_join(flat, routes, visit, shift):
             continue
+        draw_bounds(flat, routes, visit, shift)
         first = max(flat.shift[shift, FIXED_STOPS], first_with_parts(flat, routes, visit, shift))
         work = flat.work[visit, flat.shift[shift, PACE]]
         rests = flat.shift[shift, RESTS]
@@ -188,6 +190,7 @@ def best_pair(
     for one in range(counts[0]):
         shift = mine[one, PLACE_SHIFT]
         work = flat.work[visit, flat.shift[shift, PACE]]
+        draw_bounds(flat, routes, visit, shift)
         for two in range(counts[1]):
             if mine[one, PLACE_PRICE] + theirs[two, PLACE_PRICE] >= best:
                 break
@@ -198,6 +201,7 @@ def best_pair(
                 continue
             if flat.link[link, SAME_DAY] and flat.shift[shift, DAY] != flat.shift[partner, DAY]:
                 continue
+            draw_bounds(flat, routes, other, partner)
             least, most = flat.link[link, LEAST], flat.link[link, GREATEST_GAP]
             if flat.link[link, ORDER] > 0:
                 least = max(least, work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scheduler.engine.bounds import draw_bounds
 from scheduler.engine.columns import (
     AT,
     BALANCE,
@@ -244,8 +245,10 @@ def best_place(
             continue
         if stops + 3 > capacity:
             continue
-        if len(profile) > 1 and not may_join(flat, routes, visit, shift):
-            continue
+        if len(profile) > 1 and flat.visit[visit, LINKS] > 0:
+            if not may_join(flat, routes, visit, shift):
+                continue
+            draw_bounds(flat, routes, visit, shift)
         first = max(flat.shift[shift, FIXED_STOPS], first_with_parts(flat, routes, visit, shift))
         labels = flat.shift[shift, LABELS] if len(profile) > 0 else 1
         # Work may take the place of idle time, which is then saved.

@@ -6,6 +6,7 @@ of the same technician starts again with the van alone.
 
 from __future__ import annotations
 
+from scheduler.engine.bounds import draw_bounds
 from scheduler.engine.columns import (
     AT,
     CLOSES,
@@ -17,6 +18,7 @@ from scheduler.engine.columns import (
     LABELS,
     LEAVES,
     LEFT,
+    LINKS,
     NEEDED,
     NEVER,
     NODE,
@@ -100,6 +102,8 @@ def best_refill(
         beyond = min(first_with_parts(flat, routes, visit, shift), stops + 1)
         if first >= beyond or stops + 4 > row.shape[2] or not may_join(flat, routes, visit, shift):
             continue
+        if flat.visit[visit, LINKS] > 0:
+            draw_bounds(flat, routes, visit, shift)
         pace, rests = flat.shift[shift, PACE], flat.shift[shift, RESTS]
         work, labels = flat.work[visit, pace], flat.shift[shift, LABELS]
         base = flat.fixed[visit, flat.shift[shift, KIND]]

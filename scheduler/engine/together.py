@@ -67,7 +67,7 @@ def settle(draft: Draft, visits: Collection[int] | None = None) -> bool:
         return False
     before = draft.snapshot()
     for each in moving:
-        _, latest = _bounds(day, planned, begun, each)
+        _, latest = _bounds(day, planned, begun, each, planned[each])
         draft.held[each] = within(day.starts[each], (begun[each], latest))
     if all(draft.set_order(number, _stops(draft, number)) for number in shifts):
         return True
@@ -98,7 +98,7 @@ def _pushed(
     day = draft.day
     found = []
     for each in moving:
-        least, _ = _bounds(day, planned, begun, each)
+        least, _ = _bounds(day, planned, begun, each, planned[each])
         if begun[each] < least and floors[each] < least:
             floors[each] = least
             found.append(each)
@@ -106,9 +106,9 @@ def _pushed(
 
 
 def _bounds(
-    day: IndexedDay, planned: Mapping[int, int], begun: Mapping[int, int], visit: int
+    day: IndexedDay, planned: Mapping[int, int], begun: Mapping[int, int], visit: int, shift_no: int
 ) -> Interval:
-    """Return in what a visit may begin for its planned partners, by their present beginnings."""
+    """Return in what a visit may begin on a shift for its planned partners, by their present beginnings."""
     least, greatest = -NEVER, NEVER
     for tie in day.ties[visit]:
         if tie.other not in planned:
@@ -119,16 +119,14 @@ def _bounds(
         if tie.order < 0:
             least = max(least, other + day.work_s(planned[tie.other], tie.other))
         elif tie.order > 0:
-            own = [planned[visit]] if visit in planned else range(len(day.shifts))
-            longest = max(day.work_s(number, visit) for number in own)
-            greatest = min(greatest, other - longest)
+            greatest = min(greatest, other - day.work_s(shift_no, visit))
     return least, greatest
 
 
 def _keeps(
     day: IndexedDay, planned: Mapping[int, int], begun: Mapping[int, int], visit: int
 ) -> bool:
-    least, greatest = _bounds(day, planned, begun, visit)
+    least, greatest = _bounds(day, planned, begun, visit, planned[visit])
     return least <= begun[visit] <= greatest and all(
         may_share(day, tie, planned[visit], planned[tie.other])
         for tie in day.ties[visit]
@@ -230,10 +228,10 @@ def _first_places(
 ) -> list[Place]:
     """Return the cheapest place on each shift for the first of several visits, the cheapest few."""
     visit = members[0]
-    opened = _opened(draft, visit)
     found: list[Place] = []
     for number in _shifts(draft, visit, members, most):
         if draft.has_parts(number, visit):
+            opened = _opened(draft, visit, number)
             found += list(draft.places(number, visit, opened=opened, falling=True))[-1:]
     found.sort(key=lambda each: (each.delta, each.shift_no))
     return found[: followed if len(members) > 1 else 1]
@@ -241,7 +239,7 @@ def _first_places(
 
 def _put_all(draft: Draft, members: list[int], first: Place, most: int) -> bool:
     """Put the first of several visits into a place and the others where that allows."""
-    draft.held[members[0]] = _opened(draft, members[0])
+    draft.held[members[0]] = _opened(draft, members[0], first.shift_no)
     if not draft.insert(members[0], first):
         return False
     _hold(draft, members[0])
@@ -255,11 +253,17 @@ def _put_one(
     draft: Draft, visit: int, members: list[int], most: int, *, waits: bool = False
 ) -> bool:
     """Put a visit where its planned partners allow; where one `waits`, all of them may begin later."""
-    opened = _opened(draft, visit, later=waits)
-    place = draft.best_place(visit, _shifts(draft, visit, members, most), opened=opened)
+    paces: dict[int, list[int]] = {}
+    for number in _shifts(draft, visit, members, most):
+        paces.setdefault(draft.day.work_s(number, visit), []).append(number)
+    places = (
+        draft.best_place(visit, shifts, opened=_opened(draft, visit, shifts[0], later=waits))
+        for shifts in paces.values()
+    )
+    place = min(filter(None, places), key=lambda each: each.delta, default=None)
     if place is None:
         return False
-    draft.held[visit] = opened
+    draft.held[visit] = _opened(draft, visit, place.shift_no, later=waits)
     if not draft.insert(visit, place):
         return False
     if waits:
@@ -268,14 +272,16 @@ def _put_one(
     return True
 
 
-def _opened(draft: Draft, visit: int, *, later: bool = False) -> tuple[Interval, ...]:
-    """Return when a visit may begin by its own windows and the present beginnings of its partners.
+def _opened(
+    draft: Draft, visit: int, shift_no: int, *, later: bool = False
+) -> tuple[Interval, ...]:
+    """Return when a visit may begin on a shift by its own windows and its partners' present beginnings.
 
     These are held where they are, since the visit may come into the route of one of them.
     """
     begun = _begun(draft, visit)
     draft.held |= {each: ((start, start),) for each, start in begun.items()}
-    least, greatest = _bounds(draft.day, draft.shift_of, begun, visit)
+    least, greatest = _bounds(draft.day, draft.shift_of, begun, visit, shift_no)
     return within(draft.day.starts[visit], (least, NEVER if later else greatest))
 
 
@@ -294,7 +300,7 @@ def _hold(draft: Draft, visit: int) -> None:
     for each in (visit, *(tie.other for tie in day.ties[visit])):
         if each in draft.shift_of:
             begun = _begun(draft, each)
-            _, latest = _bounds(day, draft.shift_of, begun, each)
+            _, latest = _bounds(day, draft.shift_of, begun, each, draft.shift_of[each])
             draft.held[each] = within(day.starts[each], (begun[each], latest))
 
 

@@ -136,6 +136,17 @@ def test_an_inspection_follows_the_repair_by_another_person_within_two_hours(eng
     assert found["repair"][2] <= found["inspection"][1] <= found["repair"][1] + 4 * HOUR
 
 
+@pytest.mark.parametrize("percent", [50, 80, 130])
+def test_a_narrow_gap_is_planned_whatever_the_pace_of_people(engine: str, percent: int) -> None:
+    screed, paint = a_visit("screed", 1), a_visit("paint", 2)
+    link = Link("screed", "paint", ordered=True, least_gap_s=HOUR, greatest_gap_s=HOUR + 1_800)
+    day = a_day(
+        (screed, paint), (TWO[0], replace(TWO[1], efficiency_percent=percent)), links=(link,)
+    )
+    found = planned(day, engine)
+    assert HOUR <= found["paint"][1] - found["screed"][1] <= HOUR + 1_800
+
+
 def test_two_trips_to_one_customer_stay_with_one_person_on_one_day(engine: str) -> None:
     whole_week = tuple(
         (day * 24 * HOUR + 8 * HOUR, day * 24 * HOUR + 16 * HOUR) for day in range(2)
@@ -232,13 +243,17 @@ def _ways(day: DayProblem) -> Iterator[list[tuple[int, ...]]]:
 
 def _timed(day: DayProblem, orders: list[tuple[int, ...]]) -> Iterator[tuple[dict[str, int], int]]:
     """Yield the one earliest timetable that routes, crews and links allow together, if there is one."""
+    works = {
+        day.visits[number].id: shift.work_s(day.visits[number])
+        for shift, order in zip(day.shifts, orders, strict=True)
+        for number in order
+    }
     after = [(c.first, c.second, 0) for c in day.crews] + [
         (c.second, c.first, 0) for c in day.crews
     ]
     for link in day.links:
-        one = next(visit for visit in day.visits if visit.id == link.first)
-        if link.ordered:
-            after.append((link.first, link.second, one.duration_s))
+        if link.ordered and link.first in works:
+            after.append((link.first, link.second, works[link.first]))
         if link.least_gap_s is not None:
             after.append((link.first, link.second, link.least_gap_s))
         if link.greatest_gap_s is not None:
@@ -252,12 +267,12 @@ def _timed(day: DayProblem, orders: list[tuple[int, ...]]) -> Iterator[tuple[dic
             travel += drive
             begins[visit.id] = max(visit.windows[0][0], shift.opens + drive)
             if before is not None:
-                after.append((before.id, visit.id, before.duration_s + drive))
+                after.append((before.id, visit.id, works[before.id] + drive))
             place, before = visit.place, visit
         home = int(day.travel_s[place, shift.end_place]) if before else 0
         travel += home
         if before is not None:
-            last.append((before.id, shift.closes - home - before.duration_s))
+            last.append((before.id, shift.closes - home - works[before.id]))
     for _ in range(9):
         for one_id, other, gap in after:
             if one_id in begins and other in begins:
@@ -321,9 +336,19 @@ def a_tiny_day_of_links(seed: int) -> DayProblem:
     return replace(day, crews=(), links=(link("v0", "v1"), link(f"v{1 + seed % 2}", "v3")))
 
 
+def with_paces(day: DayProblem, *percents: int) -> DayProblem:
+    """Return the day with one technician after the other at such a pace."""
+    paced = zip(day.shifts, percents, strict=True)
+    return replace(
+        day, shifts=tuple(replace(shift, efficiency_percent=each) for shift, each in paced)
+    )
+
+
 def test_a_tiny_linked_day_is_planned_as_cheaply_as_trying_everything_finds() -> None:
     days = [a_tiny_linked_day(seed) for seed in range(30)]
     days += [a_tiny_day_of_links(seed) for seed in range(12)]
+    days += [with_paces(a_tiny_linked_day(seed), 130, 50 + seed) for seed in range(30)]
+    days += [with_paces(a_tiny_day_of_links(seed), 50 + seed, 110) for seed in range(12)]
     for seed, day in enumerate(days):
         plan = plan_day(day, iterations=300, seed=seed, engine="search")
         assert violations(day, plan) == []
