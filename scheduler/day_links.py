@@ -4,7 +4,7 @@ Where both jobs are in the problem the link is too. Where only one is, the other
 the one so much time, and so many people. Work that has to wait for a job which nobody is sent to stays out.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
@@ -31,13 +31,18 @@ def bind_links(visits: DayVisits, shifts: Iterable[model.Shift]) -> list[model.L
 
     A gap begins when the first job's work ends, which is known once it is known who does it: between people
     of different paces the least gap is counted from the slowest's end, the greatest from the quickest's.
+    Where no time is left between the two, the first is for people of like pace only.
     """
     return _Binding(visits, shifts).links()
 
 
 class _Binding:
     def __init__(self, visits: DayVisits, shifts: Iterable[model.Shift]) -> None:
-        self.paces = list({shift.paces: shift for shift in shifts}.values())
+        people: dict[tuple[object, ...], tuple[model.Shift, set[str]]] = {}
+        for shift in shifts:
+            alike = people.setdefault((shift.paces, shift.skills), (shift, set()))
+            alike[1].add(shift.technician)
+        self.people = list(people.values())
         self.visits, self.day, self.rows = visits, visits.day, visits.rows
         self.zone = ZoneInfo(self.day.problem.zone)
         self.there = {each.id: each for each in visits.visits}
@@ -62,6 +67,8 @@ class _Binding:
             for job in (bond.first_id, bond.second_id):
                 if job in self.keys and bond.other_of(job) not in self.keys:
                     self._bound(bond, job)
+        for bond in self.bonds:
+            self._even_out(bond)
         self._hold_back_all()  # whose first was just left out
         self.visits.visits = list(self.there.values())
         return [link for bond in self.bonds for link in self._both(bond)]
@@ -124,17 +131,19 @@ class _Binding:
                 return
 
     def _asked(self, bond: Bond, job: UUID, there: Spot, visit: model.Visit) -> _Asked:
-        is_second = job == bond.second_id
+        required = there.technicians if bond.technician == LinkedPeople.SAME else None
+        forbidden = there.technicians if bond.technician == LinkedPeople.OTHER else frozenset[str]()
         room = room_after(bond, there)
-        if not is_second:
-            quickest, slowest = self._works(visit)
+        if job == bond.first_id:
+            visit = replace(visit, forbidden=(*visit.forbidden, *forbidden))
+            forbidden |= self._of_other_pace(bond, visit, required)
+            visit = replace(visit, forbidden=(*visit.forbidden, *forbidden))
+            works = self._works(visit, required)
             room = replace(
-                room_before(bond, there, slowest),
-                opens_at=room_before(bond, there, quickest).opens_at,
+                room_before(bond, there, max(works)),
+                opens_at=room_before(bond, there, min(works)).opens_at,
             )
         opens, closes = self._seconds(room)
-        if not is_second:
-            opens = min(opens, closes)
         if bond.is_same_day:
             midnight = datetime.combine(there.begins_at.astimezone(self.zone), time(), self.zone)
             following = datetime.combine(
@@ -142,13 +151,7 @@ class _Binding:
             ).astimezone(UTC)
             opens = max(opens, self.day.second(midnight))
             closes = min(closes, self.day.second(following) - 1)
-        same = bond.technician == LinkedPeople.SAME
-        return _Asked(
-            opens,
-            closes,
-            there.technicians if same else None,
-            there.technicians if bond.technician == LinkedPeople.OTHER else frozenset(),
-        )
+        return _Asked(opens, closes, required, forbidden)
 
     def _seconds(self, room: Room) -> tuple[int, int]:
         opens = 0 if room.opens_at is None else max(0, self.day.second(room.opens_at))
@@ -186,12 +189,69 @@ class _Binding:
     def _is_locked(self, key: str) -> bool:
         return key in self.pins and self.pins[key].start is not None
 
-    def _works(self, visit: model.Visit) -> tuple[int, int]:
-        """Return how long the quickest and the slowest of those who work take."""
-        works = [shift.work_s(visit) for shift in self.paces] or [visit.duration_s]
-        return min(works), max(works)
+    # --- who does it ---
+
+    def _works(
+        self, visit: model.Visit, among: Collection[str] | None = None
+    ) -> dict[int, set[str]]:
+        """Return who may do a visit, by how long they take; nobody where none of those who work may."""
+        pin = self.pins.get(visit.id)
+        found: dict[int, set[str]] = {}
+        for shift, technicians in self.people:
+            if pin is not None and pin.technician is not None:
+                who = technicians & {pin.technician}
+            elif any(dict(shift.skills).get(skill, 0) < level for skill, level in visit.skills):
+                continue
+            else:
+                who = technicians.difference(visit.forbidden)
+                for some in (visit.required or None, among):
+                    who = who if some is None else who.intersection(some)
+            if who:
+                found.setdefault(shift.work_s(visit), set()).update(who)
+        return found or {visit.duration_s: set()}
+
+    def _of_other_pace(
+        self, bond: Bond, first: model.Visit, among: Collection[str] | None
+    ) -> set[str]:
+        """Return who may not do the first, so that the gap is kept whoever of the others does it.
+
+        Most people remain, of as many the quicker ones.
+        """
+        works = self._works(first, among)
+        if bond.greatest_gap_s is None:
+            return set()
+        play = bond.greatest_gap_s - (bond.least_gap_s or 0)
+        alike = [
+            set().union(*(who for took, who in works.items() if work <= took <= work + play))
+            for work in sorted(works)
+        ]
+        return set().union(*works.values()) - max(alike, key=len)
 
     # --- both are there ---
+
+    def _even_out(self, bond: Bond) -> None:
+        """Leave the first to people whose paces let the gap be kept."""
+        seconds = [self.there[key] for key in self.keys.get(bond.second_id, ())]
+        if not seconds:
+            return
+        among = None
+        if bond.technician == LinkedPeople.SAME:
+            among = set().union(*(who for each in seconds for who in self._works(each).values()))
+        legs = self.keys.get(bond.first_id, ())
+        for key in legs:
+            first = self.there[key]
+            everybody = set().union(*self._works(first, among).values())
+            others = self._of_other_pace(bond, first, among)
+            too_few = len(everybody - others) < len(legs) <= len(everybody)
+            if too_few and not any(each.id in self.day.planned for each in seconds):
+                # Rather the crew without what comes after it than neither.
+                self._leave_out(bond.second_id, "bound", self.rows.linked[bond.first_id].number)
+                return
+            if others:
+                forbidden = tuple(sorted({*first.forbidden, *others}))
+                self.there[key] = replace(first, forbidden=forbidden)
+                number = self.rows.linked[bond.second_id].number
+                self.day.bound_to.setdefault(key, set()).add(number)
 
     def _both(self, bond: Bond) -> Iterator[model.Link]:
         """Yield a link for each pair of their visits; none where both are locked and so break it."""
@@ -202,14 +262,14 @@ class _Binding:
                 self._note(f"link_broken:{self.rows.linked[bond.second_id].number}")
                 return
         for first in firsts:
-            quickest, slowest = self._works(self.there[first])
-            least, greatest = (
-                _later(bond.least_gap_s, slowest),
-                _later(bond.greatest_gap_s, quickest),
-            )
-            if least is not None and greatest is not None:
-                greatest = max(least, greatest)
             for second in seconds:
+                # One technician's pace is that of somebody who may do both.
+                same = bond.technician == LinkedPeople.SAME
+                may = self._works(self.there[second]).values() if same else None
+                works = self._works(self.there[first], None if may is None else set().union(*may))
+                # That the first is done by then is asked of each technician's own end.
+                least = _later(bond.least_gap_s or None, max(works))
+                greatest = _later(bond.greatest_gap_s, min(works))
                 yield model.Link(
                     first,
                     second,

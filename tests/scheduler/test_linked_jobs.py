@@ -116,6 +116,47 @@ async def test_a_gap_begins_when_the_slower_technician_is_done(day: RunningDay) 
     assert found[paint.id][1] >= found[screed.id][2] + timedelta(hours=1)
 
 
+@pytest.mark.parametrize("stays", [False, True])
+async def test_a_greatest_gap_is_kept_between_people_of_different_paces(
+    day: RunningDay, stays: bool
+) -> None:
+    screed, paint = await day.job("Screed"), await day.job("Paint", north_km=1.1)
+    path = f"/api/planning/technicians/{day.two.id}/terms"
+    await day.send("PUT", path, {"efficiency_percent": 50}, role="administrator")
+    await link(day, screed, paint, least_gap_s=600, greatest_gap_s=1_800)
+    if stays:
+        await day.visit(paint, day.two, 5)
+    plan = await day.plan()
+    begins = day.clock() + timedelta(hours=5) if stays else spots(plan)[paint.id][1]
+    gap = begins - spots(plan)[screed.id][2]
+    assert timedelta(seconds=600) <= gap <= timedelta(seconds=1_800)
+
+
+async def test_only_who_may_do_a_job_counts_for_its_gap(day: RunningDay) -> None:
+    screed, paint = await day.job("Screed"), await day.job("Paint", north_km=1.1)
+    path = f"/api/planning/technicians/{day.two.id}/terms"
+    await day.send("PUT", path, {"efficiency_percent": 50}, role="administrator")
+    path = f"/api/planning/work-orders/{screed.id}/terms"
+    await day.send("PUT", path, {"required_ids": [str(day.two.id)]})
+    await link(day, screed, paint, least_gap_s=1_200, greatest_gap_s=1_200)
+    found = spots(await day.plan())
+    assert found[screed.id][0] == str(day.two.id)
+    assert found[paint.id][1] - found[screed.id][2] == timedelta(seconds=1_200)
+
+
+async def test_a_crew_of_different_paces_goes_without_the_job_whose_gap_it_cannot_keep(
+    day: RunningDay,
+) -> None:
+    screed, paint = await day.job("Screed", crew_size=2), await day.job("Paint", north_km=1.1)
+    path = f"/api/planning/technicians/{day.two.id}/terms"
+    await day.send("PUT", path, {"efficiency_percent": 50}, role="administrator")
+    await link(day, screed, paint, least_gap_s=600, greatest_gap_s=1_800)
+    plan = await day.plan()
+    assert spots(plan).keys() == {screed.id}
+    (held,) = plan["unplanned"]
+    assert (held["code"], held["partners"]) == ("bound", [screed.number])
+
+
 async def test_a_planned_job_bounds_the_one_that_comes_before_it(day: RunningDay) -> None:
     screed, paint = await day.job("Screed"), await day.job("Paint", north_km=1.1)
     await day.visit(paint, day.two, 5)
