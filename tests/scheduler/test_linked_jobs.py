@@ -137,10 +137,10 @@ async def test_only_who_may_do_a_job_counts_for_its_gap(day: RunningDay) -> None
     path = f"/api/planning/technicians/{day.two.id}/terms"
     await day.send("PUT", path, {"efficiency_percent": 50}, role="administrator")
     path = f"/api/planning/work-orders/{screed.id}/terms"
-    await day.send("PUT", path, {"required_ids": [str(day.two.id)]})
+    await day.send("PUT", path, {"required_ids": [str(day.one.id)]})
     await link(day, screed, paint, least_gap_s=1_200, greatest_gap_s=1_200)
     found = spots(await day.plan())
-    assert found[screed.id][0] == str(day.two.id)
+    assert found[screed.id][0] == str(day.one.id)
     assert found[paint.id][1] - found[screed.id][2] == timedelta(seconds=1_200)
 
 
