@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scheduler.engine import books, kernel, links, rides
+from scheduler.engine import books, bounds, kernel, links, rides
 from scheduler.engine.columns import (
     CEILING,
     DROP,
@@ -178,7 +178,7 @@ class Run:
             if routes.shift_of[visit] >= 0 and links.may_leave(self.flat, routes, visit):
                 links.drop_linked(self.flat, routes, visit, self.profile)
         for visit in linked:
-            links.free_bounds(routes, visit)
+            bounds.free_bounds(routes, visit)
         for number in range(len(self.flat.shift)):
             rides.time_route(self.flat, routes, number, self.profile)
 
