@@ -25,7 +25,7 @@ from fsm.catalogue.tables import Reason, WorkType, WorkTypeVersion
 from fsm.checklists.tables import ChecklistTemplate, ChecklistVersion
 from fsm.customers.tables import Contact, Customer, Site
 from fsm.database import Session, fetch
-from fsm.parts.tables import Part
+from fsm.parts.tables import Part, StockPlace
 from fsm.technicians.tables import Technician
 from fsm.work_orders.records import Note, PartUsed, Photo, Signature, TimeEntry
 from fsm.work_orders.tables import Visit, WorkOrder
@@ -51,6 +51,7 @@ _KINDS: dict[type[object], str] = {
     MeterReading: "readings",
     Failure: "failures",
     Technician: "technicians",
+    StockPlace: "stock_places",
 }
 _CATALOGUE_ROWS = (Part, Reason, WorkType, WorkTypeVersion, ChecklistTemplate, ChecklistVersion)
 
@@ -117,6 +118,11 @@ held (coll, id) as (
   union all
   select 'visits', v.id from touched t
     join visit v on v.tenant_id = $1 and v.technician_id = t.id where t.kind = 'technicians'
+  union all
+  select 'visits', f.visit_id from touched t
+    join pick_up u on u.tenant_id = $1 and u.place_id = t.id
+    join pick_up_part f on f.tenant_id = $1 and f.pick_up_id = u.id
+  where t.kind = 'stock_places'
 )
 """
 

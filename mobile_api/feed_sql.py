@@ -80,6 +80,7 @@ join work_type t on t.tenant_id = $1 and t.id = w.work_type_id
 join work_type_version tv on tv.tenant_id = $1 and tv.id = w.work_type_version_id
 """
 
+# A visit for which nothing is to be fetched has no `pick_ups`, as most have: its body stays what it was.
 _VISITS = """
 select j.scope, 'visits', v.id, jsonb_build_object(
   'id', v.id, 'work_order_id', v.work_order_id, 'technician_id', v.technician_id,
@@ -122,6 +123,15 @@ select j.scope, 'visits', v.id, jsonb_build_object(
       'id', n.id, 'text', n.text, 'by', n.by, 'written_at', n.written_at) order by n.id), '[]')
     from note n
     where n.tenant_id = $1 and n.work_order_id = v.work_order_id and n.visit_id = v.id))
+  || coalesce((
+    select jsonb_build_object('pick_ups', jsonb_agg(jsonb_build_object(
+      'id', u.id, 'at', u.starts_at, 'place', place.name, 'latitude', place.latitude,
+      'longitude', place.longitude, 'part_id', f.part_id, 'qty', f.quantity)
+      order by u.starts_at, u.id, f.part_id))
+    from pick_up_part f
+    join pick_up u on u.tenant_id = $1 and u.id = f.pick_up_id
+    join stock_place place on place.tenant_id = $1 and place.id = u.place_id
+    where f.tenant_id = $1 and f.visit_id = v.id having count(*) > 0), '{}')
 from job j
 join visit v on v.tenant_id = $1 and v.work_order_id = j.id
 join technician who on who.tenant_id = $1 and who.id = v.technician_id

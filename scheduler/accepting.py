@@ -15,14 +15,15 @@ from fsm.actors import Actor
 from fsm.database import Session
 from fsm.problems import Problem
 from fsm.technicians.tables import Technician
-from fsm.work_orders import visits
+from fsm.work_orders import pick_ups, visits
 from fsm.work_orders.lifecycle import LIVE_VISITS, VisitStatus, WrongStatus
 from fsm.work_orders.orders import list_visits, lock_work_orders
 from fsm.work_orders.tables import Visit, WorkOrder
+from scheduler import accepted_pick_ups
 from scheduler.acceptance import NotTogether, choose
 from scheduler.accepted_links import Placed, leave_apart
 from scheduler.diff import after_of, before_of, compare
-from scheduler.problem import StopKind
+from scheduler.problem import DayProblem, Plan, StopKind
 from scheduler.queries import PlanNotReady, lock_run, stored_plan, stored_problem
 from scheduler.tables import PlanKind, PlanRun, PlanStatus
 
@@ -86,13 +87,14 @@ async def accept(
     chosen = wanted - left
     # Work that waited and has found another way stays out of the plan without upsetting the rest.
     left_behind = {lines[key]["kind"] for key in set(lines) - chosen}
-    spots = (
-        _as_planned(run)
-        if wanted == set(lines) and left_behind <= {"added"}
-        else await _chosen_alone(run, chosen)
-    )
+    plan: tuple[DayProblem, Plan] | None = None
+    if wanted != set(lines) or not left_behind <= {"added"}:
+        plan = await _chosen_alone(run, chosen)
+    elif accepted_pick_ups.has_pick_ups(run):
+        plan = stored_problem(run), stored_plan(run)
+    spots = _as_planned(run) if plan is None else _spots(*plan)
     doing = _Applying(session, actor, now, run, lines, spots, work_orders)
-    await doing.apply(chosen)
+    await doing.apply(chosen, stale, plan)
     run.status = PlanStatus.ACCEPTED
     run.accepted_at = now
     run.accepted_by = actor.name
@@ -169,8 +171,8 @@ def _as_planned(run: PlanRun) -> dict[str, Placed]:
     }
 
 
-async def _chosen_alone(run: PlanRun, chosen: set[str]) -> dict[str, Placed]:
-    """Return where the visits are with the chosen changes alone: timed anew, judged by the referee."""
+async def _chosen_alone(run: PlanRun, chosen: set[str]) -> tuple[DayProblem, Plan]:
+    """Return a run's problem and the plan of the chosen changes alone: timed anew, judged by the referee."""
     problem, plan = stored_problem(run), stored_plan(run)
     lines = compare(problem, before_of(problem), after_of(plan))
     try:
@@ -180,6 +182,11 @@ async def _chosen_alone(run: PlanRun, chosen: set[str]) -> dict[str, Placed]:
             "Without the other changes this cannot be driven: " + " ".join(error.sentences[:3]),
             violations=list(error.sentences[:50]),
         ) from None
+    return problem, found.plan
+
+
+def _spots(problem: DayProblem, plan: Plan) -> dict[str, Placed]:
+    """Return where a plan has each visit, by its key."""
     starts_at = datetime.fromisoformat(problem.first_midnight).astimezone(UTC)
     return {
         stop.visit: Placed(
@@ -188,7 +195,7 @@ async def _chosen_alone(run: PlanRun, chosen: set[str]) -> dict[str, Placed]:
             ends_at=starts_at + timedelta(seconds=stop.end),
             travel_s=stop.drive_s,
         )
-        for route in found.plan.routes
+        for route in plan.routes
         for stop in route.stops
         if stop.kind is StopKind.VISIT and stop.visit is not None
     }
@@ -297,8 +304,31 @@ class _Applying:
         self.planned: list[Visit] = []
         self.withdrawn: list[Visit] = []
         self.applied: list[dict[str, Any]] = []
+        self.made: dict[str, UUID] = {}
+        """The visits that were planned, or moved into others, by their lines."""
 
-    async def apply(self, chosen: set[str]) -> None:
+    async def apply(
+        self, chosen: set[str], stale: Collection[str], plan: tuple[DayProblem, Plan] | None
+    ) -> None:
+        """Write the chosen lines; `plan` is where they end, None where it has nothing to be fetched."""
+        ours = self._ours(stale)
+        before = await pick_ups.list_pick_ups(self.session, self.actor, set(ours.values()))
+        await self._change(chosen)
+        gone = {key for key in chosen if self.lines[key]["kind"] == "dropped"}
+        visit_of = {key: each for key, each in (ours | self.made).items() if key not in gone}
+        step = await accepted_pick_ups.write(
+            self.session, self.actor, self.now, self.run, plan, visit_of, before
+        )
+        if step is not None:
+            self.applied.append(step)
+
+    def _ours(self, stale: Collection[str]) -> dict[str, UUID]:
+        """Return the visits that the plan knew, by their keys, but for those that others changed since."""
+        seen: dict[str, list[str]] = (self.run.result or {})["seen"]
+        keys = self.lines.keys() | _as_planned(self.run).keys()
+        return {key: UUID(key) for key in keys if key in seen and key not in stale}
+
+    async def _change(self, chosen: set[str]) -> None:
         # What is taken away comes first, so that nobody is in two places in between.
         def order(key: str) -> tuple[bool, str, str]:
             return self.lines[key]["kind"] != "dropped", self.lines[key]["work_order_id"], key
@@ -306,13 +336,13 @@ class _Applying:
         for key in sorted(chosen, key=order):
             line, spot = self.lines[key], self.spots.get(key)
             if line["visit_id"] is None and spot is not None:
-                await self._add(line, spot)
+                self.made[key] = await self._add(line, spot)
             elif line["visit_id"] is not None and spot is not None:
-                await self._move(UUID(line["visit_id"]), spot)
+                self.made[key] = await self._move(UUID(line["visit_id"]), spot)
             elif line["visit_id"] is not None and line["kind"] == "dropped":
                 await self._drop(UUID(line["visit_id"]))
 
-    async def _add(self, line: dict[str, Any], spot: Placed) -> None:
+    async def _add(self, line: dict[str, Any], spot: Placed) -> UUID:
         (visit,) = await visits.plan_visits(
             self.session,
             self.actor,
@@ -330,13 +360,14 @@ class _Applying:
         )
         self.planned.append(visit)
         self.applied.append({"did": "added", "visit_id": str(visit.id), "was": None})
+        return visit.id
 
-    async def _move(self, visit_id: UUID, spot: Placed) -> None:
+    async def _move(self, visit_id: UUID, spot: Placed) -> UUID:
         before = await visits.find_visit(self.session, self.actor, visit_id)
         was = _as_it_was(before)
         same = before.technician_id == spot.technician_id
         if same and abs(before.planned_starts_at - spot.starts_at) < _MINUTE:
-            return
+            return visit_id
         changes = {
             "technician_id": spot.technician_id,
             "planned_starts_at": spot.starts_at,
@@ -348,6 +379,7 @@ class _Applying:
         self.applied.append(
             {"did": "moved", "visit_id": str(visit.id), "was": was, "set": _told(visit)}
         )
+        return visit.id
 
     async def _drop(self, visit_id: UUID) -> None:
         was = _as_it_was(await visits.find_visit(self.session, self.actor, visit_id))
@@ -398,10 +430,19 @@ async def undo(session: Session, actor: Actor, now: datetime, run_id: UUID) -> U
         raise WrongStatus(f"This plan is {run.status}; only an accepted one can be undone.")
     counts: Counter[str] = Counter()
     steps = run.applied or []
-    held = await visits.lock_visits(session, actor, {UUID(step["visit_id"]) for step in steps})
-    for step in reversed(steps):
+    of_visits = [step for step in steps if step["did"] != accepted_pick_ups.STEP]
+    held = await visits.lock_visits(session, actor, {UUID(step["visit_id"]) for step in of_visits})
+    restored: dict[UUID, UUID] = {}
+    for step in reversed(of_visits):
         pair = held.get(UUID(step["visit_id"]))
-        counts["kept" if pair is None else await _undo(session, actor, now, step, pair[1])] += 1
+        what, visit_id = (
+            ("kept", None) if pair is None else await _undo(session, actor, now, step, pair[1])
+        )
+        counts[what] += 1
+        if visit_id is not None:
+            restored[UUID(step["was"]["visit_id"])] = visit_id
+    if len(of_visits) < len(steps):
+        await accepted_pick_ups.put_back(session, actor, now, steps, restored)
     run.status = PlanStatus.UNDONE
     await session.flush()
     await events.record(
@@ -420,34 +461,39 @@ async def undo(session: Session, actor: Actor, now: datetime, run_id: UUID) -> U
 
 async def _undo(
     session: Session, actor: Actor, now: datetime, step: dict[str, Any], visit: Visit
-) -> str:
-    """Undo one step; return what came of it: `withdrawn`, `restored`, `kept` or, where it is over, `gone`."""
+) -> tuple[str, UUID | None]:
+    """Undo one step; return what came of it: `withdrawn`, `restored`, `kept` or, where it is over, `gone`.
+
+    With it comes the visit that was restored.
+    """
     not_begun = VisitStatus(visit.status) in visits.NOT_BEGUN
     was = step["was"]
     if step["did"] == "dropped":
         return await _plan_again(session, actor, now, was)
     if not not_begun:
         over = visit.status not in LIVE_VISITS and visit.status != VisitStatus.FINISHED
-        return "gone" if over else "kept"
+        return "gone" if over else "kept", None
     if step["did"] == "added":
         await visits.withdraw(session, actor, now, visit.id, reason="plan_undone")
-        return "withdrawn"
+        return "withdrawn", None
     if _told(visit) != step["set"]:
-        return "kept"
+        return "kept", None
     technician_id = UUID(was["technician_id"])
     if technician_id not in await list_active(session, actor):
-        return "kept"
+        return "kept", None
     changes: dict[str, Any] = {
         "technician_id": technician_id,
         "planned_starts_at": datetime.fromisoformat(was["planned_starts_at"]),
         "planned_ends_at": datetime.fromisoformat(was["planned_ends_at"]),
         "travel_s": was["travel_s"],
     }
-    await visits.edit_plan(session, actor, now, visit.id, None, changes)
-    return "restored"
+    back = await visits.edit_plan(session, actor, now, visit.id, None, changes)
+    return "restored", back.id
 
 
-async def _plan_again(session: Session, actor: Actor, now: datetime, was: dict[str, Any]) -> str:
+async def _plan_again(
+    session: Session, actor: Actor, now: datetime, was: dict[str, Any]
+) -> tuple[str, UUID | None]:
     """Plan a visit anew that accepting withdrew, unless its job is over or has got another one."""
     work_orders = await lock_work_orders(session, actor, {UUID(was["work_order_id"])})
     work_order = work_orders[UUID(was["work_order_id"])]
@@ -458,7 +504,7 @@ async def _plan_again(session: Session, actor: Actor, now: datetime, was: dict[s
         or work_order.status not in _OPEN
         or technician_id not in await list_active(session, actor)
     ):
-        return "kept"
+        return "kept", None
     (visit,) = await visits.plan_visits(
         session,
         actor,
@@ -477,7 +523,7 @@ async def _plan_again(session: Session, actor: Actor, now: datetime, was: dict[s
     )
     if was["is_dispatched"]:
         await visits.dispatch(session, actor, now, visit.id)
-    return "restored"
+    return "restored", visit.id
 
 
 def _instant(text: str | None) -> datetime | None:

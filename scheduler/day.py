@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 from fsm.problems import Problem
 from scheduler import problem as model
-from scheduler.rows import Job, Planned, Position
+from scheduler.rows import Depot, Job, Planned, Position
 
 MOST_DAYS = 14
 
@@ -57,6 +57,8 @@ class Day:
     weights_version: int = 0
     live: list[Planned] = field(default_factory=list)
     """Every live visit of the horizon, those that stay where they are too."""
+    depots: list[Depot] = field(default_factory=list)
+    """The warehouses that the problem's depots are, in its order."""
 
     @property
     def first_on(self) -> date:

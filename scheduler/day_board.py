@@ -55,10 +55,23 @@ join customer c on c.tenant_id = w.tenant_id and c.id = w.customer_id
 left join asset a on a.tenant_id = w.tenant_id and a.id = w.asset_id
 """
 
+_PICK_UPS = """
+(select jsonb_agg(jsonb_build_object(
+    'id', u.id, 'place', place.name, 'latitude', place.latitude, 'longitude', place.longitude,
+    'starts_at', u.starts_at, 'ends_at', u.ends_at, 'travel_s', u.travel_s,
+    'part', part.number, 'name', part.name, 'quantity', f.quantity)
+    order by u.starts_at, u.id, part.number)
+  from pick_up_part f
+  join pick_up u on u.tenant_id = f.tenant_id and u.id = f.pick_up_id
+  join stock_place place on place.tenant_id = u.tenant_id and place.id = u.place_id
+  join part on part.tenant_id = f.tenant_id and part.id = f.part_id
+  where f.tenant_id = v.tenant_id and f.visit_id = v.id)
+"""
+
 _VISITS = f"""
 select v.id, v.rev, v.technician_id, v.status, v.planned_starts_at as starts_at,
   v.planned_ends_at as ends_at, v.window_starts_at, v.window_ends_at, v.travel_s, v.is_pinned,
-  v.crew_id, v.arrived_at, v.finished_at, {_JOB}
+  v.crew_id, v.arrived_at, v.finished_at, {_PICK_UPS} as pick_ups, {_JOB}
 from visit v
 join work_order w on w.tenant_id = v.tenant_id and w.id = v.work_order_id
 {_AROUND}
@@ -140,6 +153,24 @@ class BoardJob(_Job, frozen=True, kw_only=True):
     reported_at: datetime
 
 
+class BoardPickUp(msgspec.Struct, frozen=True, kw_only=True):
+    """Parts of one number that are fetched for a visit, with the stop at a warehouse that it takes.
+
+    A stop that is for several parts or visits stands with each of them, under one `id`.
+    """
+
+    id: UUID
+    place: str
+    latitude: float | None
+    longitude: float | None
+    starts_at: datetime
+    ends_at: datetime
+    travel_s: int
+    part: str
+    name: str
+    quantity: int
+
+
 class BoardVisit(_Job, frozen=True, kw_only=True):
     """A visit with its job. `risks`: what it misses as it is planned: promise, respond, restore."""
 
@@ -156,6 +187,7 @@ class BoardVisit(_Job, frozen=True, kw_only=True):
     crew_id: UUID | None
     arrived_at: datetime | None
     finished_at: datetime | None
+    pick_ups: list[BoardPickUp]
     risks: list[str]
 
 
@@ -233,7 +265,10 @@ async def list_work(
     visits = await reader.rows(_VISITS, of.tenant_id, of.starts_at, of.ends_at, only)
     waiting = await reader.rows(_WAITING, of.tenant_id, only)
     return (
-        [BoardVisit(**dict(row), risks=_risks(row)) for row in visits],
+        [
+            BoardVisit(**{**dict(row), "pick_ups": _pick_ups(row)}, risks=_risks(row))
+            for row in visits
+        ],
         [BoardJob(**dict(row)) for row in waiting],
     )
 
@@ -245,6 +280,11 @@ async def list_times(reader: Reader, of: Days) -> tuple[list[BoardShift], list[B
         [BoardShift(**dict(row)) for row in await reader.rows(_SHIFTS, *span)],
         [BoardAbsence(**dict(row)) for row in await reader.rows(_ABSENCES, *span)],
     )
+
+
+def _pick_ups(row: Any) -> list[BoardPickUp]:
+    found = row["pick_ups"]
+    return [] if found is None else msgspec.json.decode(found, type=list[BoardPickUp])
 
 
 def _risks(row: Any) -> list[str]:

@@ -133,6 +133,7 @@ async def _assemble(
     visits.wait(known.waiting, first_s)
     links = bind_links(visits, [shift for shift, _ in shifts])
     depots = [model.Depot(places.row(depot.position), depot.parts) for depot in known.depots]
+    day.depots = known.depots
     if len(places.positions) > MOST_PLACES:
         raise TooManyPlaces(
             f"A plan knows the way between at most {MOST_PLACES} places, and these are "
@@ -171,7 +172,10 @@ async def _assemble(
 
 
 def _free_stock(visits: DayVisits) -> dict[UUID, dict[str, int]]:
-    """Return what each van holds beside what visits that stay where they are count on."""
+    """Return what each van holds beside what visits that stay where they are count on.
+
+    What is still to be fetched for those is not in the van, and they do not take it from there.
+    """
     known = visits.rows
     left = {technician: dict(stock) for technician, stock in known.vans.items()}
     asking = {visit.id for visit in visits.visits if visit.parts}
@@ -180,7 +184,10 @@ def _free_stock(visits: DayVisits) -> dict[UUID, dict[str, int]]:
             continue  # it asks for itself, or for nothing
         stock = left.get(each.technician_id, {})
         if each.part in stock:
-            stock[each.part] = max(0, stock[each.part] - each.quantity)
+            stops = known.pick_ups.get(each.visit_id, ())
+            fetched = sum(stop.quantity for stop in stops if stop.part == each.part)
+            wanted = max(0, each.quantity - fetched)
+            stock[each.part] = max(0, stock[each.part] - wanted)
     return left
 
 

@@ -38,6 +38,8 @@ class DayRows:
     vans: dict[UUID, dict[str, int]]
     promised: list[rows.Promised]
     depots: list[rows.Depot]
+    pick_ups: dict[UUID, list[rows.PickUpStop]]
+    """What is still to be fetched for planned visits, by visit."""
     bonds: list[Bond]
     linked: dict[UUID, LinkedJob]
 
@@ -87,6 +89,7 @@ async def load_rows(
         vans=vans,
         promised=await rows.list_promised_parts(session, actor, ends_at) if vans else [],
         depots=depots,
+        pick_ups=await rows.list_pick_ups(session, actor, [v.id for v in visits], now),
         bonds=bonds,
         linked=linked,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from fsm.technicians.working_time import WorkingShift
@@ -10,7 +10,7 @@ from fsm.work_orders.lifecycle import VisitStatus
 from scheduler import problem as model
 from scheduler.day_hours import within
 from scheduler.day_visits import DayVisits
-from scheduler.rows import BEGUN, Held, Planned, Position, position_of
+from scheduler.rows import BEGUN, Held, PickUpStop, Planned, Position, position_of
 from scheduler.underway import Underway, continued, workable
 
 _AT_WORK = (VisitStatus.ON_SITE, VisitStatus.PAUSED)
@@ -232,6 +232,8 @@ class DayShifts:
     ) -> tuple[model.Absence, ...]:
         """Return when the technician is taken: absences, visits that stay, slots held for callers.
 
+        What is fetched for visits that stay is fetched where and when it was planned. Such a stop takes a
+        second at least; what comes after it begins as much later, since not a second may have been to spare.
         Times that overlap are joined, since nobody is in two places; the first place then stands for all.
         """
         opens, closes = shift.opens, shift.closes
@@ -242,12 +244,19 @@ class DayShifts:
             ends = closes if upper is None else min(closes, self.day.second(upper))
             taken.append((starts, ends, None))
         spans = [
-            (each.visit.planned_starts_at, each.visit.planned_ends_at, each.site) for each in fixed
+            (each.visit.planned_starts_at, each.visit.planned_ends_at, position_of(each.site))
+            for each in fixed
         ]
-        spans += [(hold.starts_at, hold.ends_at, hold.site) for hold in held]
-        for starts_at, ends_at, site in spans:
+        spans += [(hold.starts_at, hold.ends_at, position_of(hold.site)) for hold in held]
+        stops = {
+            stop.id: stop
+            for each in fixed
+            for stop in self.rows.pick_ups.get(each.visit.id, ())
+            if stop.latitude is not None and stop.longitude is not None
+        }
+        for starts_at, ends_at, where in [*spans, *map(_fetching, stops.values())]:
             starts, ends = self.day.second(starts_at), self.day.second(ends_at)
-            where = position_of(site)
+            starts += sum(stop.starts_at < starts_at for stop in stops.values())
             if starts < closes and ends > opens:
                 place = None if where is None else self.visits.places.row(where)
                 taken.append((max(starts, opens), min(ends, closes), place))
@@ -296,6 +305,13 @@ def _in_hand_order(each: Planned) -> tuple[bool, datetime]:
 
 def _last(shift: model.Shift) -> int:
     return shift.closes + shift.overtime_limit_s
+
+
+def _fetching(stop: PickUpStop) -> tuple[datetime, datetime, Position | None]:
+    assert stop.latitude is not None
+    assert stop.longitude is not None
+    ends_at = max(stop.ends_at, stop.starts_at + timedelta(seconds=1))
+    return stop.starts_at, ends_at, (stop.latitude, stop.longitude)
 
 
 def _span(taken: tuple[int, int, int | None]) -> tuple[int, int]:

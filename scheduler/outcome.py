@@ -13,10 +13,11 @@ from scheduler.child import Solved
 from scheduler.day import Day
 from scheduler.diff import Kind, Line, Spot, Touch, Why, after_of, before_of, compare
 from scheduler.engine.indexed import IndexedDay
+from scheduler.fetching import Need, Stops, fetched
 from scheduler.reasons import Reason
 from scheduler.relaxations import Relaxation
 from scheduler.rows import Job
-from scheduler.sentences import LANGUAGES, change_sentence, sentence
+from scheduler.sentences import LANGUAGES, change_sentence, fetch_sentence, sentence
 from scheduler.weights import priced
 
 NO_POSITION = {
@@ -56,6 +57,7 @@ def outcome(
     `indexed` is the day's problem where it was looked up before.
     """
     plan = solved.plan
+    stops = fetched(day.problem, plan)
     unplanned = [_left_out(each, "no_position", NO_POSITION) for each in day.without_position]
     unplanned += [
         _left_out(each.work_order, each.why, HELD_BACK[each.why], each.partner)
@@ -71,13 +73,14 @@ def outcome(
         reason = replace(reason, partners=tuple(sorted(partners)))
         unplanned.append(told_reason(reason, str(work_order.id), work_order.number))
     return {
-        "routes": [_route(day, route) for route in plan.routes],
+        "routes": [_route(day, route, stops) for route in plan.routes],
+        "depots": [{"place_id": str(one.place_id), "name": one.name} for one in day.depots],
         "unplanned": unplanned,
         "costs": costs_as_json(plan.costs),
         "objective": priced(costs_as_json(plan.costs), day.problem.weights),
         "notes": [*plan.notes, *day.notes],
         "travel_source": day.problem.travel_source,
-        "difference": difference(day, plan, happened, indexed),
+        "difference": difference(day, plan, happened, indexed, stops),
         "seen": {
             str(each.visit.id): [
                 str(each.visit.technician_id),
@@ -110,9 +113,10 @@ def costs_as_json(costs: model.Costs) -> dict[str, int]:
     return {name: getattr(costs, name) for name in (*model.Costs.__dataclass_fields__, "total")}
 
 
-def _route(day: Day, route: model.Route) -> dict[str, Any]:
+def _route(day: Day, route: model.Route, needs: Stops) -> dict[str, Any]:
     stops = [
         {
+            **_fetched(day, stop, needs.get((route.shift, number), ())),
             "kind": str(stop.kind),
             "key": stop.visit,
             "work_order_id": str(day.work_orders[stop.visit].id) if stop.visit else None,
@@ -124,7 +128,7 @@ def _route(day: Day, route: model.Route) -> dict[str, Any]:
             "travel_s": stop.drive_s,
             "travel_m": stop.drive_m,
         }
-        for stop in route.stops
+        for number, stop in enumerate(route.stops)
     ]
     return {
         "shift_id": route.shift,
@@ -138,6 +142,23 @@ def _route(day: Day, route: model.Route) -> dict[str, Any]:
         "waiting_s": route.waiting_s,
         "overtime_s": route.overtime_s,
         "stops": stops,
+    }
+
+
+def _fetched(day: Day, stop: model.Stop, needs: Sequence[Need]) -> dict[str, Any]:
+    """Return where a stop at a depot is, and what for."""
+    if stop.kind is not model.StopKind.PICKUP or stop.number is None:
+        return {}
+    return {
+        "place": day.depots[stop.number].name,
+        "parts": [
+            {
+                "number": day.work_orders[each.visit].number,
+                "part": each.part,
+                "quantity": each.quantity,
+            }
+            for each in needs
+        ],
     }
 
 
@@ -192,9 +213,14 @@ def difference(
     plan: model.Plan,
     happened: Sequence[Happened] = (),
     indexed: IndexedDay | None = None,
+    stops: Stops | None = None,
 ) -> dict[str, Any]:
-    """Return what the plan changes: lines with a cause each, the groups they form, and the sums."""
+    """Return what the plan changes: lines with a cause each, the groups they form, and the sums.
+
+    A line also tells what is fetched for its visit, by `stops`.
+    """
     problem = day.problem
+    fetches = _fetches(day, plan, stops or {})
     lines = lines_of(problem, plan, happened)
     choice = Choice(problem, plan, lines, indexed)
     groups = [(group.visits, group.saving) for group in choice.groups()]
@@ -206,10 +232,15 @@ def difference(
     for line in lines:
         number = group_of.get(line.visit)
         entry = teller.line(line, kinds, None if number is None else groups[number][1])
+        for language, said in entry["said"].items():
+            entry["said"][language] = " ".join(
+                [said, *(fetch_sentence(each, language) for each in fetches.get(line.visit, ()))]
+            )
         ids = {
             "work_order_id": str(day.work_orders[line.visit].id),
             "visit_id": line.visit if line.visit in day.planned else None,
             "group": number,
+            "fetched": fetches.get(line.visit, []),
         }
         told.append({**entry, **ids})
     return {
@@ -227,6 +258,18 @@ def difference(
         "before": _before(problem, choice),
         "after": _sums(problem, plan),
     }
+
+
+def _fetches(day: Day, plan: model.Plan, stops: Stops) -> dict[str, list[dict[str, Any]]]:
+    """Return by visit what is fetched for it, and where."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for route in plan.routes:
+        for number, stop in enumerate(route.stops):
+            for need in stops.get((route.shift, number), ()):
+                place = day.depots[stop.number or 0].name
+                told = {"place": place, "part": need.part, "quantity": need.quantity}
+                found.setdefault(need.visit, []).append(told)
+    return found
 
 
 def _only_retimed(lines: Sequence[Line]) -> list[tuple[str, ...]]:

@@ -17,11 +17,11 @@ from fsm.assets.tables import Asset, AssetModel
 from fsm.checklists.tables import ChecklistVersion
 from fsm.customers.tables import Contact, Customer, Site
 from fsm.database import Session, run
-from fsm.parts.tables import Part
+from fsm.parts.tables import Part, StockPlace
 from fsm.technicians.queries import find_technician
 from fsm.technicians.tables import Shift, Technician
 from fsm.work_orders.lifecycle import LIVE_VISITS, VisitStatus
-from fsm.work_orders.tables import Visit, WorkOrder
+from fsm.work_orders.tables import PickUp, PickUpPart, Visit, WorkOrder
 from fsm.work_orders.visits import checklist_of
 from scheduler.rows import list_stock
 from scheduler.tables import PlanningTerms
@@ -57,6 +57,15 @@ class Take:
         return max(0, self.needed - self.in_van)
 
 
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A stop at a warehouse, with what is fetched there: parts, how many, and for which jobs."""
+
+    place: StockPlace
+    pick_up: PickUp
+    fetched: list[tuple[Part, int, list[str]]]
+
+
 @dataclass(slots=True)
 class Line:
     """One visit with all that belongs to it."""
@@ -81,6 +90,7 @@ class RouteSheet:
     shifts: list[Shift]
     lines: list[Line]
     take: list[Take]
+    stops: list[Stop]
 
 
 async def build_sheet(session: Session, actor: Actor, technician_id: UUID, on: date) -> RouteSheet:
@@ -121,7 +131,12 @@ async def build_sheet(session: Session, actor: Actor, technician_id: UUID, on: d
         .order_by(col(Shift.during))
     )
     return RouteSheet(
-        technician, on, list(shifts), lines, await _take(session, actor, technician_id, lines)
+        technician,
+        on,
+        list(shifts),
+        lines,
+        await _take(session, actor, technician_id, lines),
+        await _stops(session, actor, lines),
     )
 
 
@@ -228,6 +243,40 @@ async def _take(
         Take(number, parts[number].name, parts[number].unit, needed[number], stock.get(number, 0))
         for number in sorted(needed)
     ]
+
+
+async def _stops(session: Session, actor: Actor, lines: Sequence[Line]) -> list[Stop]:
+    """Return where parts are fetched for these visits, in order of time."""
+    numbers = {line.visit.id: line.job.number for line in lines}
+    statement: Any = (
+        select(PickUp, PickUpPart, StockPlace, Part)
+        .join(
+            PickUpPart,
+            (col(PickUpPart.tenant_id) == PickUp.tenant_id)
+            & (col(PickUpPart.pick_up_id) == PickUp.id),
+        )
+        .join(
+            StockPlace,
+            (col(StockPlace.tenant_id) == PickUp.tenant_id)
+            & (col(StockPlace.id) == PickUp.place_id),
+        )
+        .join(
+            Part,
+            (col(Part.tenant_id) == PickUpPart.tenant_id) & (col(Part.id) == PickUpPart.part_id),
+        )
+        .where(PickUp.tenant_id == actor.tenant_id, col(PickUpPart.visit_id).in_(numbers))
+        .order_by(col(PickUp.starts_at), col(PickUp.id), col(Part.number))
+    )
+    found: dict[UUID, Stop] = {}
+    for pick_up, fetch, place, part in await session.exec(statement):
+        stop = found.setdefault(pick_up.id, Stop(place, pick_up, []))
+        number = numbers[fetch.visit_id]
+        if stop.fetched and stop.fetched[-1][0].id == part.id:
+            _, quantity, jobs = stop.fetched.pop()
+            stop.fetched.append((part, quantity + fetch.quantity, [*jobs, number]))
+        else:
+            stop.fetched.append((part, fetch.quantity, [number]))
+    return list(found.values())
 
 
 async def _past_of(

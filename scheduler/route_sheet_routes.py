@@ -19,7 +19,7 @@ from fsm.technicians import positions
 from fsm.technicians.tables import Shift
 from fsm.technicians.working_time import bounds
 from fsm.work_orders.tables import WorkOrder
-from scheduler.route_sheet import Line, RouteSheet, Take, build_sheet
+from scheduler.route_sheet import Line, RouteSheet, Stop, Take, build_sheet
 
 On = Annotated[http.Day, QueryParameter(description="The day, on the technician's own clocks.")]
 
@@ -213,6 +213,44 @@ class SheetTake(msgspec.Struct, frozen=True):
         return cls(take.number, take.name, take.unit, take.needed, take.in_van, take.missing)
 
 
+class SheetFetch(msgspec.Struct, frozen=True):
+    """Parts to be fetched; `work_orders` are the numbers of the jobs that they are for."""
+
+    number: str
+    name: str
+    unit: str
+    quantity: int
+    work_orders: list[str]
+
+
+class SheetStop(msgspec.Struct, frozen=True):
+    """A stop at a warehouse for parts that the van lacks."""
+
+    place: str
+    latitude: float | None
+    longitude: float | None
+    starts_at: datetime
+    ends_at: datetime
+    travel_s: int
+    fetch: list[SheetFetch]
+
+    @classmethod
+    def of(cls, stop: Stop) -> "SheetStop":
+        place, pick_up = stop.place, stop.pick_up
+        return cls(
+            place.name,
+            place.latitude,
+            place.longitude,
+            pick_up.starts_at,
+            pick_up.ends_at,
+            pick_up.travel_s,
+            [
+                SheetFetch(part.number, part.name, part.unit, quantity, jobs)
+                for part, quantity, jobs in stop.fetched
+            ],
+        )
+
+
 class RouteSheetView(msgspec.Struct, frozen=True):
     """A day on paper. Instants are UTC; `zone` is the technician's, each site has its own."""
 
@@ -225,6 +263,7 @@ class RouteSheetView(msgspec.Struct, frozen=True):
     shifts: list[SheetShift]
     visits: list[SheetVisit]
     take: list[SheetTake]
+    stops: list[SheetStop]
 
     @classmethod
     def of(cls, sheet: RouteSheet, now: datetime) -> "RouteSheetView":
@@ -239,6 +278,7 @@ class RouteSheetView(msgspec.Struct, frozen=True):
             [SheetShift.of(shift) for shift in sheet.shifts],
             [SheetVisit.of(line, place) for place, line in enumerate(sheet.lines, start=1)],
             [SheetTake.of(take) for take in sheet.take],
+            [SheetStop.of(stop) for stop in sheet.stops],
         )
 
 

@@ -1,7 +1,7 @@
 """The rows that a problem is made of, each kind with one query."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import cos, radians
 from typing import Any
@@ -119,6 +119,10 @@ class Held(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Depot:
+    """A warehouse where parts can be picked up."""
+
+    place_id: UUID
+    name: str
     position: Position
     parts: tuple[str, ...]
     """Numbers of the parts that it has."""
@@ -390,25 +394,27 @@ async def list_stock(
           union all
           select part_id, from_place_id, -quantity from movement where tenant_id = :tenant
         )
-        select sp.technician_id, sp.kind, sp.latitude, sp.longitude, p.number,
+        select sp.id, sp.name, sp.technician_id, sp.kind, sp.latitude, sp.longitude, p.number,
                floor(sum(m.quantity))::bigint as quantity
         from moved m
         join stock_place sp on sp.tenant_id = :tenant and sp.id = m.place_id
         join part p on p.tenant_id = :tenant and p.id = m.part_id
-        group by sp.id, sp.technician_id, sp.kind, sp.latitude, sp.longitude, p.number
+        group by sp.id, sp.name, sp.technician_id, sp.kind, sp.latitude, sp.longitude, p.number
         having floor(sum(m.quantity)) > 0
         order by sp.id, p.number
         """,
         tenant=actor.tenant_id,
     )
     vans: dict[UUID, dict[str, int]] = {}
-    depots: dict[Position, list[str]] = {}
+    depots: dict[UUID, Depot] = {}
     for row in rows:
         if row.kind == StockPlaceKind.VAN:
             vans.setdefault(row.technician_id, {})[row.number] = row.quantity
         elif row.latitude is not None and row.longitude is not None:
-            depots.setdefault((row.latitude, row.longitude), []).append(row.number)
-    return vans, [Depot(position, tuple(sorted(set(has)))) for position, has in depots.items()]
+            position = row.latitude, row.longitude
+            depot = depots.setdefault(row.id, Depot(row.id, row.name, position, ()))
+            depots[row.id] = replace(depot, parts=(*depot.parts, row.number))
+    return vans, list(depots.values())
 
 
 class Promised(msgspec.Struct, frozen=True, gc=False):
@@ -445,6 +451,46 @@ async def list_promised_parts(session: Session, actor: Actor, until: datetime) -
         until,
     )
     return [Promised(*row) for row in map(tuple, rows)]
+
+
+class PickUpStop(msgspec.Struct, frozen=True, gc=False):
+    """Part of a stop at a warehouse that is to come: what is fetched there for a visit."""
+
+    id: UUID
+    visit_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    latitude: float | None
+    longitude: float | None
+    part: str
+    quantity: int
+
+
+async def list_pick_ups(
+    session: Session, actor: Actor, visit_ids: Collection[UUID], now: datetime
+) -> dict[UUID, list[PickUpStop]]:
+    """Return by visit what is to be fetched for it from now on, in order of time."""
+    rows = await fetch(
+        session,
+        """
+        select u.id, f.visit_id, u.starts_at, u.ends_at, place.latitude, place.longitude, part.number,
+          f.quantity
+        from pick_up_part f
+        join pick_up u on u.tenant_id = $1 and u.id = f.pick_up_id and u.ends_at >= $3
+        join stock_place place on place.tenant_id = $1 and place.id = u.place_id
+        join part on part.tenant_id = $1 and part.id = f.part_id
+        where f.tenant_id = $1 and f.visit_id = any($2)
+        order by u.starts_at, u.id, part.number
+        """,
+        actor.tenant_id,
+        list(visit_ids),
+        now,
+    )
+    found: dict[UUID, list[PickUpStop]] = {}
+    for row in rows:
+        stop = PickUpStop(*tuple(row))
+        found.setdefault(stop.visit_id, []).append(stop)
+    return found
 
 
 async def list_waiting_near(

@@ -215,6 +215,7 @@ _CHANGES: dict[str, dict[str, str]] = {
         "improvement": "nothing forces it; the plan becomes cheaper",
         "improvement_by": "nothing forces it; the plan becomes cheaper by {saving} min of driving",
         "at_risk": "The promised time is then missed.",
+        "fetched": "First {quantity} × {part} is fetched at {place}.",
         "spot": "{technician}, {clock}",
         "urgent_visit": "an urgent visit",
         "sick_call": "somebody called in sick",
@@ -240,6 +241,7 @@ _CHANGES: dict[str, dict[str, str]] = {
         "improvement": "к этому ничто не вынуждает, но план становится дешевле",
         "improvement_by": "к этому ничто не вынуждает, но план становится дешевле на {saving} мин езды",
         "at_risk": "Обещанное время при этом нарушается.",
+        "fetched": "Перед этим забрать {quantity} × {part}: {place}.",
         "spot": "{technician}, {clock}",
         "urgent_visit": "срочный выезд",
         "sick_call": "исполнитель заболел",
@@ -279,6 +281,11 @@ def change_sentence(line: Mapping[str, Any], language: str) -> str:
     )
     risk = f" {words['at_risk']}" if line["is_at_risk"] else ""
     return f"{what}; {said}.{risk}"
+
+
+def fetch_sentence(fetched: Mapping[str, Any], language: str) -> str:
+    """Return what is picked up before a visit, and where."""
+    return _CHANGES[language]["fetched"].format(**fetched)
 
 
 _SLOTS: dict[str, dict[str, str]] = {

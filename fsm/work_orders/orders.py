@@ -20,7 +20,7 @@ from fsm.customers.tables import Site
 from fsm.database import Session, revise, touch
 from fsm.events import Occurrence
 from fsm.problems import Invalid
-from fsm.work_orders import clocks, completion
+from fsm.work_orders import clocks, completion, pick_ups
 from fsm.work_orders.lifecycle import (
     LIVE_VISITS,
     Action,
@@ -324,6 +324,7 @@ async def cancel(
             )
             touch(session, visit)
     await session.flush()
+    await pick_ups.leave(session, actor, [visit.id for visit in visits])
     await events.record(
         session, actor, "work_order.cancelled", "work_order", work_order.id, now=now, reason=reason
     )

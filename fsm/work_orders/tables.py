@@ -425,6 +425,46 @@ class PartRequest(Revised, table=True):
     by: str = ""
 
 
+class PickUp(Row, table=True):
+    """A stop that a plan has a technician make at a warehouse, for parts that the van lacks."""
+
+    __tablename__ = "pick_up"
+    __table_args__ = (
+        link("technician_id", "technician"),
+        link("place_id", "stock_place"),
+        check("times", "ends_at >= starts_at"),
+        check("travel", "travel_s >= 0"),
+        lookup("pick_up_technician_idx", "technician_id", "starts_at"),
+        lookup("pick_up_place_idx", "place_id"),
+    )
+    technician_id: UUID
+    place_id: UUID
+    starts_at: datetime = instant()
+    ends_at: datetime = instant()
+    travel_s: int = 0
+    """The way there, from the stop before."""
+    plan_run_id: UUID | None = None
+    planned_at: datetime = instant()
+
+
+class PickUpPart(SQLModel, table=True):
+    """Parts of one kind to be picked up for one visit. A pick-up without any is none."""
+
+    __tablename__ = "pick_up_part"
+    __table_args__ = (
+        link("pick_up_id", "pick_up"),
+        link("visit_id", "visit"),
+        link("part_id", "part"),
+        check("quantity", "quantity > 0"),
+        lookup("pick_up_part_visit_idx", "visit_id"),
+    )
+    tenant_id: UUID = Field(primary_key=True)
+    pick_up_id: UUID = Field(primary_key=True)
+    visit_id: UUID = Field(primary_key=True)
+    part_id: UUID = Field(primary_key=True)
+    quantity: int
+
+
 class Review(Row, table=True):
     """Something that a person must look at: late or crossed field work, a clash, a doubtful time."""
 

@@ -20,6 +20,7 @@ from fsm.checklists.tables import ChecklistVersion
 from fsm.database import Session, fetch, revise, touch
 from fsm.problems import Invalid, NotFound
 from fsm.technicians.tables import Technician
+from fsm.work_orders import pick_ups
 from fsm.work_orders.lifecycle import (
     LIVE_VISITS,
     Status,
@@ -203,6 +204,7 @@ async def edit_plan(
             fields=sorted(changes),
             starts_at=visit.planned_starts_at.isoformat(),
         )
+        await pick_ups.leave(session, actor, [visit.id])
         touch(session, visit, work_order)
     return visit
 
@@ -306,6 +308,7 @@ async def _withdraw(
     visit.ended_reason = reason
     visit.rev += 1
     await session.flush()
+    await pick_ups.leave(session, actor, [visit.id])
     await events.record(
         session, actor, "visit.withdrawn", "visit", visit.id, now=now, reason=reason
     )

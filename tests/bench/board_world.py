@@ -102,6 +102,7 @@ def _visit(rng: random.Random, number: int, who: str, begins: datetime) -> dict[
         "crew_id": None,
         "arrived_at": None,
         "finished_at": None,
+        "pick_ups": [],
         "risks": ["promise"] if number % 17 == 0 else [],
     }
 

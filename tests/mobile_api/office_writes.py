@@ -387,6 +387,35 @@ async def planning(walk: Walk) -> None:
     await walk.step("PUT", person, {"paces": [pace], "longest_s": 36_000})
 
 
+async def picking_up(walk: Walk) -> None:
+    """A plan that has the technician fetch parts on the way to a visit that the phone knows."""
+    company, today = walk.company, walk.clock().date().isoformat()
+    place = await read(walk, f"/api/stock-places/{company.warehouse.id}")
+    at = {"latitude": 48.86, "longitude": 2.36}
+    place = await edit(walk, "/api/stock-places", place, **at)
+    stock = {"kind": "receipt", "quantity": "5", "to_place_id": str(company.warehouse.id)}
+    await make(walk, "/api/movements", {"part_id": str(company.part.id), **stock})
+    technician = await read(walk, f"/api/technicians/{company.technician.id}")
+    home = {"home_latitude": 48.85, "home_longitude": 2.35}
+    await edit(walk, "/api/technicians", technician, **home)
+    job, visit = await dispatch(walk)
+    terms = {
+        "parts": [{"part": company.part.number, "quantity": 3}],
+        "required_ids": [str(company.technician.id)],
+    }
+    await walk.step("PUT", f"/api/planning/work-orders/{job['id']}/terms", terms)
+    scope = {"moves": "selected", "visit_ids": [visit["id"]], "work_order_ids": []}
+    plan = await make(walk, "/api/plans", {"starts_on": today, "seconds": 0.5, "scope": scope})
+    await walk.work()
+    await make(walk, f"/api/plans/{plan['id']}/acceptance", {}, "visits")
+    assert walk.phone.of("visits")[visit["id"]]["pick_ups"][0]["qty"] == 3
+    await edit(walk, "/api/stock-places", place, "visits", name="Depot North")
+    assert walk.phone.of("visits")[visit["id"]]["pick_ups"][0]["place"] == "Depot North"
+    await make(walk, f"/api/plans/{plan['id']}/undoing", {}, "visits")
+    assert "pick_ups" not in walk.phone.of("visits")[visit["id"]]
+    await make(walk, f"/api/visits/{visit['id']}/withdrawal", {"reason": "x"}, "visits")
+
+
 async def running_day(walk: Walk) -> None:
     """What upsets a day, and a caller who is offered time."""
     now = walk.clock()

@@ -1,12 +1,15 @@
 """The dispatcher's board: a job planned, moved and taken back without dragging, by keyboard, by dragging."""
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlparse
+from uuid import UUID
 
 import httpx
 import pytest_asyncio
 
 from tests.bench.board_world import day
+from tests.fsm.work_orders.steps import plan_a_pick_up
 from tests.pages.conftest import BROWSER, Office, sign_in
 from tests.pages.looking import assert_accessible, spoken, take
 from tests.patience import PATIENCE_S
@@ -183,3 +186,51 @@ async def test_a_technician_is_told_what_is_missing_to_see_the_board(
     await sign_in(page, office, "technician")
     await page.get_by_text("не даёт доступа").wait_for()
     await assert_accessible(page)
+
+
+async def test_a_stop_for_parts_stands_beside_the_visits_and_goes_with_its_own(
+    office: Office, opened: Any, job: str
+) -> None:
+    company = office.company
+    async with httpx.AsyncClient(
+        base_url=office.url, headers=company.headers["dispatcher"], timeout=PATIENCE_S
+    ) as client:
+        found = (await client.get("/api/work-orders", params={"q": job})).json()["items"]
+        starts = office.clock() + timedelta(hours=5)
+        planned = await client.post(
+            "/api/visits",
+            json={
+                "work_order_id": found[0]["id"],
+                "technician_id": str(company.technician.id),
+                "starts_at": starts.isoformat(),
+                "ends_at": (starts + timedelta(hours=1)).isoformat(),
+            },
+        )
+    visit_id = UUID(planned.json()["id"])
+    page = await open_board(office, opened)
+    other = await open_board(office, opened, "/office/board?view=map", language="ru")
+    await plan_a_pick_up(office.database, company, office.clock(), visit_id, 2)
+    stop = page.locator("[data-stop]")
+    await stop.wait_for()  # the page was told of it
+    said = f"Parts from Main, 13:30: 2 × P-1 Door roller ({job})"
+    assert await stop.get_attribute("aria-label") == said
+    on_map = other.locator("[data-stop]")
+    name = f"Запчасти: Main, 13:30: 2 × P-1 Door roller ({job}), {company.technician.name}"
+    assert await on_map.get_attribute("aria-label") == name
+    await assert_accessible(other)
+    await stop.click()
+    await page.get_by_text("Fetch before").wait_for()
+    bar = page.locator(f"[data-visit='{visit_id}'][aria-pressed=true]")
+    assert "fetch 2 × P-1 Door roller at Main before" in (
+        await bar.get_attribute("aria-label") or ""
+    )
+    await assert_accessible(page)
+    await take(page, "board-stop")
+    await page.locator(f"[data-technician='{company.technician.id}'] .who").click()
+    await page.locator(".route").get_by_text(said).wait_for()
+    await page.get_by_role("button", name="Table", exact=True).click()
+    row = page.get_by_role("row").filter(has_text=job)
+    await row.get_by_text("Door · fetch 2 × P-1 Door roller at Main before").wait_for()
+    await row.get_by_role("button").click()
+    await page.get_by_role("button", name="Unplan").click()
+    await on_map.wait_for(state="detached")

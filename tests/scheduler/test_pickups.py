@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from scheduler.checks import cost, violations
 from scheduler.engine import plan_day
+from scheduler.fetching import fetched
 from scheduler.problem import (
     Cause,
     DayProblem,
@@ -129,3 +131,46 @@ def test_refills_keep_every_rule_and_repeat_themselves() -> None:
                 again = plan_day(day, iterations=20, published=plan, engine=engine)
                 assert violations(day.with_published(plan), again) == []
     assert pickups > 20
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_fetched_is_what_the_vans_lack(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    day = with_depots(rng, plain(rng, days=1 + seed % 2))
+    plan = planned(day, "search", 300)
+    stops = fetched(day, plan)
+    pickups = {
+        (route.shift, number)
+        for route in plan.routes
+        for number, stop in enumerate(route.stops)
+        if stop.kind is StopKind.PICKUP
+    }
+    assert pickups
+    assert stops.keys() == pickups
+    assert all(stops.values()), "no stop for nothing"
+    parts = {visit.id: visit.parts for visit in day.visits}
+    for technician in day.technicians:
+        van = Counter(dict(technician.stock))
+        routes = [route for route in plan.routes if route.technician == technician.id]
+        for route in sorted(routes, key=lambda each: each.leave):
+            for number, stop in enumerate(route.stops):
+                for need in stops.get((route.shift, number), ()):
+                    assert need.part in day.depots[stop.number or 0].parts
+                    van[need.part] += need.quantity
+                van.subtract(dict(parts.get(stop.visit or "", ())))
+                assert min(van.values(), default=0) >= 0
+
+
+def test_a_van_gives_what_it_carries_before_more_is_fetched() -> None:
+    day = a_day_with_a_depot((("belt", 1),), (("belt", 3),), stock=2)
+    plan = planned(day, "search")
+    (needs,) = fetched(day, plan).values()
+    assert sum(need.quantity for need in needs) == 2, "four are needed, two are in the van"
+
+
+def test_a_stop_for_which_another_route_left_enough_is_for_all_behind_it() -> None:
+    day = a_day_with_a_depot((("belt", 1),), stock=0)
+    plan = planned(day, "search")
+    richer = replace(day, technicians=(Technician("ann", stock=(("belt", 5),)),))
+    ((need,),) = fetched(richer, plan).values()
+    assert (need.visit, need.quantity) == ("v0", 1)

@@ -12,7 +12,7 @@ from fsm.catalogue import queries as catalogue
 from fsm.catalogue.tables import ReasonKind
 from fsm.contracts.service_levels import StopsAt
 from fsm.database import touch
-from fsm.work_orders import clocks, completion, part_requests, photo_flags
+from fsm.work_orders import clocks, completion, part_requests, photo_flags, pick_ups
 from fsm.work_orders.closing import FINISHABLE, Verdict
 from fsm.work_orders.closing_sentences import incomplete, sentence
 from fsm.work_orders.facts import judge, judge_by_successor, load_template
@@ -234,6 +234,9 @@ async def _advance(report: Report, action: VisitAction) -> bool:
         }[action]
         report.note("crossed", status=str(before))
     visit.rev += 1
+    if visit.status in (VisitStatus.ABORTED, VisitStatus.REJECTED):
+        await report.session.flush()
+        await pick_ups.leave(report.session, report.actor, [visit.id])
     if work_order.status == Status.CANCELLED:
         report.note("late")
         if not await _is_under_review(report, "work_on_cancelled_job"):
@@ -277,6 +280,8 @@ async def _revive(report: Report) -> None:
                 reason=other.ended_reason,
                 done_in=str(visit.id),
             )
+            await report.session.flush()
+            await pick_ups.leave(report.session, report.actor, [other.id])
             touch(report.session, other)
         elif VisitStatus(other.status) in (
             VisitStatus.ON_SITE,

@@ -1,6 +1,6 @@
 """The route sheet: a day on paper, should the phone stay dark. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reports.documents.blocks import (
@@ -46,11 +46,34 @@ def compose(content: Mapping[str, Any], text: Words) -> list[AnyBlock]:
             Column(text("sheet.missing"), "right"),
         ]
         blocks += [Heading(text("sheet.take")), table(columns, rows)]
+    if stops := content.get("stops"):  # sheets that were issued before know of none
+        blocks += [Heading(text("sheet.fetch")), _stops(stops, text)]
     for visit in content["visits"]:
         if visit["place"] > 1:
             blocks.append(PageBreak())
         blocks += _visit(visit, text)
     return blocks
+
+
+def _stops(stops: Iterable[Mapping[str, Any]], text: Words) -> AnyBlock:
+    rows = [
+        [
+            text.clock(stop["starts_at"]),
+            stop["place"],
+            "\n".join(
+                f"{one['quantity']} × {one['number']} {one['name']}" for one in stop["fetch"]
+            ),
+            "\n".join(", ".join(one["work_orders"]) for one in stop["fetch"]),
+        ]
+        for stop in stops
+    ]
+    columns = [
+        Column(text("sheet.fetch_at")),
+        Column(text("sheet.fetch_place"), width=2),
+        Column(text("act.parts"), width=3),
+        Column(text("sheet.fetch_for"), width=2),
+    ]
+    return table(columns, rows)
 
 
 def _visit(visit: Mapping[str, Any], text: Words) -> list[AnyBlock]:

@@ -1,7 +1,7 @@
 """Steps of a job as tests take them: created, dispatched, worked on by a phone's user."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,8 @@ from fsm.customers import queries as customers
 from fsm.database import Database, Session
 from fsm.events import Occurrence
 from fsm.evidence.tables import Blob, BlobHolder
-from fsm.work_orders import field_work, orders, visits
+from fsm.parts.tables import StockPlace
+from fsm.work_orders import field_work, orders, pick_ups, visits
 from fsm.work_orders.tables import Impact, Visit, WorkOrder
 from tests.company import Company
 from tests.conftest import Clock
@@ -153,6 +154,21 @@ async def plan_and_dispatch(job: Job) -> UUID:
         await visits.dispatch(session, actor, job.clock(), visit.id)
     job.visit_id = visit.id
     return visit.id
+
+
+async def plan_a_pick_up(
+    database: Database, company: Company, now: datetime, visit_id: UUID, quantity: int
+) -> None:
+    """Have the technician fetch rollers at the warehouse for a visit, half an hour before it."""
+    async with database.transaction(company.id) as session:
+        visit = await visits.find_visit(session, company.system, visit_id)
+        place = await session.get(StockPlace, (company.id, company.warehouse.id))
+        assert place is not None
+        place.latitude, place.longitude = 48.87, 2.34
+        at = visit.planned_starts_at - timedelta(minutes=30)
+        fetches = (pick_ups.Fetch(visit.id, company.part.number, quantity),)
+        stop = pick_ups.PlannedPickUp(visit.technician_id, place.id, at, at, 600, fetches)
+        await pick_ups.plan_pick_ups(session, company.system, now, [visit.id], [stop])
 
 
 async def create(

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.fsm.work_orders.steps import plan_a_pick_up
 from tests.mobile_api.pwa.conftest import Field, phone_in, picture
 from tests.pages.conftest import BROWSER
 from tests.pages.looking import assert_accessible, take
@@ -18,6 +19,12 @@ async def test_every_page_of_the_app_is_accessible(
     there: Field, chromium: Any, language: str, dark: bool
 ) -> None:
     job = await there.dispatched_job()
+    office = there.office
+    await plan_a_pick_up(office.database, office.company, office.clock(), job.visit_id, 2)
+    fetch = {
+        "en": "Pick up 2 × Door roller (P-1) at Main before, 09:30",
+        "ru": "Перед этим забрать 2 × Door roller (P-1): Main, 09:30",
+    }[language]
     name = f"app-{language}-{'dark' if dark else 'light'}"
     async with phone_in(there, chromium, language=language, dark=dark) as phone:
         page = phone.page
@@ -33,10 +40,12 @@ async def test_every_page_of_the_app_is_accessible(
         await page.locator("form").wait_for()
         await look("sign-in")
         await phone.sign_in()
-        await page.locator(".card.next").wait_for()
+        await page.locator(f".card[href='#/visit/{job.visit_id}']").get_by_text(fetch).wait_for()
         await look("today")
         await page.goto(f"/app/index#/visit/{job.visit_id}")
         await page.locator("nav a[aria-current]").wait_for()
+        await page.get_by_text(fetch).wait_for()
+        await page.locator("a[href^='geo:48.87,2.34']").wait_for()
         await page.locator(".bar button.main").click()
         await page.locator(".undo").wait_for()
         await look("job")

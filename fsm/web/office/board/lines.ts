@@ -2,6 +2,7 @@
 import { lanesOf, spanOf, type Axis } from './axis.ts'
 import type { BoardData, Target, Technician, Visit } from './board.svelte.ts'
 import type { Sight } from './sight.svelte.ts'
+import { stopsOf, type Stop } from './stops.ts'
 
 export interface Placed {
   visit: Visit
@@ -19,9 +20,10 @@ export interface Line {
   height: number
 }
 
-/** What a line looks like: the style of each bar, all legs of travel and all promised windows as one path each. */
+/** What a line looks like: the style of each bar and stop, all legs of travel and all promised windows as one path each. */
 export interface Drawing {
   bars: { visit: Visit; place: string }[]
+  stops: { stop: Stop; place: string }[]
   legs: string
   windows: string
 }
@@ -87,7 +89,13 @@ export function drawingOf({ axis, visits }: Line): Drawing {
     }
     return { visit, place: `${styleOf(axis, from, to)};top:${top + BAR_PX}px` }
   })
-  return { bars, legs, windows }
+  const stops = stopsOf(visits.map((one) => one.visit))
+    .filter(({ from }) => axis.shows(from, from + 1))
+    .map((stop) => {
+      if (stop.travel_s) legs += pathOf(axis, stop.from - stop.travel_s * 1000, stop.from, LEG_PX, 2)
+      return { stop, place: `left:${percent(axis.at(stop.from))}%;top:${BAR_PX + 3}px` }
+    })
+  return { bars, stops, legs, windows }
 }
 
 /** Where something from one instant to another lies on the axis. */
