@@ -22,6 +22,8 @@ PROJECTS = ("fsm/web", "mobile_api/pwa")
 """In this order: what all pages share lies in the first."""
 SHARED = ("fsm/web/common", "mobile_api/pwa/closing")
 """What both are built from: the controls, and the closing rules."""
+LANGUAGES = "fsm/languages.json"
+"""Which folders hold sentences: what lies there decides which languages there are."""
 _NOT_SOURCES = {"node_modules", "built", "generated", "templates", "screenshots", "__pycache__"}
 _SOURCES = {
     ".ts",
@@ -101,6 +103,8 @@ def fingerprint(project: Path) -> str:
         for file in sorted(_sources(root)):
             digest.update(f"{file.relative_to(environment.CHECKOUT)}\0".encode())
             digest.update(hashlib.sha256(file.read_bytes()).digest())
+    for name in _message_files():
+        digest.update(f"{name}\0".encode())
     return digest.hexdigest()
 
 
@@ -122,6 +126,13 @@ def _sources(root: Path) -> Iterator[Path]:
             yield entry
 
 
+def _message_files() -> Iterator[str]:
+    """Yield the names of all files of sentences, in order."""
+    for folder in json.loads((environment.CHECKOUT / LANGUAGES).read_text("utf-8")):
+        yield f"{folder}:"
+        yield from sorted(file.name for file in (environment.CHECKOUT / folder).glob("*.json"))
+
+
 def _is_built(project: Path) -> bool:
     stamp = project / "built" / "built-from"
     return stamp.exists() and stamp.read_text() == fingerprint(project)
@@ -135,6 +146,9 @@ def _build(project: Path, node: Node) -> None:
     if done.returncode != 0:
         environment.say(done.stdout[-4_000:] + done.stderr[-4_000:])
         sys.exit(f"The pages of {name} cannot be built; what was said about it stands above.")
+    for said in done.stderr.splitlines():
+        if said.startswith("The language "):
+            environment.say(said)
     (project / "built" / "built-from").write_text(fingerprint(project))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -19,10 +19,10 @@ import typst
 from fsm.assets.label_stock import STOCKS, Stock
 from fsm.assets.passport_code import PassportUrl
 from fsm.assets.symbol import Symbol, fitting_module_mm, passport_symbol, symbol_svg
+from fsm.languages import plain_sentences
 from fsm.problems import Problem
 
-Language = Literal["en", "ru"]
-
+_FOLDER: Final = "fsm/assets/messages"
 _POINT_MM: Final = 25.4 / 72
 #: Width of every DejaVu Sans Mono glyph and a cautious average of Libertinus Serif, in ems.
 _MONO_EM: Final = 0.6021
@@ -66,34 +66,8 @@ class Label:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    call: str
-    trial: str
-    ruler: str
-    title: str
-
-
-_WORDS: Final[dict[Language, _Words]] = {
-    "en": _Words(
-        call="Something wrong? Scan.",
-        trial="TRIAL – not for machines",
-        ruler="This line is {length} mm long. If it is not, print again at 100 %, "
-        "without “fit to page”.",
-        title="Passport labels",
-    ),
-    "ru": _Words(
-        call="Неисправность? Сканируйте.",
-        trial="ПРОБА – не для оборудования",
-        ruler="Длина линии {length} мм. Если нет, печатайте в масштабе 100 %, "
-        "без подгонки по странице.",
-        title="Этикетки паспортов",
-    ),
-}
-
-
 def label_svg(
-    label: Label, stock: Stock = STOCKS["50x30"], *, frame: bool = False, language: Language = "en"
+    label: Label, stock: Stock = STOCKS["50x30"], *, frame: bool = False, language: str = "en"
 ) -> str:
     """Return one label as SVG in the size of the stock's labels; letters are outlines, so no
     font is needed.
@@ -108,7 +82,7 @@ def label_png(
     stock: Stock = STOCKS["50x30"],
     *,
     frame: bool = False,
-    language: Language = "en",
+    language: str = "en",
     dpi: int = 600,
 ) -> bytes:
     """Return one label as PNG at `dpi` (203 … 1200): 203, 300 and 600 are what label printers
@@ -121,7 +95,7 @@ def label_png(
 
 
 def label_pdf(
-    label: Label, stock: Stock = STOCKS["50x30"], *, frame: bool = False, language: Language = "en"
+    label: Label, stock: Stock = STOCKS["50x30"], *, frame: bool = False, language: str = "en"
 ) -> bytes:
     """Return one label as a PDF page of the label's own size."""
     return _compile([[_placed(label, _alone(stock), 1, frame, language)]], stock, language, "pdf")[
@@ -136,7 +110,7 @@ def sheet_pdf(
     start: int = 1,
     ruler: bool = True,
     frame: bool = False,
-    language: Language = "en",
+    language: str = "en",
 ) -> bytes:
     """Return labels on as many sheets as they need, the first sheet used from position `start` on.
 
@@ -175,7 +149,7 @@ def _alone(stock: Stock) -> Stock:
 
 
 def _placed(
-    label: Label, stock: Stock, position: int, frame: bool, language: Language
+    label: Label, stock: Stock, position: int, frame: bool, language: str
 ) -> dict[str, Any]:
     """Lay one label out: the symbol on the left at full height, text beside it, all in
     millimetres.
@@ -201,7 +175,7 @@ def _placed(
             "svg": _drawn(symbol, module_mm),
             "alt": label.url.text,
         },
-        "lines": _text_lines(label, box, text_x, height, _WORDS[language]),
+        "lines": _text_lines(label, box, text_x, height, plain_sentences(_FOLDER, language)),
     }
 
 
@@ -223,7 +197,7 @@ class _Row:
 
 
 def _text_lines(
-    label: Label, box: tuple[float, float], left: float, height: float, words: _Words
+    label: Label, box: tuple[float, float], left: float, height: float, words: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """Return the rows that fit the box, as large as they can be.
 
@@ -258,7 +232,7 @@ def _text_lines(
 def _rows(
     label: Label,
     box: tuple[float, float],
-    words: _Words,
+    words: Mapping[str, str],
     scale: float,
     *,
     essential_only: bool = False,
@@ -266,7 +240,7 @@ def _rows(
     width = box[0]
     rows = []
     if label.url.is_trial:
-        rows += _serif_rows(words.trial, 7 * scale, width, is_bold=True)
+        rows += _serif_rows(words["label.trial"], 7 * scale, width, is_bold=True)
     elif not essential_only:
         rows += _serif_rows(label.headline, 9 * scale, width, is_bold=True)
     code_pt = max(_SMALLEST_TEXT_PT, min(12 * scale, _mono_pt(len(label.short_code), width)))
@@ -274,7 +248,7 @@ def _rows(
         rows.append(_Row(part, code_pt, is_mono=True, is_bold=True, gap_mm=0.0 if number else 0.6))
     if not essential_only:
         rows += _serif_rows(label.detail, 7.5 * scale, width)
-        rows += _serif_rows(words.call, 7.5 * scale, width)
+        rows += _serif_rows(words["label.call"], 7.5 * scale, width)
     url_pt = max(_SMALLEST_TEXT_PT, 6 * scale)
     url_text = label.url.text.removeprefix("https://")
     for number, part in enumerate(_broken(url_text, _mono_room(url_pt, width))):
@@ -367,7 +341,7 @@ def _fonts() -> typst.Fonts:
 def _compile(
     sheets: list[list[dict[str, Any]]],
     stock: Stock,
-    language: Language,
+    language: str,
     form: Literal["pdf", "svg", "png"],
     *,
     dpi: int = 144,
@@ -381,7 +355,7 @@ def _compile(
     elif ruler:
         pages[0]["ruler"] = _ruler(stock, language)
     data = {
-        "title": _WORDS[language].title,
+        "title": plain_sentences(_FOLDER, language)["label.title"],
         "language": language,
         "width": width,
         "height": height,
@@ -399,10 +373,10 @@ def _compile(
     return [output] if isinstance(output, bytes) else list(output)
 
 
-def _ruler(stock: Stock, language: Language) -> dict[str, Any]:
+def _ruler(stock: Stock, language: str) -> dict[str, Any]:
     width, height = stock.sheet_mm
     length = _RULER_SHEET_MM if not stock.is_roll else int((width - 6) // 10) * 10
-    text = _WORDS[language].ruler.format(length=length)
+    text = plain_sentences(_FOLDER, language)["label.ruler"].format(length=length)
     if not stock.is_roll:
         # In the top margin, below the 5 mm that office printers cannot reach.
         return {

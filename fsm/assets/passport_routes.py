@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import datetime
-from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -31,6 +30,7 @@ from fsm.assets.symbol import SymbolTooLarge
 from fsm.assets.tables import Passport, PassportStatus
 from fsm.database import Database
 from fsm.http import Body, Code, CurrentActor, DbSession, Line, Now, ReadOnly, needs
+from fsm.languages import Language, spoken
 from fsm.settings import Settings
 from fsm.tenants.tables import Tenant
 
@@ -62,11 +62,6 @@ class Forwarding(Body):
     """The successor system's address of this asset."""
 
     url: Annotated[str, pydantic.Field(min_length=9, max_length=2_000)]
-
-
-class Language(StrEnum):
-    EN = "en"
-    RU = "ru"
 
 
 class LabelSheet(Body):
@@ -368,11 +363,11 @@ class PassportController(Controller):
         return _file(content, "application/pdf", f"{code[:40]}.pdf")
 
 
-async def _language(session: DbSession, actor: CurrentActor, asked: Language | None) -> Language:
+async def _language(session: DbSession, actor: CurrentActor, asked: str | None) -> str:
     if asked is not None:
         return asked
     tenant = await passports.find_tenant(session, actor)
-    return Language.RU if tenant.language == "ru" else Language.EN
+    return spoken(tenant.language)
 
 
 async def _one_label(
@@ -382,7 +377,7 @@ async def _one_label(
     code: str,
     stock: str,
     frame: bool,
-    language: Language | None,
+    language: str | None,
 ) -> bytes:
     """Draw one label in a thread, after the transaction that read it has ended."""
     sticker = find_stock(stock)
@@ -391,7 +386,7 @@ async def _one_label(
         order = LabelOrder(codes=(code,))
         (label,) = await passports.labels_for(session, actor, _public_url(request), order)
         words = await _language(session, actor, language)
-    drawn = await asyncio.to_thread(draw, label, sticker, frame=frame, language=words.value)
+    drawn = await asyncio.to_thread(draw, label, sticker, frame=frame, language=words)
     return drawn.encode() if isinstance(drawn, str) else bytes(drawn)
 
 
@@ -458,7 +453,7 @@ class LabelSheetController(Controller):
             start=data.start,
             ruler=data.ruler,
             frame=data.frame,
-            language=words.value,
+            language=words,
         )
         return _file(content, "application/pdf", "labels.pdf")
 

@@ -13,6 +13,7 @@ from fsm.assets.tables import Asset
 from fsm.commands.asking import CannotRun, add_company
 from fsm.commands.company import list_companies, who_acts, with_database
 from fsm.database import Database
+from fsm.languages import FIRST, LANGUAGES
 from fsm.settings import Settings
 from mobile_api import feed
 
@@ -35,7 +36,7 @@ def add_commands(commands: Any) -> None:
     label.add_argument(
         "--stock", choices=STOCKS, default="50x30", help="size of the stickers (50x30)"
     )
-    label.add_argument("--language", choices=("en", "ru"), default="en")
+    label.add_argument("--language", choices=LANGUAGES, default=FIRST)
     label.add_argument("--start", type=int, default=1, help="first free place on the sheet (1)")
     add_company(label)
     label.set_defaults(run=_label)

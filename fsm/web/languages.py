@@ -1,21 +1,18 @@
 """The languages that pages are written in: which one a reader gets, and its message catalogue.
 
-A catalogue is `messages/LANGUAGE.json`, flat: key → sentence, or key → {plural category:
-sentence} for sentences with a `{count}`. Categories are CLDR's for that language, the same that
-`Intl.PluralRules` knows, so that pages with script read the same files. Placeholders are
-`{name}`; sentences hold no markup.
+A catalogue is `messages/LANGUAGE.json`, as `fsm.languages` describes it. Plural categories are CLDR's
+for that language, the same that `Intl.PluralRules` knows, so that pages with script read the same
+files. Placeholders are `{name}`; sentences hold no markup.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
-from importlib import resources
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -23,15 +20,13 @@ from babel import Locale
 from babel.dates import format_skeleton, format_time, get_timezone_location
 from babel.numbers import format_currency, format_decimal
 
+from fsm.languages import LANGUAGES, Sentence, own_name, sentences
 from fsm.negotiation import best_language
 
-#: Every language with a catalogue, the first one for readers who ask for none of them.
-LANGUAGES: Final = ("en", "ru")
-
+_FOLDER: Final = "fsm/web/messages"
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 
 Value = str | int
-Sentence = str | Mapping[str, str]
 
 
 class BadMessage(LookupError):
@@ -124,10 +119,20 @@ def messages(language: str) -> Messages:
     """Return the catalogue of one of `LANGUAGES`."""
     if language not in LANGUAGES:
         raise BadMessage(f"No messages in {language!r}.")
-    text = (resources.files("fsm.web") / "messages" / f"{language}.json").read_text("utf-8")
-    return Messages(language, json.loads(text), Locale.parse(language))
+    return Messages(language, sentences(_FOLDER, language), Locale.parse(language))
 
 
 def placeholders(sentence: str) -> frozenset[str]:
     """Return the names in braces of one sentence."""
     return frozenset(_PLACEHOLDER.findall(sentence))
+
+
+__all__ = [
+    "LANGUAGES",
+    "BadMessage",
+    "Messages",
+    "choose_language",
+    "messages",
+    "own_name",
+    "placeholders",
+]

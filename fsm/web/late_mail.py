@@ -5,11 +5,10 @@ technician is there, or the window is long over.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
-from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -32,29 +31,6 @@ from reports.mailing.smtp import MailRefused, send
 GRACE: Final = timedelta(minutes=5)
 """A delay that nobody at the door would notice."""
 _WAIT: Final = timedelta(minutes=2)
-
-_WORDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
-    {
-        "en": {
-            "subject": "{service}: we are running late",
-            "body": (
-                "We announced {window} for {what}, and will not make it in time. We are sorry.\n\n"
-                "Expected arrival: {arrival}\n"
-                "Times are local to the equipment ({city}).\n\n"
-                "Follow us, write to us or ask for another time, without signing in:\n{link}\n"
-            ),
-        },
-        "ru": {
-            "subject": "{service}: мы опаздываем",
-            "body": (
-                "Мы обещали быть {window} ({what}) и не успеваем. Просим прощения.\n\n"
-                "Ожидаемое прибытие: {arrival}\n"
-                "Время местное для оборудования ({city}).\n\n"
-                "Следить за нами, написать нам или попросить другое время можно без регистрации:\n{link}\n"
-            ),
-        },
-    }
-)
 
 log = logging.getLogger("fsm.web.late_mail")
 
@@ -165,25 +141,27 @@ def _message(
     now: datetime,
 ) -> EmailMessage:
     language = choose_language(None, request.language)
-    text, words, zone = messages(language), _WORDS[language], ZoneInfo(story.zone)
+    text, zone = messages(language), ZoneInfo(story.zone)
     assert visit.window_starts_at is not None, "a window has both ends"
     key = settings.derived_key("status-link")
     token = requests.status_token(key, request.tenant_id, request.id)
     message = EmailMessage()
-    message["Subject"] = words["subject"].format(service=_line(story.service_name))
+    message["Subject"] = text("mail.late.subject", service=_line(story.service_name))
     message["From"] = mail.sender
     message["To"] = notice.recipient
     message["Date"] = format_datetime(now)
     message["Message-ID"] = f"<{notice.id}@{mail.sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(
-        words["body"].format(
+        text(
+            "mail.late.body",
             window=text.window(visit.window_starts_at, notice.window_ends_at, zone),
             what=_line(story.model or request.number),
             arrival=text.moment(notice.expected_at, zone),
             city=text.city(zone),
             link=f"{settings.public_url}/s/{token}?lang={language}",
         )
+        + "\n"
     )
     return message
 

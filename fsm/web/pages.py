@@ -17,8 +17,9 @@ from typing import Final, Literal
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from fsm.languages import LANGUAGES, own_name
 from fsm.web import views
-from fsm.web.languages import LANGUAGES, messages
+from fsm.web.languages import messages
 
 PageName = Literal[
     "passport",
@@ -53,8 +54,6 @@ SCRIPTED: Final[frozenset[PageName]] = frozenset({"document", "passport"})
 #: A whole page, style sheet included, stays below this.
 LARGEST_PAGE_BYTES: Final = 30_000
 
-_LANGUAGE_NAMES: Final = {"en": "English", "ru": "Русский"}
-
 
 def render(template: PageName, language: str, view: views.PageView) -> str:
     """Return a page as a complete HTML document; see `fsm.web.views` for which view belongs to
@@ -73,7 +72,7 @@ def render(template: PageName, language: str, view: views.PageView) -> str:
             t=text,
             text=text,
             language=language,
-            languages=[(code, _LANGUAGE_NAMES[code]) for code in LANGUAGES],
+            languages=[(code, own_name(code)) for code in LANGUAGES],
             css=Markup(style_sheet()),  # noqa: S704 - our own file, nobody's input
             script=Markup(script(template)) if template in SCRIPTED else None,  # noqa: S704 - the same
             limits=views,

@@ -7,11 +7,9 @@ over.
 """
 
 import logging
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
-from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -40,31 +38,6 @@ MAIL: Final = "work_order.scope_offered"
 
 _FIRST_WAIT: Final = timedelta(minutes=5)
 _LONGEST_WAIT: Final = timedelta(hours=6)
-
-_WORDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
-    {
-        "en": {
-            "subject": "{service}: a price for you to approve ({number})",
-            "body": (
-                "On site it turned out that more is needed than was agreed for {number}.\n\n"
-                "{lines}\n\nYou would pay: {total}\n{note}"
-                "The price stands until {until} (local time of the equipment). Nothing of it is done at "
-                "your expense before you approve it.\n\n"
-                "Approve or refuse, without signing in:\n{link}\n"
-            ),
-        },
-        "ru": {
-            "subject": "{service}: цена на согласование ({number})",
-            "body": (
-                "На месте выяснилось, что работ по {number} нужно больше, чем было согласовано.\n\n"
-                "{lines}\n\nК оплате: {total}\n{note}"
-                "Цена действует до {until} (местное время оборудования). Пока вы не согласуете её, за ваш "
-                "счёт ничего не делается.\n\n"
-                "Согласовать или отказаться можно без регистрации:\n{link}\n"
-            ),
-        },
-    }
-)
 
 log = logging.getLogger("fsm.web.price_mail")
 
@@ -153,18 +126,19 @@ def _message(
     settings: Settings, mail: MailSettings, put: Put, service: str, language: str, now: datetime
 ) -> EmailMessage:
     offer, work_order = put.offer, put.work_order
-    text, words = messages(language), _WORDS[language]
+    text = messages(language)
     token = offers.offer_token(settings.derived_key(offers.KEY), offer.tenant_id, offer.id)
     message = EmailMessage()
-    message["Subject"] = words["subject"].format(
-        service=" ".join(service.split()), number=work_order.number
+    message["Subject"] = text(
+        "mail.price.subject", service=" ".join(service.split()), number=work_order.number
     )
     message["From"] = mail.sender
     message["Date"] = format_datetime(now)
     message["Message-ID"] = f"<{offer.id}@{mail.sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(
-        words["body"].format(
+        text(
+            "mail.price.body",
             number=work_order.number,
             lines="\n".join(_line(text, put, place) for place in range(len(put.lines))),
             total=text.money(offer.price, offer.currency),
@@ -172,6 +146,7 @@ def _message(
             until=text.moment(offer.expires_at, ZoneInfo(work_order.zone)),
             link=f"{settings.public_url}/o/{token}?lang={language}",
         )
+        + "\n"
     )
     return message
 

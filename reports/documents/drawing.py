@@ -111,6 +111,6 @@ def template_digest(*modules: str) -> str:
             folder.joinpath(*name.split(".")[:-1], f"{name.split('.')[-1]}.py").read_bytes()
         )
     digest.update((folder / "glyphs.json").read_bytes())
-    for words in sorted((folder / "words").iterdir(), key=lambda one: one.name):
+    for words in sorted((folder / "messages").iterdir(), key=lambda one: one.name):
         digest.update(words.read_bytes())
     return digest.hexdigest()[:12]

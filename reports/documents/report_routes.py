@@ -105,7 +105,7 @@ async def _service_report(
         request,
         actor,
         lambda session: collect_service_report(
-            session, actor, now, data.contract_id, data.first_on, data.last_on, data.language.value
+            session, actor, now, data.contract_id, data.first_on, data.last_on, data.language
         ),
     )
 
@@ -128,7 +128,7 @@ async def _pack(request: AnyRequest, actor: Actor, now: Now, data: WantedPack) -
         request,
         actor,
         lambda session: collect_management_pack(
-            session, actor, now, data.first_on, data.last_on, data.language.value
+            session, actor, now, data.first_on, data.last_on, data.language
         ),
     )
 
@@ -160,7 +160,7 @@ async def _sheet(request: AnyRequest, actor: Actor, now: Now, data: WantedSheet)
             request.app.state.day_sheet,
             data.technician_id,
             data.on,
-            data.language.value,
+            data.language,
         ),
     )
 

@@ -12,13 +12,13 @@ from fsm.actors import Permission
 from fsm.evidence.blobs import NoSuchBlob, StorageFull, StorageUnavailable, read_all
 from fsm.evidence.receipts import ReceiptKey
 from fsm.http import Body, CurrentActor, DbSession, Line, Now, needs
+from fsm.languages import FIRST, Language
 from reports.documents import issuing, queries
 from reports.documents.contents.collected import Collected
 from reports.documents.contents.jobs import WorkNotDone, collect_job
 from reports.documents.drawers import DRAWERS, DrawingFailed
 from reports.documents.kinds import DocumentKind
 from reports.documents.views import DocumentPage, DocumentView
-from reports.documents.wording import Language
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -37,12 +37,12 @@ DRAWING_REFUSALS = http.refusals(DrawingFailed, StorageFull, StorageUnavailable)
 class Wanted(Body):
     """`replaces_id`: the document that this one corrects. `has_attachment`: PDF/A-3 with its data inside."""
 
-    language: Language = Language.ENGLISH
+    language: Language = FIRST
     replaces_id: UUID | None = None
     has_attachment: bool = False
 
     def wish(self) -> issuing.Wish:
-        return issuing.Wish(self.language.value, self.replaces_id, self.has_attachment)
+        return issuing.Wish(self.language, self.replaces_id, self.has_attachment)
 
 
 class WantedAct(Wanted):
@@ -283,7 +283,7 @@ async def _job(
     session: DbSession, actor: CurrentActor, data: WantedAct, *, must_be_done: bool
 ) -> Collected:
     return await collect_job(
-        session, actor, data.work_order_id, data.language.value, must_be_done=must_be_done
+        session, actor, data.work_order_id, data.language, must_be_done=must_be_done
     )
 
 

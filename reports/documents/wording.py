@@ -1,7 +1,6 @@
 """The sentences of documents in each language, and its forms of numbers, days and money. Pure.
 
-A language is a file beside this one, in the shape of the pages' catalogues: key → sentence, or key →
-{plural category: sentence} for those with a `{count}`.
+A language is a file in `messages/`, in the shape that `fsm.languages` describes.
 """
 
 import re
@@ -9,27 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
-from enum import StrEnum
-from functools import cache
-from importlib import resources
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import msgspec
 from babel import Locale
 from babel.dates import format_date, format_skeleton, format_time
 from babel.numbers import format_currency, format_decimal, format_percent
 
+from fsm.languages import Sentence, sentences
 
-class Language(StrEnum):
-    """Every language with a catalogue."""
-
-    ENGLISH = "en"
-    RUSSIAN = "ru"
-
-
-LANGUAGES: Final = tuple(str(language) for language in Language)
-
+_FOLDER: Final = "reports/documents/messages"
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -39,7 +27,7 @@ class Words:
 
     language: str
     zone: ZoneInfo
-    sentences: Mapping[str, str | Mapping[str, str]]
+    sentences: Mapping[str, Sentence]
     locale: Locale
 
     def __call__(self, key: str, **values: str | int) -> str:
@@ -102,16 +90,5 @@ class Words:
 
 
 def words(language: str, zone: str) -> Words:
-    """Return the catalogue of one of `LANGUAGES`."""
-    return Words(language, ZoneInfo(zone), _sentences(language), Locale.parse(language))
-
-
-@cache
-def _sentences(language: str) -> Mapping[str, str | Mapping[str, str]]:
-    if language not in LANGUAGES:
-        raise LookupError(f"Documents are not written in {language!r}.")
-    return msgspec.json.decode(catalogue(language), type=dict[str, str | dict[str, str]])
-
-
-def catalogue(language: str) -> bytes:
-    return (resources.files("reports.documents") / "words" / f"{language}.json").read_bytes()
+    """Return the catalogue of one of `LANGUAGES`; any other is `LookupError`."""
+    return Words(language, ZoneInfo(zone), sentences(_FOLDER, language), Locale.parse(language))

@@ -12,8 +12,8 @@ from litestar.params import FromPath, JSONBody
 from fsm import http
 from fsm.actors import Permission
 from fsm.http import Body, CurrentActor, DbSession, Email, Line, Now, needs
+from fsm.languages import FIRST, Language
 from fsm.problems import Problem
-from reports.documents.wording import Language
 from reports.mailing import queries
 from reports.mailing.periods import Every
 from reports.mailing.tables import ReportDelivery, ReportSchedule
@@ -29,7 +29,7 @@ class NewSchedule(Body):
     name: Line
     every: Every
     recipients: Annotated[list[Email], pydantic.Field(min_length=1, max_length=50)]
-    language: Language = Language.ENGLISH
+    language: Language = FIRST
 
 
 class DeliveryView(msgspec.Struct, frozen=True):
@@ -107,7 +107,7 @@ class ScheduleController(Controller):
             now,
             name=data.name,
             every=data.every,
-            language=data.language.value,
+            language=data.language,
             recipients=list(dict.fromkeys(data.recipients)),
         )
         return ScheduleView.of(row)

@@ -158,7 +158,7 @@ async def _page(
     watch = Watch(office.url)
     context = await chromium.new_context(
         base_url=office.url,
-        locale={"en": "en-GB", "ru": "ru-RU"}[language],
+        locale={"en": "en-GB"}.get(language, language),
         timezone_id="Europe/Paris",
         viewport={"width": width, "height": height},
         color_scheme="dark" if dark else "light",

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import httpx
+import pytest
 import pytest_asyncio
 
 from tests.fsm.web.status_links import Followed, finish, followed
@@ -55,7 +56,7 @@ async def open_portal(office: Office, opened: Any, query: str = "", **look: Any)
     page = await opened(**look)
     page.watch.forgiven.append("401")  # nobody was signed in at first
     await sign_in(page, office, "customer", PAGE + query)
-    await page.get_by_text("Served by Acme").or_(page.get_by_text("Обслуживает Acme")).wait_for()
+    await page.get_by_text(re.compile("^(Served by|Обслуживает|Betreut von) Acme")).wait_for()
     return page
 
 
@@ -114,19 +115,23 @@ async def test_a_customer_comes_to_their_page_reports_moves_rates_and_takes_the_
     await take(page, "portal-past")
 
 
-async def test_every_part_is_accessible_and_fits_a_phone_in_the_dark(
-    office: Office, opened: Any, jobs: list[Followed]
+@pytest.mark.parametrize(
+    ("language", "dark", "served"),
+    [("ru", True, "Обслуживает Acme"), ("de", False, "Betreut von Acme")],
+)
+async def test_every_part_is_accessible_and_fits_a_phone(
+    office: Office, opened: Any, jobs: list[Followed], language: str, dark: bool, served: str
 ) -> None:
-    look: dict[str, Any] = {"language": "ru", "dark": True, "width": 320, "height": 720}
+    look: dict[str, Any] = {"language": language, "dark": dark, "width": 320, "height": 720}
     page = await open_portal(office, opened, **look)
     for part in ["jobs", *PARTS, f"jobs&job={jobs[0].job.id}"]:
         await page.goto(f"{PAGE}?part={part}")
-        await page.get_by_text("Обслуживает Acme").wait_for()
+        await page.get_by_text(served).wait_for()
         await loaded(page)
         await assert_accessible(page)
         wide = await page.evaluate("document.documentElement.scrollWidth > innerWidth")
         assert not wide, f"{part} is wider than the window"
-        await take(page, f"portal-{part.partition('&')[2][:3] or part}-320")
+        await take(page, f"portal-{part.partition('&')[2][:3] or part}-320-{language}")
 
 
 async def test_desk_in_the_light_shows_how_promises_were_kept(

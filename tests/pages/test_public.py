@@ -1,4 +1,4 @@
-"""Passport and status pages in a browser: sound in both languages, narrow and wide, light and dark."""
+"""Passport and status pages in a browser: sound in every language, narrow and wide, light and dark."""
 
 from typing import Any
 
@@ -21,6 +21,7 @@ LOOKS = [
     {"language": "ru", "width": 390, "height": 844, "dark": True},
     {"language": "ru", "width": 820, "height": 1180},
     {"language": "en", "width": 1280, "height": 800, "dark": True},
+    {"language": "de", "width": 320, "height": 800},
 ]
 
 

@@ -215,11 +215,12 @@ async def test_labels_of_machines_come_as_a_sheet_to_print(office: Office, opene
     ("look", "theme", "text"),
     [
         ({"language": "ru", "dark": True, "width": 320, "height": 720}, None, 100),
+        ({"language": "de", "width": 360, "height": 740}, None, 100),
         pytest.param({"width": 1280}, None, 100, marks=pytest.mark.long),
         pytest.param({"width": 820, "height": 1180}, "outdoor", 100, marks=pytest.mark.long),
         pytest.param({"width": 1280, "language": "ru"}, None, 200, marks=pytest.mark.long),
     ],
-    ids=["phone", "desktop", "tablet-outdoor", "twice-the-text"],
+    ids=["phone", "phone-german", "desktop", "tablet-outdoor", "twice-the-text"],
 )
 async def test_every_part_is_accessible_and_fits_its_window(
     office: Office, opened: Any, look: dict[str, Any], theme: str | None, text: int

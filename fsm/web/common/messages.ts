@@ -1,5 +1,5 @@
 // The sentences of the one language that is loaded, with plurals and numbers by the browser's own rules.
-import { loaders, type Key, type Sentence } from 'virtual:messages'
+import { loaders, names, type Key, type Sentence } from 'virtual:messages'
 
 export type { Key }
 export type Blanks = Record<string, string | number>
@@ -16,7 +16,7 @@ export const languages = Object.keys(loaders)
 /** Load the language that was chosen, else the first of the reader's that there is, else English. */
 export async function loadLanguage(wished?: string): Promise<void> {
   const remembered = localStorage.getItem(REMEMBERED)
-  const wishes = [remembered, wished, ...navigator.languages.map((one) => one.slice(0, 2))]
+  const wishes = [remembered, wished, ...navigator.languages.map((one) => one.split('-')[0])]
   language = wishes.find((one): one is string => !!one && one in loaders) ?? 'en'
   sentences = (await loaders[language]!()).default
   plurals = new Intl.PluralRules(language)
@@ -34,9 +34,10 @@ export function currentLanguage(): string {
   return language
 }
 
-/** The name of a language in itself: English, русский. */
+/** The name of a language in itself: English, Deutsch. For those that people's texts are in and pages are not,
+ *  the browser's. */
 export function languageName(name: string): string {
-  return new Intl.DisplayNames([name], { type: 'language' }).of(name) ?? name
+  return names[name] ?? new Intl.DisplayNames([name], { type: 'language' }).of(name) ?? name
 }
 
 /** The sentence of a key, its {blanks} filled; `count` chooses the plural form. */

@@ -53,9 +53,10 @@ def test_every_message_is_used_and_every_used_message_exists() -> None:
     exact = set(re.findall(r"\bt\(\s*['\"]([a-z_.]+)['\"]\s*[,)]", source))
     begun = set(re.findall(r"\bt\(\s*['\"]([a-z_.]+\.)['\"]\s*~", source))
     # what is mailed or kept as evidence is put into words before a page is
-    for module in (resources.files("fsm.web") / name for name in ("prices.py", "price_mail.py")):
+    modules = ("prices.py", "price_mail.py", "late_mail.py")
+    for module in (resources.files("fsm.web") / name for name in modules):
         said = module.read_text("utf-8")
-        exact |= set(re.findall(r"\btext\(['\"]([a-z_.]+)['\"]", said))
+        exact |= set(re.findall(r"\btext\(\s*['\"]([a-z_.]+)['\"]", said))
         begun |= set(re.findall(r"\btext\(f['\"]([a-z_.]+\.){", said))
     keys = set(CATALOGUES["en"].sentences)
     assert exact <= keys
@@ -78,6 +79,11 @@ def test_templates_hold_no_words_of_their_own() -> None:
 )
 def test_russian_counts_as_russians_do(count: int, words: str) -> None:
     assert CATALOGUES["ru"]("age.minutes", count=count) == f"{words} назад"
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 Minute"), (2, "2 Minuten"), (0, "0 Minuten")])
+def test_german_counts_as_germans_do(count: int, words: str) -> None:
+    assert CATALOGUES["de"]("age.minutes", count=count) == f"vor {words}"
 
 
 def test_numbers_are_grouped_as_the_language_groups_them() -> None:
@@ -110,7 +116,10 @@ def test_a_missing_message_or_value_is_an_error() -> None:
         ("ru", "en", "en"),
         ("ru", "fr", "ru"),
         ("ru", "../../etc", "ru"),
-        ("de,fr", None, "en"),
+        ("de,fr", None, "de"),
+        ("fr,pl", None, "en"),
+        ("de-CH;q=0.9,en;q=0.5", None, "de"),
+        ("ru", "de", "de"),
     ],
 )
 def test_the_reader_chooses_the_language(

@@ -281,7 +281,7 @@ async def phone_in(
     watch = Watch(there.url)
     context = await browser.new_context(
         base_url=there.url,
-        locale={"en": "en-GB", "ru": "ru-RU"}[language],
+        locale={"en": "en-GB"}.get(language, language),
         timezone_id="Europe/Paris",
         viewport={"width": 360, "height": 740},
         color_scheme="dark" if dark else "light",

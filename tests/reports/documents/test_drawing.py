@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from fsm.evidence import statements
 from fsm.evidence.receipts import ReceiptKey
+from fsm.languages import LANGUAGES
 from reports.documents import statement
 from reports.documents.composing import typeset
 from reports.documents.drawing import draw
 from reports.documents.glyphs import drawable
 from reports.documents.kinds import DocumentKind
 from reports.documents.snapshot import freeze, thaw
-from reports.documents.wording import LANGUAGES, catalogue
 from tests.reports.documents.examples import NAMES, PHOTOS, job_content, snapshot
 from tests.reports.documents.office import text_of
 
@@ -104,21 +104,6 @@ def test_replacing_changes_nothing_a_second_time(text: str) -> None:
 def test_a_snapshot_read_back_is_frozen_to_the_same_bytes(content: Any) -> None:
     frozen = freeze({"content": content})
     assert freeze(thaw(frozen.frozen).data) == frozen
-
-
-def test_every_language_has_the_same_sentences_with_the_same_values() -> None:
-    import re
-
-    def shape(sentence: Any) -> set[str]:
-        forms = sentence.values() if isinstance(sentence, dict) else [sentence]
-        return set().union(*(re.findall(r"\{([a-z_]+)\}", form) for form in forms))
-
-    first, *others = (json.loads(catalogue(language)) for language in LANGUAGES)
-    for other in others:
-        assert list(other) == list(first)
-        assert {key: shape(one) for key, one in other.items()} == {
-            key: shape(one) for key, one in first.items()
-        }
 
 
 def test_the_statement_proves_a_file_offline_and_names_every_tampering() -> None:

@@ -1,21 +1,29 @@
 // Compiles the sentences that people read. A catalogue is LANGUAGE.json, flat: key → sentence, or key →
 // {plural category: sentence} for sentences with a {count}. Later folders add to earlier ones. A language is
-// one chunk of its own, so a page loads one. A key that is missing in a language, filled otherwise there, or
-// used in a source and written nowhere fails the build.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+// one chunk of its own, so a page loads one. A language counts where each folder that fsm/languages.json names
+// has its file, those of the server and of other pages too; one that is only begun is left out, and said. A key
+// that is missing in a language, filled otherwise there, or used in a source and written nowhere fails the build.
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 type Sentence = string | Record<string, string>
 type Catalogue = Record<string, Sentence>
 
 const VIRTUAL = 'virtual:messages'
+const OWN_NAME = 'language.name'
+const CHECKOUT = fileURLToPath(new URL('../../../../', import.meta.url))
 const USED = /\bt\(\s*(?:'([^']+)'|`([^`$]+)\$\{)/g
 
 export function messages(folders: string[], declared: string, sources: string[]) {
-  const catalogues = read(folders)
+  const { whole, begun } = languages()
+  const catalogues = read(folders, whole)
   return {
     name: 'messages',
     buildStart() {
+      for (const [language, files] of Object.entries(begun)) {
+        console.warn(`The language '${language}' is left out until it has ${files.join(', ')}.`)
+      }
       check(catalogues)
       checkUse(catalogues, sources)
       declare(catalogues, declared)
@@ -28,7 +36,8 @@ export function messages(folders: string[], declared: string, sources: string[])
         const loaders = Object.keys(catalogues).map(
           (name) => `${JSON.stringify(name)}: () => import('${VIRTUAL}/${name}')`,
         )
-        return `export const loaders = {${loaders.join(', ')}}`
+        const names = Object.fromEntries(Object.entries(catalogues).map(([name, own]) => [name, own[OWN_NAME]]))
+        return `export const loaders = {${loaders.join(', ')}}; export const names = ${JSON.stringify(names)}`
       }
       if (id.startsWith('\0' + VIRTUAL + '/')) {
         return `export default ${JSON.stringify(catalogues[basename(id)])}`
@@ -38,14 +47,28 @@ export function messages(folders: string[], declared: string, sources: string[])
   }
 }
 
-function read(folders: string[]): Record<string, Catalogue> {
+/** The languages that have all their files, English first, and the files that the others lack. */
+function languages(): { whole: string[]; begun: Record<string, string[]> } {
+  const folders = JSON.parse(readFileSync(join(CHECKOUT, 'fsm/languages.json'), 'utf8')) as string[]
+  const files = folders.flatMap((folder) => readdirSync(join(CHECKOUT, folder)))
+  const names = [...new Set(files.filter((file) => file.endsWith('.json')).map((file) => basename(file, '.json')))]
+  const begun: Record<string, string[]> = {}
+  for (const name of names.sort()) {
+    const lacking = folders.map((folder) => `${folder}/${name}.json`).filter((file) => !existsSync(join(CHECKOUT, file)))
+    if (lacking.length) begun[name] = lacking
+  }
+  const whole = names.filter((name) => !(name in begun)).sort((a, b) => Number(b === 'en') - Number(a === 'en'))
+  return { whole, begun }
+}
+
+function read(folders: string[], languages: string[]): Record<string, Catalogue> {
   const found: Record<string, Catalogue> = {}
   for (const folder of folders) {
-    for (const file of readdirSync(folder).filter((name) => name.endsWith('.json'))) {
-      const own = JSON.parse(readFileSync(join(folder, file), 'utf8')) as Catalogue
-      const language = basename(file, '.json')
+    for (const language of languages) {
+      const file = join(folder, `${language}.json`)
+      const own = JSON.parse(readFileSync(file, 'utf8')) as Catalogue
       for (const key of Object.keys(own)) {
-        if (found[language]?.[key] !== undefined) throw new Error(`${folder}/${file}: ${key} is already written`)
+        if (found[language]?.[key] !== undefined) throw new Error(`${file}: ${key} is already written`)
       }
       found[language] = { ...found[language], ...own }
     }
@@ -111,7 +134,8 @@ function declare(catalogues: Record<string, Catalogue>, file: string): void {
     `// Written by the build.\ndeclare module '${VIRTUAL}' {\n` +
     `  export type Key =\n${keys.map((key) => `    | ${JSON.stringify(key)}`).join('\n')}\n` +
     `  export type Sentence = string | Record<string, string>\n` +
-    `  export const loaders: Record<string, () => Promise<{ default: Record<Key, Sentence> }>>\n}\n`
+    `  export const loaders: Record<string, () => Promise<{ default: Record<Key, Sentence> }>>\n` +
+    `  export const names: Record<string, string>\n}\n`
   mkdirSync(dirname(file), { recursive: true })
   writeFileSync(file, text)
 }

@@ -1,0 +1,80 @@
+"""The languages that this installation speaks, as they follow from its files: no list is kept anywhere. Pure.
+
+Sentences lie as `LANGUAGE.json` in each of the folders that `languages.json` names, flat: key → sentence, or
+key → {plural category: sentence} for those with a `{count}`. A language counts where every folder has its
+file; the build of the pages says in a sentence what one that is begun still lacks. The language's own name
+for itself is `language.name` among what all pages share.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Final
+
+import pydantic
+
+Sentence = str | Mapping[str, str]
+
+FIRST: Final = "en"
+"""For readers who ask for none of ours, and what is said where a text has no other language."""
+SHARED: Final = "fsm/web/common/messages"
+
+_PLACE: Final = Path(__file__).parent.parent
+FOLDERS: Final[Sequence[str]] = tuple(
+    json.loads(Path(__file__).with_suffix(".json").read_text("utf-8"))
+)
+
+
+def complete_languages(
+    place: Path = _PLACE, folders: Sequence[str] = FOLDERS
+) -> tuple[tuple[str, ...], Mapping[str, Sequence[str]]]:
+    """Return the languages that every folder has, `FIRST` before the others in order, and which files the
+    rest lack.
+    """
+    there = [{file.stem for file in (place / folder).glob("*.json")} for folder in folders]
+    lacking = {
+        language: [
+            f"{folder}/{language}.json"
+            for folder, found in zip(folders, there, strict=True)
+            if language not in found
+        ]
+        for language in sorted(set().union(*there), key=lambda one: (one != FIRST, one))
+    }
+    whole = tuple(language for language, files in lacking.items() if not files)
+    return whole, {language: files for language, files in lacking.items() if files}
+
+
+LANGUAGES: Final = complete_languages()[0]
+
+Language = Annotated[str, pydantic.Field(pattern=f"^({'|'.join(LANGUAGES)})$")]
+"""One of `LANGUAGES`, where a request asks for words of ours."""
+
+
+@cache
+def sentences(folder: str, language: str) -> Mapping[str, Sentence]:
+    """Return what a folder says in one of `LANGUAGES`; any other is `LookupError`."""
+    if language not in LANGUAGES:
+        raise LookupError(f"Nothing is written in {language!r}.")
+    text = (_PLACE / folder / f"{language}.json").read_text("utf-8")
+    said: Mapping[str, Sentence] = json.loads(text)
+    return said
+
+
+@cache
+def plain_sentences(folder: str, language: str) -> Mapping[str, str]:
+    """Return those of a folder's sentences that count nothing."""
+    said = sentences(folder, language)
+    return {key: one for key, one in said.items() if isinstance(one, str)}
+
+
+def spoken(language: str) -> str:
+    """Return the language to answer in for what a row or a person names: itself, else `FIRST`."""
+    primary = language.partition("-")[0]
+    return primary if primary in LANGUAGES else FIRST
+
+
+@cache
+def own_name(language: str) -> str:
+    """Return what a language is called in itself: English, Deutsch, Русский."""
+    return plain_sentences(SHARED, language)["language.name"]
