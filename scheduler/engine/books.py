@@ -52,6 +52,8 @@ class Work(NamedTuple):
     """The routes touched in this iteration as they were."""
     best: Ints
     """(shifts, capacity): the cheapest plan yet, for each shift the number of its stops and the nodes."""
+    best_span: Ints
+    """`Routes.span` in it, of visits that depend on others."""
     visits: Ints
     """(visits, 6): `OUT`, the visits in no route, the first `total[LEFT_OUT]`; `OUT_AT`, where each is in
     that list, -1 where not; `QUEUE`, visits being moved; `QUEUED`, the iteration each was last in it;
@@ -84,6 +86,7 @@ def workspace(flat: Flat, routes: Routes, dice: Words) -> Work:
     return Work(
         before=copied(routes),
         best=np.zeros((len(flat.shift), routes.row.shape[2]), np.int64),
+        best_span=routes.span.copy(),
         visits=visits,
         shifts=np.zeros((len(flat.shift) + 1, 6), np.int64),
         places=np.zeros((2, MOST_PLACES, PLACE_COLUMNS), np.int64),
@@ -230,9 +233,16 @@ def commit(routes: Routes, work: Work, touched: int, queued: int) -> None:
 
 
 @compiled
-def keep_best(routes: Routes, work: Work) -> None:
-    """Make the present plan the best one."""
+def keep_best(routes: Routes, work: Work, linked: Linked) -> None:
+    """Make the present plan the best one.
+
+    Routes with links are timed by their bounds: with others, pauses may come to lie so that one is too long.
+    """
     total = work.total
+    if linked is not None:
+        for visit in linked:
+            for column in range(routes.span.shape[1]):
+                work.best_span[visit, column] = routes.span[visit, column]
     for number in range(total[DIRTY_COUNT]):
         shift = work.shifts[number, DIRTY]
         stops = routes.sum[shift, STOPS]

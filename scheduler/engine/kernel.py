@@ -358,6 +358,6 @@ def search(
             latest = new_latest
             commit(routes, work, touched, queued)
             if total[PRESENT] < total[BEST]:
-                keep_best(routes, work)
+                keep_best(routes, work, linked)
         else:
             restore(flat, routes, work, touched, queued, linked, profile)

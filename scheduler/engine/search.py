@@ -16,12 +16,11 @@ import numpy as np
 
 from scheduler.engine import books, bounds, kernel, links, rides
 from scheduler.engine.columns import (
+    BEGUN,
     CEILING,
     DROP,
     EVERYTHING,
-    FLOOR,
     LINKS,
-    NEVER,
     PLAIN,
     PRICE_OF_DROP,
     WITH_BREAKS,
@@ -58,7 +57,7 @@ class Found:
     items: list[Items | None]
     """The same with what the shift does beside them, as `timing` writes it."""
     bounds: dict[int, Interval]
-    """In what a planned visit that depends on others may begin."""
+    """In what a planned visit that depends on others may begin: as it does here, or later if none minds."""
     cost: int
     """Of the whole plan, visits that are no candidates left aside."""
     steps: tuple[Step, ...]
@@ -203,7 +202,7 @@ class Run:
         total[books.PRESENT] = books.whole_cost(self.flat, self.routes, self.candidates)
         self.work.shifts[:shifts, books.DIRTY] = np.arange(shifts)
         total[books.DIRTY_COUNT] = shifts
-        books.keep_best(self.routes, self.work)
+        books.keep_best(self.routes, self.work, self.linked)
 
     # --- steps ---
 
@@ -283,14 +282,14 @@ class Run:
         items: list[Items | None] = [None] * len(orders)
         self.routes.shift_of[:] = -1
         self.routes.owner[:, WORKED] = 0
-        self.routes.span[:, FLOOR], self.routes.span[:, CEILING] = -NEVER, NEVER
+        linked = [] if self.linked is None else self.linked.tolist()
+        self.routes.span[linked] = self.work.best_span[linked]
         nodes_of: list[list[int]] = []
         for number in range(len(orders)):
             best = self.work.best[number]
             nodes_of.append([] if number in self.kept else best[1 : best[0] + 1].tolist())
             if number not in self.kept:
                 self._write(number, nodes_of[number])
-        self._time_links()
         for number, nodes in enumerate(nodes_of):
             if number in self.kept:
                 continue
@@ -303,8 +302,8 @@ class Run:
         out = [visit for visit in self.candidates.tolist() if self.routes.shift_of[visit] < 0]
         cost -= int((flat.visit[out, PRICE_OF_DROP] - flat.visit[out, DROP]).sum())
         bounds = {
-            visit: (int(self.routes.span[visit, FLOOR]), int(self.routes.span[visit, CEILING]))
-            for visit in ([] if self.linked is None else self.linked.tolist())
+            visit: (int(self.routes.span[visit, BEGUN]), int(self.routes.span[visit, CEILING]))
+            for visit in linked
             if self.routes.shift_of[visit] >= 0
         }
         return Found(orders, items, bounds, int(cost), tuple(self.steps))

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from scheduler.checks import cost, violations
-from scheduler.engine import plan_day
+from scheduler.engine import books, plan_day, search, sorted_out
+from scheduler.engine.indexed import IndexedDay
+from scheduler.engine.insertion import Draft
 from scheduler.problem import Cause, Crew, DayProblem, Link, Plan, Weights, to_json
 from tests.scheduler.busy import plain, with_breaks, with_everything, with_links, with_overtime
 from tests.scheduler.days import HOUR, a_day, a_shift, a_visit
@@ -41,10 +43,10 @@ def planned(day: DayProblem, engine: str) -> dict[str, tuple[str, int, int]]:
 TWO = (a_shift("ann"), a_shift("bob", start_place=4, end_place=4))
 
 
-def busy_and_linked(seed: int) -> tuple[DayProblem, set[str]]:
+def busy_and_linked(seed: int, people: int = 4, jobs: int = 30) -> tuple[DayProblem, set[str]]:
     """Return a day with more work than hours, and its visits that depend on others."""
     rng = np.random.default_rng(seed)
-    day = plain(rng, days=1 + seed % 2)
+    day = plain(rng, people, jobs, days=1 + seed % 2)
     if seed % 3:
         day = with_breaks(rng, day)
     if seed % 3 == 2:
@@ -65,6 +67,21 @@ def test_every_link_is_kept_whatever_else_a_day_asks() -> None:
         assert to_json(again) == to_json(plan)
         planned += len(linked & stops(plan).keys())
     assert planned > 100
+
+
+@pytest.mark.parametrize("seed", [8, 23, 32])
+def test_the_cheapest_plan_is_read_back_as_the_search_found_it(seed: int) -> None:
+    """Its routes take pauses where the links of that moment want them."""
+    problem, _ = busy_and_linked(seed, people=8, jobs=60)
+    day = IndexedDay(problem)
+    candidates, _ = sorted_out(day)
+    run = search.run_from(day, candidates, Draft(day), seed)
+    run.build(None)
+    run.iterate(2_000)
+    found = run.found()
+    assert books.whole_cost(run.flat, run.routes, run.candidates) == run.work.total[books.BEST]
+    plan = plan_day(problem, steps=found.steps, seed=seed, engine="search")
+    assert violations(problem, plan) == []
 
 
 def test_the_reference_keeps_every_link_and_builds_plans_with_them_before_it_searches() -> None:
