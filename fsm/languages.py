@@ -68,6 +68,18 @@ def plain_sentences(folder: str, language: str) -> Mapping[str, str]:
     return {key: one for key, one in said.items() if isinstance(one, str)}
 
 
+def by_language(folder: str, group: str) -> Mapping[str, Mapping[str, str]]:
+    """Return a folder's sentences of one kind, language → what follows `group.` in the key → sentence."""
+    return {
+        language: {
+            key.removeprefix(f"{group}."): one
+            for key, one in plain_sentences(folder, language).items()
+            if key.startswith(f"{group}.")
+        }
+        for language in LANGUAGES
+    }
+
+
 def spoken(language: str) -> str:
     """Return the language to answer in for what a row or a person names: itself, else `FIRST`."""
     primary = language.partition("-")[0]

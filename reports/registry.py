@@ -7,8 +7,9 @@ beside the old one. A test holds what has been published.
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from fsm.languages import by_language
 from fsm.problems import NotFound
-from reports.definitions.definition import MONEY, Definition
+from reports.definitions.definition import FOLDER, MONEY, Definition
 from reports.definitions.money import MONEY_FIGURES
 from reports.definitions.people import PEOPLE
 from reports.definitions.reliability import RELIABILITY
@@ -21,12 +22,7 @@ MTTR_MEANINGS = ("restoration", "mrt", "mart")
 """What people mean by "MTTR". It is never printed as one figure."""
 
 MTTR_SAID: Mapping[str, str] = MappingProxyType(
-    {
-        "en": "MTTR has several meanings; here is each under its own name: time to restoration, mean repair "
-        "time, mean active repair time.",
-        "ru": "У MTTR несколько значений; здесь каждое под своим именем: время восстановления, среднее "
-        "время ремонта, среднее время активного ремонта.",
-    }
+    {language: said["said"] for language, said in by_language(FOLDER, "mttr").items()}
 )
 
 

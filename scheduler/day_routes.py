@@ -15,6 +15,7 @@ from litestar.status_codes import HTTP_201_CREATED, HTTP_204_NO_CONTENT
 from fsm import http
 from fsm.actors import Permission
 from fsm.http import Body, CurrentActor, DbSession, Instant, Line, Now, needs
+from fsm.languages import LANGUAGES
 from fsm.problems import Invalid
 from fsm.work_orders.lifecycle import WrongStatus
 from fsm.work_orders.views import VisitView
@@ -22,7 +23,7 @@ from scheduler import booking, desk
 from scheduler.booking import Found, HoldOver, SlotTaken
 from scheduler.day import Contradictory, TooManyPlaces
 from scheduler.plan_views import PlanView
-from scheduler.sentences import LANGUAGES, offer_sentence, slot_sentence
+from scheduler.sentences import offer_sentence, slot_sentence
 from scheduler.slots import Slot
 from scheduler.tables import DayEvent, SlotHold
 

@@ -14,12 +14,12 @@ from uuid_utils.compat import uuid7
 from fsm import http
 from fsm.actors import Permission
 from fsm.http import Body, CurrentActor, DbSession, Now, needs
+from fsm.languages import LANGUAGES
 from fsm.work_orders.lifecycle import WrongStatus
 from scheduler import linked_jobs
 from scheduler.linked_jobs import AlreadyLinked, LinkContradicts, LinksInCircle, Told
 from scheduler.linking import MOST_GAP_S, Bond, LinkedPeople
 from scheduler.placing_sentences import breach_sentence
-from scheduler.sentences import LANGUAGES
 
 _PLAN = needs(Permission.PLAN)
 _Gap = Annotated[int, pydantic.Field(ge=0, le=MOST_GAP_S)]

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from fsm.languages import LANGUAGES, by_language
 from scheduler import problem as model
 from scheduler.acceptance import Choice, NotTogether
 from scheduler.child import Solved
@@ -17,25 +18,10 @@ from scheduler.fetching import Need, Stops, fetched
 from scheduler.reasons import Reason
 from scheduler.relaxations import Relaxation
 from scheduler.rows import Job
-from scheduler.sentences import LANGUAGES, change_sentence, fetch_sentence, sentence
+from scheduler.sentences import change_sentence, fetch_sentence, sentence
 from scheduler.weights import priced
 
-NO_POSITION = {
-    "en": "{label} cannot be planned: its site has no position. Enter one, or look the address up.",
-    "ru": "{label} нельзя запланировать: у площадки нет координат. Укажите их или найдите по адресу.",
-}
-
-HELD_BACK = {
-    "waits_for": {
-        "en": "{label} comes after {partner}, which nobody is sent to yet: plan that first.",
-        "ru": "{label} выполняется после {partner}, а туда ещё никто не назначен: сначала "
-        "запланируйте его.",
-    },
-    "bound": {
-        "en": "{label} is linked to {partner}, whose time and people leave it no place in these days.",
-        "ru": "{label} связан с {partner}: при его времени и исполнителе в эти дни места нет.",
-    },
-}
+_LEFT_OUT = by_language("scheduler/messages", "left_out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +44,8 @@ def outcome(
     """
     plan = solved.plan
     stops = fetched(day.problem, plan)
-    unplanned = [_left_out(each, "no_position", NO_POSITION) for each in day.without_position]
-    unplanned += [
-        _left_out(each.work_order, each.why, HELD_BACK[each.why], each.partner)
-        for each in day.held_back
-    ]
+    unplanned = [_left_out(each, "no_position") for each in day.without_position]
+    unplanned += [_left_out(each.work_order, each.why, each.partner) for each in day.held_back]
     told: set[UUID] = set()
     for reason in solved.reasons:
         work_order = day.work_orders[reason.visit]
@@ -162,9 +145,7 @@ def _fetched(day: Day, stop: model.Stop, needs: Sequence[Need]) -> dict[str, Any
     }
 
 
-def _left_out(
-    work_order: Job, code: str, words: Mapping[str, str], partner: str | None = None
-) -> dict[str, Any]:
+def _left_out(work_order: Job, code: str, partner: str | None = None) -> dict[str, Any]:
     """Return why a job could not be looked at in these days at all."""
     return {
         "work_order_id": str(work_order.id),
@@ -178,8 +159,8 @@ def _left_out(
         "blocking": [],
         "relaxation": None,
         "said": {
-            language: text.format(label=work_order.number, partner=partner)
-            for language, text in words.items()
+            language: texts[code].format(label=work_order.number, partner=partner)
+            for language, texts in _LEFT_OUT.items()
         },
     }
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from fsm import events
 from fsm.actors import Actor
 from fsm.database import Session, fetch
+from fsm.languages import LANGUAGES
 from fsm.problems import Invalid, Problem, StaleChange
 from fsm.technicians.queries import find_technician
 from fsm.tenants.queries import find_own_tenant
@@ -20,7 +21,6 @@ from scheduler.linked_jobs import list_breaches
 from scheduler.placing import Code, Consequence, Placement, of_breach, place
 from scheduler.placing_sentences import consequence_sentence
 from scheduler.scope import Moves, Options, Scope
-from scheduler.sentences import LANGUAGES
 
 
 class CannotBePlaced(Problem):

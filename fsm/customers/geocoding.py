@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fsm.customers.tables import Site
+from fsm.languages import by_language
 from fsm.problems import Problem
 from fsm.settings import Settings
 
@@ -33,24 +34,8 @@ class Outcome(StrEnum):
     NO_ADDRESS = "no_address"
 
 
-SENTENCES = {
-    Outcome.FOUND: {
-        "en": "The position was found from the address.",
-        "ru": "Координаты найдены по адресу.",
-    },
-    Outcome.NOT_FOUND: {
-        "en": "The geocoder does not know this address. Set the position by hand.",
-        "ru": "Геокодер не знает этого адреса. Укажите координаты вручную.",
-    },
-    Outcome.UNAVAILABLE: {
-        "en": "The geocoder did not answer as it should. Try again later, or set the position by hand.",
-        "ru": "Геокодер не ответил как следует. Повторите позже или укажите координаты вручную.",
-    },
-    Outcome.NO_ADDRESS: {
-        "en": "There is no address to look up.",
-        "ru": "Нет адреса для поиска.",
-    },
-}
+_SAID = by_language("fsm/customers/messages", "geocoding")
+SENTENCES = {one: {language: said[one] for language, said in _SAID.items()} for one in Outcome}
 """What each outcome means to a person, by language."""
 
 

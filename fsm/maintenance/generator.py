@@ -21,6 +21,7 @@ from fsm.assets.tables import Asset
 from fsm.catalogue import queries as catalogue
 from fsm.catalogue.tables import Reason, ReasonKind
 from fsm.database import Database, Session, revise, touch
+from fsm.languages import by_language
 from fsm.maintenance.covering import OccurrenceStatus
 from fsm.maintenance.decisions import Decision, decide
 from fsm.maintenance.due import TriggerKind
@@ -40,8 +41,8 @@ WITHDRAWN: Final = "maintenance"
 """The reason why a plan's own work orders are cancelled; made when it is first needed."""
 
 _REASON_NAMES: Final = {
-    "en": "No longer due by the maintenance plan",
-    "ru": "По плану обслуживания больше не требуется",
+    language: said["withdrawn"]
+    for language, said in by_language("fsm/maintenance/messages", "reason").items()
 }
 
 

@@ -1,46 +1,15 @@
-"""What became of an occurrence, as one would say it on the phone, in English and Russian."""
+"""What became of an occurrence, as one would say it on the phone, in every language."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from fsm.languages import LANGUAGES, by_language
 from fsm.maintenance.covering import OccurrenceStatus
 from fsm.maintenance.due import TriggerKind
 
-LANGUAGES: Final = ("en", "ru")
-
-_SENTENCES: Final[Mapping[str, Mapping[str, str]]] = {
-    "en": {
-        "expected": "Due on {due}.",
-        "foreseen": "Due about {due}, between {lo} and {hi}, when the counter has run {total}.",
-        "some_day": "Due about {due}, {lo} at the earliest, when the counter has run {total}.",
-        "ordered": "Due on {due}, in time until {latest}: job {number}.",
-        "late": "Was due on {due} and is late since {latest}: job {number}.",
-        "done": "Due on {due}, done on {done} with job {number}.",
-        "done_late": "Due on {due}, in time until {latest}, done late, on {done}, with job {number}.",
-        "covered": "Due on {due}; the larger service of job {number} covers it.",
-        "to_be_covered": "Due on {due}; a larger service at that time covers it.",
-        "missed": "Was due on {due} and nobody was sent before the next one fell due.",
-        "skipped": "Was due on {due} and was skipped: {reason}.",
-        "withdrawn": "No longer due: the plan or the equipment has changed.",
-    },
-    "ru": {
-        "expected": "Срок — {due}.",
-        "foreseen": "Срок — около {due}, между {lo} и {hi}, при наработке {total}.",
-        "some_day": "Срок — около {due}, не раньше {lo}, при наработке {total}.",
-        "ordered": "Срок — {due}, допустимо до {latest}: наряд {number}.",
-        "late": "Срок был {due}, допустимый срок {latest} прошёл: наряд {number}.",
-        "done": "Срок — {due}, выполнено {done} по наряду {number}.",
-        "done_late": "Срок — {due}, допустимо до {latest}, выполнено поздно, {done}, по наряду {number}.",
-        "covered": "Срок — {due}; входит в большее обслуживание по наряду {number}.",
-        "to_be_covered": "Срок — {due}; входит в большее обслуживание в это же время.",
-        "missed": "Срок был {due}; до следующего срока никого не направили.",
-        "skipped": "Срок был {due}; пропущено: {reason}.",
-        "withdrawn": "Больше не требуется: изменился план или оборудование.",
-    },
-}
+_SENTENCES: Final = by_language("fsm/maintenance/messages", "occurrence")
 
 
 def said(

@@ -1,14 +1,15 @@
-"""What an unmet closing rule says to a person, in English and Russian, and the refusal."""
+"""What an unmet closing rule says to a person, in every language, and the refusal."""
 
 from collections.abc import Mapping
 from typing import Final
 
+from babel.numbers import get_decimal_symbol
+
 from fsm.checklists.items import Item, Kind, localized
 from fsm.checklists.templates import Template
+from fsm.languages import by_language, spoken
 from fsm.problems import Problem
 from fsm.work_orders.closing import Unmet, Verdict
-
-LANGUAGES: Final = ("en", "ru")
 
 
 class ChecklistIncomplete(Problem):
@@ -33,7 +34,7 @@ def sentence(unmet: Unmet, template: Template, language: str) -> str:
     The item may be unknown to `template` (a verdict under another version): then its id stands for
     it.
     """
-    words = _RU if language.split("-")[0] == "ru" else _EN
+    words = _WORDS[spoken(language)]
     item = template.by_id.get(unmet.item)
     title = item.title(language) if item else unmet.item
     number = "" if unmet.slot is None else str(unmet.slot + 1)
@@ -64,7 +65,7 @@ def _limits(item: Item | None, language: str) -> Mapping[str, str]:
     if item is None:
         return dict.fromkeys(("low", "high", "decimals", "mime", "megabytes", "seconds"), "?")
     unit = f" {item.unit}" if item.unit else ""
-    separator = "," if language.split("-")[0] == "ru" else "."
+    separator = get_decimal_symbol(spoken(language))
 
     def number(value: float | None, suffix: str = "") -> str:
         return "?" if value is None else f"{value:.12g}".replace(".", separator) + suffix
@@ -79,73 +80,4 @@ def _limits(item: Item | None, language: str) -> Mapping[str, str]:
     }
 
 
-_EN: Final[Mapping[str, str]] = {
-    "required": "an answer is missing.",
-    "shape": "the answer is not of the expected kind; give it again.",
-    "shape.symbology": "this is not a code of the expected type; scan it again.",
-    "shape.name": "the signer's name is missing.",
-    "shape.photo.mime": "photo {number} is of the wrong file type; wanted: {mime}.",
-    "shape.video.mime": "video {number} is of the wrong file type; wanted: {mime}.",
-    "limit": "the answer is outside its limits.",
-    "limit.min": "the value is below the minimum of {low}.",
-    "limit.max": "the value is above the maximum of {high}.",
-    "limit.decimals": "too many decimals; at most {decimals}.",
-    "limit.min_length": "the text is too short.",
-    "limit.max_length": "the text is too long.",
-    "limit.min_picks": "too few choices; at least {low}.",
-    "limit.max_picks": "too many choices; at most {high}.",
-    "limit.codes": "the choice is not on the list.",
-    "limit.last_reading": "the reading is below the last one; "
-    "check it, or state that the counter has begun anew.",
-    "limit.photo.size": "photo {number} is too large; at most {megabytes} MB.",
-    "limit.video.size": "video {number} is too large; at most {megabytes} MB.",
-    "limit.video.seconds": "video {number} is too long; at most {seconds} s.",
-    "constraint": "the answer does not satisfy the rule of this item.",
-    "constraint.match": "the code does not belong to this equipment or to a part used here.",
-    "photo_missing": "photo {number} is missing.",
-    "photo_missing.video": "video {number} is missing.",
-    "photo_missing.signature": "the image of the signature is missing.",
-    "photo_pending": "photo {number} has not fully arrived yet.",
-    "photo_pending.video": "video {number} has not fully arrived yet.",
-    "photo_pending.signature": "the image of the signature has not fully arrived yet.",
-    "photo_corrupt": "photo {number} arrived damaged and must be sent again.",
-    "photo_corrupt.video": "video {number} arrived damaged and must be sent again.",
-    "photo_corrupt.signature": "the image of the signature arrived damaged and must be sent again.",
-    "other": "something is missing.",
-}
-
-_RU: Final[Mapping[str, str]] = {
-    "required": "нет ответа.",
-    "shape": "ответ не того вида, который ожидается; введите его заново.",
-    "shape.symbology": "это код другого типа; отсканируйте ещё раз.",
-    "shape.name": "не указано имя подписавшего.",
-    "shape.photo.mime": "фото {number} — неподходящий тип файла; нужен: {mime}.",
-    "shape.video.mime": "видео {number} — неподходящий тип файла; нужен: {mime}.",
-    "limit": "ответ вне допустимых пределов.",
-    "limit.min": "значение меньше допустимого: не меньше {low}.",
-    "limit.max": "значение больше допустимого: не больше {high}.",
-    "limit.decimals": "слишком много знаков после запятой: не больше {decimals}.",
-    "limit.min_length": "текст слишком короткий.",
-    "limit.max_length": "текст слишком длинный.",
-    "limit.min_picks": "выбрано слишком мало: не меньше {low}.",
-    "limit.max_picks": "выбрано слишком много: не больше {high}.",
-    "limit.codes": "такого варианта нет в списке.",
-    "limit.last_reading": "показание меньше предыдущего; "
-    "проверьте его или отметьте, что счётчик начал отсчёт заново.",
-    "limit.photo.size": "фото {number} слишком большое: не больше {megabytes} МБ.",
-    "limit.video.size": "видео {number} слишком большое: не больше {megabytes} МБ.",
-    "limit.video.seconds": "видео {number} слишком длинное: не больше {seconds} с.",
-    "constraint": "ответ не проходит проверку этого пункта.",
-    "constraint.match": "код не относится ни к этому оборудованию, ни к установленным деталям.",
-    "photo_missing": "нет фото {number}.",
-    "photo_missing.video": "нет видео {number}.",
-    "photo_missing.signature": "нет изображения подписи.",
-    "photo_pending": "фото {number} ещё не загружено полностью.",
-    "photo_pending.video": "видео {number} ещё не загружено полностью.",
-    "photo_pending.signature": "изображение подписи ещё не загружено полностью.",
-    "photo_corrupt": "фото {number} пришло повреждённым, его нужно отправить ещё раз.",
-    "photo_corrupt.video": "видео {number} пришло повреждённым, его нужно отправить ещё раз.",
-    "photo_corrupt.signature": "изображение подписи пришло повреждённым, "
-    "его нужно отправить ещё раз.",
-    "other": "чего-то не хватает.",
-}
+_WORDS: Final = by_language("fsm/work_orders/messages", "unmet")

@@ -17,10 +17,11 @@ from fsm.catalogue.tables import RequestClass
 from fsm.customers import queries as customers
 from fsm.database import Session
 from fsm.http import Body, Code, CurrentActor, DbSession, Instant, Line, Now, ReadOnly, Text, needs
+from fsm.languages import LANGUAGES
 from fsm.negotiation import best_language
 from fsm.problems import Invalid
 from fsm.work_orders import clocks, completion, history, lists, orders, records
-from fsm.work_orders.closing_sentences import LANGUAGES, ChecklistIncomplete
+from fsm.work_orders.closing_sentences import ChecklistIncomplete
 from fsm.work_orders.completion import FactsMoved
 from fsm.work_orders.facts import judge, load_template
 from fsm.work_orders.field_work import waive

@@ -1,12 +1,19 @@
-"""What a figure is called, how it is computed, by what it can be cut."""
+"""What a figure is called, how it is computed, by what it can be cut.
+
+Its name and what it tells lie in `messages/`, `KPI.name` and `KPI.doc`; an older version that told
+something else has `KPI.doc.VERSION`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from fsm.actors import Permission
+from fsm.languages import LANGUAGES, plain_sentences
 from fsm.problems import Invalid
 from reports.scopes import ASSET_CUTS, Cut
+
+FOLDER = "reports/definitions/messages"
 
 MONEY = "currency"
 """The unit of figures that are in a currency, which the result names."""
@@ -44,12 +51,11 @@ def define(
     formula: str,
     variants: tuple[str, ...],
     *,
-    names: tuple[str, str],
-    docs: tuple[str, str],
+    doc: str = "",
     needs: tuple[Permission, ...] = (Permission.READ_KPIS,),
     cuts: tuple[Cut, ...] = ASSET_CUTS,
 ) -> Definition:
-    """`names` and `docs` are in English and in Russian."""
+    """`doc` names the sentence about the figure where several share one."""
     return Definition(
         kpi,
         version,
@@ -57,7 +63,14 @@ def define(
         formula,
         variants,
         cuts,
-        MappingProxyType(dict(zip(("en", "ru"), names, strict=True))),
-        MappingProxyType(dict(zip(("en", "ru"), docs, strict=True))),
+        _texts(f"{kpi}.name", version),
+        _texts(f"{doc or kpi}.doc", version),
         needs,
+    )
+
+
+def _texts(key: str, version: int) -> Mapping[str, str]:
+    said = {language: plain_sentences(FOLDER, language) for language in LANGUAGES}
+    return MappingProxyType(
+        {language: one.get(f"{key}.{version}") or one[key] for language, one in said.items()}
     )

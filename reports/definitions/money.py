@@ -14,14 +14,6 @@ MONEY_FIGURES: tuple[Definition, ...] = (
         "Σ ledger lines by posted_on, net of tax, in one currency; total or one kind. A day belongs to the "
         "window that holds its beginning in the company's zone.",
         (ALL_KINDS, "labour", "travel", "parts", "contractor", "other"),
-        names=("Cost", "Затраты"),
-        docs=(
-            "What the work cost: labour and travel at the rate of the day, parts at their cost of issue. A "
-            "correction is a line of its own. Lines in another currency are counted as left out, never "
-            "converted.",
-            "Сколько стоила работа: труд и дорога по ставке дня, запчасти по стоимости выдачи. Исправление "
-            "— отдельная строка. Строки в другой валюте указаны как неучтённые и не пересчитываются.",
-        ),
         needs=(Permission.READ_KPIS, Permission.READ_COSTS),
         cuts=tuple(cut for cut in ASSET_CUTS if cut is not Cut.REGION),
     ),
@@ -34,15 +26,6 @@ MONEY_FIGURES: tuple[Definition, ...] = (
         "assets is divided over them by weight when it is posted, largest remainder. A day belongs to the "
         "window that holds its beginning in the company's zone.",
         (ALL_KINDS, *(str(kind) for kind in CostKind)),
-        names=("Cost", "Затраты"),
-        docs=(
-            "What the work cost: labour, travel and overhead at the rate of the day, parts at their cost of "
-            "issue, contractors. Recoveries stand beside it. A correction is a line of its own. Lines in "
-            "another currency are counted as left out, never converted.",
-            "Сколько стоила работа: труд, дорога и накладные расходы по ставке дня, запчасти по стоимости "
-            "выдачи, подрядчики. Возмещения показаны рядом. Исправление — отдельная строка. Строки в другой "
-            "валюте указаны как неучтённые и не пересчитываются.",
-        ),
         needs=(Permission.READ_KPIS, Permission.READ_COSTS),
         cuts=LEDGER_CUTS,
     ),
@@ -57,15 +40,6 @@ MONEY_FIGURES: tuple[Definition, ...] = (
         "A fee is of days, rounded as it runs up in a month; over assets by weight × days, largest "
         "remainder.",
         ("margin", "covered", "billable", "manufacturer", "undecided", "share"),
-        names=("Contract margin", "Маржа договора"),
-        docs=(
-            "What a contract leaves: its fee for the days of the window, what is billed and what the "
-            "manufacturer paid back, less what the work truly cost and what broken promises gave back. As a "
-            "share it has no value where nothing came in. Disputed promises give nothing back.",
-            "Что остаётся от договора: плата за дни периода, выставленное клиенту и возмещённое "
-            "изготовителем за вычетом действительных затрат и компенсаций за нарушенные сроки. Без выручки "
-            "доли нет. Спорные сроки не компенсируются.",
-        ),
         needs=(Permission.READ_KPIS, Permission.READ_COSTS),
         cuts=(Cut.ASSET, Cut.CONTRACT, Cut.CUSTOMER, Cut.MONTH, Cut.TENANT),
     ),
@@ -76,13 +50,6 @@ MONEY_FIGURES: tuple[Definition, ...] = (
         "Σ cost borne by one payer / Σ cost, in one currency, recoveries left out. One payer a line, with "
         "the rule that decided.",
         ("manufacturer", "contract", "customer", "goodwill", "undecided"),
-        names=("Who bears the cost", "Кто несёт затраты"),
-        docs=(
-            "Share of the cost that the manufacturer, the contract's fee, the customer or our goodwill "
-            "bears, or that is still undecided.",
-            "Доля затрат, которую несёт изготовитель, плата по договору, клиент или мы сами, либо по которой "
-            "ещё не решено.",
-        ),
         needs=(Permission.READ_KPIS, Permission.READ_COSTS),
         cuts=JOB_CUTS,
     ),
@@ -94,13 +61,6 @@ MONEY_FIGURES: tuple[Definition, ...] = (
         "of a rule: piece, hour, kilometre, bonus, penalty; what is paid twice or no longer earned is taken "
         "back by the next statement.",
         (),
-        names=("Pay", "Оплата труда"),
-        docs=(
-            "What people were paid for the work of these days by the statements issued so far. A statement "
-            "is frozen; late work is paid, and dated back, by the next one.",
-            "Сколько выплачено за работу этих дней по уже выпущенным ведомостям. Ведомость не меняется; "
-            "поздние данные учитываются в следующей и относятся к дню работы.",
-        ),
         needs=(Permission.READ_KPIS, Permission.READ_COSTS, Permission.READ_PERSON_KPIS),
         cuts=PERSON_CUTS,
     ),
@@ -113,13 +73,6 @@ MONEY_FIGURES: tuple[Definition, ...] = (
         "paid in the window or still open. What is paid on a claim stands for its lines in proportion. "
         "Refused claims count with nothing paid, and are left out of days. In one currency.",
         ("paid", "claimed", "days"),
-        names=("Warranty recovery", "Возмещение по гарантии"),
-        docs=(
-            "How much of what a manufacturer has to bear came back, and how soon. Claims that are not "
-            "decided yet are left out of the share and counted.",
-            "Какая часть затрат, которые несёт изготовитель, возмещена и как скоро. Ещё не рассмотренные "
-            "претензии в долю не входят и указаны отдельно.",
-        ),
         needs=(Permission.READ_KPIS, Permission.READ_COSTS),
         cuts=JOB_CUTS,
     ),
@@ -131,13 +84,6 @@ MONEY_FIGURES: tuple[Definition, ...] = (
         "contractor lines of the ledger at the prices agreed, by posted_on; billed: Σ invoices by their last "
         "day; gap: billed − due. Interval of accepted at 0.9: Wilson.",
         ("accepted", "hours", "km", "due", "billed", "gap"),
-        names=("Contractors", "Подрядчики"),
-        docs=(
-            "What contractors took of what they were offered, how much they did, and what they billed beyond "
-            "what is due. Read it beside first-time fix by contractor.",
-            "Сколько предложенных выездов подрядчики приняли, сколько сделали и насколько их счета "
-            "расходятся с причитающимся. Смотрите вместе с решением с первого визита по подрядчикам.",
-        ),
         needs=(Permission.READ_KPIS, Permission.READ_COSTS, Permission.READ_PERSON_KPIS),
         cuts=(Cut.CONTRACTOR, Cut.MONTH, Cut.TENANT),
     ),
@@ -149,13 +95,6 @@ MONEY_FIGURES: tuple[Definition, ...] = (
         "hours, km: Σ done; due: Σ contractor lines of the ledger at the prices agreed, by posted_on; "
         "billed: Σ invoices by their last day; gap: billed − due. Interval of accepted at 0.9: Wilson.",
         ("accepted", "hours", "km", "due", "billed", "gap"),
-        names=("Contractors", "Подрядчики"),
-        docs=(
-            "What contractors took of what they were offered, how much they did, and what they billed beyond "
-            "what is due. Read it beside first-time fix by contractor.",
-            "Сколько предложенных выездов подрядчики приняли, сколько сделали и насколько их счета "
-            "расходятся с причитающимся. Смотрите вместе с решением с первого визита по подрядчикам.",
-        ),
         needs=(Permission.READ_KPIS, Permission.READ_COSTS, Permission.READ_PERSON_KPIS),
         cuts=(Cut.CONTRACTOR, Cut.MONTH, Cut.TENANT),
     ),

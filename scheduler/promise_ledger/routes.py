@@ -13,6 +13,7 @@ from litestar.status_codes import HTTP_201_CREATED
 from fsm import http
 from fsm.actors import Permission
 from fsm.http import Body, CurrentActor, DbSession, Instant, Now, needs
+from fsm.languages import LANGUAGES
 from fsm.problems import Invalid
 from fsm.work_orders.lifecycle import WrongStatus
 from scheduler.day import Day
@@ -20,7 +21,7 @@ from scheduler.promise_ledger import queries, reporting, telling
 from scheduler.promise_ledger.reporting import Kept
 from scheduler.promise_ledger.tables import Channel, PromiseOutcome, PromiseTold
 from scheduler.promises.keeping import Asker
-from scheduler.sentences import LANGUAGES, cure_sentence
+from scheduler.sentences import cure_sentence
 from scheduler.slots import Risk
 
 _NEAR_DAYS = 366

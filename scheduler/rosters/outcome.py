@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from fsm.languages import LANGUAGES, by_language
 from scheduler.rosters.checks import (
     Breach,
     breaches,
@@ -25,7 +26,6 @@ from scheduler.rosters.checks import (
 from scheduler.rosters.hours import hours_of
 from scheduler.rosters.problem import WEEK, Conflict, Roster, Rostered, RosterProblem
 from scheduler.rosters.sentences import (
-    LANGUAGES,
     breach_sentence,
     conflict_sentence,
     shortage_sentence,
@@ -33,8 +33,7 @@ from scheduler.rosters.sentences import (
 from scheduler.rosters.shortages import shortages
 
 _HOUR = timedelta(hours=1)
-_OFF = {"en": "The day off", "ru": "Выходной"}
-_SHIFT = {"en": "The shift {name}", "ru": "Смена {name}"}
+_DUTIES = by_language("scheduler/rosters/messages", "duty")
 
 
 def outcome(
@@ -91,9 +90,9 @@ def said(problem: RosterProblem, found: Sequence[Breach]) -> list[dict[str, Any]
 
 def _duty_name(problem: RosterProblem, pattern: int | None, language: str) -> str:
     if pattern is None:
-        return _OFF[language]
+        return _DUTIES[language]["off"]
     one = problem.patterns[pattern]
-    return _SHIFT[language].format(name=one.name or one.id)
+    return _DUTIES[language]["shift"].format(name=one.name or one.id)
 
 
 def _code(problem: RosterProblem, pattern: int | None) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fsm.languages import LANGUAGES
 from scheduler.checks import violations
 from scheduler.engine import plan_day
 from scheduler.engine.indexed import IndexedDay
@@ -14,7 +15,7 @@ from scheduler.patience import Patience
 from scheduler.problem import Cause, DayProblem, Pin, Plan, ProblemInvalid, Published, Visit
 from scheduler.reasons import explain
 from scheduler.repair import repair, repaired
-from scheduler.sentences import LANGUAGES, sentence
+from scheduler.sentences import sentence
 from scheduler.travel import geodesic_travel
 from tests.scheduler.days import HOUR, a_day, a_shift, a_visit
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from fsm.languages import LANGUAGES
 from scheduler.checks import violations
 from scheduler.engine import plan_day
 from scheduler.engine.assembly import assemble
@@ -24,7 +25,7 @@ from scheduler.engine.together import settle
 from scheduler.problem import Cause, Crew, DayProblem, Link, Plan, ProblemInvalid, Promise, StopKind
 from scheduler.reasons import Reason, explain
 from scheduler.relaxations import Relaxation, Way
-from scheduler.sentences import LANGUAGES, sentence
+from scheduler.sentences import sentence
 from tests.scheduler.days import HOUR, a_day, a_shift, a_visit, fuller_days
 from tests.scheduler.test_reasons_hold import altered, longer_hours, relaxed
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fsm.languages import LANGUAGES
 from scheduler.placing import HARD, Code, place
 from scheduler.placing_sentences import consequence_sentence
 from scheduler.problem import (
@@ -19,7 +20,6 @@ from scheduler.problem import (
     Technician,
     Visit,
 )
-from scheduler.sentences import LANGUAGES
 
 MINUTE, HOUR = 60, 3_600
 ROW = np.abs(np.subtract.outer(range(4), range(4)))

@@ -8,12 +8,13 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from fsm.languages import LANGUAGES
 from scheduler.engine import plan_day
 from scheduler.engine.permissions import Rule
 from scheduler.problem import Absence, Cause, DayProblem, Depot, Link, Pin, Promise
 from scheduler.reasons import Reason, explain
 from scheduler.relaxations import Way
-from scheduler.sentences import LANGUAGES, sentence, shift_sentence
+from scheduler.sentences import sentence, shift_sentence
 from tests.scheduler.days import HOUR, a_day, a_shift, a_visit, days
 
 

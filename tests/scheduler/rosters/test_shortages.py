@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from fsm.languages import LANGUAGES
 from scheduler.rosters.problem import HOUR_S, Commitment, Rostered, Rule, Rules, Technician
-from scheduler.rosters.sentences import LANGUAGES, shortage_sentence
+from scheduler.rosters.sentences import shortage_sentence
 from scheduler.rosters.shortages import Reason, Shortage, Why, shortages
 from tests.scheduler.rosters.weeks import DAY, DAY_S, LATE, NIGHT, a_technician, a_week, need
 
