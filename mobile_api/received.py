@@ -54,12 +54,34 @@ class _Arrived:
         return bytes.fromhex(self.stored.sha256)
 
 
+class Head:
+    """The first bytes of a file as they come in, taken like a hash takes them."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._missing = HEAD_SIZE
+
+    def update(self, data: bytes | memoryview, /) -> None:
+        if self._missing:
+            self._pieces.append(bytes(data[: self._missing]))
+            self._missing -= len(self._pieces[-1])
+
+    def __bytes__(self) -> bytes:
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+
+
 async def complete(
-    storage: Storage, actor: Actor, now: datetime, upload: Upload, writer: UUID | None = None
+    storage: Storage,
+    actor: Actor,
+    now: datetime,
+    upload: Upload,
+    writer: UUID | None = None,
+    head: Head | None = None,
 ) -> Upload:
     """Verify an upload whose every byte is here and let the photo count; safe to run again.
 
-    `writer` is the request that has just made the last of them durable and still holds the upload.
+    `writer` is the request that has just made the last of them durable and still holds the upload;
+    `head` is how the file begins, where that request brought it whole.
 
     Bytes that are not the declared ones, or of a kind that is no photo, mark the photo corrupt and
     begin the upload anew at byte 0; the refusal says what was wrong. One that is put together from
@@ -71,9 +93,12 @@ async def complete(
     name = upload.sha256.hex()
     stored: StoredBlob | None = None
     try:
-        stored = await _store(storage, upload, name)
+        found = storage.hashes.digest(upload.id, upload.last_writer, upload.length)
+        stored = await _store(storage, upload, name, found)
         crash_point("after PutObject before row")
-        inspection, doubt = await look_into(storage.blobs, actor.tenant_id, name)
+        # Only what is known to have had this hash is how the stored bytes begin.
+        first = bytes(head) if head is not None and found == name else None
+        inspection, doubt = await look_into(storage.blobs, actor.tenant_id, name, first)
         arrived = _Arrived(stored, inspection, doubt, writer)
         row = await _count_undeclared(storage, actor, now, upload, arrived)
         if row is None:
@@ -139,13 +164,14 @@ async def _write_down(
     await _close(storage, session, actor, now, row)
 
 
-async def _store(storage: Storage, upload: Upload, sha256: str) -> StoredBlob:
-    """Make the staged bytes, or those of the parts, a blob."""
+async def _store(
+    storage: Storage, upload: Upload, sha256: str, found: str | None = None
+) -> StoredBlob:
+    """Make the staged bytes, or those of the parts, a blob; `found` as in `BlobStore.finish`."""
     assert upload.length is not None
     if upload.parts is not None:
         parts = [UUID(part) for part in upload.parts]
         return await storage.blobs.join(upload.tenant_id, parts, sha256, upload.length)
-    found = storage.hashes.digest(upload.id, upload.last_writer, upload.length)
     return await storage.blobs.finish(
         upload.tenant_id, upload.id, sha256, upload.length, found=found
     )
@@ -168,10 +194,14 @@ async def _check_declared(session: Session, actor: Actor, upload: Upload, mime: 
 
 
 async def look_into(
-    blobs: BlobStore, tenant_id: UUID, name: str
+    blobs: BlobStore, tenant_id: UUID, name: str, head: bytes | None = None
 ) -> tuple[Inspection, dict[str, str]]:
-    """Return what stored bytes are, and why that may be doubted: `{"doubt": code}` or nothing."""
-    head = await read_all(blobs, tenant_id, name, HEAD_SIZE)
+    """Return what stored bytes are, and why that may be doubted: `{"doubt": code}` or nothing.
+
+    `head` are the first `HEAD_SIZE` of them, where they need not be read.
+    """
+    if head is None:
+        head = await read_all(blobs, tenant_id, name, HEAD_SIZE)
     doubt: dict[str, str] = {}
     try:
         inspection = inspect(head, allowed=TAKEN)

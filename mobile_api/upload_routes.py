@@ -1,7 +1,7 @@
 """`/files`: tus 1.0.0 over HTTP. What the headers mean is in `tus`, what the rows do in `uploads`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -37,7 +37,7 @@ from mobile_api import concatenation, received, tus, upload_openapi, uploads
 from mobile_api.limits import limit_requests
 from mobile_api.upload_creation import TooManyUploads, create_upload
 from mobile_api.uploads import Storage, state_of
-from mobile_api.writers import PATIENCE_S, UploadCut, Writer, Writers
+from mobile_api.writers import DIRECT_BODY, PATIENCE_S, UploadCut, Writer, Writers
 
 Begun = TypeVar("Begun", Session, Plain)
 
@@ -161,7 +161,11 @@ class Exchange:
 
     @asynccontextmanager
     async def _settled(
-        self, begin: Callable[[UUID], AbstractAsyncContextManager[Begun]], upload_id: UUID
+        self,
+        begin: Callable[[UUID], AbstractAsyncContextManager[Begun]],
+        upload_id: UUID,
+        *,
+        to_write: bool = False,
     ) -> AsyncIterator[tuple[Begun, Upload]]:
         """Open a transaction in which the upload is held and no request writes to it."""
         clock = asyncio.get_running_loop().time
@@ -169,7 +173,7 @@ class Exchange:
         while True:
             async with begin(self.actor.tenant_id) as session:
                 upload = await uploads.settle(
-                    self.storage, session, self.actor, self.now, upload_id
+                    self.storage, session, self.actor, self.now, upload_id, to_write=to_write
                 )
                 if upload is not None:
                     yield session, upload
@@ -183,18 +187,19 @@ class Exchange:
     ) -> Upload:
         """Take the request's bytes as `read` says, commit how far they are, finish if all are here."""
         begin = self.storage.database.plain
-        async with self._settled(begin, upload_id) as (session, upload):
+        async with self._settled(begin, upload_id, to_write=True) as (session, upload):
             continuation = read(state_of(upload))
             if upload.finished_at is not None:
                 return upload
             lease = await uploads.begin_writing(session, self.now, upload, continuation)
-            digest = None  # nobody wants to know a part's
+            digest = head = None  # nobody wants to know a part's
             if not upload.concat:
                 digest = self.storage.hashes.resume(
                     upload_id, upload.last_writer, continuation.offset
                 )
+                head = received.Head() if continuation.offset == 0 else None
         try:
-            appended = await self._store(writer, upload, continuation, lease, digest)
+            appended = await self._store(writer, upload, continuation, lease, digest, head)
             crash_point("after fsync before offset row")
         except Exception as error:
             # Only a gap says something about the bytes before: they end where it begins.
@@ -202,7 +207,7 @@ class Exchange:
             await self._end_writing(upload, lease, offset)
             raise
         if appended.offset == upload.length and upload.concat != tus.PARTIAL:
-            return await self._arrive(upload, lease)
+            return await self._arrive(upload, lease, head)
         upload = await self._end_writing(upload, lease, appended.offset)
         if state_of(upload).is_complete:
             return await self._complete(upload)
@@ -211,7 +216,7 @@ class Exchange:
             raise appended.cut
         return upload
 
-    async def _arrive(self, upload: Upload, lease: UUID) -> Upload:
+    async def _arrive(self, upload: Upload, lease: UUID, head: received.Head | None) -> Upload:
         """Finish a file whose last byte is durable; its offset and its receipt become rows together.
 
         A crash before that leaves the lease, and the next request counts what is staged.
@@ -219,7 +224,7 @@ class Exchange:
         assert upload.length is not None
         upload.last_writer = lease
         try:
-            return await received.complete(self.storage, self.actor, self.now, upload, lease)
+            return await received.complete(self.storage, self.actor, self.now, upload, lease, head)
         except received.REFUSED:
             raise  # and it has begun anew
         except Exception:
@@ -239,14 +244,17 @@ class Exchange:
         continuation: tus.Continuation,
         lease: UUID,
         digest: Hash | None,
+        head: Hash | None,
     ) -> Appended:
         """Make the bytes durable; with a checksum that does not fit, none of them.
 
-        `digest` is the SHA-256 of the bytes before them, where this process knows it.
+        `digest` is the SHA-256 of the bytes before them, where this process knows it; `head` takes
+        how they begin.
         """
         upload_id = upload.id
         renew = partial(uploads.renew_lease, self.storage, self.actor, upload, lease)
-        body = writer.body(self.request.receive, renew)
+        extensions: Mapping[str, Any] = self.request.scope.get("extensions") or {}
+        body = writer.body(self.request.receive, renew, extensions.get(DIRECT_BODY))
         check = None
         if continuation.checksum is not None or continuation.awaits_trailer:
             check = tus.BodyCheck(continuation.checksum)
@@ -257,7 +265,10 @@ class Exchange:
             continuation.offset,
             body,
             limit=self.storage.max_size if continuation.length is None else continuation.length,
-            hashes=[*([digest] if digest else ()), *(check.hashes.values() if check else ())],
+            hashes=[
+                *(one for one in (digest, head) if one is not None),
+                *(check.hashes.values() if check else ()),
+            ],
         )
         if check is not None:
             try:

@@ -79,12 +79,19 @@ def state_of(upload: Upload) -> tus.Upload:
 
 
 async def settle(
-    storage: Storage, session: Session | Plain, actor: Actor, now: datetime, upload_id: UUID
+    storage: Storage,
+    session: Session | Plain,
+    actor: Actor,
+    now: datetime,
+    upload_id: UUID,
+    *,
+    to_write: bool = False,
 ) -> Upload | None:
     """Return the upload, held, its offset true to what is stored; None while a request writes to it.
 
     A writer that is still at it is asked to give way. Bytes that a crash left without an offset are
-    made durable and counted; an offset whose bytes are gone (a restored backup) moves back.
+    made durable and counted; an offset whose bytes are gone (a restored backup) moves back. Only who
+    comes `to_write` to an upload that is new spares the look at what is stored.
     """
     upload = await lock_upload(session, actor, upload_id)
     tus.require_alive(state_of(upload) if upload else None, now)
@@ -96,6 +103,8 @@ async def settle(
         await save_upload(session, upload)
         return None
     is_left = upload.writer is not None
+    if to_write and not (is_left or upload.last_writer or upload.received):
+        return upload  # who begins needs not know of bytes that nobody was told of
     free(upload)
     staged = await storage.blobs.staged_size(actor.tenant_id, upload_id)
     is_true = staged == upload.received or (staged > upload.received and upload.is_all_or_nothing)

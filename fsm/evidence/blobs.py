@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import Protocol, TypeVar
+from mmap import mmap
+from typing import Protocol, TypeVar, runtime_checkable
 from uuid import UUID
 
 from fsm.problems import Problem
@@ -39,6 +40,7 @@ READ_SIZE = 1 << 20
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST_CHUNKS = 1_000
+_TOO_LONG = "More bytes came than the upload's declared length."
 
 # Our own threads: an fsync or a slow S3 server must not keep others of the default pool (name
 # resolution, password hashing) waiting.
@@ -135,6 +137,21 @@ class Hash(Protocol):
     def update(self, data: bytes | memoryview, /) -> None: ...
 
 
+@runtime_checkable
+class Filling(Protocol):
+    """A request body that comes to where the store wants it, so that nobody has to copy it."""
+
+    has_ended: bool
+    """No byte is to come any more."""
+
+    async def fill(self, into: memoryview) -> int:
+        """Write the next bytes and return how many; fewer than there is room for only at the end.
+
+        What breaks the body is raised by the call after the one that brought its last bytes.
+        """
+        ...
+
+
 class BlobStore(Protocol):
     """Staged uploads and finished blobs of all tenants."""
 
@@ -143,7 +160,7 @@ class BlobStore(Protocol):
         tenant_id: UUID,
         upload_id: UUID,
         offset: int,
-        chunks: AsyncIterable[bytes],
+        chunks: AsyncIterable[bytes] | Filling,
         *,
         limit: int | None = None,
         hashes: Sequence[Hash] = (),
@@ -306,9 +323,10 @@ class Pieces:
     `has_ended`: the piece at hand is the last.
     """
 
-    def __init__(self, chunks: AsyncIterable[bytes], size: int, room: int | None) -> None:
+    def __init__(self, chunks: AsyncIterable[bytes] | Filling, size: int, room: int | None) -> None:
         """`room`: how many bytes may come in all; None for no limit."""
-        self._chunks = aiter(chunks)
+        self._filling = chunks if isinstance(chunks, Filling) else None
+        self._chunks = None if isinstance(chunks, Filling) else aiter(chunks)
         self._size = size
         self._room = room
         self.cut: Exception | None = None
@@ -319,14 +337,21 @@ class Pieces:
             yield b"".join(chunks)
 
     async def unjoined(self) -> AsyncIterator[list[memoryview]]:
-        """Yield each piece as the chunks it is made of: to join them is to copy every byte."""
+        """Yield each piece as the chunks it is made of: to join them is to copy every byte.
+
+        They are good until the next piece is asked for.
+        """
+        if self._filling is not None:
+            async for piece in self._filled(self._filling):
+                yield [piece]
+            return
         pending: list[memoryview] = []
         missing = self._size  # bytes until the next piece is whole
         arrived = 0
         while (chunk := await self._next()) is not None:
             arrived += len(chunk)
             if self._room is not None and arrived > self._room:
-                raise LongerThanDeclared("More bytes came than the upload's declared length.")
+                raise LongerThanDeclared(_TOO_LONG)
             rest = memoryview(chunk)
             while len(rest) >= missing:
                 yield [*pending, rest[:missing]]
@@ -340,7 +365,28 @@ class Pieces:
         if pending:
             yield pending
 
+    async def _filled(self, body: Filling) -> AsyncIterator[memoryview]:
+        """Yield the pieces of one buffer, which each of them fills anew."""
+        # One byte more than there is room for, so that a body that is too long shows itself.
+        size = self._size if self._room is None else min(self._size, self._room + 1)
+        # Pages that no byte has reached take no memory: slow lines are many.
+        buffer = memoryview(mmap(-1, size))
+        arrived = 0
+        while not self.has_ended:
+            filled = 0
+            try:
+                filled = await body.fill(buffer)
+            except Exception as error:  # noqa: BLE001 - whatever broke it, the rest counts
+                self.cut = error
+            self.has_ended = self.cut is not None or body.has_ended
+            arrived += filled
+            if self._room is not None and arrived > self._room:
+                raise LongerThanDeclared(_TOO_LONG)
+            if filled:
+                yield buffer[:filled]
+
     async def _next(self) -> bytes | None:
+        assert self._chunks is not None
         try:
             return await anext(self._chunks)
         except StopAsyncIteration:

@@ -28,6 +28,7 @@ from uuid import UUID
 from fsm.evidence.blobs import (
     EMPTY_SHA256,
     Appended,
+    Filling,
     Hash,
     LongerThanDeclared,
     NoSuchBlob,
@@ -141,7 +142,7 @@ class S3BlobStore:
         tenant_id: UUID,
         upload_id: UUID,
         offset: int,
-        chunks: AsyncIterable[bytes],
+        chunks: AsyncIterable[bytes] | Filling,
         *,
         limit: int | None = None,
         hashes: Sequence[Hash] = (),

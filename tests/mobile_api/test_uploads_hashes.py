@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -12,9 +13,10 @@ from sqlmodel import col, update
 from uuid_utils.compat import uuid7
 
 from fsm.database import Database
-from fsm.evidence.blobs import blob_store
-from fsm.evidence.tables import Upload
+from fsm.evidence.blobs import blob_store, read_all
+from fsm.evidence.tables import Blob, Upload
 from fsm.settings import Settings
+from mobile_api import received
 from mobile_api.running_hashes import RunningHashes
 from tests.company import Company
 from tests.conftest import Clock
@@ -43,6 +45,33 @@ async def test_a_photo_that_one_process_took_is_not_read_again(
     assert await receipt_row(database, company, photo) is not None
     other = snap(2)
     assert (await phone.create(other, content=other.content[::-1])).status_code == 422
+
+
+async def test_how_a_photo_begins_is_read_again_only_where_its_last_request_did_not_bring_it(
+    phone: Phone, database: Database, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    async def read_head(*arguments: Any) -> bytes:
+        read.append(arguments[2])
+        return await read_all(*arguments)
+
+    monkeypatch.setattr(received, "read_all", read_head)
+    whole, halved = snap(1), snap(2)
+    await phone.deliver(whole)
+    assert read == []
+    path = await phone.start(halved)
+    await phone.send(path, 0, halved.content[:2000])
+    assert (await phone.send(path, 2000, halved.content[2000:])).status_code == 204
+    assert read == [halved.sha256]
+    async with database.transaction(company.id) as session:
+        known = {
+            photo.sha256: await session.get(Blob, (company.id, photo.digest))
+            for photo in (whole, halved)
+        }
+    assert {blob and (blob.mime, blob.info["width"]) for blob in known.values()} == {
+        ("image/jpeg", 160)
+    }
 
 
 async def test_a_process_that_was_started_anew_reads_what_came_before(

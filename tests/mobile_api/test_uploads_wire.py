@@ -1,6 +1,7 @@
 """Uploads over a real connection: lines that break or fall silent, trailers, requests in a row."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 
 import pytest
@@ -60,11 +61,19 @@ async def until_written(
             return
 
 
-@pytest.mark.parametrize("sent", [1, 70_000])
+async def answers(reader: asyncio.StreamReader) -> list[Answer]:
+    """Return all that a line has been answered."""
+    raw = (await reader.read()).split(b"HTTP/1.1 ")[1:]
+    return [Answer.read(b"HTTP/1.1 " + one) for one in raw]
+
+
+@pytest.mark.parametrize(
+    ("sent", "size"), [(1, 200_000), (70_000, 200_000), (1, 5_000_000), (2_500_000, 5_000_000)]
+)
 async def test_a_line_cut_in_the_middle_keeps_what_arrived(
-    live: Live, database: Database, company: Company, sent: int
+    live: Live, database: Database, company: Company, sent: int, size: int
 ) -> None:
-    photo = Snap(snap().content + bytes(200_000))
+    photo = Snap(snap().content + bytes(size))
     path = await live.phone.start(photo)
     kept = 0
     async with asyncio.timeout(PATIENCE_S):
@@ -82,10 +91,11 @@ async def test_a_line_cut_in_the_middle_keeps_what_arrived(
     assert await receipt_row(database, company, photo) is not None
 
 
+@pytest.mark.parametrize("size", [200_000, 5_000_000])
 async def test_a_phone_takes_over_from_its_own_line_that_died_unnoticed(
-    live: Live, database: Database, company: Company
+    live: Live, database: Database, company: Company, size: int
 ) -> None:
-    photo = Snap(snap().content + bytes(200_000))
+    photo = Snap(snap().content + bytes(size))
     path = await live.phone.start(photo)
     line = await begin(live, path, photo, 70_000)
     async with asyncio.timeout(PATIENCE_S):
@@ -100,12 +110,13 @@ async def test_a_phone_takes_over_from_its_own_line_that_died_unnoticed(
     assert await receipt_row(database, company, photo) is not None
 
 
+@pytest.mark.parametrize("size", [0, 5_000_000])
 async def test_a_line_that_falls_silent_is_given_up_and_its_bytes_are_kept(
-    live: Live, database: Database, company: Company, monkeypatch: pytest.MonkeyPatch
+    live: Live, database: Database, company: Company, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     monkeypatch.setattr(writers, "BEAT_S", 0.02)
     monkeypatch.setattr(writers, "SILENCE_S", 0.3)
-    photo = snap()
+    photo = Snap(snap().content + bytes(size))
     path = await live.phone.start(photo)
     line = await begin(live, path, photo, 100)
     async with asyncio.timeout(PATIENCE_S):
@@ -113,6 +124,48 @@ async def test_a_line_that_falls_silent_is_given_up_and_its_bytes_are_kept(
             await asyncio.sleep(0.02)
     assert await offset_of(database, company, path) == 100
     line.close()
+
+
+@pytest.mark.parametrize("algorithm", [None, "sha1", "sha256"])
+async def test_a_video_comes_whole_and_its_line_goes_on_to_be_used(
+    live: Live, database: Database, company: Company, algorithm: str | None
+) -> None:
+    video = Snap(snap().content + random.Random(3).randbytes(3 << 20))
+    path = await live.phone.start(video)
+    size = str(len(video.content))
+    named = checksum(video.content, algorithm) if algorithm else {}
+    reader, line = await asyncio.open_connection("127.0.0.1", live.port)
+    line.write(
+        live.head("PATCH", path, **BYTES, Upload_Offset="0", Content_Length=size, **named)
+        + video.content
+        + live.head("HEAD", path, **TUS, Connection="close")
+    )
+    patched, looked = await answers(reader)
+    line.close()
+    assert (patched.status, patched.headers["upload-offset"]) == (204, size)
+    assert (looked.status, looked.headers["upload-offset"]) == (200, size)
+    row = await receipt_row(database, company, video)
+    assert row is not None
+
+
+async def test_long_bodies_that_are_refused_are_dropped_and_the_line_goes_on(live: Live) -> None:
+    video = Snap(snap().content + bytes(3 << 20))
+    path = await live.phone.start(video)
+    more = bytes(len(video.content) + 1)
+    named = checksum(b"other bytes")
+    for headers, status in (({}, 413), (named, 460), ({"Upload_Offset": "7"}, 409)):
+        reader, line = await asyncio.open_connection("127.0.0.1", live.port)
+        content = video.content if headers else more
+        told = {"Upload_Offset": "0", "Content_Length": str(len(content)), **headers}
+        line.write(
+            live.head("PATCH", path, **BYTES, **told)
+            + content
+            + live.head("HEAD", path, **TUS, Connection="close")
+        )
+        refused, looked = await answers(reader)
+        line.close()
+        assert refused.status == status
+        assert (looked.status, looked.headers["upload-offset"]) == (200, "0")
 
 
 async def test_head_has_no_body_on_the_wire(live: Live) -> None:
@@ -220,13 +273,9 @@ async def test_requests_sent_in_a_row_without_waiting_are_answered_in_order(
             + piece
         )
     line.write(live.head("HEAD", path, **TUS, Connection="close"))
-    answers = [
-        Answer.read(b"HTTP/1.1 " + one)
-        for one in (await reader.read()).split(b"HTTP/1.1 ")[1:]
-        if one
-    ]
+    told = await answers(reader)
     line.close()
-    assert [answer.headers["upload-offset"] for answer in answers] == [
+    assert [answer.headers["upload-offset"] for answer in told] == [
         "99",
         str(len(photo.content)),
         str(len(photo.content)),

@@ -5,6 +5,7 @@ import hashlib
 import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -21,7 +22,7 @@ from fsm.evidence.blobs import (
     WrongBytes,
     read_all,
 )
-from tests.fsm.evidence.conftest import Cut, body, in_slices, joined
+from tests.fsm.evidence.conftest import Cut, Filled, body, in_slices, joined
 
 CONTENT = random.Random(7).randbytes(3_000_017)  # neither a round size nor compressible
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -39,6 +40,27 @@ async def test_bytes_sent_in_pieces_come_back_as_they_were(
 
     assert (stored.sha256, stored.size, stored.is_new) == (SHA256, len(CONTENT), True)
     assert await joined(await store.open(tenant, SHA256)) == CONTENT
+
+
+async def test_bytes_that_come_to_where_the_store_wants_them_are_all_there(
+    store: BlobStore, tenant: UUID, upload: UUID
+) -> None:
+    taken = [hashlib.sha256(), hashlib.sha1(usedforsecurity=False)]
+    content = CONTENT * 4  # more than one piece of any store
+    limit = len(content)
+    first = await store.append(tenant, upload, 0, Filled(content[:9]), limit=limit, hashes=taken)
+    assert (first.offset, first.written, first.cut) == (9, 9, None)
+    cut = Cut("the phone drove into a tunnel")
+    more = Filled(content[9:2_000_000], error=cut)
+    second = await store.append(tenant, upload, 9, more, hashes=taken)
+    assert (second.offset, second.cut) == (2_000_000, cut)
+    with pytest.raises(LongerThanDeclared):
+        await store.append(tenant, upload, 2_000_000, Filled(content), limit=limit)
+    rest = Filled(content[2_000_000:])
+    await store.append(tenant, upload, 2_000_000, rest, limit=limit, hashes=taken)
+    sha256 = hashlib.sha256(content).hexdigest()
+    assert [one.hexdigest() for one in taken] == [sha256, hashlib.sha1(content).hexdigest()]
+    assert (await store.finish(tenant, upload, sha256, limit)).size == limit
 
 
 async def test_a_cut_connection_keeps_the_bytes_that_arrived(
@@ -305,12 +327,16 @@ async def test_a_cancelled_request_leaves_an_upload_that_can_go_on(
     assert (await store.finish(tenant, upload, SHA256, len(CONTENT))).size == len(CONTENT)
 
 
-@given(st.lists(st.binary(max_size=40), max_size=30), st.integers(1, 50))
+@given(
+    st.sampled_from([body, Filled]),
+    st.lists(st.binary(max_size=40), max_size=30),
+    st.integers(1, 50),
+)
 def test_a_body_is_regrouped_without_losing_or_turning_a_byte(
-    chunks: list[bytes], size: int
+    kind: Any, chunks: list[bytes], size: int
 ) -> None:
     async def regrouped() -> list[bytes]:
-        return [piece async for piece in Pieces(body(*chunks), size, None)]
+        return [piece async for piece in Pieces(kind(*chunks), size, None)]
 
     pieces = asyncio.run(regrouped())
     assert b"".join(pieces) == b"".join(chunks)
