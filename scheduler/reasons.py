@@ -1,6 +1,6 @@
 """Why a visit is not in a plan, and what would let it in.
 
-Codes and facts; `scheduler.sentences` says them in English and Russian.
+Codes and facts; `scheduler.sentences` says them in every language.
 """
 
 from __future__ import annotations

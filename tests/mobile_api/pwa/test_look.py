@@ -23,6 +23,7 @@ async def test_every_page_of_the_app_is_accessible(
     await plan_a_pick_up(office.database, office.company, office.clock(), job.visit_id, 2)
     fetch = {
         "en": "Pick up 2 × Door roller (P-1) at Main before, 09:30",
+        "de": "Vorher 2 × Door roller (P-1) abholen: Main, 09:30",
         "ru": "Перед этим забрать 2 × Door roller (P-1): Main, 09:30",
     }[language]
     name = f"app-{language}-{'dark' if dark else 'light'}"
