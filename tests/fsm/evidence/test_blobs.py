@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import random
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,9 +21,11 @@ from fsm.evidence.blobs import (
     Pieces,
     StagedBytesMissing,
     WrongBytes,
+    in_thread,
     read_all,
 )
 from tests.fsm.evidence.conftest import Cut, Filled, body, in_slices, joined
+from tests.patience import PATIENCE_S
 
 CONTENT = random.Random(7).randbytes(3_000_017)  # neither a round size nor compressible
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -325,6 +328,35 @@ async def test_a_cancelled_request_leaves_an_upload_that_can_go_on(
         await request
     await store.append(tenant, upload, 0, body(CONTENT))
     assert (await store.finish(tenant, upload, SHA256, len(CONTENT))).size == len(CONTENT)
+
+
+async def test_who_is_cancelled_leaves_only_when_the_thread_has_ended() -> None:
+    has_begun, may_end = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def work() -> None:
+        loop.call_soon_threadsafe(has_begun.set)
+        may_end.wait(PATIENCE_S)
+
+    waiting = asyncio.create_task(in_thread(work))
+    await has_begun.wait()
+    for _ in range(2):
+        waiting.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_what_a_thread_raises_or_returns_comes_to_who_waits() -> None:
+    def fails() -> None:
+        raise NoSuchBlob("gone")
+
+    with pytest.raises(NoSuchBlob, match="gone"):
+        await in_thread(fails)
+    assert await in_thread(max, 3, 5) == 5
 
 
 @given(
