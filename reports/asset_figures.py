@@ -26,7 +26,7 @@ from reports.meters_sql import MeterSums, meter_sums
 from reports.outages_sql import outage_sums
 from reports.questions import Asked, Found
 from reports.reliability_sql import EventSums, TimeSums, failure_sums, time_sums
-from reports.repairs_sql import RepairPart
+from reports.repairs_sql import RepairPart, Restored
 from reports.rounds import at_once
 from reports.rows import Period
 from reports.scopes import NONE, Cut, Key, Scope
@@ -92,20 +92,19 @@ async def downtime(asked: Asked) -> dict[Key, Found]:
 async def restoration(asked: Asked) -> dict[Key, Found]:
     place, variant = _place(asked), asked.question.variant
     keys = asked.nothing() or await subject_keys(*place)
-    sums, still_open, medians = await _each(
-        asked, repairs_sql.restoration_sums, repairs_sql.open_faults, repairs_sql.detected_medians
-    )
+    sums = await repairs_sql.restoration_sums(*place)
     order: Mapping[Key, tuple[float, float | None, float | None]] = {}
     if variant in _SHARES:
         ranks = {
-            key: (median_ranks(each.n) if variant == "p50" else None) or _NO_RANKS
+            key: (median_ranks(each.lasted.n) if variant == "p50" else None) or _NO_RANKS
             for key, each in sums.items()
         }
         order = await repairs_sql.restoration_order(*place, share=_SHARES[variant], ranks=ranks)
     figures: dict[Key, Found] = {}
     for key in keys:
-        lasted = sums.get(key, EventSums())
-        notes = restoration_notes(variant, lasted, still_open.get(key, (0, 0)), medians.get(key))
+        found = sums.get(key, Restored())
+        lasted, still_open = found.lasted, (found.open_faults, found.oldest_us)
+        notes = restoration_notes(variant, lasted, still_open, found.detected_median_h)
         figure = (
             percentile_figure(lasted, order.get(key), notes)
             if variant in _SHARES

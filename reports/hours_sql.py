@@ -4,7 +4,7 @@ Time is clipped to the window. Entries of one person that overlap count once; a 
 table and the entry that names it counts instead.
 """
 
-from reports.exposure_sql import Statement, micros_of
+from reports.exposure_sql import Statement, micros_between, micros_of
 from reports.jobs_sql import begin, rows_of_scope, work_texts
 from reports.questions import Asked
 from reports.scopes import NONE, Cut
@@ -33,7 +33,12 @@ def _per_job(asked: Asked, *, above: str, reason: str) -> Statement:
     statement = begin(asked)
     texts = work_texts(statement, asked, "e.technician_id")
     add_entries(statement, asked)
-    statement.part("spent", _SPENT, length=micros_of("during"))
+    statement.part(
+        "spent",
+        _SPENT,
+        length=micros_of("x.during"),
+        whole=micros_between("lower(x.during)", "upper(x.during)"),
+    )
     return statement.part("candidate", _JOBS, **texts, above=above, reason=reason)
 
 
@@ -145,10 +150,12 @@ _WORKED_AGAIN = """e.during * tstzmultirange(tstzrange(coalesce((
            where v.tenant_id = :t and v.entity = 'work_order' and v.entity_id = w.id
              and v.kind = 'work_order.reopened'), w.reopened_at), null))"""
 
+# Of one entry the time is known at once: most people work on a job once.
 _SPENT = """
-  select x.work_order_id, x.technician_id, x.during, $length as us
+  select x.work_order_id, x.technician_id, x.during,
+         case when x.entries = 1 then $whole else $length end as us
   from (
-    select e.work_order_id, e.technician_id, range_agg(e.during) as during
+    select e.work_order_id, e.technician_id, range_agg(e.during) as during, count(*) as entries
     from entry e where e.kind = 'work'
     group by e.work_order_id, e.technician_id
   ) x

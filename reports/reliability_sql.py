@@ -64,7 +64,7 @@ async def time_sums(
     statement = subjects(actor, period, scope, cut, page)
     usable = await find_usable(session, actor, period)
     if usable is None:
-        add_spent(statement)
+        _add_lasted(statement)
     else:
         statement.values |= {
             "facts_begin": usable.begins_at,
@@ -74,9 +74,7 @@ async def time_sums(
             "dirty": usable.dirty,
         }
         statement.part("unserved", _UNSERVED)
-        add_spent(statement, "unserved", _NOT_IN_FACTS)
-    statement.part("lasted", _LASTED, **{name: micros_of(name) for name in _LENGTHS})
-    if usable is not None:
+        _add_lasted(statement, "unserved", _NOT_IN_FACTS)
         statement.part("kept", _KEPT, contract=_contract_of_facts(statement, scope, cut))
     rows = await statement.run(session, _SUMS, source="lasted" if usable is None else "kept")
     return {key: TimeSums(*sums) for key, *sums in rows}
@@ -89,6 +87,22 @@ def add_spent(statement: Statement, exposed: str = "subject", condition: str = "
     """
     statement.part("down", _DOWN, causes=CAUSES, condition=condition)
     return statement.part("spent", SPENT, exposed=exposed)
+
+
+def _add_lasted(statement: Statement, exposed: str = "subject", condition: str = "") -> None:
+    """Add `lasted`: the lengths of what `add_spent` finds.
+
+    Most assets know one or two causes of outages, so what a cause leaves is reckoned for those that have it.
+    What is left after all causes is many pieces and needs no measuring: it is what they do not take.
+    """
+    statement.part("down", _DOWN, causes=CAUSES, condition=condition)
+    lengths = {"exposed": micros_of("s.exposed")}
+    left = "s.exposed"
+    for cause in ("external", "failure", "operational", "planned", "degraded"):
+        length = micros_of(f"({left}) * w.{cause}")
+        lengths[cause] = f"case when w.{cause} is null then 0 else {length} end"
+        left += f" - coalesce(w.{cause}, '{{}}')"
+    statement.part("lasted", _LASTED, source=exposed, **lengths)
 
 
 def _contract_of_facts(statement: Statement, scope: Scope, cut: Cut) -> str:
@@ -202,8 +216,6 @@ SPENT = """
   cross join lateral (select b.rest - d.operational as rest) c
 """
 
-_LENGTHS = ("exposed", "required", "up", "failure", "operational", "planned", "degraded")
-
 # Of an asset whose facts hold, only what lies outside their months is left to read.
 _UNSERVED = """
   select s.key, s.asset_id,
@@ -233,10 +245,18 @@ _KEPT = """
   group by x.key, x.asset_id
 """
 
+# Measured once, which is what `offset` sees to.
 _LASTED = """
-  select key, asset_id, $exposed as exposed, $required as required, $up as up, $failure as failure,
-         $operational as operational, $planned as planned, $degraded as degraded
-  from spent
+  select x.key, x.asset_id, x.exposed, x.exposed - x.external as required,
+         x.exposed - x.external - x.failure - x.operational - x.planned as up,
+         x.failure, x.operational, x.planned, x.degraded
+  from (
+    select s.key, s.asset_id, $exposed as exposed, $external as external, $failure as failure,
+           $operational as operational, $planned as planned, $degraded as degraded
+    from $source s
+    left join down w on w.asset_id = s.asset_id
+    offset 0
+  ) x
 """
 
 _SUMS = """

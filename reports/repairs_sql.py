@@ -10,6 +10,7 @@ end of the last job's work.
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fsm.actors import Actor
@@ -34,6 +35,21 @@ class RepairPart(StrEnum):
     WAIT = "wait"
 
 
+@dataclass(slots=True)
+class Restored:
+    """What became of the faults of one key.
+
+    `lasted` is about those restored in the window, `open_faults` and `oldest_us` about those open at the end
+    of what is counted. `detected_median_h` is the Kaplan–Meier median of those detected in the window, if
+    there is one: the open ones have lasted at least so long.
+    """
+
+    lasted: EventSums = field(default_factory=EventSums)
+    open_faults: int = 0
+    oldest_us: int = 0
+    detected_median_h: float | None = None
+
+
 async def restoration_sums(
     session: Session,
     actor: Actor,
@@ -41,9 +57,36 @@ async def restoration_sums(
     scope: Scope,
     cut: Cut,
     page: Page | None = None,
-) -> dict[Key, EventSums]:
-    """Return count and length of the failures restored in the window, per key."""
-    return await _sums(session, add_restored(subjects(actor, period, scope, cut, page)))
+) -> dict[Key, Restored]:
+    """Return per key what became of its faults: these are read once for all that is told of them.
+
+    None are open where the window has not begun by `as_of`.
+    """
+    statement = add_events(subjects(actor, period, scope, cut, page), _CONCERNED_FAULTS)
+    statement.part(
+        "candidate",
+        _RESTORED,
+        length=micros_between("h.happened_at", "h.restored_at"),
+        only=_RESTORED_IN_TIME,
+    )
+    found: defaultdict[Key, Restored] = defaultdict(Restored)
+    rows = await statement.run(
+        session,
+        _FAULTS,
+        age=micros_between("min(h.detected_at)", "cast(:until_at as timestamptz)"),
+        lasted=micros_between("h.detected_at", "least(h.restored_at, :until_at)"),
+    )
+    for what, key, reason, count, undated, us in rows:
+        each = found[key]
+        if what == "open":
+            each.open_faults, each.oldest_us = count, us
+        elif what == "median":
+            each.detected_median_h = us / HOUR
+        elif reason is None:
+            each.lasted.n, each.lasted.undated, each.lasted.total = count, undated, us
+        else:
+            each.lasted.excluded[reason] = count
+    return dict(found)
 
 
 async def repair_sums(
@@ -59,52 +102,6 @@ async def repair_sums(
     """Return count and length of the repairs that ended in the window, of one part of their time."""
     statement = add_repairs(subjects(actor, period, scope, cut, page), part)
     return await _sums(session, statement)
-
-
-async def open_faults(
-    session: Session,
-    actor: Actor,
-    period: Period,
-    scope: Scope,
-    cut: Cut,
-    page: Page | None = None,
-) -> dict[Key, tuple[int, int]]:
-    """Return per key how many faults were open at the end of what is counted, and the oldest's age in µs.
-
-    None were where the window has not begun by `as_of`.
-    """
-    begins, until = period.seen()
-    if until == begins:
-        return {}
-    statement = add_events(
-        subjects(actor, period, scope, cut, page),
-        " and f.detected_at < :until_at and (f.restored_at is null or f.restored_at >= :until_at)",
-    )
-    rows = await statement.run(
-        session, _OPEN, age=micros_between("min(h.detected_at)", ":until_at")
-    )
-    return {key: (count, age) for key, count, age in rows}
-
-
-async def detected_medians(
-    session: Session,
-    actor: Actor,
-    period: Period,
-    scope: Scope,
-    cut: Cut,
-    page: Page | None = None,
-) -> dict[Key, float]:
-    """Return per key the Kaplan–Meier median in hours of the faults detected in the window, if there is one.
-
-    Those still open at the end of what is counted have lasted at least so long.
-    """
-    statement = add_events(
-        subjects(actor, period, scope, cut, page),
-        " and f.detected_at >= :from_at and f.detected_at < :until_at",
-    )
-    lasted = micros_between("h.detected_at", "least(h.restored_at, :until_at)")
-    rows = await statement.run(session, _DETECTED, lasted=lasted)
-    return {key: us / HOUR for key, us in rows}
 
 
 async def restoration_order(
@@ -134,7 +131,7 @@ def add_restored(statement: Statement) -> Statement:
     """Add `candidate`: failures restored in the window, their length `us`, `reason` null when they count."""
     add_events(statement, " and f.restored_at >= :from_at and f.restored_at < :until_at")
     return statement.part(
-        "candidate", _RESTORED, length=micros_between("h.happened_at", "h.restored_at")
+        "candidate", _RESTORED, length=micros_between("h.happened_at", "h.restored_at"), only=""
     )
 
 
@@ -190,8 +187,16 @@ _RESTORED = """
   select h.key, h.id, h.asset_id, h.failed_at, h.restored_at as ended_at, $length as us,
          case when h.exclusion is not null then h.exclusion
               when not h.covered @> h.restored_at then 'not_on_contract' end as reason
-  from happened h
+  from happened h$only
 """
+
+_RESTORED_IN_TIME = " where h.restored_at >= :from_at and h.restored_at < :until_at"
+
+# Restored in the window, open at the end of it, detected in it.
+_CONCERNED_FAULTS = """
+    and (f.restored_at >= :from_at and f.restored_at < :until_at
+      or f.detected_at < :until_at and (f.restored_at is null or f.restored_at >= :until_at)
+      or f.detected_at >= :from_at and f.detected_at < :until_at)"""
 
 _OF_SUBJECTS = "w.tenant_id = :t and w.asset_id in (select asset_id from subject)"
 _OF_JOB = "w.id, w.asset_id, w.status, w.maintenance, w.reported_at, w.work_done_at"
@@ -262,8 +267,19 @@ from candidate group by key, reason order by key, reason
 """
 
 # Survival is a product of fractions, taken as a sum of logarithms; it misses one half by the last bit.
-_DETECTED = """
-select x.key, min(x.us)
+_FAULTS = """
+select 'restored' as what, c.key, c.reason, count(*) as n,
+       count(*) filter (where c.failed_at is null) as undated, coalesce(sum(c.us), 0)::bigint as us
+from candidate c group by c.key, c.reason
+union all
+select 'open', h.key, null, count(*), 0, $age
+from happened h
+where h.exclusion is null and h.covered @> (cast(:until_at as timestamptz) - interval '1 microsecond')
+  and h.detected_at < :until_at and (h.restored_at is null or h.restored_at >= :until_at)
+  and cast(:until_at as timestamptz) > :from_at
+group by h.key
+union all
+select 'median', x.key, null, 0, 0, min(x.us)
 from (
   select y.key, y.us, bool_or(y.left_over = 0) over w as is_over,
          sum(ln(case when y.left_over = 0 then 1 else y.left_over / y.at_risk end)) over w as log_survival
@@ -274,7 +290,8 @@ from (
              sum(count(*)) over (partition by d.key order by d.us desc) as at_risk
       from (
         select h.key, $lasted as us, (h.restored_at < :until_at)::int as is_over
-        from happened h where h.exclusion is null
+        from happened h
+        where h.exclusion is null and h.detected_at >= :from_at and h.detected_at < :until_at
       ) d
       group by d.key, d.us
     ) g where g.ended > 0
@@ -283,13 +300,7 @@ from (
 ) x
 where x.is_over or x.log_survival <= ln(0.5::float8) + 1e-12
 group by x.key
-"""
-
-_OPEN = """
-select h.key, count(*), $age
-from happened h
-where h.exclusion is null and h.covered @> (:until_at - interval '1 microsecond')
-group by h.key order by h.key
+order by 1, 2, 3
 """
 
 # Linear interpolation in double precision, as the rule does it.

@@ -1,5 +1,7 @@
 """Figures counted from visits and requests: the plan kept, and requests solved without a visit."""
 
+from datetime import timedelta
+
 from reports.exposure_sql import Statement, day_begins, micros_between
 from reports.jobs_sql import begin, work_texts
 from reports.questions import Asked
@@ -9,6 +11,9 @@ FREEZE = "18:00"
 
 _PLANNED_AHEAD = "366 days"
 """How long before its day a visit is planned at most, for figures about plans."""
+
+_LONG = timedelta(days=183)
+"""From here on most of what is read of the plan lies in the window, however far ahead it was planned."""
 
 
 async def adhered(asked: Asked) -> Statement:
@@ -20,11 +25,14 @@ async def adhered(asked: Asked) -> Statement:
     texts = work_texts(statement, asked, "v.technician_id")
     is_hours = asked.question.variant == "hours"
     planned = micros_between("v.planned_starts_at", "v.planned_ends_at")
+    period = asked.question.period
+    is_long = period.to_at - period.from_at >= _LONG
     statement.part("version", _VERSION, ahead=_PLANNED_AHEAD)
     statement.part(
         "frozen",
         _FROZEN,
         freeze=FREEZE,
+        within=_MOSTLY_WITHIN if is_long else _WITHIN,
         begins=day_begins("l.day", "z.zone"),
         ends=day_begins("l.day + 1", "z.zone"),
     )
@@ -102,6 +110,11 @@ _VERSION = """
   ) x
 """
 
+# Of a long window the planner takes a range of what it has not seen for next to nothing, and seeks visits one
+# by one; of a case it takes half.
+_WITHIN = "n.starts_at >= :from_at and n.starts_at < :to_at"
+_MOSTLY_WITHIN = "case when n.starts_at >= :from_at then n.starts_at < :to_at end"
+
 _FROZEN = """
   select n.id as version_id, n.starts_at, d.begins_at, d.ends_at, v.id, v.work_order_id, v.technician_id,
          v.arrived_at, v.planned_starts_at, v.planned_ends_at
@@ -114,8 +127,7 @@ _FROZEN = """
     select l.day, (l.day - 1 + time '$freeze') at time zone z.zone as frozen_at,
            $begins as begins_at, $ends as ends_at
   ) d
-  where n.starts_at >= :from_at and n.starts_at < :to_at
-    and n.since_at <= d.frozen_at and (n.until_at is null or n.until_at > d.frozen_at)
+  where $within and n.since_at <= d.frozen_at and (n.until_at is null or n.until_at > d.frozen_at)
     and d.frozen_at <= :as_of
     and not exists (
       select from event e
