@@ -16,14 +16,17 @@ from reports.scopes import NONE, Cut
 async def solved_first_time(asked: Asked) -> Statement:
     """Find the repairs whose first attendance ended in the window, and those of them that it solved."""
     statement = _repairs(asked)
+    texts = work_texts(statement, asked)
+    is_narrow = texts["jobs"] == "scoped"
     statement.part("trip", _TRIP)
-    statement.part("attended", _ATTENDED)
+    statement.part("attended", _ATTENDED, lately=_LATELY if is_narrow else "")
     statement.part("several", _SEVERAL)
     statement.part("since", _SINCE_ATTENDED)
     statement.part("followed", _FOLLOWED)
-    texts = work_texts(statement, asked)
     statement.part("returned", _RETURNED, **texts)
-    return statement.part("candidate", _FIRST_TIME, **texts)
+    return statement.part(
+        "candidate", _FIRST_TIME, **texts, unvisited=_UNVISITED if is_narrow else "r.solved_at"
+    )
 
 
 async def repeated(asked: Asked) -> Statement:
@@ -150,9 +153,13 @@ _ATTENDED = """
   from (
     select id, range_agg(on_site) filter (where not is_in_vain) as useful, range_agg(on_site) as every,
            (array_agg(planned_ends_at order by is_in_vain, arrived_at, visit_id))[1] as first_planned_end
-    from trip where is_there group by id
+    from trip where is_there$lately group by id
   ) t
 """
+
+# Of one contract or asset most is long over: what nobody was at since the window began is not put together.
+_LATELY = " and id in (select id from trip where is_there and upper(on_site) >= :from_at)"
+_UNVISITED = "case when r.id not in (select id from trip where is_there) then r.solved_at end"
 
 # Repairs are compared through joins on what they share: looked up one by one, each would read all.
 _SEVERAL = """
@@ -163,8 +170,12 @@ _SEVERAL = """
     and n.planned_starts_at >= x.first_planned_end
 """
 
+# Outside the window nobody asks what followed: a condition would have the planner take what is left for next
+# to nothing, and compare each with all.
 _SINCE_ATTENDED = """
-  select r.id, r.repair_id, r.place_id, r.class, upper(t.first_on_site) as at
+  select r.id, r.repair_id, r.place_id, r.class,
+         case when upper(t.first_on_site) >= :from_at and upper(t.first_on_site) < :until_at
+              then upper(t.first_on_site) end as at
   from repair r join attended t on t.id = r.id
 """
 
@@ -193,7 +204,7 @@ _RETURNED = """
     select x.occurred_at from event x
     where x.tenant_id = :t and x.entity = 'work_order' and x.entity_id = o.id
       and x.kind = 'work_order.reopened'$fence) e
-  where e.occurred_at > s.at and e.occurred_at <= least(s.at + :follow_up, :as_of)
+  where s.at is not null and e.occurred_at > s.at and e.occurred_at <= least(s.at + :follow_up, :as_of)
 """
 
 _FIRST_TIME = """
@@ -205,7 +216,7 @@ _FIRST_TIME = """
               when c.came_back then 'came_back' end as note, c.job_ids
   from (
     select r.id, r.asset_id, r.solved_at, r.job_ids, t.attendances,
-           case when t.id is null then r.solved_at else upper(t.first_on_site) end as at,
+           case when t.id is null then $unvisited else upper(t.first_on_site) end as at,
            case when r.exclusion is not null then r.exclusion
                 when r.is_cancelled then 'cancelled'
                 when t.id is null then 'remote'
