@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import urlencode
 
@@ -31,17 +32,13 @@ class Question:
 
     def query(self) -> str:
         """Return the query string that asks the same again, with the same `as_of`."""
-        asked = {
-            "scope": str(self.scope),
-            "from": _written(self.period.from_at),
-            "to": _written(self.period.to_at),
-            "as_of": _written(self.period.as_of),
-        }
+        asked = {}
         if self.variant:
             asked["variant"] = self.variant
         if self.currency is not None:
             asked["currency"] = self.currency
-        return urlencode(asked, safe=":,")
+        place = _place_query(self.scope, self.period)
+        return f"{place}&{urlencode(asked, safe=':,')}" if asked else place
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +89,18 @@ class Asked:
 Found: TypeAlias = tuple[Figure, Provisional | None]
 Figures: TypeAlias = Callable[[Asked], Awaitable[dict[Key, Found]]]
 """Returns a figure per key, in the order of keys."""
+
+
+@lru_cache(maxsize=64)
+def _place_query(scope: Scope, period: Period) -> str:
+    """Return what the queries of all figures of a report begin with."""
+    asked = {
+        "scope": str(scope),
+        "from": _written(period.from_at),
+        "to": _written(period.to_at),
+        "as_of": _written(period.as_of),
+    }
+    return urlencode(asked, safe=":,")
 
 
 def _written(at: datetime) -> str:

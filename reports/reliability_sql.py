@@ -10,6 +10,7 @@ from fsm.actors import Actor
 from fsm.database import Session
 from reports.exposure_sql import Page, Statement, micros_of, subjects
 from reports.fact_tables import ALWAYS
+from reports.rounds import is_joined
 from reports.rows import Period
 from reports.scopes import Cut, Key, Scope
 from reports.usable_facts import find_usable
@@ -122,7 +123,8 @@ async def failure_sums(
     page: Page | None = None,
 ) -> dict[Key, EventSums]:
     """Return each key's failures in the window: how many count, and why the others do not."""
-    statement = add_failures(subjects(actor, period, scope, cut, page))
+    statement = subjects(actor, period, scope, cut, page)
+    add_failures(statement, is_shared=is_joined(session))
     sums: defaultdict[Key, EventSums] = defaultdict(EventSums)
     for key, reason, count, undated in await statement.run(session, _COUNTS):
         if reason is None:
@@ -160,27 +162,33 @@ async def failure_clocks(
     return dict(clocks)
 
 
-def add_failures(statement: Statement) -> Statement:
+def add_failures(statement: Statement, *, is_shared: bool = False) -> Statement:
     """Add `candidate`: the failures of the subjects in the window, with `reason` null when they count.
 
     Components that fail in one instant are one failure of their asset: that with the smallest id counts.
     """
     # A failure happens when it is detected or earlier, so the index on detection bounds the search below.
-    return add_events(
+    only = add_events(
         statement,
-        " and f.detected_at >= :from_at and coalesce(f.failed_at, f.detected_at) >= :from_at"
+        "f.detected_at >= :from_at and coalesce(f.failed_at, f.detected_at) >= :from_at"
         " and coalesce(f.failed_at, f.detected_at) < :until_at",
-    ).part("candidate", _CANDIDATE)
+        is_shared=is_shared,
+    )
+    return statement.part("candidate", _CANDIDATE, only=only)
 
 
-def add_events(statement: Statement, condition: str) -> Statement:
+def add_events(statement: Statement, condition: str, *, is_shared: bool = False) -> str:
     """Add `happened`: each subject's failures under a condition on `f`, with `exclusion`.
 
     Excluded is what the failure itself says, and one whose outages were all degraded (then nothing failed) or
     all external (then something else did).
+
+    With `is_shared` they are all that any figure of the window asks for, the same for all of them, so that
+    figures side by side read them once. Returned is what stands after `happened h` then, for the condition.
     """
-    statement.part("chosen", _CHOSEN, condition=condition)
-    return statement.fenced("happened", _HAPPENED)
+    statement.part("chosen", _CHOSEN, condition=_OF_WINDOW if is_shared else condition)
+    statement.fenced("happened", _HAPPENED)
+    return f" where {condition.replace('f.', 'h.')}" if is_shared else ""
 
 
 CAUSES = """
@@ -274,9 +282,12 @@ _CHOSEN = """
                                     end) as exclusion
   from failure f
   left join outage o on o.tenant_id = :t and o.failure_id = f.id
-  where f.tenant_id = :t and f.asset_id in (select asset_id from subject)$condition
+  where f.tenant_id = :t and f.asset_id in (select asset_id from subject) and ($condition)
   group by f.tenant_id, f.id
 """
+
+# Those over before the window are nobody's.
+_OF_WINDOW = "f.detected_at >= :from_at or f.restored_at >= :from_at or f.restored_at is null"
 
 _HAPPENED = """
   select s.key, s.covered, s.exposed, f.*, coalesce(f.failed_at, f.detected_at) as happened_at
@@ -292,7 +303,7 @@ _CANDIDATE = """
     select h.key, h.id, h.asset_id, h.failed_at, h.happened_at,
            case when h.exclusion is not null then h.exclusion
                 when not h.exposed @> h.happened_at then 'not_in_service' end as reason
-    from happened h
+    from happened h$only
   ) c
 """
 

@@ -19,6 +19,7 @@ from fsm.intervals import HOUR
 from reports.chains_sql import add_rooted
 from reports.exposure_sql import Page, Statement, key_type, micros_between, micros_of, subjects
 from reports.reliability_sql import EventSums, add_events
+from reports.rounds import is_joined
 from reports.rows import Period
 from reports.scopes import Cut, Key, Scope
 
@@ -62,12 +63,13 @@ async def restoration_sums(
 
     None are open where the window has not begun by `as_of`.
     """
-    statement = add_events(subjects(actor, period, scope, cut, page), _CONCERNED_FAULTS)
+    statement = subjects(actor, period, scope, cut, page)
+    add_events(statement, _CONCERNED_FAULTS, is_shared=is_joined(session))
     statement.part(
         "candidate",
         _RESTORED,
         length=micros_between("h.happened_at", "h.restored_at"),
-        only=_RESTORED_IN_TIME,
+        only=f" where {_RESTORED_IN_TIME.replace('f.', 'h.')}",
     )
     found: defaultdict[Key, Restored] = defaultdict(Restored)
     rows = await statement.run(
@@ -100,7 +102,8 @@ async def repair_sums(
     part: RepairPart,
 ) -> dict[Key, EventSums]:
     """Return count and length of the repairs that ended in the window, of one part of their time."""
-    statement = add_repairs(subjects(actor, period, scope, cut, page), part)
+    statement = subjects(actor, period, scope, cut, page)
+    add_repairs(statement, part, is_shared=is_joined(session))
     return await _sums(session, statement)
 
 
@@ -129,21 +132,21 @@ async def restoration_order(
 
 def add_restored(statement: Statement) -> Statement:
     """Add `candidate`: failures restored in the window, their length `us`, `reason` null when they count."""
-    add_events(statement, " and f.restored_at >= :from_at and f.restored_at < :until_at")
+    add_events(statement, _RESTORED_IN_TIME)
     return statement.part(
         "candidate", _RESTORED, length=micros_between("h.happened_at", "h.restored_at"), only=""
     )
 
 
-def add_repairs(statement: Statement, part: RepairPart) -> Statement:
+def add_repairs(statement: Statement, part: RepairPart, *, is_shared: bool = False) -> Statement:
     """Add `candidate`: repairs that ended in the window, their length `us`, `reason` null when they count.
 
     Where nobody recorded work, only the whole length is known.
     """
-    add_events(statement, " and f.restored_at >= :from_at and f.restored_at < :until_at")
+    only = add_events(statement, _RESTORED_IN_TIME, is_shared=is_shared)
     add_rooted(statement, _OF_SUBJECTS, _OF_JOB)
     statement.fenced("job", _JOB)
-    statement.fenced("repair", _REPAIR)
+    statement.fenced("repair", _REPAIR, only=only)
     whole = micros_between("r.detected_at", "r.restored_at")
     if part is RepairPart.WHOLE:
         return statement.part(
@@ -190,13 +193,12 @@ _RESTORED = """
   from happened h$only
 """
 
-_RESTORED_IN_TIME = " where h.restored_at >= :from_at and h.restored_at < :until_at"
+_RESTORED_IN_TIME = "f.restored_at >= :from_at and f.restored_at < :until_at"
 
 # Restored in the window, open at the end of it, detected in it.
-_CONCERNED_FAULTS = """
-    and (f.restored_at >= :from_at and f.restored_at < :until_at
+_CONCERNED_FAULTS = """f.restored_at >= :from_at and f.restored_at < :until_at
       or f.detected_at < :until_at and (f.restored_at is null or f.restored_at >= :until_at)
-      or f.detected_at >= :from_at and f.detected_at < :until_at)"""
+      or f.detected_at >= :from_at and f.detected_at < :until_at"""
 
 _OF_SUBJECTS = "w.tenant_id = :t and w.asset_id in (select asset_id from subject)"
 _OF_JOB = "w.id, w.asset_id, w.status, w.maintenance, w.reported_at, w.work_done_at"
@@ -208,7 +210,7 @@ _JOB = """
 
 _REPAIR = """
   select h.key, h.covered, h.id, h.asset_id, h.detected_at, h.restored_at, h.exclusion
-  from happened h
+  from happened h$only
   union all
   select s.key, s.covered, d.id, d.asset_id, d.reported_at, d.work_done_at,
          case when d.work_done_at < d.reported_at then 'times_crossed' end

@@ -54,6 +54,12 @@ async def ask(
     return list(await rounds.ask(parts, body, values))
 
 
+def is_joined(session: Session) -> bool:
+    """Return whether what figures wait for goes as one statement, whose plan is made for any values."""
+    rounds = session.info.get(_PLACE)
+    return rounds is not None and bool(rounds.is_joined)
+
+
 async def at_once(session: Session, *works: Callable[[], Awaitable[Any]]) -> list[Any]:
     """Return what each of a figure's own works gives; beside other figures, they wait in one round."""
     rounds = session.info.get(_PLACE)
@@ -104,7 +110,7 @@ class _Rounds:
         self.turn = asyncio.Lock()
         self._session = session
         self._players = players
-        self._is_joined = is_joined
+        self.is_joined = is_joined
         self._waiting: list[_Asked] = []
         self._known: dict[tuple[tuple[Part, ...], str], list[_Asked]] = {}
 
@@ -151,7 +157,7 @@ class _Rounds:
         if self._players or not self._waiting:
             return
         sent, self._waiting = self._waiting, []
-        found = await (self._joined(sent) if self._is_joined else self._one_by_one(sent))
+        found = await (self._joined(sent) if self.is_joined else self._one_by_one(sent))
         self._players += sum(each.waiters for each in sent)
         for each, rows in zip(sent, found, strict=True):
             each.rows.set_result(rows)

@@ -16,6 +16,7 @@ from fsm.assets.tables import Outage
 from fsm.database import Database, Session, enter, run
 from reports.facts import Refreshed, refresh_facts
 from reports.reliability_sql import TimeSums, time_sums
+from reports.rounds import side_by_side
 from reports.rows import Period
 from reports.scopes import NONE, Cut, Key, Scope
 from reports.usable_facts import find_usable
@@ -308,6 +309,16 @@ async def test_an_asset_with_every_kind_of_change_is_computed_again(
     system, asset = company.system, company.asset
     period = Period(datetime(2025, 6, 1, tzinfo=UTC), now, now)
     async with opened(database, company) as session:
+
+        async def failed_us() -> int:
+            (found,) = (await time_sums(session, system, period, Scope(), Cut.ASSET)).values()
+            return found.failure
+
+        async def failed_us_by_each_way() -> set[int]:
+            """Return what a figure says alone, and beside another one in one statement."""
+            beside = await side_by_side(session, [failed_us, failed_us], is_joined=True)
+            return {await failed_us(), *beside}
+
         await refresh_facts(session, company.id, now)
         outage = Outage(
             tenant_id=company.id,
@@ -328,12 +339,12 @@ async def test_an_asset_with_every_kind_of_change_is_computed_again(
             await events.record(
                 session, system, f"{entity}.edited", entity, row_id, now=now, **data
             )
-            (found,) = (await time_sums(session, system, period, Scope(), Cut.ASSET)).values()
-            assert found.failure == 10 * 86_400 * 10**6, entity
+            assert await failed_us_by_each_way() == {10 * 86_400 * 10**6}, entity
+            await events.seal(session, company.id, now)
+            assert await failed_us_by_each_way() == {10 * 86_400 * 10**6}, f"{entity}, sealed"
             await run(session, "rollback to savepoint before")
             # Without the event the facts know nothing of the row: so the event is what did it.
-            (stale,) = (await time_sums(session, system, period, Scope(), Cut.ASSET)).values()
-            assert stale.failure == 0
+            assert await failed_us_by_each_way() == {0}
 
 
 async def test_a_strangers_facts_are_not_there(
