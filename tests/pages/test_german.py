@@ -27,8 +27,14 @@ async def test_the_board_fits(
     office: Office, opened: Any, job: str, width: int, height: int
 ) -> None:
     page = await open_board(office, opened, language="de", width=width, height=height)
-    await page.get_by_role("button", name="Wartend").first.click()
+    if width < 768:
+        await page.get_by_role("button", name="Wartend").first.click()
+    await take(page, f"board-de-{width}-queue")
     await page.locator(f"[data-job]:has-text('{job}')").click()
+    if width >= 768:  # the queue, the day and what is selected are seen together
+        assert await page.locator(f"[data-job]:has-text('{job}')").is_visible()
+        assert await page.locator("[data-technician]").first.is_visible()
+    await page.get_by_role("region", name="Einzelheiten").wait_for()
     await assert_fits(page, "the job")
     await take(page, f"board-de-{width}-job")
     await page.keyboard.press("m")
