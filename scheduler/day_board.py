@@ -68,10 +68,20 @@ _PICK_UPS = """
   where f.tenant_id = v.tenant_id and f.visit_id = v.id)
 """
 
+_SAID_LATE = """
+case when v.status in ('planned', 'dispatched', 'travelling') then (
+  select (e.data ->> 'minutes')::int from event e
+  where e.tenant_id = v.tenant_id and e.entity = 'visit' and e.entity_id = v.id
+    and e.kind in ('visit.delayed', 'visit.moved')
+  order by e.received_at desc, e.id desc limit 1) end
+"""
+"""What the technician last said of being late on the plan; null again once the plan was changed after it."""
+
 _VISITS = f"""
 select v.id, v.rev, v.technician_id, v.status, v.planned_starts_at as starts_at,
   v.planned_ends_at as ends_at, v.window_starts_at, v.window_ends_at, v.travel_s, v.is_pinned,
-  v.crew_id, v.arrived_at, v.finished_at, {_PICK_UPS} as pick_ups, {_JOB}
+  v.crew_id, v.arrived_at, v.finished_at, {_PICK_UPS} as pick_ups, {_SAID_LATE} as late_min,
+  {_JOB}
 from visit v
 join work_order w on w.tenant_id = v.tenant_id and w.id = v.work_order_id
 {_AROUND}
@@ -172,7 +182,10 @@ class BoardPickUp(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BoardVisit(_Job, frozen=True, kw_only=True):
-    """A visit with its job. `risks`: what it misses as it is planned: promise, respond, restore."""
+    """A visit with its job. `late_min`: by how much its technician has said to be late on the plan.
+
+    `risks`: what it misses as it is planned and said: late, promise, respond, restore.
+    """
 
     id: UUID
     rev: int
@@ -188,6 +201,7 @@ class BoardVisit(_Job, frozen=True, kw_only=True):
     arrived_at: datetime | None
     finished_at: datetime | None
     pick_ups: list[BoardPickUp]
+    late_min: int | None
     risks: list[str]
 
 
@@ -291,8 +305,10 @@ def _risks(row: Any) -> list[str]:
     """Return which promises a visit misses where it is; those of work that has begun are settled."""
     if row["status"] not in ("planned", "dispatched", "travelling"):
         return []
-    starts_at, ends_at = row["starts_at"], row["ends_at"]
+    late = timedelta(minutes=row["late_min"] or 0)
+    starts_at, ends_at = row["starts_at"] + late, row["ends_at"] + late
     missed = {
+        "late": late > timedelta(0),
         "promise": row["window_ends_at"] is not None and starts_at > row["window_ends_at"],
         "respond": row["respond_by"] is not None and starts_at > row["respond_by"],
         "restore": row["restore_by"] is not None and ends_at > row["restore_by"],

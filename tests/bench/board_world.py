@@ -103,6 +103,7 @@ def _visit(rng: random.Random, number: int, who: str, begins: datetime) -> dict[
         "arrived_at": None,
         "finished_at": None,
         "pick_ups": [],
+        "late_min": None,
         "risks": ["promise"] if number % 17 == 0 else [],
     }
 

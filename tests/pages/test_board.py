@@ -178,6 +178,30 @@ async def test_of_hundreds_of_visits_those_near_are_drawn_and_all_can_be_reached
     await take(page, "board-table-end")
 
 
+async def test_who_says_to_be_late_stands_out_on_the_line_and_among_the_details(
+    office: Office, opened: Any
+) -> None:
+    page = await opened(language="de")
+    # Nobody was signed in at first, and the server knows none of these jobs.
+    page.watch.forgiven += ["401", "404"]
+    world = day(3, 6, 0, 1)
+    late = world["visits"][0]
+    late.update(late_min=20, risks=["late"], status="dispatched")
+    await page.route("**/api/board?*", lambda route: route.fulfill(json=world))
+    await sign_in(page, office, "dispatcher", "/office/board")
+    bar = page.locator(f"[data-visit='{late['id']}']")
+    await bar.locator("[data-late='+20 Min.']").wait_for()
+    name = await bar.get_attribute("aria-label") or ""
+    assert name.startswith(f"+20 Min. {late['number']} ")
+    assert name.endswith("Techniker verspätet sich")
+    await bar.click()
+    details = page.get_by_role("region", name="Einzelheiten")
+    await details.get_by_text("Techniker verspätet sich").wait_for()
+    await details.get_by_text("20 Min. später, sagt der Techniker").wait_for()
+    await assert_accessible(page)
+    await take(page, "board-late-de")
+
+
 async def test_a_technician_is_told_what_is_missing_to_see_the_board(
     office: Office, opened: Any
 ) -> None:

@@ -8,9 +8,11 @@ import pytest
 
 from fsm.database import Database
 from fsm.events import seal
+from fsm.work_orders import field_work
 from scheduler.board_point import Point, find_point, list_happened
 from tests.company import Company
 from tests.conftest import Clock
+from tests.fsm.work_orders.steps import dispatched_job
 
 
 @pytest.fixture
@@ -194,3 +196,38 @@ async def test_a_new_absence_or_a_renamed_technician_is_told_too(
     since = {"since": told["as_of"]}
     told = (await client.get("/api/board/changes", headers=headers, params=since)).json()
     assert told["is_whole"] is True
+
+
+async def test_a_technician_who_says_to_be_late_stands_out_until_the_plan_follows(
+    client: httpx.AsyncClient, company: Company, database: Database, clock: Clock
+) -> None:
+    job = await dispatched_job(database, company, clock)
+
+    async def seen() -> tuple[int | None, list[str]]:
+        (visit,) = (await board(client, company))["visits"]
+        return visit["late_min"], visit["risks"]
+
+    assert await seen() == (None, [])
+    since = (await board(client, company))["as_of"]
+    clock.forward(minutes=10)
+    await job.do(field_work.delay, 20)
+    assert await seen() == (20, ["late"])
+    days = {"since": since, "days": 1}
+    headers = company.headers["dispatcher"]
+    told = (await client.get("/api/board/changes", headers=headers, params=days)).json()
+    assert [one["late_min"] for one in told["visits"]] == [20]
+    clock.forward(minutes=1)
+    await job.do(field_work.delay, 240)  # beyond what was promised to the customer as well
+    late_min, risks = await seen()
+    assert (late_min, risks[0], len(risks) > 1) == (240, "late", True)
+    (visit,) = (await board(client, company))["visits"]
+    target = {
+        "work_order_id": visit["work_order_id"],
+        "technician_id": visit["technician_id"],
+        "starts_at": (clock() + timedelta(hours=3)).isoformat(),
+        "visit_id": visit["id"],
+        "rev": visit["rev"],
+        "reason": "Said to be late",
+    }
+    assert (await send(client, company, "placements", **target)).status_code == 200
+    assert (await seen())[0] is None
