@@ -48,8 +48,8 @@ from fsm.web.portal import price_routes as portal_prices
 from fsm.web.portal import routes as portal
 from fsm.work_orders import part_request_routes as part_requests
 from fsm.work_orders import request_routes as service_requests
+from fsm.work_orders import review_routes as reviews
 from fsm.work_orders import routes as work_orders
-from fsm.work_orders import visit_routes as visits
 from fsm.work_orders.calendar_feed import routes as calendars
 from fsm.work_orders.ledger import routes as ledger
 from fsm.work_orders.ratings import routes as ratings
@@ -109,7 +109,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *portal_prices.ROUTES,
     *service_requests.ROUTES,
     *work_orders.ROUTES,
-    *visits.ROUTES,
+    *reviews.ROUTES,
     *calendars.ROUTES,
     *ledger.ROUTES,
     *scope_changes.ROUTES,

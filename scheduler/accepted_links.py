@@ -1,6 +1,6 @@
-"""Links between jobs where a plan is accepted: what the world has done to them since it was made."""
+"""Links between jobs where a plan is accepted, after what the world has done to them, and where undone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,10 @@ from fsm.actors import Actor
 from fsm.database import Session
 from fsm.tenants.queries import find_zone_and_currency
 from scheduler.linked_jobs import LinkedJob, list_bonds, list_linked_jobs, spot_of
-from scheduler.linking import Bond, Spot, breaches
+from scheduler.linking import Bond, Breach, Broken, Spot, breaches
+from scheduler.placements import ReasonNeeded, as_json
+from scheduler.placing import of_breach
+from scheduler.placing_sentences import consequence_sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +122,52 @@ def _spot(
     return spot_of(
         [*stays, *((each.technician_id, each.starts_at, each.ends_at) for each in placed)]
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Unkept:
+    """What the second of two linked jobs does not keep of their link."""
+
+    breach: Breach
+    first_number: str
+    second_number: str
+
+
+UnkeptLinks = Mapping[tuple[UUID, Broken], Unkept]
+"""By link, and what of it."""
+
+
+async def list_broken(
+    session: Session, actor: Actor, work_order_ids: Collection[UUID]
+) -> UnkeptLinks:
+    """Return what is not kept now of the links that these jobs have."""
+    bonds = await list_bonds(session, actor, work_order_ids)
+    jobs = await list_linked_jobs(session, actor, bonds)
+    zone = ZoneInfo((await find_zone_and_currency(session, actor.tenant_id)).zone)
+    found = {}
+    for bond in bonds:
+        first, second = jobs[bond.first_id], jobs[bond.second_id]
+        if first.is_cancelled:
+            continue
+        for breach in breaches(bond, first.spot(), second.spot(), zone):
+            found[bond.id, breach.what] = Unkept(breach, first.number, second.number)
+    return found
+
+
+def settle_undone(
+    before: UnkeptLinks, after: UnkeptLinks, reason: str | None
+) -> list[dict[str, Any]]:
+    """Return what undoing breaks of links, for a given reason; refuse it where there is none."""
+    new = [each for key, each in after.items() if key not in before]
+    found = [
+        (each.second_number, of_breach(each.breach, each.first_number, is_second=True))
+        for each in new
+    ]
+    despite = [
+        {"number": number, **told}
+        for (number, _), told in zip(found, as_json([each for _, each in found]), strict=True)
+    ]
+    if despite and reason is None:
+        said = " ".join(f"{number}: {consequence_sentence(each, 'en')}" for number, each in found)
+        raise ReasonNeeded(f"{said} Give a reason.", consequences=despite)
+    return despite

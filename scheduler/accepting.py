@@ -21,7 +21,7 @@ from fsm.work_orders.orders import list_visits, lock_work_orders
 from fsm.work_orders.tables import Visit, WorkOrder
 from scheduler import accepted_pick_ups
 from scheduler.acceptance import NotTogether, choose
-from scheduler.accepted_links import Placed, leave_apart
+from scheduler.accepted_links import Placed, leave_apart, list_broken, settle_undone
 from scheduler.diff import after_of, before_of, compare
 from scheduler.problem import DayProblem, Plan, StopKind
 from scheduler.queries import PlanNotReady, lock_run, stored_plan, stored_problem
@@ -421,10 +421,17 @@ class Undone:
     """Visits that are again where they were before the plan."""
     kept: int
     """Visits that have begun or were changed since: they stay as they are."""
+    despite: list[dict[str, Any]]
+    """What is no longer kept of links between jobs; each names the job (`number`)."""
 
 
-async def undo(session: Session, actor: Actor, now: datetime, run_id: UUID) -> Undone:
-    """Take back what accepting a plan did, as far as it has not begun and nobody changed it since."""
+async def undo(
+    session: Session, actor: Actor, now: datetime, run_id: UUID, reason: str | None = None
+) -> Undone:
+    """Take back what accepting a plan did, as far as it has not begun and nobody changed it since.
+
+    Raises `ReasonNeeded` where that breaks a link between jobs, and there is no reason for it.
+    """
     run = await lock_run(session, actor, run_id)
     if run.status != PlanStatus.ACCEPTED:
         raise WrongStatus(f"This plan is {run.status}; only an accepted one can be undone.")
@@ -432,6 +439,8 @@ async def undo(session: Session, actor: Actor, now: datetime, run_id: UUID) -> U
     steps = run.applied or []
     of_visits = [step for step in steps if step["did"] != accepted_pick_ups.STEP]
     held = await visits.lock_visits(session, actor, {UUID(step["visit_id"]) for step in of_visits})
+    jobs = {work_order.id for work_order, _ in held.values()}
+    broken = await list_broken(session, actor, jobs)
     restored: dict[UUID, UUID] = {}
     for step in reversed(of_visits):
         pair = held.get(UUID(step["visit_id"]))
@@ -445,6 +454,7 @@ async def undo(session: Session, actor: Actor, now: datetime, run_id: UUID) -> U
         await accepted_pick_ups.put_back(session, actor, now, steps, restored)
     run.status = PlanStatus.UNDONE
     await session.flush()
+    despite = settle_undone(broken, await list_broken(session, actor, jobs), reason)
     await events.record(
         session,
         actor,
@@ -455,8 +465,10 @@ async def undo(session: Session, actor: Actor, now: datetime, run_id: UUID) -> U
         withdrawn=counts["withdrawn"],
         restored=counts["restored"],
         kept=counts["kept"],
+        despite=[each["code"] for each in despite],
+        reason=reason,
     )
-    return Undone(run, counts["withdrawn"], counts["restored"], counts["kept"])
+    return Undone(run, counts["withdrawn"], counts["restored"], counts["kept"], despite)
 
 
 async def _undo(

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from fsm.work_orders.views import VisitView
+from scheduler.accepting import Undone
 from scheduler.tables import PlanRun
 
 
@@ -118,15 +119,34 @@ class AcceptedView(msgspec.Struct, frozen=True):
     skipped: list[dict[str, Any]]
 
 
+class UndoneConsequence(msgspec.Struct, frozen=True):
+    """What job `number` no longer keeps of its link to job `what`; `said` is it in words, by language."""
+
+    number: str
+    code: str
+    is_hard: bool
+    asks_reason: bool
+    minutes: int
+    what: str
+    said: dict[str, str]
+
+
 class UndoneView(msgspec.Struct, frozen=True):
     """`withdrawn` visits had come of the plan, `restored` ones are where they were, `kept` ones have begun
-    or were changed since."""
+    or were changed since. `consequences`: links between jobs that are not kept any more."""
 
     id: UUID
     status: str
     withdrawn: int
     restored: int
     kept: int
+    consequences: list[UndoneConsequence]
+
+    @classmethod
+    def of(cls, done: Undone) -> "UndoneView":
+        despite = [msgspec.convert(each, UndoneConsequence) for each in done.despite]
+        counts = done.withdrawn, done.restored, done.kept
+        return cls(done.run.id, done.run.status, *counts, despite)
 
 
 class ReplayView(msgspec.Struct, frozen=True):

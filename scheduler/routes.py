@@ -22,10 +22,12 @@ from scheduler import (
     queries,
     replaying,
     settings_routes,
+    visit_routes,
 )
 from scheduler.accepting import NotAPlan
 from scheduler.day import MOST_DAYS
 from scheduler.engine import ENGINES
+from scheduler.placements import ReasonNeeded
 from scheduler.plan_views import (
     AcceptedView,
     ComparisonView,
@@ -127,6 +129,12 @@ class Acceptance(Body):
     groups: Annotated[list[int], pydantic.Field(max_length=5_000)] | None = None
 
 
+class Undoing(Body):
+    """`reason` is needed where a link between jobs suffers."""
+
+    reason: http.Line | None = None
+
+
 class PlanController(Controller):
     path = "/api/plans"
     tags = ["Planning"]
@@ -225,14 +233,20 @@ class PlanController(Controller):
         "/{plan_id:uuid}/undoing",
         opt=needs(Permission.PLAN),
         status_code=HTTP_200_OK,
-        responses=http.refusals(WrongStatus),
+        responses=http.refusals(ReasonNeeded, WrongStatus),
         summary="Take back what an accepted plan brought, as far as it has not begun",
     )
     async def undo(
-        self, session: DbSession, actor: CurrentActor, now: Now, plan_id: FromPath[UUID]
+        self,
+        session: DbSession,
+        actor: CurrentActor,
+        now: Now,
+        plan_id: FromPath[UUID],
+        data: JSONBody[Undoing | None] = None,
     ) -> UndoneView:
-        done = await accepting.undo(session, actor, now, plan_id)
-        return UndoneView(done.run.id, done.run.status, done.withdrawn, done.restored, done.kept)
+        reason = None if data is None else data.reason
+        done = await accepting.undo(session, actor, now, plan_id, reason)
+        return UndoneView.of(done)
 
     @get(
         "/{plan_id:uuid}/comparison",
@@ -280,4 +294,5 @@ ROUTES = [
     *link_routes.ROUTES,
     *day_routes.ROUTES,
     *board_routes.ROUTES,
+    *visit_routes.ROUTES,
 ]

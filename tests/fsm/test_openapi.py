@@ -144,7 +144,6 @@ BODILESS = {
     "POST /api/technicians/{technician_id}/calendar",
     "POST /api/planning/holds/{hold_id}/booking",
     "POST /api/plans/{plan_id}/replay",
-    "POST /api/plans/{plan_id}/undoing",
     "POST /api/rosters/{roster_id}/publication",
     "POST /api/rosters/{roster_id}/withdrawal",
     "POST /api/scope-changes/{change_id}/withdrawal",

@@ -280,6 +280,109 @@ async def test_a_plan_accepted_after_its_first_job_was_cancelled_or_moved_skips_
     }
 
 
+async def history(day: RunningDay, kind: str) -> list[dict[str, Any]]:
+    async with day.database.transaction(day.company.id) as session:
+        return list(await session.exec(select(Event.data).where(Event.kind == kind)))
+
+
+async def test_a_visit_planned_plainly_against_a_link_asks_a_reason_and_history_keeps_it(
+    day: RunningDay,
+) -> None:
+    screed, paint = await day.job("Screed"), await day.job("Paint", north_km=1.1)
+    await link(day, screed, paint, least_gap_s=2 * HOUR_S, technician="same")
+
+    def visit(after_h: float, **more: Any) -> dict[str, Any]:
+        starts = day.clock() + timedelta(hours=after_h)
+        return {
+            "work_order_id": str(paint.id),
+            "technician_id": str(day.two.id),
+            "starts_at": starts.isoformat(),
+            "ends_at": (starts + timedelta(hours=1)).isoformat(),
+            **more,
+        }
+
+    waits = await day.post("/api/visits", visit(3), 409)
+    assert (waits["code"], [each["code"] for each in waits["consequences"]]) == (
+        "reason-needed",
+        ["link_waits"],
+    )
+    assert screed.number in waits["detail"]
+    await day.visit(screed, day.one, 0.5)
+    broken = await day.post("/api/visits", visit(3), 409)
+    assert [(each["code"], each["minutes"]) for each in broken["consequences"]] == [
+        ("link_too_soon", 30),
+        ("link_technician", 0),
+    ]
+    assert await day.send("GET", f"/api/planning/work-orders/{paint.id}/links") != []
+    async with day.database.transaction(day.company.id) as session:
+        statement = select(Visit).where(Visit.work_order_id == paint.id)
+        assert (await session.exec(statement)).all() == [], "nothing was planned"
+    await day.post("/api/visits", visit(3, reason="It is dry already"), 201)
+    (told,) = await history(day, "visit.placed_despite")
+    assert told == {
+        "reason": "It is dry already",
+        "despite": ["link_too_soon", "link_technician"],
+    }
+
+
+async def test_a_visit_changed_plainly_asks_a_reason_only_where_it_goes_against_its_link(
+    day: RunningDay,
+) -> None:
+    screed, paint = await day.job("Screed"), await day.job("Paint", north_km=1.1)
+    first, second = await day.visit(screed, day.one, 0.5), await day.visit(paint, day.one, 4)
+    await link(day, screed, paint, least_gap_s=2 * HOUR_S, technician="same")
+
+    async def change(visit: Visit, status: int = 200, **changes: Any) -> Any:
+        found = await day.send("GET", f"/api/visits/{visit.id}")
+        body = {"rev": found["rev"], **changes}
+        return await day.send("PATCH", f"/api/visits/{visit.id}", body, status)
+
+    later = {
+        f"planned_{end}_at": (day.clock() + timedelta(hours=hours)).isoformat()
+        for end, hours in (("starts", 2), ("ends", 3))
+    }
+    refused = await change(first, 409, **later)
+    assert [each["code"] for each in refused["consequences"]] == ["link_presses"]
+    assert (await day.found(first.id)).planned_starts_at == first.planned_starts_at
+    handed = await change(second, 409, technician_id=str(day.two.id))
+    assert [each["code"] for each in handed["consequences"]] == ["link_technician"]
+    await change(first, **later, reason="The site opens late")
+    assert [each["despite"] for each in await history(day, "visit.placed_despite")] == [
+        ["link_presses"]
+    ]
+    window = {
+        f"window_{end}_at": (day.clock() + timedelta(hours=hours)).isoformat()
+        for end, hours in (("starts", 2), ("ends", 4))
+    }
+    await change(first, **window)  # it stays where it is
+    (told,) = await links(day, paint)
+    assert [each["what"] for each in told["breaches"]] == ["too_soon"]
+
+
+async def test_undoing_a_plan_that_a_linked_job_counts_on_asks_a_reason(day: RunningDay) -> None:
+    screed, paint = await day.job("Screed"), await day.job("Paint", north_km=1.1)
+    plan = await day.plan(scope={"work_order_ids": [str(screed.id)]})
+    await accept(day, plan)
+    await link(day, screed, paint)
+    await accept(day, await day.plan())
+    path = f"/api/plans/{plan['id']}/undoing"
+    refused = await day.post(path, None, 409)
+    assert refused["code"] == "reason-needed"
+    assert [(each["number"], each["code"], each["what"]) for each in refused["consequences"]] == [
+        (paint.number, "link_waits", screed.number)
+    ]
+    assert refused["detail"].startswith(f"{paint.number}: It comes after {screed.number}")
+    (kept,) = await links(day, paint)
+    assert kept["breaches"] == [], "nothing was taken back"
+    undone = await day.post(path, {"reason": "The customer called"})
+    assert (undone["withdrawn"], [each["code"] for each in undone["consequences"]]) == (
+        1,
+        ["link_waits"],
+    )
+    (told,) = await history(day, "plan.undone")
+    assert (told["reason"], told["despite"]) == ("The customer called", ["link_waits"])
+
+
 async def test_what_waits_for_a_job_that_stays_out_with_a_broken_link_is_skipped_too(
     day: RunningDay,
 ) -> None:

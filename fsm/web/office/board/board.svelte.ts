@@ -3,7 +3,7 @@
 import { announce } from '$common/announce.svelte.ts'
 import { Problem, type Answer } from '$common/api.ts'
 import { listen } from '$common/live.ts'
-import { t } from '$common/messages.ts'
+import { currentLanguage, t } from '$common/messages.ts'
 import { addDays, clock, dayOf, length } from '$common/times.ts'
 
 import { sentenceOf } from '../shell/saying.ts'
@@ -294,12 +294,14 @@ class Board {
     this.picked = picked
   }
 
-  /** Do something, say how it went, fetch what came of it. Returns whether it worked. */
+  /** Do something, say how it went, fetch what came of it. `work` may return words that warn. Returns whether it worked. */
   async act(said: string, work: () => Promise<unknown>, undo?: () => Promise<unknown>): Promise<boolean> {
     try {
-      await work()
-      this.notice = { kind: 'good', text: said }
-      announce(said)
+      const told = await work()
+      const isWarned = typeof told === 'string' && told !== ''
+      const text = isWarned ? `${said} ${told}` : said
+      this.notice = { kind: isWarned ? 'warn' : 'good', text }
+      announce(text)
       if (undo) this.undos = [...this.undos.slice(-19), { said, run: undo }]
       await this.refresh()
       return true
@@ -457,7 +459,11 @@ class Board {
     return this.act(
       t('plan.accepted'),
       () => api.post('/api/plans/{plan_id}/acceptance', { path, body: groups ? { groups } : {} }),
-      () => api.post('/api/plans/{plan_id}/undoing', { path }),
+      async () => {
+        const { consequences } = await api.post('/api/plans/{plan_id}/undoing', { path, body: { reason: t('undo') } })
+        const language = currentLanguage()
+        return consequences.map(({ number, said }) => `${number}: ${said[language] ?? said.en}`).join(' ')
+      },
     )
   }
 }

@@ -1,4 +1,7 @@
-"""Visits and reviews at the office's desk."""
+"""Visits at the office's desk: listed, planned and moved plainly, taken back, released to phones.
+
+They stand here since planning and moving one tells of links between jobs.
+"""
 
 from datetime import datetime, timedelta
 from typing import Annotated, TypeAlias
@@ -14,13 +17,18 @@ from fsm.actors import Permission
 from fsm.database import utc
 from fsm.http import Body, CurrentActor, DbSession, Instant, Line, Now, needs
 from fsm.problems import Invalid
-from fsm.work_orders import lists, orders, visits
+from fsm.work_orders import lists, visits
 from fsm.work_orders.lifecycle import WrongStatus
-from fsm.work_orders.views import ReviewPage, ReviewView, VisitView
+from fsm.work_orders.views import VisitView
+from scheduler import by_hand
+from scheduler.placements import ReasonNeeded
 
 
 class NewVisitBody(Body):
-    """A trip to plan by hand; `window_*` is what was announced to the customer."""
+    """A trip to plan by hand; `window_*` is what was announced to the customer.
+
+    `reason` is needed where a link between jobs suffers.
+    """
 
     work_order_id: UUID
     technician_id: UUID
@@ -29,10 +37,14 @@ class NewVisitBody(Body):
     window_starts_at: Instant | None = None
     window_ends_at: Instant | None = None
     is_pinned: bool = False
+    reason: Line | None = None
 
 
 class VisitEdit(Body):
-    """`window_reason` and `window_asked_by_customer` say why a window becomes another, and who asked."""
+    """`window_reason` and `window_asked_by_customer` say why a window becomes another, and who asked.
+
+    `reason` is needed where a link between jobs suffers.
+    """
 
     rev: http.Revision
     technician_id: UUID | None = None
@@ -43,6 +55,7 @@ class VisitEdit(Body):
     window_reason: Line | None = None
     window_asked_by_customer: bool = False
     is_pinned: bool = False
+    reason: Line | None = None
 
 
 class Withdrawal(Body):
@@ -53,10 +66,6 @@ class Dispatching(Body):
     """The visits to release, at most a day's."""
 
     visit_ids: Annotated[list[UUID], pydantic.Field(min_length=1, max_length=2_000)]
-
-
-class Settlement(Body):
-    settlement: Line
 
 
 Visits: TypeAlias = list[VisitView]
@@ -81,16 +90,18 @@ class VisitController(Controller):
         found = await lists.list_visits_between(session, actor, from_at, to_at, technician_id)
         return [VisitView.of(visit) for visit in found]
 
-    @post("/", opt=needs(Permission.PLAN), status_code=HTTP_201_CREATED, summary="Plan a visit")
+    @post(
+        "/",
+        opt=needs(Permission.PLAN),
+        status_code=HTTP_201_CREATED,
+        responses=http.refusals(ReasonNeeded, WrongStatus),
+        summary="Plan a visit",
+    )
     async def plan(
         self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[NewVisitBody]
     ) -> VisitView:
-        await orders.find_work_order(session, actor, data.work_order_id)
-        (visit,) = await visits.plan_visits(
-            session, actor, now, [visits.NewVisit(**data.model_dump())]
-        )
-        await visits.announce_window(session, actor, now, visit)
-        return VisitView.of(visit)
+        new = visits.NewVisit(**data.model_dump(exclude={"reason"}))
+        return VisitView.of(await by_hand.plan_visit(session, actor, now, new, data.reason))
 
     @get("/{visit_id:uuid}", opt=needs(Permission.READ_WORK_ORDERS), summary="One visit")
     async def read(
@@ -101,7 +112,7 @@ class VisitController(Controller):
     @patch(
         "/{visit_id:uuid}",
         opt=needs(Permission.PLAN),
-        responses=http.refusals(WrongStatus),
+        responses=http.refusals(ReasonNeeded, WrongStatus),
         summary="Move a visit that has not begun; another technician makes another visit",
     )
     async def edit(
@@ -118,12 +129,14 @@ class VisitController(Controller):
             for name, value in data.changes().items()
             if value is not None or name not in needed
         }
+        reason = changes.pop("reason", None)
         said = visits.WindowSaid(
             changes.pop("window_reason", None), changes.pop("window_asked_by_customer", False)
         )
-        return VisitView.of(
-            await visits.edit_by_hand(session, actor, now, visit_id, data.rev, changes, said)
+        visit = await by_hand.edit_visit(
+            session, actor, now, visit_id, data.rev, changes, said, reason
         )
+        return VisitView.of(visit)
 
     @post(
         "/{visit_id:uuid}/withdrawal",
@@ -158,40 +171,4 @@ class VisitController(Controller):
         return [VisitView.of(visit) for visit in released]
 
 
-class ReviewController(Controller):
-    path = "/api/reviews"
-    tags = ["Visits"]
-
-    @get("/", opt=needs(Permission.EDIT_WORK_ORDERS), summary="What a person must look at")
-    async def list(
-        self,
-        session: DbSession,
-        actor: CurrentActor,
-        page: http.Page,
-        settled: Annotated[bool, QueryParameter()] = False,
-    ) -> ReviewPage:
-        found = await lists.list_reviews(
-            session, actor, settled=settled, limit=page.limit, after=page.after_id
-        )
-        return ReviewPage([ReviewView.of(review) for review in found], page.next(found))
-
-    @post(
-        "/{review_id:uuid}/settlement",
-        opt=needs(Permission.EDIT_WORK_ORDERS),
-        status_code=HTTP_200_OK,
-        summary="Note what was made of it",
-    )
-    async def settle(
-        self,
-        session: DbSession,
-        actor: CurrentActor,
-        now: Now,
-        review_id: FromPath[UUID],
-        data: JSONBody[Settlement],
-    ) -> ReviewView:
-        return ReviewView.of(
-            await lists.settle_review(session, actor, now, review_id, data.settlement)
-        )
-
-
-ROUTES = [VisitController, ReviewController]
+ROUTES = [VisitController]
