@@ -41,6 +41,7 @@ _GROUPS: Final = {
         "backup": ("backup", "copy everything, and try the copy"),
         "restore": ("backup", "go back to a backup, or to a moment after it"),
         "sync": ("upkeep", "bring what phones read up to date"),
+        "plan": ("planning", "make a stored plan again, to show what it came of"),
         "conform": ("conform", "hold a server or an app against the rules of sync and closing"),
     },
 }

@@ -1,6 +1,7 @@
 """A stored plan made again from its stored inputs: the same bytes, or which part of it is otherwise."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
@@ -17,17 +18,18 @@ from scheduler import child
 from scheduler.engine import NO_TIME
 from scheduler.jobs import BROKEN, LOST_AFTER
 from scheduler.problem import (
+    DayProblem,
     Plan,
     ProblemInvalid,
     digest,
     plan_from_json,
-    problem_from_json,
     to_json,
 )
-from scheduler.queries import PlanNotReady, find_run, lock_run
+from scheduler.queries import PlanNotReady, find_run, lock_run, stored_plan, stored_problem
 from scheduler.repair import CUT_SHORT
 from scheduler.repair import ENGINE as REPAIR
 from scheduler.scope import from_stored
+from scheduler.tables import PlanRun
 from scheduler.versions import versions
 
 REPLAY: Final = "plan.replay"
@@ -50,28 +52,19 @@ def differing(plan: Plan, again: Plan) -> list[str]:
     return [name for name in PARTS if getattr(plan, name) != getattr(again, name)]
 
 
-async def request_replay(
-    session: Session, actor: Actor, now: datetime, run_id: UUID
-) -> dict[str, Any]:
-    """Ask for a plan to be made again; the worker does it after the commit.
-
-    Who asks while it waits for the worker is told of that; after `LOST_AFTER` it is asked for anew.
-    """
-    run = await lock_run(session, actor, run_id)
+def check_is_there(run: PlanRun) -> None:
+    """Raise `PlanNotReady` where a run has no plan that could be made again."""
     if run.inputs is None or run.plan is None:
         raise PlanNotReady(
             f"Plan {run.id} is {run.status}; only a plan that is there can be made again.",
             plan_status=run.status,
             failure=run.failure,
         )
-    waiting: dict[str, Any] | None = run.log.get("replay")
-    if (
-        waiting is not None
-        and waiting["status"] == "queued"
-        and now - datetime.fromisoformat(waiting["requested_at"]) < LOST_AFTER
-    ):
-        return waiting
-    plan = plan_from_json(zstandard.decompress(run.plan))
+
+
+def check_is_clockless(run: PlanRun) -> None:
+    """Raise `NotReplayable` where a clock ended what made the plan."""
+    plan = stored_plan(run)
     iterations = from_stored(run.options).iterations
     is_clockless = plan.engine in ("search", REPAIR) or iterations is not None
     if not is_clockless or not _BY_THE_CLOCK.isdisjoint(plan.notes):
@@ -80,6 +73,56 @@ async def request_replay(
             "Ask for a plan with `iterations`, or with the engine `search` and more time.",
             engine=plan.engine,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A stored plan, and what its stored inputs give now; both also as they are written."""
+
+    problem: DayProblem
+    plan: Plan
+    again: Plan
+    first: bytes
+    second: bytes
+    inputs_are_whole: bool
+    """Whether the stored inputs still have the digest that they were stored with."""
+
+    @property
+    def is_same(self) -> bool:
+        return self.first == self.second
+
+    @property
+    def differs(self) -> list[str]:
+        return differing(self.plan, self.again)
+
+
+async def made_again(run: PlanRun) -> Again:
+    """Make a plan that is there again, in a child process. Raises as `child.replay`."""
+    assert run.plan is not None
+    first = zstandard.decompress(run.plan)
+    problem, plan = stored_problem(run), plan_from_json(first)
+    again = await child.replay(problem, plan, iterations=from_stored(run.options).iterations)
+    is_whole = digest(problem) == run.inputs_sha256
+    return Again(problem, plan, again, first, to_json(again), is_whole)
+
+
+async def request_replay(
+    session: Session, actor: Actor, now: datetime, run_id: UUID
+) -> dict[str, Any]:
+    """Ask for a plan to be made again; the worker does it after the commit.
+
+    Who asks while it waits for the worker is told of that; after `LOST_AFTER` it is asked for anew.
+    """
+    run = await lock_run(session, actor, run_id)
+    check_is_there(run)
+    waiting: dict[str, Any] | None = run.log.get("replay")
+    if (
+        waiting is not None
+        and waiting["status"] == "queued"
+        and now - datetime.fromisoformat(waiting["requested_at"]) < LOST_AFTER
+    ):
+        return waiting
+    check_is_clockless(run)
     told = {
         "status": "queued",
         "requested_by": actor.name,
@@ -107,9 +150,8 @@ async def replay_plan(database: Database, job: Job, now: datetime) -> None:
     actor = system_actor(job.tenant_id, "planner")
     async with database.transaction(job.tenant_id) as session:
         run = await find_run(session, actor, UUID(job.data["run_id"]))
-        stored = (run.inputs, run.plan, run.inputs_sha256, from_stored(run.options).iterations)
     try:
-        found = await _compared(*stored)
+        found = await _compared(run)
     except Exception:
         # Our own bug: the job is kept for the operator, and nobody waits for an answer that will not come.
         await _store(database, actor, run.id, now, _failed(BROKEN))
@@ -138,25 +180,18 @@ async def _store(
         )
 
 
-async def _compared(
-    inputs: bytes | None, plan: bytes | None, inputs_sha256: str | None, iterations: int | None
-) -> dict[str, Any]:
-    assert inputs is not None
-    assert plan is not None
-    first = zstandard.decompress(plan)
+async def _compared(run: PlanRun) -> dict[str, Any]:
     try:
-        problem, before = problem_from_json(zstandard.decompress(inputs)), plan_from_json(first)
-        again = await child.replay(problem, before, iterations=iterations)
+        made = await made_again(run)
     except (ProblemInvalid, child.SolverFailed) as error:
         return _failed(error.sentence)
-    second = to_json(again)
     return {
         "status": "done",
-        "is_same": first == second,
-        "differs": differing(before, again),
-        "inputs_are_whole": digest(problem) == inputs_sha256,
-        "plan_sha256": sha256(first).hexdigest(),
-        "again_sha256": sha256(second).hexdigest(),
+        "is_same": made.is_same,
+        "differs": made.differs,
+        "inputs_are_whole": made.inputs_are_whole,
+        "plan_sha256": sha256(made.first).hexdigest(),
+        "again_sha256": sha256(made.second).hexdigest(),
         "failure": None,
     }
 

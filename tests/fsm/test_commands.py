@@ -28,7 +28,7 @@ from tests.patience import PATIENCE_S
 
 COMMANDS = (
     "demo", "serve", "worker", "migrate", "tenant", "user", "import", "export", "label", "evidence",
-    "openapi", "sync", "backup", "restore",
+    "openapi", "sync", "backup", "restore", "plan", "conform",
 )  # fmt: skip
 
 
