@@ -5,6 +5,7 @@ import io
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import httpx
 import openpyxl
@@ -15,6 +16,7 @@ from fsm.database import Database
 from fsm.work_orders.records import CostLine
 from tests.company import Company
 from tests.conftest import MORNING, Clock
+from tests.fsm.work_orders.steps import plan_a_pick_up
 from tests.reports.documents.office import Office, text_of
 from tests.reports.packs.proved_job import ProvedJob, prove_job
 
@@ -174,7 +176,7 @@ async def test_a_management_pack_stands_beside_the_days_before_and_is_the_manage
 
 
 async def test_a_route_sheet_has_a_page_a_visit_with_boxes_for_every_question(
-    client: httpx.AsyncClient, company: Company
+    client: httpx.AsyncClient, company: Company, database: Database, clock: Clock
 ) -> None:
     office = Office(client, company)
 
@@ -203,6 +205,15 @@ async def test_a_route_sheet_has_a_page_a_visit_with_boxes_for_every_question(
     said = text_of((await office.call("GET", f"/{issued['id']}/file")).content)
     for expected in ("1. 10:00", "2. 12:00", "Anne Martin", "Lift secured", "Work began at"):
         assert expected in said
+    assert "Parts to fetch" not in said
     content = (await office.call("GET", f"/{issued['id']}/snapshot")).json()["content"]
     assert [one["visit_id"] for one in content["visits"]] == ids
+    await plan_a_pick_up(database, company, clock(), UUID(ids[1]), 2)
+    number = content["visits"][1]["work_order"]["number"]
+    for language, heading in (("en", "Parts to fetch on the way"), ("ru", "Забрать запчасти")):
+        wanted = {**sheet, "language": language}
+        issued = (await office.call("POST", "/route-sheets", 201, **wanted)).json()
+        said = text_of((await office.call("GET", f"/{issued['id']}/file")).content)
+        for expected in (heading, "11:30", "Main", "2 × P-1 Door roller", number):
+            assert expected in said, expected
     await office.call("GET", f"/{issued['id']}/table.csv", 404)
