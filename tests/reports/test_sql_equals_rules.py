@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
+from fsm.assets import tables
 from fsm.database import Database, Session, enter
 from reports import formulae, queries
 from reports.candidates import Candidate
@@ -16,7 +18,7 @@ from reports.lineage import Place, list_candidates
 from reports.questions import Known, Question
 from reports.registry import find_definition
 from reports.results import Figure, Result
-from reports.rows import Asset, Failure
+from reports.rows import Asset, Failure, Period
 from reports.scopes import NONE, Cut, Scope
 from tests.company import Company
 from tests.reports.histories import History, histories, outside_contract, store
@@ -154,6 +156,44 @@ async def by_contract(
         )
         assets = [history.asset(machine, history.off_contract(machine))]
         must_agree(off, rule(kpi, variant, assets, history.failures([machine]), history))
+
+
+@few
+@given(history=histories())
+async def test_figures_of_one_asset_asked_for_together_are_those_asked_for_alone(
+    database: Database, company: Company, history: History
+) -> None:
+    """Together they read the faults of their window once, each its own of them."""
+    async with stored(database, company, history) as session:
+        for machine in history.machines:
+            scope = Scope(((Cut.ASSET, machine.id),))
+            asked = [ask(kpi, variant, scope, history) for kpi, variant in (*ASKED, ("mrt", None))]
+            together = await queries.answers(session, company.system, KNOWN, asked)
+            for question, found in zip(asked, together, strict=True):
+                assert found == await queries.answer(session, company.system, KNOWN, question)
+
+
+async def test_a_fault_from_before_the_window_counts_where_it_ended_beside_other_figures(
+    database: Database, company: Company
+) -> None:
+    now = datetime(2026, 3, 20, tzinfo=UTC)
+    period = Period(now - timedelta(days=20), now, now)
+    scope = Scope(((Cut.ASSET, company.asset.id),))
+    async with Session(database.engine, expire_on_commit=False, autoflush=False) as session:
+        await enter(session, company.id)
+        session.add(
+            tables.Failure(
+                tenant_id=company.id,
+                asset_id=company.asset.id,
+                detected_at=now - timedelta(days=40),
+                restored_at=now - timedelta(days=10),
+            )
+        )
+        await session.flush()
+        definitions = [find_definition(kpi) for kpi in ("restoration", "mrt", "mtbf")]
+        asked = [Question(each, each.variant(None), scope, period) for each in definitions]
+        found = await queries.answers(session, company.system, KNOWN, asked)
+        assert [each.n for each in found] == [1, 1, 0]
 
 
 @few
