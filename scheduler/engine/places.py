@@ -254,14 +254,17 @@ def best_place(
         # Work may take the place of idle time, which is then saved.
         most = routes.sum[shift, IDLE] + 1 if len(profile) > 1 and flat.price[WAITING] > 0 else 0
         for position in range(first, stops + 1):
+            left, needed = row[shift, LEAVES, position], row[shift, NEEDED, position + 1]
             if len(profile) > 0:
-                left = row[shift, LEAVES, position]
                 for label in range(1, labels):
                     left = min(left, row[shift, LEAVES + 2 * label, position])
-                if left > closes:
-                    break
-            elif row[shift, LEAVES, position] > closes:
+                    needed = max(needed, row[shift, NEEDED + 2 * label, position + 1])
+            if left > closes:
                 break
+            # Most gaps are too short for the work alone: no drive is looked up for them, which on large
+            # days is what takes long.
+            if max(left, opens) + work > needed:
+                continue
             there = drive_to_s(flat, here, row[shift, AT, position])
             back = drive_s(flat, here, row[shift, AT, position + 1])
             price = base + there + back - row[shift, EDGE, position + 1]
@@ -269,8 +272,8 @@ def best_place(
                 continue
             start, arrive = NEVER, NEVER
             if len(profile) == 0:
-                start = max(row[shift, LEAVES, position] + there, opens)
-                if start > closes or start + work + back > row[shift, NEEDED, position + 1]:
+                start = max(left + there, opens)
+                if start > closes or start + work + back > needed:
                     continue
             else:
                 start, arrive, _, _ = soonest(

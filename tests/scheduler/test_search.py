@@ -174,19 +174,34 @@ def test_a_longest_tour_is_kept_by_leaving_later_or_doing_less() -> None:
         assert len(plan_day(shorter, iterations=20, engine=engine).unplanned) == 1
 
 
-def test_a_place_is_priced_as_the_route_with_the_visit_in_it() -> None:
+TIMES: dict[str, tuple[Profile, int | None, int]] = {
+    "plain": (PLAIN, None, 0),
+    "breaks": (WITH_BREAKS, None, 0),
+    "longest and waiting": (EVERYTHING, 5 * HOUR, 1_000),
+    "breaks and longest": (EVERYTHING, 6 * HOUR, 0),
+}
+"""What a day asks of time: its profile, the longest tour, the price of waiting."""
+
+
+@pytest.mark.parametrize("kind", TIMES)
+def test_a_place_is_priced_as_the_route_with_the_visit_in_it(kind: str) -> None:
+    profile, longest, waiting = TIMES[kind]
     compared = 0
     for seed in range(6):
-        day = plain(np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        day = plain(rng)
+        if "breaks" in kind:
+            day = with_breaks(rng, day)
         day = replace(
             day,
-            shifts=tuple(replace(each, longest_s=5 * HOUR) for each in day.shifts),
+            shifts=tuple(replace(each, longest_s=longest) for each in day.shifts),
             visits=tuple(replace(each, parts=()) for each in day.visits),
-            weights=replace(TRAVEL_ALONE, waiting_permille=1_000),
+            weights=replace(TRAVEL_ALONE, waiting_permille=waiting),
         )
         indexed = IndexedDay(day)
         candidates = [each for each in range(30) if fits_an_empty_shift(indexed, each)]
         run = run_from(indexed, candidates, Draft(indexed), seed)
+        assert run.profile == profile
         run.build(None)
         for visit in candidates:
             shift = int(run.routes.shift_of[visit])
