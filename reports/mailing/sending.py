@@ -20,6 +20,7 @@ from fsm import events
 from fsm.actors import Actor, system_actor
 from fsm.database import Database, Session
 from fsm.evidence.blobs import read_all
+from fsm.languages import spoken
 from fsm.settings import MailSettings
 from fsm.tenants.directory import list_tenants
 from fsm.tenants.queries import find_own_tenant
@@ -121,12 +122,14 @@ async def _make(
         every = Every(schedule.every)
         following = next_due(every, today)
         first_on, last_on = days_before(every, days_before(every, following)[0])
+        # One whose files are no longer all there since the wish must not keep the report back.
+        language = spoken(schedule.language)
         async with database.transaction(actor.tenant_id) as reading:
             await begin_snapshot(reading)
             collected = await collect_management_pack(
-                reading, actor, now, first_on, last_on, schedule.language
+                reading, actor, now, first_on, last_on, language
             )
-        wish = issuing.Wish(schedule.language)
+        wish = issuing.Wish(language)
         row = await issuing.issue(
             session, tools, actor, now, DocumentKind.MANAGEMENT_PACK, collected, wish
         )
@@ -204,7 +207,7 @@ async def _message(
     row = await session.get_one(IssuedDocument, (actor.tenant_id, delivery.document_id))
     tenant = await find_own_tenant(session, actor.tenant_id)
     content = await read_all(tools.store, actor.tenant_id, row.file_sha256.hex(), row.file_size)
-    text = words(row.language, tenant.zone)
+    text = words(spoken(row.language), tenant.zone)
     days = text(
         "report.days",
         first=text.day(delivery.first_on.isoformat()),

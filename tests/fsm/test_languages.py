@@ -13,7 +13,9 @@ from fsm.languages import (
     LANGUAGES,
     Sentence,
     complete_languages,
+    filled_up,
     own_name,
+    read_sentences,
     sentences,
     spoken,
 )
@@ -55,7 +57,7 @@ def test_every_language_that_is_begun_is_whole() -> None:
 @pytest.mark.parametrize("folder", FOLDERS)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_language_says_all_that_the_first_says(language: str, folder: str) -> None:
-    first, said = sentences(folder, FIRST), sentences(folder, language)
+    first, said = (read_sentences(CHECKOUT / folder / f"{one}.json") for one in (FIRST, language))
     assert list(said) == list(first)
     forms = {*Locale.parse(language).plural_form.tags, "other"}
     for key, sentence in said.items():
@@ -88,3 +90,47 @@ def test_a_language_that_is_not_ours_is_answered_in_the_first() -> None:
     ]
     with pytest.raises(LookupError):
         sentences(FOLDERS[0], "fr")
+
+
+def test_what_a_language_leaves_out_or_fills_otherwise_is_said_in_the_first() -> None:
+    first: dict[str, Sentence] = {
+        "kept": "Due {due}",
+        "missing": "Late {due}",
+        "otherwise": "{name} is absent",
+        "brace": "{name}: {on}",
+        "counted": {"one": "{count} job of {name}", "other": "{count} jobs of {name}"},
+        "plain": {"one": "A day", "other": "{count} days"},
+    }
+    said: dict[str, Sentence] = {
+        "kept": "Termin {due}",
+        "otherwise": "{nazwa} nieobecny",
+        "brace": "{name}: {on",
+        "counted": {"one": "{count} zlecenie {name}", "few": "{count} zlecenia {nazwa}"},
+        "plain": "dni",
+        "nobody_asks": "…",
+    }
+    assert filled_up(said, first, "pl") == {
+        "kept": "Termin {due}",
+        "missing": "Late {due}",
+        "otherwise": "{name} is absent",
+        "brace": "{name}: {on}",
+        "counted": {
+            "one": "{count} zlecenie {name}",
+            "few": "{count} jobs of {name}",
+            "many": "{count} jobs of {name}",
+            "other": "{count} jobs of {name}",
+        },
+        "plain": {
+            "one": "A day",
+            "few": "{count} days",
+            "many": "{count} days",
+            "other": "{count} days",
+        },
+    }
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "pl.json"
+    file.write_text('{"kept": "Termin {due}",}')
+    with pytest.raises(ValueError, match=re.escape(str(file))):
+        read_sentences(file)

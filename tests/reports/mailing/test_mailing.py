@@ -184,6 +184,28 @@ async def test_a_pack_is_made_once_a_month_and_mailed_until_the_server_takes_it(
         assert len(mailbox.taken) == 2, "a schedule that was ended sends nothing"
 
 
+async def test_a_report_in_a_language_that_is_gone_is_mailed_in_the_first(
+    mailbox: Any, settings: Settings, database: Database, company: Company, clock: Clock
+) -> None:
+    with_mail = replace(settings, mail=MailSettings(mailbox.url, "reports@acme.example"))
+    tools = Tools(with_mail, database, blob_store(with_mail), clock)
+    async with database.transaction(company.id) as session:
+        schedule = ReportSchedule(
+            tenant_id=company.id,
+            name="Board",
+            every="month",
+            language="pl",
+            recipients=RECIPIENTS,
+            next_on=date(2026, 4, 1),
+            made_at=clock(),
+        )
+        session.add(schedule)
+    clock.now = datetime(2026, 4, 1, 8, tzinfo=UTC)
+    await ROUNDS["mail reports"].work(tools)
+    ((_, message),) = mailbox.taken
+    assert "Management pack MP-1" in message["subject"]
+
+
 async def test_without_a_mail_server_a_schedule_is_refused_with_what_to_set(
     client: httpx.AsyncClient, company: Company, stranger: Company
 ) -> None:
