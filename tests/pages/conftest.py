@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,6 +24,7 @@ from tests.company import Company, found_company
 from tests.conftest import MORNING, TEMPLATE, Clock
 from tests.mobile_api.serving import serving
 from tests.patience import PATIENCE_S
+from tests.reports.plant import failure, job, line, machine, outage
 
 playwright = pytest.importorskip("playwright.async_api", reason="Playwright is not installed")
 
@@ -93,6 +95,32 @@ async def office(
     finally:
         await database.close()
         await postgres.drop_database(name)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def plant(office: Office) -> None:
+    """Two machines: one was down for 30 hours and mended for 20.00 EUR."""
+    company, broke_at = office.company, MORNING - timedelta(days=10)
+    async with office.database.transaction(company.id) as session:
+        machines = [machine(company, f"F-{n}", MORNING - timedelta(days=200)) for n in (1, 2)]
+        session.add_all(machines)
+        await session.flush()
+        broke = failure(machines[0], broke_at, restored_at=broke_at + timedelta(hours=30))
+        session.add(broke)
+        await session.flush()
+        session.add(
+            outage(machines[0], broke_at, broke_at + timedelta(hours=30), failure_id=broke.id)
+        )
+        work = await job(
+            session,
+            company,
+            "W-DOWN",
+            broke_at,
+            asset_id=machines[0].id,
+            failure_id=broke.id,
+            contract_id=company.contract.id,
+        )
+        session.add(line(work, broke_at.date(), "20.00"))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

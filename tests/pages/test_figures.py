@@ -6,43 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
-import pytest_asyncio
+import pytest
 
 from tests.conftest import MORNING
 from tests.pages.conftest import BROWSER, Office, sign_in
 from tests.pages.looking import assert_accessible, take
 from tests.patience import PATIENCE_S
-from tests.reports.plant import failure, job, line, machine, outage
 
-pytestmark = BROWSER
+pytestmark = [*BROWSER, pytest.mark.usefixtures("plant")]
 
 PAGE = "/office/figures?period=last_90"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
-async def plant(office: Office) -> None:
-    """Two machines: one was down for 30 hours and mended for 20.00 EUR."""
-    company, broke_at = office.company, MORNING - timedelta(days=10)
-    async with office.database.transaction(company.id) as session:
-        machines = [machine(company, f"F-{n}", MORNING - timedelta(days=200)) for n in (1, 2)]
-        session.add_all(machines)
-        await session.flush()
-        broke = failure(machines[0], broke_at, restored_at=broke_at + timedelta(hours=30))
-        session.add(broke)
-        await session.flush()
-        session.add(
-            outage(machines[0], broke_at, broke_at + timedelta(hours=30), failure_id=broke.id)
-        )
-        work = await job(
-            session,
-            company,
-            "W-DOWN",
-            broke_at,
-            asset_id=machines[0].id,
-            failure_id=broke.id,
-            contract_id=company.contract.id,
-        )
-        session.add(line(work, broke_at.date(), "20.00"))
 
 
 async def open_figures(office: Office, opened: Any, path: str = PAGE, **look: Any) -> Any:

@@ -7,12 +7,12 @@ import pytest
 from tests.pages.conftest import BROWSER, Office
 from tests.pages.looking import assert_accessible, take
 from tests.pages.test_board import job, open_board
-from tests.pages.test_figures import PAGE, open_figures, plant
+from tests.pages.test_figures import PAGE, open_figures
 from tests.pages.test_roster import open_roster, roster
 
 pytestmark = BROWSER
 
-__all__ = ["job", "plant", "roster"]  # fixtures
+__all__ = ["job", "roster"]  # fixtures
 
 WIDTHS = pytest.mark.parametrize(("width", "height"), [(360, 740), (768, 1024)])
 
