@@ -1,6 +1,7 @@
 """Real PostgreSQL for every test: one server a session, a copy of the migrated template a test."""
 
 import asyncio
+import faulthandler
 import gc
 import os
 import pickle
@@ -28,6 +29,7 @@ from fsm.migrations.migrate import migrate
 from fsm.settings import Settings, read_settings
 from tests.applications import application
 from tests.company import Company, found_company
+from tests.patience import PATIENCE_S
 
 TEMPLATE = "fsm_template"
 SLUGS = {"company": "acme", "stranger": "other"}
@@ -47,6 +49,12 @@ hypothesis.settings.register_profile(
     derandomize=True,
 )
 
+
+HANGS_S = 2 * PATIENCE_S
+"""How long a test may take with all that it sets up and takes down."""
+
+STDERR = pytest.StashKey[int]()
+"""The terminal, also while pytest takes what tests write."""
 
 LONG = (
     ("tests/chaos/",),
@@ -69,10 +77,39 @@ def pytest_configure(config: pytest.Config) -> None:
     Hear Ctrl-C, and have every program that is started hear it: a script's shell makes what it starts in
     the background deaf to it, and tests that press it would wait for ever.
     """
+    config.stash[STDERR] = os.dup(2)
     hypothesis.settings.load_profile("same-draws" if config.option.markexpr else "any-machine")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.disable()  # collecting makes millions of objects that stay
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """End a process whose test hangs, and say where it did: the test fails, and another process goes on."""
+    _give_up_on_what_hangs(item.config)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Do so again: pytest gives up waiting once a test has failed, and just then it is the end that hangs."""
+    _give_up_on_what_hangs(item.config)
+
+
+def _give_up_on_what_hangs(config: pytest.Config) -> None:
+    faulthandler.dump_traceback_later(HANGS_S, exit=True, file=config.stash[STDERR])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Say at once what failed: a run that is ended from outside says nothing more."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        said = f"\nFAILED {report.nodeid} ({report.when})\n{report.longreprtext}"
+        print(said, flush=True)  # noqa: T201
 
 
 def pytest_collection_finish() -> None:

@@ -197,3 +197,39 @@ def test_a_body_in_chunks_or_a_short_one_is_left_to_the_server(run: Run) -> None
             assert told == [size + b" kept", b"9000 kept", size + b" offered", b"0 kept"]
 
     run(scenario())
+
+
+def test_who_asks_late_for_a_body_takes_nothing_of_the_request_behind_it(run: Run) -> None:
+    async def scenario() -> None:
+        has_begun, may_go_on = asyncio.Event(), asyncio.Event()
+
+        async def handle(direct: DirectBody | None, receive: Any) -> bytes:
+            if direct is None:
+                return b"next"
+            is_first = not has_begun.is_set()
+            content = (await receive())["body"]
+            has_begun.set()
+            if is_first:
+                await may_go_on.wait()
+            content += direct.begin() + await rest_of(direct)
+            direct.end()
+            return hashlib.sha256(content).hexdigest().encode()
+
+        async with served(handle) as port:
+            short = CONTENT[:300_000]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(patch(short, sent=1_000))
+            await has_begun.wait()
+            # All that is missing, and the beginning of another long body, while the first waits.
+            writer.write(short[1_000:] + patch(CONTENT, sent=2_000))
+            await asyncio.sleep(0.3)
+            may_go_on.set()
+            await asyncio.sleep(0.1)
+            writer.write(CONTENT[2_000:] + LAST)
+            raw = await reader.read()
+            writer.close()
+        told = [one.partition(b"\r\n\r\n")[2] for one in raw.split(b"HTTP/1.1 ")[1:]]
+        sums = [hashlib.sha256(one).hexdigest().encode() for one in (short, CONTENT)]
+        assert told == [*sums, b"next"]
+
+    run(scenario())

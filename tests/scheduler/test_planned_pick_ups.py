@@ -265,6 +265,19 @@ async def test_undoing_a_plan_takes_its_stops_back_and_puts_the_earlier_ones_the
     assert await to_fetch(day) == []
 
 
+async def test_undoing_an_older_plan_leaves_what_a_later_one_has_fetched(day: RunningDay) -> None:
+    await needing(day, "First", 2, north_km=2.0)
+    await accepted(day)
+    await day.job("Plain", north_km=2.5)
+    older = await accepted(day)
+    assert await to_fetch(day) == [("one", "First", 1)]
+    await stocked(day, day.company.van.id, 5)
+    await accepted(day, **ALL)
+    assert await to_fetch(day) == [], "the van carries enough by now"
+    await day.post(f"/api/plans/{older['id']}/undoing")
+    assert await to_fetch(day) == []
+
+
 async def test_part_of_a_plan_brings_the_stops_of_that_part_alone(day: RunningDay) -> None:
     first = await needing(day, "First", 2, north_km=2.0)
     await needing(day, "Second", 3, north_km=2.5)
