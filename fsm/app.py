@@ -48,11 +48,11 @@ from fsm.web.portal import price_routes as portal_prices
 from fsm.web.portal import routes as portal
 from fsm.work_orders import part_request_routes as part_requests
 from fsm.work_orders import request_routes as service_requests
-from fsm.work_orders import review_routes as reviews
 from fsm.work_orders import routes as work_orders
 from fsm.work_orders.calendar_feed import routes as calendars
 from fsm.work_orders.ledger import routes as ledger
 from fsm.work_orders.ratings import routes as ratings
+from fsm.work_orders.reviews import routes as reviews
 from fsm.work_orders.scope_changes import routes as scope_changes
 from fsm.work_orders.threads import routes as threads
 from fsm.worker import REACTIONS

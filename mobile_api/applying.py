@@ -14,7 +14,7 @@ from fsm.database import Session, remember, run
 from fsm.http import problem_of
 from fsm.problems import Busy
 from fsm.tenants.tables import Device, User
-from fsm.work_orders import completion
+from fsm.work_orders import completion, field_work
 from fsm.work_orders.closing_sentences import ChecklistIncomplete
 from fsm.work_orders.tables import Review
 from mobile_api import device_time, feed, handlers, intent_store, sequencer
@@ -216,6 +216,9 @@ async def apply_one(
         if isinstance(problem, Busy):
             raise problem from error
     if isinstance(problem, ChecklistIncomplete):
+        visit_id = UUID(one.envelope.data["visit_id"])
+        unmet = problem.facts["unmet"]
+        await field_work.ask_for_waivers(session, hand.actor, hand.now, visit_id, unmet)
         return OutcomeStatus.REJECTED, {"problem": problem.to_json()}
     if isinstance(problem, StrayWork):
         await _show_stray(hand, one, problem)

@@ -17,6 +17,7 @@ from fsm.problems import Invalid, Problem
 from fsm.technicians.tables import Technician
 from fsm.work_orders import orders, visits
 from fsm.work_orders.lifecycle import LIVE_VISITS, WrongStatus
+from fsm.work_orders.reviews.queries import settle_review
 from fsm.work_orders.tables import Review, Visit, WorkOrder
 from scheduler.boards import board_of
 from scheduler.day import Day, checked
@@ -43,6 +44,8 @@ _LOOKED_FOR_S = 7_200
 """A place is looked for in each two hours of the days; its window is then as narrow as can be promised."""
 MOVE_ASKED = "move_asked"
 """The kind of the review by which a customer asks for a time that is held for them."""
+BOOKED = "booked"
+"""What it is settled with when they got a time."""
 _OPEN = ("open", "scheduled", "dispatched", "in_progress")
 
 
@@ -383,7 +386,7 @@ async def book(
         col(Review.data)["hold_id"].astext == str(hold_id),
     )
     for wish in await session.exec(wishes):
-        settle_wish(wish, actor, now)
+        await settle_review(session, actor, now, wish.id, BOOKED)
     return booked[0]
 
 
@@ -427,11 +430,6 @@ async def _check_free(session: Session, actor: Actor, rows: Sequence[SlotHold]) 
     ]
     if busy:
         raise SlotTaken(f"Not everybody is free then: {', '.join(busy)}. Ask for slots again.")
-
-
-def settle_wish(wish: Review, actor: Actor, now: datetime) -> None:
-    """Note that a customer has got a time."""
-    wish.settled_at, wish.settled_by, wish.settlement = now, actor.user_id, "booked"
 
 
 async def release(session: Session, actor: Actor, now: datetime, hold_id: UUID) -> None:

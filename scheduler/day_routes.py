@@ -19,9 +19,10 @@ from fsm.languages import LANGUAGES
 from fsm.problems import Invalid
 from fsm.work_orders.lifecycle import WrongStatus
 from fsm.work_orders.views import VisitView
-from scheduler import booking, desk
+from scheduler import booking, desk, moving
 from scheduler.booking import Found, HoldOver, SlotTaken
 from scheduler.day import Contradictory, TooManyPlaces
+from scheduler.moving import WishAnswered
 from scheduler.plan_views import PlanView
 from scheduler.sentences import offer_sentence, slot_sentence
 from scheduler.slots import Slot
@@ -421,4 +422,32 @@ class HoldController(Controller):
         await booking.release(session, actor, now, hold_id)
 
 
-ROUTES = [DayController, SlotController, HoldController]
+class MoveRefusal(Body):
+    """`reason` is what the customer reads."""
+
+    reason: Line
+
+
+class MoveController(Controller):
+    path = "/api/planning/moves"
+    tags = ["Running day"]
+
+    @post(
+        "/{review_id:uuid}/refusal",
+        opt=_PLAN,
+        status_code=HTTP_204_NO_CONTENT,
+        responses=http.refusals(WishAnswered),
+        summary="Leave an appointment that a customer wants moved as it is, and tell them why",
+    )
+    async def refuse(
+        self,
+        session: DbSession,
+        actor: CurrentActor,
+        now: Now,
+        review_id: FromPath[UUID],
+        data: JSONBody[MoveRefusal],
+    ) -> None:
+        await moving.refuse(session, actor, now, review_id, data.reason)
+
+
+ROUTES = [DayController, SlotController, HoldController, MoveController]

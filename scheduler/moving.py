@@ -22,7 +22,9 @@ from fsm.database import Session
 from fsm.problems import Conflict
 from fsm.work_orders import orders, visits
 from fsm.work_orders.lifecycle import VisitStatus
+from fsm.work_orders.reviews.queries import settle_review
 from fsm.work_orders.tables import Review, Visit, WorkOrder
+from fsm.work_orders.threads import queries as threads
 from scheduler import booking
 from scheduler.booking import MOVE_ASKED, SlotTaken
 from scheduler.promise_ledger.tables import Channel
@@ -32,6 +34,8 @@ DAYS: Final = 7
 MOST: Final = 5
 NOTICE: Final = timedelta(hours=2)
 """Nearer than this nothing is offered: somebody may be under way to others by then."""
+REFUSED: Final = "refused"
+"""How the settlement of a wish begins that was not granted."""
 HELD_FOR: Final = timedelta(hours=24)
 """How long a time is kept for the office to agree."""
 
@@ -43,6 +47,12 @@ class NotMovable(Conflict):
     """No visit is planned, the technician is under way, or a crew is coming."""
 
     code, status, title = "not-movable", 409, "This appointment cannot be moved here"
+
+
+class WishAnswered(Conflict):
+    """Somebody of the office has answered the customer before."""
+
+    code, status, title = "wish-answered", 409, "Answered already"
 
 
 class Choice(msgspec.Struct, frozen=True, array_like=True):
@@ -149,7 +159,7 @@ async def move(
         if await is_taken_at_once(session, work_order):
             await booking.book(session, actor, now, held.id, channel=Channel.PORTAL)
             if earlier is not None:
-                booking.settle_wish(earlier, actor, now)
+                await settle_review(session, actor, now, earlier.id, booking.BOOKED)
             return True
     wish = earlier or Review(
         tenant_id=work_order.tenant_id,
@@ -168,6 +178,29 @@ async def move(
     session.add(wish)
     await session.flush()
     return False
+
+
+async def refuse(
+    session: Session, actor: Actor, now: datetime, review_id: UUID, reason: str
+) -> None:
+    """Leave an appointment as it is: the time that was held is let go, and the customer is told why.
+
+    Refused with `WishAnswered` once somebody has answered, so that nobody is told two things.
+    """
+    statement = select(Review).where(
+        Review.tenant_id == actor.tenant_id, Review.id == review_id, Review.kind == MOVE_ASKED
+    )
+    wish = await session.found(statement, f"Nobody asked for another time under {review_id}.")
+    assert wish.work_order_id is not None
+    work_order = await orders.lock_work_order(session, actor, wish.work_order_id)
+    await session.refresh(wish, with_for_update=True)
+    if wish.settled_at is not None:
+        raise WishAnswered(f"The customer of {work_order.number} has been answered already.")
+    if wish.data["hold_id"] is not None:
+        await _let_go(session, actor, now, UUID(wish.data["hold_id"]))
+    await settle_review(session, actor, now, review_id, f"{REFUSED}: {reason}")
+    if threads.is_open(work_order):
+        await threads.write(session, actor, now, work_order.id, reason)
 
 
 async def _hold(session: Session, actor: Actor, now: datetime, choice: Choice) -> SlotHold:

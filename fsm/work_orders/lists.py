@@ -1,4 +1,4 @@
-"""Pages of jobs, visits, reviews and history: read as rows, without building objects."""
+"""Pages of jobs, visits and history: read as rows, without building objects."""
 
 import base64
 import json
@@ -9,11 +9,10 @@ from uuid import UUID
 
 from sqlmodel import col, select
 
-from fsm import events
 from fsm.actors import Actor
 from fsm.database import Reader, Session
 from fsm.problems import Invalid, NotFound
-from fsm.work_orders.tables import Review, Visit, WorkOrder
+from fsm.work_orders.tables import Visit, WorkOrder
 from fsm.work_orders.views import (
     ClockView,
     VisitView,
@@ -164,49 +163,3 @@ async def list_visits_between(
             errors=[{"at": "/to", "detail": "too many visits"}],
         )
     return found
-
-
-def _own_reviews(actor: Actor) -> list[Any]:
-    """Return the conditions under which a review exists for the actor."""
-    conditions: list[Any] = [Review.tenant_id == actor.tenant_id]
-    if actor.customer_id is not None:
-        theirs = select(WorkOrder.id).where(
-            WorkOrder.tenant_id == actor.tenant_id, WorkOrder.customer_id == actor.customer_id
-        )
-        conditions.append(col(Review.work_order_id).in_(theirs))
-    return conditions
-
-
-async def list_reviews(
-    session: Session, actor: Actor, *, settled: bool, limit: int, after: UUID | None
-) -> list[Review]:
-    statement = select(Review).where(*_own_reviews(actor)).order_by(col(Review.id)).limit(limit)
-    is_open = col(Review.settled_at).is_(None)
-    statement = statement.where(~is_open if settled else is_open)
-    if after is not None:
-        statement = statement.where(Review.id > after)
-    return list(await session.exec(statement))
-
-
-async def settle_review(
-    session: Session, actor: Actor, now: datetime, review_id: UUID, settlement: str
-) -> Review:
-    """Note what a person made of a review; settling it again changes nothing."""
-    statement = select(Review).where(*_own_reviews(actor), Review.id == review_id).with_for_update()
-    review = await session.found(statement, f"No review {review_id}.")
-    if review.settled_at is None:
-        review.settled_at = now
-        review.settled_by = actor.user_id
-        review.settlement = settlement
-        await session.flush()
-        await events.record(
-            session,
-            actor,
-            "review.settled",
-            "review",
-            review.id,
-            now=now,
-            review_kind=review.kind,
-            settlement=settlement,
-        )
-    return review

@@ -156,6 +156,13 @@ class RequestPage(msgspec.Struct, frozen=True):
     next: str | None
 
 
+class StatusLinkView(msgspec.Struct, frozen=True):
+    """`path` is at this server; `url` is the address that callers are given."""
+
+    path: str
+    url: str
+
+
 class NewRequestView(msgspec.Struct, frozen=True):
     """The request, and the address under which its caller follows it without signing in."""
 
@@ -319,6 +326,24 @@ class RequestController(Controller):
         self, session: DbSession, actor: CurrentActor, request_id: FromPath[UUID]
     ) -> DossierView:
         return DossierView.of(await requests.read_dossier(session, actor, request_id))
+
+    @get(
+        "/{request_id:uuid}/status-link",
+        opt=needs(Permission.EDIT_REQUESTS),
+        summary="Where the caller follows the request, to be told to them again",
+    )
+    async def status_link(
+        self,
+        request: AnyRequest,
+        session: DbSession,
+        actor: CurrentActor,
+        request_id: FromPath[UUID],
+    ) -> StatusLinkView:
+        settings: Settings = request.app.state.settings
+        row = await requests.find_request(session, actor, request_id)
+        key = settings.derived_key("status-link")
+        token = requests.status_token(key, actor.tenant_id, row.id)
+        return StatusLinkView(f"/s/{token}", f"{settings.public_url}/s/{token}")
 
     @get(
         "/{request_id:uuid}/attachments/{attachment_id:uuid}",

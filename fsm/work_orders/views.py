@@ -11,7 +11,7 @@ from fsm.work_orders import records
 from fsm.work_orders.closing import Verdict
 from fsm.work_orders.closing_sentences import sentence
 from fsm.work_orders.lifecycle import Action, Status, allowed_actions
-from fsm.work_orders.tables import Clock, Review, Visit, WorkOrder
+from fsm.work_orders.tables import Clock, Visit, WorkOrder
 
 OFFICE_ACTIONS = (Action.CANCEL, Action.CLOSE, Action.REOPEN)
 
@@ -300,28 +300,6 @@ class RecordView(msgspec.Struct, frozen=True):
     time: list[TimeEntryView]
     parts: list[PartUsedView]
     notes: list[NoteView]
-
-
-class ReviewView(msgspec.Struct, frozen=True):
-    """Something that a person must look at."""
-
-    id: UUID
-    work_order_id: UUID | None
-    visit_id: UUID | None
-    kind: str
-    data: dict[str, Any]
-    raised_at: datetime
-    settled_at: datetime | None
-    settlement: str
-
-    @classmethod
-    def of(cls, review: Review) -> "ReviewView":
-        return cls(**{name: getattr(review, name) for name in cls.__struct_fields__})
-
-
-class ReviewPage(msgspec.Struct, frozen=True):
-    items: list[ReviewView]
-    next: str | None
 
 
 class EventView(msgspec.Struct, frozen=True):

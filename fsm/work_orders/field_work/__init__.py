@@ -14,7 +14,6 @@ from fsm.work_orders.field_work.facts import (
     request_part,
     sign,
     use_part,
-    waive,
 )
 from fsm.work_orders.field_work.photos import (
     declare_photo,
@@ -39,6 +38,7 @@ from fsm.work_orders.field_work.progress import (
     travel,
 )
 from fsm.work_orders.field_work.report import Report
+from fsm.work_orders.field_work.waivers import ask_for_waivers, waive
 
 __all__ = [
     "Report",
@@ -47,6 +47,7 @@ __all__ = [
     "add_time",
     "answer",
     "arrive",
+    "ask_for_waivers",
     "check_finish",
     "declare_photo",
     "decline_signature",

@@ -1,4 +1,4 @@
-"""What was recorded on a job: answers, signatures, notes, time, parts, failures, waivers."""
+"""What was recorded on a job: answers, signatures, notes, time, parts, failures."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -9,21 +9,16 @@ from sqlalchemy.dialects.postgresql import Range
 from sqlmodel import col, select
 from uuid_utils.compat import uuid7
 
-from fsm import events
-from fsm.actors import Actor
 from fsm.appending import new_row
 from fsm.assets import failures
 from fsm.contracts.service_levels import StopsAt
-from fsm.database import Session, touch
+from fsm.database import touch
 from fsm.events import Occurrence
 from fsm.parts import queries as parts
 from fsm.parts.tables import MovementKind
 from fsm.problems import Invalid, NotFound
-from fsm.work_orders import clocks, completion, ledger, part_requests, records, restoration
-from fsm.work_orders.facts import load_template
+from fsm.work_orders import clocks, ledger, part_requests, records, restoration
 from fsm.work_orders.field_work.report import Report
-from fsm.work_orders.lifecycle import Status, WrongStatus
-from fsm.work_orders.tables import WorkOrder
 
 
 async def answer(report: Report, item: str, value: Any) -> None:
@@ -272,50 +267,3 @@ async def record_failure(
     await ledger.decide_again(report.session, report.actor, report.now, work_order.id)
     await report.event("failure.reported", failure_id=str(failure.id))
     touch(report.session, work_order)
-
-
-async def waive(
-    session: Session,
-    actor: Actor,
-    now: datetime,
-    work_order: WorkOrder,
-    *,
-    item: str,
-    reason: str,
-) -> None:
-    """Let an item go, as a named person with a reason; only items marked for it can be.
-
-    Nothing is waived on a job that is closed or cancelled.
-    """
-    if work_order.status in (Status.CLOSED, Status.CANCELLED):
-        raise WrongStatus(f"{work_order.number} is {work_order.status}; nothing is waived on it.")
-    template = await load_template(session, work_order)
-    known = template.by_id.get(item) if template else None
-    if known is None:
-        raise NotFound(f"The pinned checklist has no item '{item}'.")
-    if known.waiver != "office":
-        raise Invalid(f"The item '{item}' cannot be waived.", errors=[{"at": "/item"}])
-    assert actor.user_id is not None
-    session.add(
-        records.Waiver(
-            tenant_id=actor.tenant_id,
-            work_order_id=work_order.id,
-            item=item,
-            reason=reason,
-            waived_by=actor.user_id,
-            waived_by_name=actor.name,
-            waived_at=now,
-        )
-    )
-    await session.flush()
-    await events.record(
-        session,
-        actor,
-        "item.waived",
-        "work_order",
-        work_order.id,
-        now=now,
-        item=item,
-        reason=reason,
-    )
-    await completion.count_fact(session, actor, work_order, now)

@@ -16,6 +16,7 @@ from fsm.work_orders import clocks, completion, part_requests, photo_flags, pick
 from fsm.work_orders.closing import FINISHABLE, Verdict
 from fsm.work_orders.closing_sentences import incomplete, sentence
 from fsm.work_orders.facts import judge, judge_by_successor, load_template
+from fsm.work_orders.field_work import waivers
 from fsm.work_orders.field_work.report import Report
 from fsm.work_orders.lifecycle import (
     Status,
@@ -153,6 +154,7 @@ async def finish(report: Report) -> None:
             report.session, report.actor, work_order, report.occurred.at, report.now
         )
     await photo_flags.flag_visits_photos(report.session, report.actor, report.now, visit)
+    await waivers.settle_asked(report.session, report.actor, report.now, work_order, visit.id)
     verdict = await _advanced(report, "visit.finished")
     if verdict is None and work_order.status in (Status.WORK_DONE, Status.COMPLETED):
         # A colleague had finished the job before: this visit's end is one more fact about it.

@@ -23,9 +23,9 @@ from fsm.tenants.queries import find_zone_and_currency
 from fsm.work_orders.field_work import Report
 from fsm.work_orders.ledger.posting import HOUR, PAID, Borne, Cost, divide_cost, post
 from fsm.work_orders.lifecycle import Status, WrongStatus
-from fsm.work_orders.lists import settle_review
 from fsm.work_orders.orders import find_work_order, lock_work_order
 from fsm.work_orders.records import CostKind, Photo, TimeKind
+from fsm.work_orders.reviews.queries import settle_review
 from fsm.work_orders.scope_changes.rules import (
     Consent,
     Line,

@@ -99,6 +99,36 @@ async def test_elsewhere_the_time_is_held_and_the_dispatcher_confirms_it(link: F
     assert (status["asked"], status["window"]["starts_at"]) == (None, first["opens_at"])
 
 
+async def test_a_wish_that_is_refused_lets_go_of_its_time_and_the_customer_reads_why(
+    link: Followed, stranger: Company
+) -> None:
+    first, *_ = await offered(link)
+    await link.send("move", choice=first["choice"])
+    (wish,) = await wishes(link)
+    path = f"/api/planning/moves/{wish.id}/refusal"
+    headers = link.job.company.headers["dispatcher"]
+    reason = {"reason": "Nobody is near you that day"}
+    for strange, status in (
+        (stranger.headers["dispatcher"], 404),
+        (link.job.company.headers["technician"], 403),
+    ):
+        refused = await link.client.post(path, headers=strange, json=reason)
+        assert refused.status_code == status
+    answer = await link.client.post(path, headers=headers, json=reason)
+    assert answer.status_code == 204, answer.text
+    (wish,) = await wishes(link)
+    assert wish.settlement == "refused: Nobody is near you that day"
+    assert wish.settled_by == link.job.company.users["dispatcher"].id
+    booking = f"/api/planning/holds/{wish.data['hold_id']}/booking"
+    gone = await link.client.post(booking, headers=headers)
+    assert gone.json()["code"] == "hold-over"
+    assert (await link.status())["asked"] is None
+    assert "Nobody is near you that day" in await link.page()
+    again = await link.client.post(path, headers=headers, json={"reason": "Another one"})
+    assert (again.status_code, again.json()["code"]) == (409, "wish-answered")
+    assert "Another one" not in await link.page()
+
+
 async def test_a_second_wish_lets_go_of_the_first_and_words_alone_are_a_wish_too(
     link: Followed,
 ) -> None:
