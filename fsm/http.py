@@ -36,6 +36,8 @@ from fsm import problems
 from fsm.actors import Actor, Permission
 from fsm.database import Database, Reader, Session, as_problem
 from fsm.geography import check_country, check_zone
+from fsm.languages import FIRST
+from fsm.problem_words import in_language, language_asked
 from fsm.problems import Problem, Unauthenticated
 
 log = logging.getLogger("fsm.http")
@@ -445,13 +447,17 @@ SAFE_HEADERS = {
 
 
 def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
-    """Answer any exception as application/problem+json (RFC 9457)."""
+    """Answer any exception as application/problem+json (RFC 9457), in the language that was asked for."""
     problem = problem_of(error)
     headers = SAFE_HEADERS | problem.headers
+    body = problem.to_json()
+    if (language := language_asked(request.headers.get("accept-language"))) != FIRST:
+        body = in_language(body, language)
+        headers |= {"Content-Language": language}
     if isinstance(error, HTTPException) and error.headers:
         headers |= {name: str(value) for name, value in error.headers.items()}
     return Response(
-        problem.to_json(),
+        body,
         status_code=problem.status,
         media_type=PROBLEM_JSON,
         headers=headers,

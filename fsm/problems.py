@@ -4,7 +4,8 @@ A rule, a query or a route that cannot do what was asked raises a `Problem`. Not
 handler is meant: it is our bug, is logged with its traceback and answered as `internal-error`.
 
 `code` is stable and belongs to clients, `detail` is for people and says what to do, `facts` are for the
-client's program. Each code has exactly one class (a test holds it).
+client's program. Each code has exactly one class (a test holds it). `title` and `detail` are written here in
+English; `fsm.problem_words` says them in the language that was asked for.
 """
 
 from collections.abc import Iterator

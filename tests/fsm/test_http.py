@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -347,3 +348,34 @@ async def test_a_method_that_is_not_taken_names_those_that_are(
     answer = await client.put("/api/customers", headers=company.headers["administrator"])
     assert (answer.status_code, answer.json()["code"]) == (405, "method-not-allowed")
     assert {"GET", "POST"} <= {one.strip() for one in answer.headers["allow"].split(",")}
+
+
+@pytest.mark.parametrize(
+    ("wished", "language", "title", "detail"),
+    [
+        ("ru-KZ, en;q=0.3", "ru", "Не найдено", "Наряда {id} нет."),
+        ("de", "de", "Nicht gefunden", "Es gibt keinen Auftrag {id}."),
+        ("fr", None, "Not found", "No work order {id}."),
+        (None, None, "Not found", "No work order {id}."),
+    ],
+)
+async def test_a_refusal_is_said_in_the_language_asked_for(
+    client: httpx.AsyncClient,
+    company: Company,
+    wished: str | None,
+    language: str | None,
+    title: str,
+    detail: str,
+) -> None:
+    headers = company.headers["dispatcher"] | ({"Accept-Language": wished} if wished else {})
+    nobodys = uuid4()
+    answer = await client.get(f"/api/work-orders/{nobodys}", headers=headers)
+    assert answer.status_code == 404
+    assert answer.headers.get("content-language") == language
+    assert answer.json() == {
+        "type": "/problems/not-found",
+        "code": "not-found",
+        "status": 404,
+        "title": title,
+        "detail": detail.format(id=nobodys),
+    }

@@ -1,6 +1,7 @@
 // The one way to the server. Types come from its OpenAPI document; a refusal is thrown as a Problem, whose
 // sentence is for people. Access is renewed once when the server says that it has run out.
 import type { paths } from '../generated/api'
+import { currentLanguage } from './messages.ts'
 
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete'
 type Path<M extends Method> = {
@@ -123,9 +124,12 @@ function address(path: string, options: Loose): string {
   return text ? `${filled}?${text}` : filled
 }
 
+/** `fetch` in the page's language, in which refusals are said; throws Unreachable when nobody answers. */
 export async function reach(url: string, init: RequestInit): Promise<Response> {
+  const headers = new Headers(init.headers)
+  headers.set('Accept-Language', currentLanguage())
   try {
-    return await fetch(url, init)
+    return await fetch(url, { ...init, headers })
   } catch (error) {
     if (init.signal?.aborted) throw error
     throw new Unreachable(String(error))
