@@ -86,7 +86,9 @@ class _Form:
 def _forms() -> tuple[_Form, ...]:
     """Return every sentence with something to fill in, those with the most words of their own first."""
     found = []
-    words = [key.removeprefix("word.") for key in plain_sentences(FOLDER, FIRST) if key[:5] == "word."]
+    words = [
+        key.removeprefix("word.") for key in plain_sentences(FOLDER, FIRST) if key[:5] == "word."
+    ]
     shapes = dict.fromkeys(_ONE_WORD, r"\S+?") | {"thing": "|".join(map(re.escape, words))}
     for key in plain_sentences(FOLDER, FIRST):
         if key.startswith(("title.", "word.")) or not (_BLANK.search(key) or key.endswith("…")):
@@ -115,13 +117,17 @@ def _say(sentence: str, language: str, told: Mapping[str, str], depth: int = 0) 
                 name: _say_value(value, language, told, depth + 1) if name in _TOLD else value
                 for name, value in found.groupdict().items()
             }
-            return _BLANK.sub(lambda blank: values[blank[1]], words[form.key])
+            return _filled(words[form.key], values)
     several = _SENTENCE_ENDS.split(sentence)
     if len(several) > 1:
         return " ".join(_say(one, language, told, depth + 1) for one in several)
     if sentence.endswith("."):  # what is said of a field has no full stop of its own
         return f"{_say(sentence[:-1], language, told, depth + 1)}."
     return sentence
+
+
+def _filled(sentence: str, values: Mapping[str, str]) -> str:
+    return _BLANK.sub(lambda blank: values[blank[1]], sentence)
 
 
 def _say_value(value: str, language: str, told: Mapping[str, str], depth: int) -> str:
@@ -139,7 +145,9 @@ def _told_in_facts(problem: Mapping[str, Any], language: str) -> dict[str, str]:
         if not isinstance(fact, list) or not fact:
             continue
         each = [one.get("said") if isinstance(one, Mapping) else None for one in fact]
-        spoken = [one for one in each if isinstance(one, Mapping) and {FIRST, language} <= one.keys()]
+        spoken = [
+            one for one in each if isinstance(one, Mapping) and {FIRST, language} <= one.keys()
+        ]
         if len(spoken) < len(fact):
             continue
         pairs = [(str(one[FIRST]), str(one[language])) for one in spoken]

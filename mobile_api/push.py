@@ -10,7 +10,7 @@ failing database is `Busy`: nothing is acknowledged that was not committed.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -20,6 +20,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from fsm.actors import Actor, Permission
 from fsm.database import DRIVER_ERRORS, Database, Session
 from fsm.http import problem_of
+from fsm.languages import FIRST
+from fsm.problem_words import in_language
 from fsm.problems import Busy, Forbidden, Problem
 from fsm.tenants.tokens import DeviceRevoked
 from mobile_api import intent_store, pull, sequencer
@@ -48,6 +50,21 @@ class Answer:
     head: int = 0
     want: list[int] = field(default_factory=list)
     outcomes: list[dict[str, Any]] = field(default_factory=list)
+
+
+def in_words_of(answer: Answer, language: str) -> Answer:
+    """Return an answer whose refusals are said in a language; what is stored stays English."""
+    if language == FIRST:
+        return answer
+    return replace(answer, outcomes=[_said(outcome, language) for outcome in answer.outcomes])
+
+
+def _said(outcome: dict[str, Any], language: str) -> dict[str, Any]:
+    if "first" in outcome:  # of a duplicate: what became of it then
+        return outcome | {"first": _said(outcome["first"], language)}
+    if "problem" in outcome:
+        return outcome | {"problem": in_language(outcome["problem"], language)}
+    return outcome
 
 
 async def push(

@@ -16,6 +16,7 @@ from fsm.database import Database
 from fsm.evidence import signing_keys
 from fsm.evidence.receipts import BadReceipt, ReceiptKey, public_key
 from fsm.http import CurrentActor, DbSession, HotRoute, Now, anyone, needs
+from fsm.problem_words import language_asked
 from fsm.problems import Invalid, Problem
 from fsm.settings import Settings
 from fsm.tenants import queries as tenants
@@ -45,7 +46,7 @@ from mobile_api.feed_tokens import BadFeedToken
 from mobile_api.intents import MalformedBatch
 from mobile_api.limits import address_of, allowances_of, limit_requests
 from mobile_api.pull import ClientTooOld, FeedEpochChanged, NotATechnician, iso
-from mobile_api.push import MOST_BYTES, MOST_INFLATED, MOST_INTENTS
+from mobile_api.push import MOST_BYTES, MOST_INFLATED, MOST_INTENTS, in_words_of
 from mobile_api.repair import DigestAnswer
 from mobile_api.shapes import (
     HaveBody,
@@ -186,7 +187,8 @@ class SyncController(Controller):
         if batch.device_id != actor.device_id:
             raise MalformedBatch("'device_id' is not the device that this token belongs to.")
         answer = await take(request, actor, now, batch)
-        return json_answer(request, msgspec.json.encode(answer))
+        language = language_asked(request.headers.get("accept-language"))
+        return json_answer(request, msgspec.json.encode(in_words_of(answer, language)))
 
     @get(
         "/intents/{intent_id:uuid}",

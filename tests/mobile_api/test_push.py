@@ -343,6 +343,22 @@ async def test_facts_about_a_closed_job_are_held_for_a_person(
     assert 9 not in values
 
 
+async def test_what_is_refused_is_said_in_the_phones_language_and_kept_in_english(
+    phone: Phone, company: Company
+) -> None:
+    phone.headers |= {"Accept-Language": "ru"}
+    one = phone.intent("visit.start", visit_id=str(uuid7()))
+    (outcome,) = await phone.push(one)
+    (again,) = await phone.push(one)
+    for problem in (outcome["problem"], again["first"]["problem"]):
+        assert problem["code"] == "unknown-visit"
+        assert problem["title"] == "Этот выезд неизвестен"
+        assert problem["detail"].startswith("Этот выезд здесь неизвестен.")
+    phone.headers |= {"Accept-Language": "en"}
+    (once_more,) = await phone.push(one)
+    assert once_more["first"]["problem"]["detail"].startswith("This visit is not known here.")
+
+
 async def test_another_technicians_visit_is_not_touched(
     phone: Phone, client: httpx.AsyncClient, database: Database, company: Company, stranger: Company
 ) -> None:

@@ -48,7 +48,7 @@ export async function ask<Answer>(
     const authorization: Record<string, string> = token ? { Authorization: `Bearer ${token}` } : {};
     const answer = await fetch(url, {
       ...rest,
-      headers: { ...authorization, ...headers },
+      headers: { ...authorization, ...inOurLanguage(), ...headers },
       signal: given.signal,
       cache: "no-store",
       credentials: "omit",
@@ -71,6 +71,12 @@ export function askJson<Answer>(url: string, request: Request): Promise<Answer> 
 export function postJson<Answer>(url: string, body: unknown, request: Request = {}): Promise<Answer> {
   const headers = { "Content-Type": "application/json", ...request.headers };
   return askJson<Answer>(url, { method: "POST", body: JSON.stringify(body), ...request, headers });
+}
+
+/** Refusals are said in the page's language. */
+function inOurLanguage(): Record<string, string> {
+  const language = globalThis.document?.documentElement.lang;
+  return language ? { "Accept-Language": language } : {};
 }
 
 async function refusal(answer: Response): Promise<Refused> {
