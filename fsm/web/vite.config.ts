@@ -9,8 +9,8 @@ import { strict } from './common/build/strict.ts'
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 /** The pages of the office, each with the most script that it may need before it shows anything. */
-const pages = { board: 150_000, roster: 90_000, figures: 90_000, settings: 90_000, portal: 90_000, 'sign-in': 90_000 }
-const sentences = ['common', 'office', 'office/roster', 'office/figures', 'office/settings', 'office/portal'].map((part) => here(`${part}/messages`))
+const pages = { board: 150_000, desk: 90_000, roster: 90_000, figures: 90_000, settings: 90_000, portal: 90_000, 'sign-in': 90_000 }
+const sentences = ['common', 'office', 'office/desk', 'office/roster', 'office/figures', 'office/settings', 'office/portal'].map((part) => here(`${part}/messages`))
 
 export default defineConfig({
   root: here('office'),

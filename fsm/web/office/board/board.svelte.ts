@@ -124,7 +124,7 @@ class Board {
     this.day = asked.get('day') ?? ''
     this.span = spans.find((one) => String(one) === asked.get('days')) ?? 1
     this.view = views.find((one) => one === asked.get('view')) ?? 'timeline'
-    void this.load()
+    void this.load().then(() => this.selectAsked(asked.get('visit'), asked.get('job')))
     const ticking = setInterval(() => (this.now = Date.now() + this.offset), TICK_MS)
     const stop = listen(api, '/api/board/live', {
       onPoke: ({ event, data }) => {
@@ -146,6 +146,16 @@ class Board {
       clearInterval(ticking)
       stop()
       stopHearing()
+    }
+  }
+
+  /** What a link of another page leads to, if this day has it. */
+  private selectAsked(visit: string | null, job: string | null): void {
+    if (visit && this.visits.has(visit)) this.select({ visit })
+    else if (job && this.jobs.has(job)) this.select({ job })
+    else {
+      const of = this.planned.find((one) => one.work_order_id === job)
+      if (of) this.select({ visit: of.id })
     }
   }
 
