@@ -287,6 +287,7 @@ def _outcome_view(intent: Intent) -> OutcomeView:
         intent.status,
         iso(intent.received_at),
         intent.device_seq,
+        intent.type,
         **intent.outcome,
     )
 

@@ -103,6 +103,7 @@ class OutcomeView(msgspec.Struct, frozen=True, omit_defaults=True):
     status: str
     received_at: str
     seq: int
+    type: str
     notes: list[dict[str, Any]] = []
     problem: dict[str, Any] | None = None
     settled_at: str | None = None

@@ -23,6 +23,22 @@ async def assert_accessible(page: Any) -> None:
     assert not said, "\n".join(said)
 
 
+async def assert_readable_outdoors(page: Any) -> None:
+    """Every text on the page as it stands has a contrast of 7:1 or more, large text 4.5:1 (WCAG 1.4.6)."""
+    if not await page.evaluate("typeof axe === 'object'"):
+        await page.evaluate(_AXE.read_text())
+    found = await page.evaluate(
+        "() => axe.run(document, {runOnly: {type: 'rule', values: ['color-contrast-enhanced']}})"
+    )
+    said = [
+        f"{node['html'][:200]} {node['failureSummary'][:300]}"
+        for one in found["violations"]
+        for node in one["nodes"]
+    ]
+    assert not said, "\n".join(said)
+    assert found["passes"], "no text has been looked at"
+
+
 async def spoken(page: Any, role: str) -> set[str]:
     """Return the names of what assistive technology finds of a role on the page as it stands."""
     debugger = await page.context.new_cdp_session(page)

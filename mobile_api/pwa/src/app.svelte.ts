@@ -1,11 +1,15 @@
 /** The app's one state: whose phone, what is known, how the line is, and what the technician can do about it. */
 import { announce } from "$common/announce.svelte.ts";
 import { t } from "$common/messages.ts";
-import { type Opened, enrol, openAccount, signIn, signOut } from "./account.ts";
+import { type Opened, enrol, openAccount, reopen, signIn, signOut } from "./account.ts";
 import { bringAhead } from "./documents.ts";
-import type { Entry } from "./store/database.ts";
-import { type Tap, findHeld, record, undo } from "./store/outbox.ts";
+import { Keeping } from "./keeping.svelte.ts";
+import { type Entry, setMeta } from "./store/database.ts";
+import { type Tap, findHeld, undo } from "./store/outbox.ts";
+import { makeRoom } from "./store/room.ts";
+import { type Spare, keepBeside, readSpare } from "./store/spare.ts";
 import { Engine, type Status } from "./sync/engine.ts";
+import { keepShellAgain } from "./update.svelte.ts";
 import { type World, readWorld } from "./world.ts";
 
 export const VERSION = "1.0";
@@ -14,81 +18,91 @@ const URL_ = location.origin;
 class App {
   opened = $state.raw<Opened | null>(null);
   world = $state.raw<World | null>(null);
-  status = $state.raw<Status>({ line: "offline", isBusy: false, problem: null });
+  status = $state.raw<Status>({ line: "offline", isBusy: false, problem: null, hasNoRoom: false });
   /** The tap that can be undone, and until when. */
   held = $state.raw<Entry | null>(null);
-  /** The phone cannot keep anything more. */
-  isFull = $state(false);
   now = $state(Date.now());
+  readonly keeping = new Keeping(() => ({ name: this.opened!.account.store, store: this.opened!.store }));
 
   private engine: Engine | null = null;
   private others = new BroadcastChannel("fsm-app");
   private reading: Promise<void> | null = null;
   private isStale = false;
-  private doing = new Map<string, Promise<Entry[]>>();
   private isBringing = false;
+  private spare: Spare | null = null;
 
   async begin(): Promise<void> {
-    const opened = await openAccount();
+    const opened = await openAccount(() => this.putBack());
     if (opened) await this.use(opened);
     setInterval(() => (this.now = Date.now()), 1_000);
     this.others.onmessage = () => this.refresh();
+    // A database that is taken away ends every transaction: that is heard once, as `closed`.
+    addEventListener("unhandledrejection", (event) => {
+      if (event.reason instanceof DOMException && event.reason.name === "AbortError") event.preventDefault();
+    });
     addEventListener("online", () => this.engine?.nudge());
     document.addEventListener("visibilitychange", () => document.hidden || this.engine?.nudge());
   }
 
   async signIn(login: string, password: string): Promise<void> {
-    await this.use(await signIn(URL_, login, password, VERSION));
+    await this.use(await signIn(URL_, login, password, VERSION, () => this.putBack()));
   }
 
   async enrol(code: string): Promise<void> {
-    await this.use(await enrol(URL_, code, VERSION));
+    await this.use(await enrol(URL_, code, VERSION, () => this.putBack()));
   }
 
   async signOut(): Promise<void> {
     await this.engine?.stop();
     await signOut(this.opened!);
     this.engine = null;
-    this.opened = this.world = null;
+    this.keeping.typed.clear();
+    this.opened = this.world = this.spare = null;
   }
 
   private async use(opened: Opened): Promise<void> {
     await this.engine?.stop();
     this.opened = opened;
-    this.world = await readWorld(opened.store);
+    await this.keeping.finishNoted();
+    await this.look();
     this.engine = new Engine({ url: URL_, store: opened.store, changed: () => this.changed(), alone });
     this.engine.start();
     void navigator.storage?.persist?.();
     void navigator.serviceWorker?.ready.then(({ active }) => active?.postMessage("bring the rest"));
   }
 
-  /**
-   * Keep what was done; it is sent when there is a line. Throws when the phone has no room left. The same again
-   * before it is kept and shown is the second tap of a hurried thumb: it counts once.
-   */
-  do(...taps: Tap[]): Promise<Entry[]> {
-    const same = JSON.stringify(taps);
-    const doing = this.doing.get(same) ?? this.keep(taps).finally(() => this.doing.delete(same));
-    this.doing.set(same, doing);
-    return doing;
+  /** The browser erased the database under the open app: fill a new one with what this page still knows. */
+  private async putBack(): Promise<void> {
+    const { opened, spare } = this;
+    if (!opened || !spare) return;
+    await this.engine?.stop();
+    const again = await reopen(opened.account, spare, () => this.putBack());
+    await this.use(again);
+    for (const [draft, words] of this.keeping.typed) await this.keeping.type(draft, words);
+    await this.keeping.tryAgain();
+    void keepShellAgain();
+    announce(t("app.erased.open"));
   }
 
-  private async keep(taps: Tap[]): Promise<Entry[]> {
-    try {
-      const entries = await record(this.opened!.store, taps);
-      this.isFull = false;
+  /** Keep what was done; it is sent when there is a line. Null when the phone could not, and it was left out. */
+  async do(...taps: Tap[]): Promise<Entry[] | null> {
+    const entries = await this.keeping.do(taps);
+    if (entries) {
       await this.read();
       this.others.postMessage("changed");
       this.engine?.nudge();
-      return entries;
-    } catch (error) {
-      if (error instanceof DOMException && error.name === "QuotaExceededError") this.isFull = true;
-      throw error;
     }
+    return entries;
   }
 
   async undo(): Promise<void> {
     if (this.held && (await undo(this.opened!.store, this.held.id))) announce(t("app.undone"));
+    await this.read();
+  }
+
+  /** The technician has read what the browser erased. */
+  async understood(): Promise<void> {
+    await setMeta(this.opened!.store, { erased: null });
     await this.read();
   }
 
@@ -102,15 +116,25 @@ class App {
 
   private changed(): void {
     const wasBusy = this.status.isBusy;
+    const hadRoom = !this.status.hasNoRoom;
     if (this.engine) this.status = this.engine.status;
     this.refresh();
-    if (wasBusy && !this.status.isBusy && this.status.line === "online") void this.bringDocuments();
+    if (hadRoom && this.status.hasNoRoom) void this.makeRoom();
+    if (!wasBusy || this.status.isBusy) return;
+    if (this.keeping.unkept.length || this.keeping.wordsWait) void this.keeping.tryAgain(); // sent photos leave room
+    if (this.status.line === "online") void this.bringDocuments();
+  }
+
+  private async makeRoom(): Promise<void> {
+    this.keeping.isTight = true;
+    if (await makeRoom(this.opened!.store)) this.engine?.nudge();
   }
 
   private async bringDocuments(): Promise<void> {
-    if (this.isBringing || !this.opened || !this.world) return;
+    if (this.isBringing || this.keeping.isTight || !this.opened || !this.world) return;
     this.isBringing = true;
-    await bringAhead(this.opened.store, this.world.documents.values()).finally(() => (this.isBringing = false));
+    const { store } = this.opened;
+    this.keeping.isTight = !(await bringAhead(store, this.world.documents.values()).finally(() => (this.isBringing = false)));
   }
 
   /** Read the store; calls while it is read lead to one more reading. */
@@ -119,13 +143,21 @@ class App {
     this.reading ??= (async () => {
       while (this.isStale && this.opened) {
         this.isStale = false;
-        const [world, held] = await Promise.all([readWorld(this.opened.store), findHeld(this.opened.store)]);
-        this.world = world;
-        this.held = held;
+        await this.look().catch(() => {}); // the browser has just erased it: it is put back
       }
     })().finally(() => (this.reading = null));
     await this.reading;
     if (this.held) setTimeout(() => this.engine?.nudge(), this.held.held_until! - Date.now() + 50);
+  }
+
+  private async look(): Promise<void> {
+    const { account, store } = this.opened!;
+    const [world, held, spare] = await Promise.all([readWorld(store), findHeld(store), readSpare(store)]);
+    this.world = world;
+    this.held = held;
+    if (!spare.meta.sentinel) return;
+    keepBeside(account.store, spare);
+    this.spare = { ...spare, rows: world.rows };
   }
 }
 

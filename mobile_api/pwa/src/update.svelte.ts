@@ -10,15 +10,34 @@ export const update = $state({ isReady: false, busy: 0 });
 
 let registration: ServiceWorkerRegistration | null = null;
 let touchedAt = Date.now();
+/** The next worker is no newer version: it is this one, kept again. */
+let isPuttingBack = false;
 
+/** Have the app's files kept on the phone. */
 export function keepShell(): void {
   if (!("serviceWorker" in navigator)) return;
-  const hadController = navigator.serviceWorker.controller !== null;
-  navigator.serviceWorker.addEventListener("controllerchange", () => hadController && location.reload());
   void navigator.serviceWorker.register("sw.js").then((registered) => {
     registration = registered;
     watch(registered);
     registered.addEventListener("updatefound", () => watch(registered));
+  });
+}
+
+/** The browser has erased what was kept: have the files kept again, if they were erased with it. */
+export async function keepShellAgain(): Promise<void> {
+  if (!("serviceWorker" in navigator) || (await navigator.serviceWorker.getRegistration()) !== undefined) return;
+  if (!navigator.onLine) await new Promise((resolve) => addEventListener("online", resolve, { once: true }));
+  isPuttingBack = true;
+  keepShell();
+}
+
+/** Take a new version as soon as nobody is in the middle of something. */
+export function followUpdates(): void {
+  if (!("serviceWorker" in navigator)) return;
+  const hadController = navigator.serviceWorker.controller !== null;
+  navigator.serviceWorker.addEventListener("controllerchange", () => {
+    if (isPuttingBack) isPuttingBack = false;
+    else if (hadController) location.reload();
   });
   for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => (touchedAt = Date.now()), { passive: true });
   setInterval(whenIdle, 5_000);

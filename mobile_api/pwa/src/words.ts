@@ -1,5 +1,7 @@
 /** Places, times on their clocks, reasons. */
+import { t } from "$common/messages.ts";
 import { viewerZone } from "$common/times.ts";
+import type { Erased } from "./store/database.ts";
 import type { Body } from "./sync/wire.ts";
 import type { World } from "./world.ts";
 
@@ -27,4 +29,10 @@ export function mapLink(site: Body): string {
 
 export function reasonsOf(world: World, kind: string): Body[] {
   return [...world.reasons.values()].filter((reason) => reason.kind === kind);
+}
+
+/** What the browser erased, and what is back of it. */
+export function erasure({ steps, photos }: Erased): string {
+  const back = steps ? t("app.erased.steps", { count: steps }) : t("app.erased.no_steps");
+  return [t("app.erased"), back, photos ? t("app.erased.photos", { count: photos }) : ""].filter(Boolean).join(" ");
 }

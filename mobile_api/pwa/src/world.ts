@@ -1,5 +1,5 @@
 /** Everything that pages show, read in one go: the feed with the technician's own work laid over it. */
-import type { Entry, KeptPhoto, Store } from "./store/database.ts";
+import type { Entry, Erased, KeptPhoto, Row, Store } from "./store/database.ts";
 import { overlay } from "./store/overlay.ts";
 import type { Body } from "./sync/wire.ts";
 
@@ -23,35 +23,39 @@ type Collection = (typeof COLLECTIONS)[number];
 type Table = Map<string, Body>;
 
 export interface World extends Record<Collection, Table> {
+  /** The feed as it came. */
+  rows: Row[];
   /** Taps of this phone, oldest first, as far as they are kept. */
   outbox: Entry[];
   kept: Map<string, KeptPhoto>;
   technician_id: string | null;
   synced_at: number | null;
+  erased: Erased | null;
 }
 
 export async function readWorld(store: Store): Promise<World> {
   const reading = store.transaction(["rows", "outbox", "photos", "meta"]);
-  const rows = reading.objectStore("rows").index("c");
-  const [outbox, photos, synced_at, ...tables] = await Promise.all([
+  const [rows, outbox, photos, synced_at, erased] = await Promise.all([
+    reading.objectStore("rows").getAll(),
     reading.objectStore("outbox").getAll(),
     reading.objectStore("photos").getAll(),
     reading.objectStore("meta").get("synced_at") as Promise<number | null | undefined>,
-    ...COLLECTIONS.map((name) => rows.getAll(name)),
+    reading.objectStore("meta").get("erased") as Promise<Erased | null | undefined>,
   ]);
   const world = {} as World;
-  for (const [at, name] of COLLECTIONS.entries()) world[name] = new Map(tables[at]!.map(({ id, d }) => [id, d]));
+  for (const name of COLLECTIONS) world[name] = new Map();
+  for (const { c, id, d } of rows) world[c as Collection]?.set(id, d);
   const fresh = outbox.filter((entry) => entry.fresh);
   for (const [id, visit] of world.visits) world.visits.set(id, overlay(visit, fresh));
-  const mine = await reading.objectStore("rows").index("scope").getKey(IDBKeyRange.bound("tech:", "tech:~"));
-  const scope = mine ? (await reading.objectStore("rows").get(mine))?.scope : undefined;
-  const technician_id = scope?.slice("tech:".length) ?? null;
+  const mine = rows.find(({ scope }) => scope.startsWith("tech:"));
   return {
     ...world,
+    rows,
     outbox,
     kept: new Map(photos.map((photo) => [photo.photo_id, photo])),
-    technician_id,
+    technician_id: mine?.scope.slice("tech:".length) ?? null,
     synced_at: synced_at ?? null,
+    erased: erased ?? null,
   };
 }
 

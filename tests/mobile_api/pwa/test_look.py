@@ -7,7 +7,7 @@ import pytest
 from tests.fsm.work_orders.steps import plan_a_pick_up
 from tests.mobile_api.pwa.conftest import Field, phone_in, picture
 from tests.pages.conftest import BROWSER
-from tests.pages.looking import assert_accessible, take
+from tests.pages.looking import assert_accessible, assert_readable_outdoors, take
 
 pytestmark = BROWSER
 
@@ -32,6 +32,8 @@ async def test_every_page_of_the_app_is_accessible(
 
         async def look(at: str) -> None:
             await assert_accessible(page)
+            if not dark:
+                await assert_readable_outdoors(page)
             await take(page, f"{name}-{at}")
             await page.set_viewport_size({"width": 320, "height": 640})
             assert await page.evaluate("document.documentElement.scrollWidth") == 320, at
@@ -79,3 +81,31 @@ async def test_every_page_of_the_app_is_accessible(
                     await page.locator("main form button").click()
                     await page.locator("main > section.stack").get_by_text(code).first.wait_for()
                     await look(f"scan-{code}")
+
+
+async def test_the_look_is_chosen_on_the_phone_and_its_light_one_is_the_outdoor_one(
+    there: Field, chromium: Any
+) -> None:
+    async with phone_in(there, chromium, dark=True) as phone:
+        page = phone.page
+        await page.goto("/app/index")
+        look = page.get_by_label("Look")
+        assert await look.locator("option").evaluate_all("all => all.map(one => one.value)") == [
+            "system",
+            "outdoor",
+            "dark",
+        ]
+        ground = "getComputedStyle(document.body).backgroundColor"
+        quiet = "getComputedStyle(document.querySelector('.quiet')).color"
+        assert await page.evaluate(ground) == "rgb(23, 26, 31)"
+        await look.select_option("outdoor")
+        assert await page.evaluate("document.documentElement.dataset.theme") == "outdoor"
+        outdoors = await page.evaluate(f"[{ground}, {quiet}]")
+        assert outdoors == ["rgb(255, 255, 255)", "rgb(43, 43, 43)"]
+        await page.reload()
+        await expect(look).to_have_value("outdoor")
+        await assert_readable_outdoors(page)
+        await look.select_option("system")
+        await page.emulate_media(color_scheme="light")
+        await expect(page.locator("body")).to_have_css("background-color", outdoors[0])
+        await expect(page.locator(".quiet").first).to_have_css("color", outdoors[1])

@@ -82,16 +82,25 @@ export interface Meta {
   /** The head that was known when nothing was left to send. */
   empty_at: number | null;
   synced_at: number | null;
-  /** Where this login's database is known to have been before: see space.ts. */
+  /** There since this installation was registered: without it, the browser has erased what was here. */
   sentinel: string;
+  /** What the browser erased, until the technician has read of it. */
+  erased: Erased | null;
   /** Why to compare row by row before pulling: the digest differed, or the feed began anew. */
   must_reconcile: Doubt | boolean;
+}
+
+/** Data that the browser erased: which unsent steps are back from elsewhere, and how many photos are lost. */
+export interface Erased {
+  at: number;
+  steps: number;
+  photos: number;
 }
 
 /** What the server is told of a comparison's cause. */
 export type Doubt = "digest" | "restored" | "expired";
 
-interface Schema extends DBSchema {
+export interface Schema extends DBSchema {
   meta: { key: keyof Meta; value: Meta[keyof Meta] };
   /** visit → the hash of its last link */
   chains: { key: string; value: string };
@@ -112,7 +121,8 @@ interface Schema extends DBSchema {
 export type Store = IDBPDatabase<Schema>;
 export type StoreName = "meta" | "chains" | "rows" | "outbox" | "photos" | "bytes" | "drafts" | "files";
 
-export function openStore(name: string): Promise<Store> {
+/** Open a login's database; `closed` is called when the browser takes it away while it is open. */
+export function openStore(name: string, closed?: () => void): Promise<Store> {
   return openDB<Schema>(name, 1, {
     upgrade(store) {
       store.createObjectStore("meta");
@@ -133,7 +143,13 @@ export function openStore(name: string): Promise<Store> {
     },
     // Another tab runs a newer app: let it change the shape of things; this one reloads when it is next used.
     blocking: (_, __, event) => (event.target as IDBDatabase).close(),
+    terminated: () => closed?.(),
   });
+}
+
+/** A request whose failure is told by its transaction, to whoever waits for that. */
+export function quietly(request: Promise<unknown>): void {
+  request.catch(() => {});
 }
 
 export async function getMeta<Name extends keyof Meta>(store: Store, name: Name): Promise<Meta[Name] | undefined> {
@@ -142,6 +158,6 @@ export async function getMeta<Name extends keyof Meta>(store: Store, name: Name)
 
 export async function setMeta(store: Store, values: Partial<Meta>): Promise<void> {
   const writing = store.transaction("meta", "readwrite");
-  for (const [name, value] of Object.entries(values)) void writing.store.put(value, name as keyof Meta);
+  for (const [name, value] of Object.entries(values)) quietly(writing.store.put(value, name as keyof Meta));
   await writing.done;
 }

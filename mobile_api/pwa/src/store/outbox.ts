@@ -5,9 +5,10 @@
  * are given when it is released, so that what was undone leaves no gap.
  */
 import { type Bytes, decoded, uuidv7 } from "../sync/bytes.ts";
+import type { IDBPTransaction } from "idb";
 import { type DeviceKey, link } from "../sync/keys.ts";
 import type { Intent, IntentData, Outcome } from "../sync/wire.ts";
-import { type Entry, type KeptPhoto, type Store, getMeta } from "./database.ts";
+import { type Entry, type KeptPhoto, type Schema, type Store, getMeta, quietly } from "./database.ts";
 
 export const HELD_MS = 10_000;
 
@@ -15,6 +16,8 @@ export const HELD_MS = 10_000;
 const BOOT = uuidv7().slice(-12);
 
 export interface Tap {
+  /** Given where a tap may be tried twice: kept once all the same. */
+  id?: string;
   type: string;
   data: IntentData;
   after?: string[];
@@ -27,23 +30,43 @@ export interface Tap {
   draft?: string;
 }
 
+type Writing = IDBPTransaction<Schema, ("outbox" | "photos" | "bytes" | "drafts" | "meta")[], "readwrite">;
+
 export function uptime(): { boot: string; mono_ms: number } {
   return { boot: BOOT, mono_ms: Math.floor(performance.now()) };
 }
 
-/** Keep what was done. Whatever was held before can no longer be undone: something followed it. */
+/**
+ * Keep what was done, or throw why nothing of it could be kept. Whatever was held before can no longer be undone:
+ * something followed it. Once this returns it is on the disk, whatever becomes of page, browser and battery.
+ */
 export async function record(store: Store, taps: Tap[], now = Date.now()): Promise<Entry[]> {
-  const writing = store.transaction(["outbox", "photos", "bytes", "drafts", "meta"], "readwrite");
+  const stores = ["outbox", "photos", "bytes", "drafts", "meta"] as const;
+  const writing = store.transaction(stores, "readwrite", { durability: "strict" });
+  quietly(writing.done);
+  try {
+    return await write(writing, taps, now);
+  } catch (error) {
+    throw writing.error ?? error; // a request says that all was given up, its transaction says why
+  }
+}
+
+async function write(writing: Writing, taps: Tap[], now: number): Promise<Entry[]> {
   const outbox = writing.objectStore("outbox");
   const head = ((await writing.objectStore("meta").get("head")) as number | undefined) ?? 0;
   for (const entry of await outbox.index("open").getAll()) {
-    if (entry.held_until !== null && entry.seq === undefined) void outbox.put({ ...entry, held_until: null });
+    if (entry.held_until !== null && entry.seq === undefined) quietly(outbox.put({ ...entry, held_until: null }));
   }
   const entries: Entry[] = [];
   for (const tap of taps) {
     const data = sendable(tap.data);
+    const kept = tap.id && (await outbox.index("id").get(tap.id));
+    if (kept) {
+      entries.push(kept);
+      continue;
+    }
     const entry: Entry = {
-      id: uuidv7(now),
+      id: tap.id ?? uuidv7(now),
       type: tap.type,
       visit_id: data.visit_id ?? null,
       data,
@@ -58,14 +81,14 @@ export async function record(store: Store, taps: Tap[], now = Date.now()): Promi
     entry.n = await outbox.add(entry);
     entries.push(entry);
     if (tap.photo) {
-      void writing.objectStore("photos").put(tap.photo.kept);
-      void writing.objectStore("bytes").put(tap.photo.bytes, tap.photo.kept.photo_id);
+      quietly(writing.objectStore("photos").put(tap.photo.kept));
+      quietly(writing.objectStore("bytes").put(tap.photo.bytes, tap.photo.kept.photo_id));
     }
     if (tap.retracts) {
       const photo = await writing.objectStore("photos").get(tap.retracts);
-      if (photo) void writing.objectStore("photos").put({ ...photo, is_retracted: true });
+      if (photo) quietly(writing.objectStore("photos").put({ ...photo, is_retracted: true }));
     }
-    if (tap.draft) void writing.objectStore("drafts").delete(tap.draft);
+    if (tap.draft) quietly(writing.objectStore("drafts").delete(tap.draft));
   }
   await writing.done;
   return entries;
@@ -81,7 +104,7 @@ export async function undo(store: Store, id: string): Promise<boolean> {
   const writing = store.transaction("outbox", "readwrite");
   const entry = await writing.store.index("id").get(id);
   const isHeld = entry !== undefined && entry.seq === undefined && entry.held_until !== null;
-  if (isHeld) void writing.store.delete(entry.n!);
+  if (isHeld) quietly(writing.store.delete(entry.n!));
   await writing.done;
   return isHeld;
 }
@@ -111,9 +134,9 @@ export async function release(store: Store, now = Date.now()): Promise<void> {
     const present = await Promise.all(ready.map((entry) => writing.objectStore("outbox").get(entry.n!)));
     isKept = current === first && present.every((entry) => entry !== undefined && entry.seq === undefined);
     if (isKept) {
-      for (const entry of numbered) void writing.objectStore("outbox").put(entry);
-      for (const [visit, hash] of heads) void writing.objectStore("chains").put(hash, visit);
-      void writing.objectStore("meta").put(first + numbered.length, "next_seq");
+      for (const entry of numbered) quietly(writing.objectStore("outbox").put(entry));
+      for (const [visit, hash] of heads) quietly(writing.objectStore("chains").put(hash, visit));
+      quietly(writing.objectStore("meta").put(first + numbered.length, "next_seq"));
     }
     await writing.done;
   }
@@ -164,7 +187,7 @@ export async function settle(store: Store, outcomes: Outcome[]): Promise<void> {
     if (entry === undefined) continue;
     const outcome = told.status === "duplicate" && told.first ? told.first : told;
     const { open: _, ...answered } = entry;
-    void writing.store.put({ ...answered, outcome });
+    quietly(writing.store.put({ ...answered, outcome }));
   }
   await writing.done;
 }
@@ -174,7 +197,7 @@ export async function reopen(store: Store, seqs: number[]): Promise<void> {
   const writing = store.transaction("outbox", "readwrite");
   for (const seq of seqs) {
     const entry = await writing.store.index("seq").get(seq);
-    if (entry) void writing.store.put({ ...entry, open: 1, fresh: 1 });
+    if (entry) quietly(writing.store.put({ ...entry, open: 1, fresh: 1 }));
   }
   await writing.done;
 }
@@ -183,7 +206,7 @@ export async function reopen(store: Store, seqs: number[]): Promise<void> {
 export async function reopenAbove(store: Store, seq: number): Promise<void> {
   const writing = store.transaction("outbox", "readwrite");
   for (const entry of await writing.store.index("seq").getAll(IDBKeyRange.lowerBound(seq, true))) {
-    void writing.store.put({ ...entry, open: 1, fresh: 1 });
+    quietly(writing.store.put({ ...entry, open: 1, fresh: 1 }));
   }
   await writing.done;
 }
@@ -194,11 +217,11 @@ export async function tidy(store: Store, answeredBefore: Set<number>, forgetUpto
   for (const entry of await writing.store.index("fresh").getAll()) {
     if (entry.open || !answeredBefore.has(entry.n!) || entry.outcome?.status === "waiting") continue;
     const { fresh: _, ...brought } = entry;
-    void writing.store.put(brought);
+    quietly(writing.store.put(brought));
   }
   const kept = IDBKeyRange.upperBound(forgetUpto);
   for (const entry of forgetUpto ? await writing.store.index("seq").getAll(kept) : []) {
-    if (!entry.open && !entry.fresh && isGood(entry)) void writing.store.delete(entry.n!);
+    if (!entry.open && !entry.fresh && isGood(entry)) quietly(writing.store.delete(entry.n!));
   }
   await writing.done;
 }
@@ -217,7 +240,7 @@ export async function takeOutcomes(store: Store): Promise<void> {
     const entry = await writing.store.index("id").get(id);
     if (entry === undefined || entry.open || entry.outcome?.status === d.status) continue;
     const { seen: _, ...changed } = entry;
-    void writing.store.put({ ...changed, outcome: { status: d.status, notes: d.notes, problem: d.problem } });
+    quietly(writing.store.put({ ...changed, outcome: { status: d.status, notes: d.notes, problem: d.problem } }));
   }
   await writing.done;
 }

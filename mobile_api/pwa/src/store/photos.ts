@@ -2,7 +2,7 @@
 import { hex, sha256 } from "../sync/bytes.ts";
 import { isGenuine } from "../sync/keys.ts";
 import type { Receipt } from "../sync/wire.ts";
-import { type KeptPhoto, type Store, getMeta } from "./database.ts";
+import { type KeptPhoto, type Store, getMeta, quietly } from "./database.ts";
 
 /** Photos whose receipt is missing, small ones first: a signature should not wait behind a picture. */
 export async function listWaiting(store: Store): Promise<KeptPhoto[]> {
@@ -12,7 +12,7 @@ export async function listWaiting(store: Store): Promise<KeptPhoto[]> {
 export async function update(store: Store, photo_id: string, change: Partial<KeptPhoto>): Promise<void> {
   const writing = store.transaction("photos", "readwrite");
   const photo = await writing.store.get(photo_id);
-  if (photo) void writing.store.put({ ...photo, ...change });
+  if (photo) quietly(writing.store.put({ ...photo, ...change }));
   await writing.done;
 }
 
@@ -39,8 +39,8 @@ export async function takeReceipts(store: Store): Promise<void> {
 async function letGo(store: Store, photo: KeptPhoto): Promise<void> {
   const writing = store.transaction(["photos", "bytes"], "readwrite");
   const { waiting: _, ...received } = (await writing.objectStore("photos").get(photo.photo_id))!;
-  void writing.objectStore("photos").put(received);
-  void writing.objectStore("bytes").delete(photo.photo_id);
+  quietly(writing.objectStore("photos").put(received));
+  quietly(writing.objectStore("bytes").delete(photo.photo_id));
   await writing.done;
 }
 

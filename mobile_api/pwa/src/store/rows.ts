@@ -1,7 +1,7 @@
 /** The feed as the phone holds it: pages are applied in one transaction with the place they lead to. */
 import { hex, sha256, utf8 } from "../sync/bytes.ts";
 import type { Body, Change, Comparison, Digest, Page } from "../sync/wire.ts";
-import { type Meta, type Row, type Store, getMeta } from "./database.ts";
+import { type Meta, type Row, type Store, getMeta, quietly } from "./database.ts";
 
 /** Apply a page of the pull. A row never goes back: an answer that overtook another changes nothing. */
 export async function applyPage(store: Store, page: Page, isSynced: boolean): Promise<void> {
@@ -35,16 +35,16 @@ async function apply(
   const writing = store.transaction(["rows", "meta"], "readwrite");
   const rows = writing.objectStore("rows");
   for (const scope of dropped) {
-    for (const key of await rows.index("scope").getAllKeys(scope)) void rows.delete(key);
+    for (const key of await rows.index("scope").getAllKeys(scope)) quietly(rows.delete(key));
   }
   for (const [at, { c, id, s, rev, op, d }] of changes.entries()) {
-    if (op === "gone") void rows.delete([c, id]);
-    else void rows.put({ c, id, rev, scope: scopes[s]!, mark: marks[at]!, d: d! });
+    if (op === "gone") quietly(rows.delete([c, id]));
+    else quietly(rows.put({ c, id, rev, scope: scopes[s]!, mark: marks[at]!, d: d! }));
   }
   for (const [c, ids] of Object.entries(gone)) {
-    for (const id of ids) void rows.delete([c, id]);
+    for (const id of ids) quietly(rows.delete([c, id]));
   }
-  for (const [name, value] of Object.entries(place)) void writing.objectStore("meta").put(value, name as keyof Meta);
+  for (const [name, value] of Object.entries(place)) quietly(writing.objectStore("meta").put(value, name as keyof Meta));
   await writing.done;
 }
 

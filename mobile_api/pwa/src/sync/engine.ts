@@ -5,6 +5,7 @@
  * something to do and says when something has changed.
  */
 import { type Store, getMeta, setMeta } from "../store/database.ts";
+import { isNoRoom } from "../store/room.ts";
 import { Refused, type Request, Unreachable, postJson } from "./http.ts";
 import { newDeviceKey } from "./keys.ts";
 import { pull } from "./pull.ts";
@@ -26,6 +27,8 @@ export interface Status {
   line: LineState;
   isBusy: boolean;
   problem: Problem | null;
+  /** What the server told could not be kept here. */
+  hasNoRoom: boolean;
 }
 
 export interface EngineOptions {
@@ -37,7 +40,7 @@ export interface EngineOptions {
 }
 
 export class Engine {
-  status: Status = { line: "offline", isBusy: false, problem: null };
+  status: Status = { line: "offline", isBusy: false, problem: null, hasNoRoom: false };
 
   private readonly ended = new AbortController();
   private readonly alone: NonNullable<EngineOptions["alone"]>;
@@ -91,7 +94,7 @@ export class Engine {
         await this.alone(() => this.round());
       }
       this.failures = 0;
-      this.tell({ line: "online", problem: null });
+      this.tell({ line: "online", problem: null, hasNoRoom: false });
     } catch (error) {
       this.isWanted = false;
       pause = this.pauseAfter(error);
@@ -134,7 +137,7 @@ export class Engine {
       return pause;
     }
     if (!(error instanceof Refused)) {
-      this.tell({ problem: { title: String(error) } });
+      this.tell({ problem: { title: String(error) }, hasNoRoom: isNoRoom(error) });
       return pause;
     }
     const { status, problem, retryAfterMs } = error;
