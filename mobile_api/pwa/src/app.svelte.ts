@@ -7,6 +7,7 @@ import { Keeping } from "./keeping.svelte.ts";
 import { type Entry, setMeta } from "./store/database.ts";
 import { type Tap, findHeld, undo } from "./store/outbox.ts";
 import { makeRoom } from "./store/room.ts";
+import { understand } from "./store/rows.ts";
 import { type Spare, keepBeside, readSpare } from "./store/spare.ts";
 import { Engine, type Status } from "./sync/engine.ts";
 import { keepShellAgain } from "./update.svelte.ts";
@@ -106,6 +107,12 @@ class App {
     await this.read();
   }
 
+  /** The technician has read that a visit was moved. */
+  async understoodMove(visit: string): Promise<void> {
+    await understand(this.opened!.store, visit);
+    await this.read();
+  }
+
   syncNow(): void {
     this.engine?.nudge();
   }
@@ -153,6 +160,8 @@ class App {
   private async look(): Promise<void> {
     const { account, store } = this.opened!;
     const [world, held, spare] = await Promise.all([readWorld(store), findHeld(store), readSpare(store)]);
+    const known = this.world?.moved;
+    if (known && Object.keys(world.moved).some((visit) => !known[visit])) announce(t("app.taken.moved"));
     this.world = world;
     this.held = held;
     if (!spare.meta.sentinel) return;

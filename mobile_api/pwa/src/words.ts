@@ -1,9 +1,9 @@
 /** Places, times on their clocks, reasons. */
 import { t } from "$common/messages.ts";
-import { viewerZone } from "$common/times.ts";
+import { dayName, dayOf, span, viewerZone } from "$common/times.ts";
 import type { Erased } from "./store/database.ts";
 import type { Body } from "./sync/wire.ts";
-import type { World } from "./world.ts";
+import { type World, isOver } from "./world.ts";
 
 export { written } from "$common/checklist.ts";
 
@@ -35,4 +35,13 @@ export function reasonsOf(world: World, kind: string): Body[] {
 export function erasure({ steps, photos }: Erased): string {
   const back = steps ? t("app.erased.steps", { count: steps }) : t("app.erased.no_steps");
   return [t("app.erased"), back, photos ? t("app.erased.photos", { count: photos }) : ""].filter(Boolean).join(" ");
+}
+
+/** That the office moved a visit, and where it was before; empty when it did not, or the technician has read it. */
+export function movedFrom(world: World, visit: Body, zone: string): string {
+  const was = world.moved[visit.id];
+  if (!was || isOver(visit)) return "";
+  const isSameDay = dayOf(was.starts_at, zone) === dayOf(visit.planned_starts_at, zone);
+  const before = span(was.starts_at, was.ends_at, zone);
+  return t("app.moved", { before: isSameDay ? before : `${dayName(was.starts_at, zone)}, ${before}` });
 }

@@ -1,5 +1,5 @@
 /** Everything that pages show, read in one go: the feed with the technician's own work laid over it. */
-import type { Entry, Erased, KeptPhoto, Row, Store } from "./store/database.ts";
+import type { Entry, Erased, KeptPhoto, Moved, Row, Store } from "./store/database.ts";
 import { overlay } from "./store/overlay.ts";
 import type { Body } from "./sync/wire.ts";
 
@@ -31,16 +31,18 @@ export interface World extends Record<Collection, Table> {
   technician_id: string | null;
   synced_at: number | null;
   erased: Erased | null;
+  moved: Moved;
 }
 
 export async function readWorld(store: Store): Promise<World> {
   const reading = store.transaction(["rows", "outbox", "photos", "meta"]);
-  const [rows, outbox, photos, synced_at, erased] = await Promise.all([
+  const [rows, outbox, photos, synced_at, erased, moved] = await Promise.all([
     reading.objectStore("rows").getAll(),
     reading.objectStore("outbox").getAll(),
     reading.objectStore("photos").getAll(),
     reading.objectStore("meta").get("synced_at") as Promise<number | null | undefined>,
     reading.objectStore("meta").get("erased") as Promise<Erased | null | undefined>,
+    reading.objectStore("meta").get("moved") as Promise<Moved | undefined>,
   ]);
   const world = {} as World;
   for (const name of COLLECTIONS) world[name] = new Map();
@@ -56,6 +58,7 @@ export async function readWorld(store: Store): Promise<World> {
     technician_id: mine?.scope.slice("tech:".length) ?? null,
     synced_at: synced_at ?? null,
     erased: erased ?? null,
+    moved: moved ?? {},
   };
 }
 

@@ -1,9 +1,11 @@
 """How the app looks on a phone: nothing that axe finds, in every language and both themes, in every state."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from fsm.work_orders import visits
 from tests.fsm.work_orders.steps import plan_a_pick_up
 from tests.mobile_api.pwa.conftest import Field, phone_in, picture
 from tests.pages.conftest import BROWSER
@@ -109,3 +111,39 @@ async def test_the_look_is_chosen_on_the_phone_and_its_light_one_is_the_outdoor_
         await page.emulate_media(color_scheme="light")
         await expect(page.locator("body")).to_have_css("background-color", outdoors[0])
         await expect(page.locator(".quiet").first).to_have_css("color", outdoors[1])
+
+
+async def test_a_moved_visit_says_so_on_the_day_and_where_it_was_until_it_is_read(
+    there: Field, chromium: Any
+) -> None:
+    await there.leave_all()
+    job = await there.dispatched_job()
+    office = there.office
+    async with phone_in(there, chromium) as phone:
+        page = phone.page
+        await phone.sign_in()
+        card = page.locator(f".card[href='#/visit/{job.visit_id}']")
+        await card.wait_for()
+        await phone.is_quiet()
+        assert await card.get_by_text("The office moved").count() == 0
+        async with office.database.transaction(office.company.id) as session:
+            actor = office.company.actors["dispatcher"]
+            visit = await visits.find_visit(session, actor, job.visit_id)
+            times = {
+                "planned_starts_at": visit.planned_starts_at + timedelta(hours=2),
+                "planned_ends_at": visit.planned_ends_at + timedelta(hours=2),
+            }
+            await visits.edit_plan(session, actor, office.clock(), job.visit_id, None, times)
+        await card.get_by_text("The office moved this visit. Before: 10:00–11:00.").wait_for()
+        await assert_accessible(page)
+        await assert_readable_outdoors(page)
+        await take(page, "app-moved")
+        await page.reload()
+        await card.get_by_text("Before: 10:00–11:00.").wait_for()
+        await card.click()
+        await page.get_by_text("The office moved this visit. Before: 10:00–11:00.").wait_for()
+        await page.get_by_role("button", name="Understood").click()
+        await page.get_by_text("The office moved").wait_for(state="detached")
+        await page.goto("/app/index#/")
+        await card.wait_for()
+        assert await card.get_by_text("The office moved").count() == 0

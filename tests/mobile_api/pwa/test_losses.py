@@ -43,6 +43,12 @@ async def open_part(phone: Phone, job: Job, part: str) -> None:
     await phone.page.locator("nav a[aria-current]").wait_for()
 
 
+async def has_the_day(phone: Phone, job: Job) -> None:
+    """Wait until the job is on the phone: it says that nothing waits before it has read anything."""
+    await phone.page.locator(f".card[href='#/visit/{job.visit_id}']").wait_for()
+    await phone.is_quiet()
+
+
 def step(phone: Phone, name: str) -> Any:
     return phone.page.get_by_role("region", name=name)
 
@@ -290,7 +296,7 @@ async def test_a_page_that_is_closed_in_the_same_moment_as_the_tap_has_the_step_
     async with phone_in(there, chromium) as phone:
         phone.watch.forgiven += OFFLINE
         await phone.sign_in()
-        await phone.is_quiet()
+        await has_the_day(phone, job)
         await goes_offline(phone)
         context = phone.page.context
         for turn, type_ in enumerate(("visit.travel", "visit.arrive", "visit.start"), 1):
@@ -335,7 +341,7 @@ async def test_a_browser_killed_after_a_tap_and_a_letter_has_both_when_it_is_sta
 
         phone = Phone(await start(), None, there)  # type: ignore[arg-type]
         await phone.sign_in()
-        await phone.is_quiet()
+        await has_the_day(phone, job)
         await phone.page.evaluate("navigator.serviceWorker.ready.then(() => null)")
         await phone.page.context.close()  # a browser writes down only now and then who is signed in
         page = phone.page = await start()

@@ -86,9 +86,14 @@ export interface Meta {
   sentinel: string;
   /** What the browser erased, until the technician has read of it. */
   erased: Erased | null;
+  /** Visits that the office moved, with the times that the technician had read of them. */
+  moved: Moved;
   /** Why to compare row by row before pulling: the digest differed, or the feed began anew. */
   must_reconcile: Doubt | boolean;
 }
+
+/** visit → its planned times of before */
+export type Moved = Record<string, { starts_at: string; ends_at: string }>;
 
 /** Data that the browser erased: which unsent steps are back from elsewhere, and how many photos are lost. */
 export interface Erased {

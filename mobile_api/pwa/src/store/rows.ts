@@ -1,7 +1,7 @@
 /** The feed as the phone holds it: pages are applied in one transaction with the place they lead to. */
 import { hex, sha256, utf8 } from "../sync/bytes.ts";
 import type { Body, Change, Comparison, Digest, Page } from "../sync/wire.ts";
-import { type Meta, type Row, type Store, getMeta, quietly } from "./database.ts";
+import { type Meta, type Moved, type Row, type Store, getMeta, quietly } from "./database.ts";
 
 /** Apply a page of the pull. A row never goes back: an answer that overtook another changes nothing. */
 export async function applyPage(store: Store, page: Page, isSynced: boolean): Promise<void> {
@@ -37,14 +37,32 @@ async function apply(
   for (const scope of dropped) {
     for (const key of await rows.index("scope").getAllKeys(scope)) quietly(rows.delete(key));
   }
+  const moved = ((await writing.objectStore("meta").get("moved")) ?? {}) as Moved;
   for (const [at, { c, id, s, rev, op, d }] of changes.entries()) {
+    if (c === "visits") noteMove(moved, (await rows.get([c, id]))?.d, d ?? null, id);
     if (op === "gone") quietly(rows.delete([c, id]));
     else quietly(rows.put({ c, id, rev, scope: scopes[s]!, mark: marks[at]!, d: d! }));
   }
   for (const [c, ids] of Object.entries(gone)) {
     for (const id of ids) quietly(rows.delete([c, id]));
   }
-  for (const [name, value] of Object.entries(place)) quietly(writing.objectStore("meta").put(value, name as keyof Meta));
+  for (const [name, value] of Object.entries({ ...place, moved })) quietly(writing.objectStore("meta").put(value, name as keyof Meta));
+  await writing.done;
+}
+
+/** Keep what a moved visit's times were, until it is read of or moved back. */
+function noteMove(moved: Moved, before: Body | undefined, after: Body | null, id: string): void {
+  const was = moved[id] ?? (before && { starts_at: before.planned_starts_at, ends_at: before.planned_ends_at });
+  delete moved[id];
+  if (!was || !after || after.access === "revoked") return;
+  if (was.starts_at !== after.planned_starts_at || was.ends_at !== after.planned_ends_at) moved[id] = was;
+}
+
+/** The technician has read that a visit was moved. */
+export async function understand(store: Store, visit: string): Promise<void> {
+  const writing = store.transaction("meta", "readwrite");
+  const { [visit]: _, ...moved } = ((await writing.store.get("moved")) ?? {}) as Moved;
+  quietly(writing.store.put(moved, "moved"));
   await writing.done;
 }
 
