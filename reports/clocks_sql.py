@@ -71,8 +71,15 @@ class Clocks:
         """Return SQL for what the rows show, and for the jobs without such a clock."""
         texts = work_texts(statement, asked)
         clocks = rows_of_scope(statement, asked, "clock", _COLUMNS)
+        has_clock = _HAS_CLOCK if clocks == "clock" else _IS_AMONG_CLOCKS
         return Template(_SEEN).substitute(
-            texts, clocks=clocks, is_odd=is_odd, only=only, unread=UNREAD, **_amounts(asked)
+            texts,
+            clocks=clocks,
+            is_odd=is_odd,
+            only=only,
+            unread=UNREAD,
+            has_clock=Template(has_clock).substitute(clocks=clocks),
+            **_amounts(asked),
         )
 
     async def _read(self, statement: Statement, asked: Asked, ids: list[UUID]) -> str:
@@ -186,15 +193,19 @@ _SEEN = """
   ) r
   left join work_order w on w.tenant_id = :t and w.id = r.work_order_id
   $joins
-  where true$conditions
+  where true$of_scope
   union all
   select $key, w.id, w.asset_id, w.reported_at, 0, 0, 'no_service_level', null, array[w.id]
   from $jobs w
   $joins
   where w.reported_at >= :from_at and w.reported_at < :until_at$within
-    and not exists (select from clock c
-                    where c.tenant_id = :t and c.work_order_id = w.id and c.kind = :clock)
+    and not $has_clock
 """
+
+_HAS_CLOCK = """exists (select from clock c
+                    where c.tenant_id = :t and c.work_order_id = w.id and c.kind = :clock)"""
+
+_IS_AMONG_CLOCKS = "w.id in (select c.work_order_id from $clocks c where c.kind = :clock)"
 
 _READ = """
   select $key as key, r.id, $asset_id as asset_id, r.due_at as at, $above as above, 1 as below,

@@ -74,8 +74,10 @@ def work_texts(
 
     `joins` brings its site `s`, its asset `a` and, where the figure is about people, the technician `p` that
     `person` names. Where `w` is read from `jobs`, `within` stands for the conditions, `of_tenant` for that on
-    the tenant alone: the planner should not reckon again with what all jobs of a scope have in common. At the
-    end of a lateral part `fence` has it look for each of these in an index instead of reading everybody's.
+    the tenant alone: the planner should not reckon again with what all jobs of a scope have in common. Where
+    rows come from `rows_of_scope`, `of_scope` stands for the conditions: most often nothing is left to ask of
+    their jobs. At the end of a lateral part `fence` has it look for each of these in an index instead of
+    reading everybody's.
     `columns` says under what a row falls where that is not the job's own.
     """
     texts = {cut: columns.get(str(cut), column) for cut, column in _COLUMNS.items()}
@@ -110,6 +112,9 @@ def work_texts(
         "fence": " offset 0" if narrowed else "",
         "of_tenant": "" if narrowed else " and w.tenant_id = :t",
         "within": "".join(f" and {condition}" for condition in within),
+        "of_scope": "".join(
+            f" and {condition}" for condition in (within if narrowed else conditions)
+        ),
     }
 
 

@@ -6,11 +6,14 @@ the contract, type of work and technician of its first job. Its class is the fai
 recorded, else the type of work; nothing is ever linked by the customer alone.
 """
 
+from string import Template
+
 from reports.chains_sql import add_rooted
 from reports.exposure_sql import Statement
-from reports.jobs_sql import begin, work_texts
+from reports.jobs_sql import begin, rows_of_scope, work_texts
 from reports.questions import Asked
 from reports.scopes import NONE, Cut
+from reports.visits_sql import VISIT
 
 
 async def solved_first_time(asked: Asked) -> Statement:
@@ -18,14 +21,19 @@ async def solved_first_time(asked: Asked) -> Statement:
     statement = _repairs(asked)
     texts = work_texts(statement, asked)
     is_narrow = texts["jobs"] == "scoped"
-    statement.part("trip", _TRIP)
+    visits = Template(_VISITS if is_narrow else _VISITS_OF_ALL).substitute(columns=_VISIT)
+    statement.part("trip", _TRIP, visits=visits)
     statement.part("attended", _ATTENDED, lately=_LATELY if is_narrow else "")
     statement.part("several", _SEVERAL)
     statement.part("since", _SINCE_ATTENDED)
     statement.part("followed", _FOLLOWED)
     statement.part("returned", _RETURNED, **texts)
     return statement.part(
-        "candidate", _FIRST_TIME, **texts, unvisited=_UNVISITED if is_narrow else "r.solved_at"
+        "candidate",
+        _FIRST_TIME,
+        **texts,
+        among=_AMONG.format("c") if is_narrow else "",
+        unvisited=_UNVISITED if is_narrow else "r.solved_at",
     )
 
 
@@ -34,7 +42,9 @@ async def repeated(asked: Asked) -> Statement:
     statement = _repairs(asked)
     statement.part("since", _SINCE_SOLVED)
     statement.part("followed", _FOLLOWED)
-    return statement.part("candidate", _REPEATED, **work_texts(statement, asked))
+    texts = work_texts(statement, asked)
+    among = _AMONG.format("r") if texts["jobs"] == "scoped" else ""
+    return statement.part("candidate", _REPEATED, **texts, among=among)
 
 
 def _repairs(asked: Asked) -> Statement:
@@ -44,6 +54,7 @@ def _repairs(asked: Asked) -> Statement:
     one contract's, those at places where nothing was done under it.
     """
     statement = begin(asked)
+    rows_of_scope(statement, asked, "visit", VISIT)
     scope = dict(asked.question.scope.parts)
     seeds = ""
     for cut in (Cut.ASSET, Cut.SITE, Cut.CUSTOMER):
@@ -135,15 +146,28 @@ _REPAIR = """
   group by j.repair_id, j.asset_id, coalesce(j.asset_id, j.site_id)
 """
 
+_VISIT = ", ".join(f"x.{column}" for column in VISIT.split())
+
 _TRIP = """
   select r.id, v.id as visit_id, v.created_at, v.arrived_at, v.planned_starts_at, v.planned_ends_at,
          v.status, v.arrived_at <= :as_of as is_there,
          v.status = 'aborted' and coalesce(v.ended_reason, '') = 'no_access' as is_in_vain,
          tstzrange(v.arrived_at, case when v.finished_at <= :as_of then v.finished_at end, '[]') as on_site
-  from repair r
-  join visit v on v.tenant_id = :t and v.work_order_id = any(r.job_ids)
+  from $visits
   where v.status not in ('rejected', 'withdrawn')
 """
+
+_VISITS_OF_ALL = "repair r join visit v on v.tenant_id = :t and v.work_order_id = any(r.job_ids)"
+
+# Those of the scope's jobs have been read; nearly all repairs near them are of these alone.
+_VISITS = """(select y.id, unnest(y.job_ids) as job_id from repair y) r
+  join (
+    select $columns from scoped_visit x
+    union all
+    select $columns from visit x
+    where x.tenant_id = :t and x.work_order_id = any(array(
+      select y.id from job y where y.id not in (select id from scoped)))
+  ) v on v.work_order_id = r.job_id"""
 
 # Touching times on site are one attendance; ends are closed, so that one without length is there at all.
 _ATTENDED = """
@@ -207,6 +231,9 @@ _RETURNED = """
   where s.at is not null and e.occurred_at > s.at and e.occurred_at <= least(s.at + :follow_up, :as_of)
 """
 
+# As a test, which hashes them: as a join, the planner would go through all jobs for each of a handful.
+_AMONG = " and ({}.id in (select id from scoped)) is true"
+
 _FIRST_TIME = """
   select $key as key, c.id, c.asset_id, c.at,
          (c.attendances = 1 and c.solved_at is not null and not c.came_back)::int as above, 1 as below,
@@ -229,7 +256,7 @@ _FIRST_TIME = """
   ) c
   left join work_order w on w.tenant_id = :t and w.id = c.id
   $joins
-  where c.at >= :from_at and c.at < :until_at$conditions
+  where c.at >= :from_at and c.at < :until_at$among$of_scope
 """
 
 _REPEATED = """
@@ -241,5 +268,5 @@ _REPEATED = """
   from repair r
   left join work_order w on w.tenant_id = :t and w.id = r.id
   $joins
-  where r.solved_at >= :from_at and r.solved_at < :until_at$conditions
+  where r.solved_at >= :from_at and r.solved_at < :until_at$among$of_scope
 """

@@ -8,7 +8,7 @@ A job without any promise in the ledger counts by the windows of its visits.
 from reports.exposure_sql import Statement
 from reports.jobs_sql import begin, rows_of_scope, work_texts
 from reports.questions import Asked
-from reports.visits_sql import DUE, WINDOW, WINDOWS
+from reports.visits_sql import VISIT, WINDOWS
 
 PARTS_OF_ONE = 10**9
 """Chances are counted in whole billionths, so that sums do not depend on an order."""
@@ -18,10 +18,17 @@ async def kept_promises(asked: Asked) -> Statement:
     """Find the promises whose window ended in the window of the figure, and those that were kept."""
     statement = begin(asked)
     texts = work_texts(statement, asked, "v.technician_id")
-    _add_judged(statement, asked, asked.question.variant)
+    visits = rows_of_scope(statement, asked, "visit", VISIT)
+    is_narrow = _add_judged(statement, asked, asked.question.variant)
     statement.part("promised", _PROMISED, **texts)
-    visits = rows_of_scope(statement, asked, "visit", WINDOW, DUE)
-    statement.part("visited", WINDOWS, **texts, visits=visits, only=_WITHOUT_PROMISE)
+    statement.part(
+        "visited",
+        WINDOWS,
+        **texts,
+        visits=visits,
+        only=_NOT_AMONG_PROMISED if is_narrow else _WITHOUT_PROMISE,
+        cancelled_at=_CANCELLED_AT.format("v") if is_narrow else "w.cancelled_at",
+    )
     return statement.part("candidate", "select * from promised union all select * from visited")
 
 
@@ -48,13 +55,23 @@ async def chances_by_tenth(asked: Asked) -> list[tuple[int, int, float, int]]:
     return [(tenth, n, float(stated), kept) for tenth, n, stated, kept in rows]
 
 
-def _add_judged(statement: Statement, asked: Asked, variant: str) -> None:
-    """Add `judged`: of each chain of promises the first, or the last, and what became of it by `as_of`."""
+def _add_judged(statement: Statement, asked: Asked, variant: str) -> bool:
+    """Add `judged`: of each chain of promises the first, or the last, and what became of it by `as_of`.
+
+    Return whether promises were read for the jobs of the scope only.
+    """
     promises = rows_of_scope(statement, asked, "promise", _PROMISE)
     statement.part("told", _TOLD, promises=promises)
     order = "" if variant == "original" else " desc"
     statement.part("meant", _MEANT, order=order)
-    statement.part("judged", _JUDGED)
+    is_narrow = promises != "promise"
+    statement.part(
+        "judged",
+        _JUDGED,
+        job="" if is_narrow else _JOB,
+        cancelled_at=_CANCELLED_AT.format("m") if is_narrow else "j.cancelled_at",
+    )
+    return is_narrow
 
 
 _PROMISE = """id tenant_id work_order_id visit_id asked_by sent_at window_starts_at window_ends_at
@@ -62,6 +79,15 @@ _PROMISE = """id tenant_id work_order_id visit_id asked_by sent_at window_starts
 
 _WITHOUT_PROMISE = """
       and not exists (select from promise q where q.tenant_id = :t and q.work_order_id = w.id)"""
+
+_NOT_AMONG_PROMISED = """
+      and v.work_order_id not in (select q.work_order_id from scoped_promise q)"""
+
+# Of a scope's promises few are left to ask when the job was cancelled; of a company's, all jobs are read.
+_CANCELLED_AT = """(
+                  select y.cancelled_at from work_order y
+                  where y.tenant_id = :t and y.id = {}.work_order_id)"""
+_JOB = "join work_order j on j.tenant_id = :t and j.id = m.work_order_id"
 
 # A chain is a promise and what the company made of it; the customer's change begins another.
 _TOLD = """
@@ -86,11 +112,11 @@ _JUDGED = """
                    when c.arrived_at > m.window_ends_at then 'late'
                    when c.began_at < m.window_starts_at then 'early'
                    when c.arrived_at is not null then 'kept'
-                   when j.cancelled_at <= least(:as_of, m.window_ends_at) then 'cancelled'
+                   when $cancelled_at <= least(:as_of, m.window_ends_at) then 'cancelled'
                    when m.window_ends_at < :as_of then 'missed'
                    else 'running' end as state
   from meant m
-  join work_order j on j.tenant_id = :t and j.id = m.work_order_id
+  $job
   left join lateral (
     select n.arrived_at,
            coalesce(case when n.work_started_at <= :as_of then n.work_started_at end, n.arrived_at)
@@ -114,7 +140,7 @@ _PROMISED = """
   left join work_order w on w.tenant_id = :t and w.id = x.work_order_id
   left join visit v on v.tenant_id = :t and v.id = x.visit_id
   $joins
-  where true$conditions
+  where true$of_scope
 """
 
 _STATED = """
@@ -129,7 +155,7 @@ _STATED = """
   left join work_order w on w.tenant_id = :t and w.id = x.work_order_id
   left join visit v on v.tenant_id = :t and v.id = x.visit_id
   $joins
-  where true$conditions
+  where true$of_scope
 """
 
 _BY_TENTH = """

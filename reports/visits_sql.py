@@ -54,26 +54,25 @@ async def solved_at_first_contact(asked: Asked) -> Statement:
     return statement.part("candidate", _FIRST_CONTACT, **texts, visited=visited)
 
 
-WINDOW = """id tenant_id work_order_id technician_id status window_starts_at window_ends_at arrived_at
-  work_started_at"""
-"""What `WINDOWS` asks of a visit."""
+VISIT = """id tenant_id work_order_id technician_id status window_starts_at window_ends_at arrived_at
+  work_started_at finished_at ended_reason created_at planned_starts_at planned_ends_at"""
+"""What figures of one scope ask of a visit: they read its visits once."""
 
-DUE = " and x.window_ends_at >= :from_at and x.window_ends_at < :to_at"
-"""Which visits `x` it is about."""
-
-# A visit taken back or rejected is made good by another one of the job in the same window.
+# A visit taken back or rejected is made good by another one of the job in the same window. Every visit has a
+# job: an outer join that nobody asks anything of is left out.
 WINDOWS = """
   select x.key, x.id, x.asset_id, x.at, (x.state = 'kept')::int as above, 1 as below,
          case when x.state in ('cancelled', 'replaced', 'running') then x.state end as reason,
          case when x.state <> 'kept' then x.state end as note, x.job_ids
   from (
-    select $key as key, v.id, w.asset_id, v.window_ends_at as at, array[w.id] as job_ids,
+    select $key as key, v.id, $asset_id as asset_id, v.window_ends_at as at,
+           array[v.work_order_id] as job_ids,
            case when v.arrived_at <= :as_of and v.arrived_at > v.window_ends_at then 'late'
                 when v.arrived_at <= :as_of
                  and coalesce(case when v.work_started_at <= :as_of then v.work_started_at end,
                               v.arrived_at) < v.window_starts_at then 'early'
                 when v.arrived_at <= :as_of then 'kept'
-                when w.cancelled_at <= least(:as_of, v.window_ends_at) then 'cancelled'
+                when $cancelled_at <= least(:as_of, v.window_ends_at) then 'cancelled'
                 when v.status in ('withdrawn', 'rejected') and exists (
                   select from visit n
                   where n.tenant_id = :t and n.work_order_id = v.work_order_id and n.id <> v.id
@@ -83,9 +82,9 @@ WINDOWS = """
                 when v.window_ends_at < :as_of then 'missed'
                 else 'running' end as state
     from $visits v
-    join work_order w on w.tenant_id = :t and w.id = v.work_order_id
+    left join work_order w on w.tenant_id = :t and w.id = v.work_order_id
     $joins
-    where v.tenant_id = :t and v.window_ends_at >= :from_at and v.window_ends_at < :to_at$only$conditions
+    where v.tenant_id = :t and v.window_ends_at >= :from_at and v.window_ends_at < :to_at$only$of_scope
   ) x
 """
 
