@@ -10,10 +10,29 @@ _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice
 
 async def assert_accessible(page: Any) -> None:
     """axe-core finds nothing on the page as it stands; the debugger brings it past the page's policy."""
+    await _assert_nothing_found(page, _RULES)
+
+
+async def assert_colours_tell(page: Any) -> None:
+    """axe-core finds nothing in the page's colours: all that another theme changes."""
+    await _assert_nothing_found(
+        page, {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+    )
+
+
+async def drawn(page: Any) -> None:
+    """Wait until the page stands in its new colours."""
+    await page.evaluate(
+        "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        ".then(() => Promise.allSettled(document.getAnimations().map(one => one.finished)))"
+    )
+
+
+async def _assert_nothing_found(page: Any, rules: Any) -> None:
     if not await page.evaluate("typeof axe === 'object'"):
         await page.evaluate(_AXE.read_text())
     found = await page.evaluate(
-        "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", _RULES
+        "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", rules
     )
     said = [
         f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"

@@ -55,7 +55,7 @@ async def test_a_wrong_password_is_said_and_what_was_typed_stays(
     await page.get_by_label("Эл. почта или логин").fill(office.login("dispatcher"))
     await page.get_by_label("Пароль", exact=True).fill("wrong")
     await page.get_by_role("button", name="Войти").click()
-    await page.get_by_role("alert").get_by_text("Login or password is wrong.").wait_for()
+    await page.get_by_role("alert").get_by_text("Неверный логин или пароль.").wait_for()
     assert await page.get_by_label("Эл. почта или логин").input_value() == office.login(
         "dispatcher"
     )
