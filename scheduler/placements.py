@@ -195,14 +195,30 @@ async def _move(
     try:
         return await visits.edit_plan(session, actor, now, wanted.visit_id, wanted.rev, changes)
     except StaleChange as stale:
-        visit = await visits.find_visit(session, actor, wanted.visit_id)
-        by, at = await _last_change(session, actor, visit)
-        raise MovedMeanwhile(
-            f"{by or 'Somebody'} changed this visit {_ago(now, at)}. Look again, and decide.",
-            by=by,
-            changed_at=None if at is None else at.isoformat(),
-            **stale.facts,
-        ) from None
+        raise await _moved_meanwhile(session, actor, now, wanted.visit_id, stale) from None
+
+
+async def take_back(
+    session: Session, actor: Actor, now: datetime, visit_id: UUID, rev: int | None, reason: str
+) -> Visit:
+    """Take back a visit as the caller saw it: one that somebody moved meanwhile stays where it is."""
+    try:
+        return await visits.withdraw(session, actor, now, visit_id, reason=reason, rev=rev)
+    except StaleChange as stale:
+        raise await _moved_meanwhile(session, actor, now, visit_id, stale) from None
+
+
+async def _moved_meanwhile(
+    session: Session, actor: Actor, now: datetime, visit_id: UUID, stale: StaleChange
+) -> MovedMeanwhile:
+    visit = await visits.find_visit(session, actor, visit_id)
+    by, at = await _last_change(session, actor, visit)
+    return MovedMeanwhile(
+        f"{by or 'Somebody'} changed this visit {_ago(now, at)}. Look again, and decide.",
+        by=by,
+        changed_at=None if at is None else at.isoformat(),
+        **stale.facts,
+    )
 
 
 async def _last_change(session: Session, actor: Actor, visit: Visit) -> tuple[str, datetime | None]:

@@ -21,7 +21,7 @@ from fsm.work_orders import lists, visits
 from fsm.work_orders.lifecycle import WrongStatus
 from fsm.work_orders.views import VisitView
 from scheduler import by_hand
-from scheduler.placements import ReasonNeeded
+from scheduler.placements import MovedMeanwhile, ReasonNeeded, take_back
 
 
 class NewVisitBody(Body):
@@ -59,7 +59,10 @@ class VisitEdit(Body):
 
 
 class Withdrawal(Body):
+    """`rev` is the visit's as the caller saw it: with it, what somebody moved meanwhile is not taken."""
+
     reason: Line
+    rev: http.Revision | None = None
 
 
 class Dispatching(Body):
@@ -142,7 +145,7 @@ class VisitController(Controller):
         "/{visit_id:uuid}/withdrawal",
         opt=needs(Permission.PLAN),
         status_code=HTTP_200_OK,
-        responses=http.refusals(WrongStatus),
+        responses=http.refusals(WrongStatus, MovedMeanwhile),
         summary="Take back a visit that has not begun",
     )
     async def withdraw(
@@ -153,9 +156,7 @@ class VisitController(Controller):
         visit_id: FromPath[UUID],
         data: JSONBody[Withdrawal],
     ) -> VisitView:
-        return VisitView.of(
-            await visits.withdraw(session, actor, now, visit_id, reason=data.reason)
-        )
+        return VisitView.of(await take_back(session, actor, now, visit_id, data.rev, data.reason))
 
     @post(
         "/dispatching",

@@ -292,10 +292,18 @@ async def _reassign(
 
 
 async def withdraw(
-    session: Session, actor: Actor, now: datetime, visit_id: UUID, *, reason: str
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    visit_id: UUID,
+    *,
+    reason: str,
+    rev: int | None = None,
 ) -> Visit:
-    """Take back a visit that has not begun; the phone is told why."""
+    """Take back a visit that has not begun; the phone is told why. A stale `rev` is refused."""
     work_order, visit = await lock_visit(session, actor, visit_id)
+    next_visit_status(VisitStatus(visit.status), VisitAction.WITHDRAW)
+    revise(visit, rev, {})
     await _withdraw(session, actor, now, visit, reason)
     await settle_status(session, actor, work_order, now)
     return visit

@@ -98,6 +98,25 @@ async def test_who_comes_second_is_told_who_was_quicker(
     assert "12 s ago" in second.json()["detail"]
 
 
+async def test_a_visit_is_taken_back_as_it_was_seen_and_not_from_where_another_moved_it(
+    client: httpx.AsyncClient, company: Company, clock: Clock, job: dict[str, Any]
+) -> None:
+    visit = (await send(client, company, "placements", **wanted(company, job, clock, 2))).json()
+    moved = {**wanted(company, job, clock, 1), "visit_id": visit["id"], "rev": visit["rev"]}
+    now = (await send(client, company, "placements", **moved)).json()
+    clock.forward(seconds=12)
+    path, headers = f"/api/visits/{visit['id']}/withdrawal", company.headers["dispatcher"]
+    stale = {"reason": "Undo", "rev": visit["rev"]}
+    refused = await client.post(path, json=stale, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (409, "moved-meanwhile")
+    assert refused.json()["by"] == company.actors["dispatcher"].name
+    assert [one["id"] for one in (await board(client, company))["visits"]] == [visit["id"]]
+    taken = await client.post(path, json={**stale, "rev": now["rev"]}, headers=headers)
+    assert (taken.status_code, taken.json()["status"]) == (200, "withdrawn")
+    again = await client.post(path, json=stale, headers=headers)
+    assert again.json()["code"] == "wrong-status"  # that it is gone says more than who did it
+
+
 async def test_a_stranger_sees_an_empty_board_and_places_nothing(
     client: httpx.AsyncClient,
     company: Company,

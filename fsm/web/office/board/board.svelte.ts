@@ -370,13 +370,14 @@ class Board {
   unschedule(visit: Visit): Promise<boolean> {
     return this.act(
       t('board.withdrawn', { number: visit.number }),
-      () => this.withdraw(visit, t('board.by_dispatcher')),
+      () => this.withdraw(visit, t('board.by_dispatcher'), visit.rev),
       () => this.putBack(visit, null),
     )
   }
 
-  private withdraw({ id }: Held, reason: string) {
-    return api.post('/api/visits/{visit_id}/withdrawal', { path: { visit_id: id }, body: { reason } })
+  /** With `rev` only as it was seen: what another moved meanwhile stays. */
+  private withdraw({ id }: Held, reason: string, rev: number | null = null) {
+    return api.post('/api/visits/{visit_id}/withdrawal', { path: { visit_id: id }, body: { reason, rev } })
   }
 
   /** Put a visit where it was: the one that is `held`, or a new one in its place. */
