@@ -50,6 +50,7 @@ from fsm.work_orders import part_request_routes as part_requests
 from fsm.work_orders import request_routes as service_requests
 from fsm.work_orders import routes as work_orders
 from fsm.work_orders.calendar_feed import routes as calendars
+from fsm.work_orders.desk import routes as desk
 from fsm.work_orders.ledger import routes as ledger
 from fsm.work_orders.ratings import routes as ratings
 from fsm.work_orders.reviews import routes as reviews
@@ -109,6 +110,7 @@ ROUTES: Sequence[ControllerRouterHandler] = (
     *portal_prices.ROUTES,
     *service_requests.ROUTES,
     *work_orders.ROUTES,
+    *desk.ROUTES,
     *reviews.ROUTES,
     *calendars.ROUTES,
     *ledger.ROUTES,

@@ -93,7 +93,7 @@ class Board {
   isOptimising = $state(false)
   helps = $state(false)
   /** Which further dialog is open. */
-  asks = $state<'gaps' | 'copy' | 'crew' | null>(null)
+  asks = $state<'gaps' | 'copy' | 'crew' | 'job' | null>(null)
   /** Whether the queue stands in a window of its own. */
   isQueueAway = $state(false)
   undos = $state.raw<Undo[]>([])

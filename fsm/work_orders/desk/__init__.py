@@ -1,0 +1,1 @@
+"""What the office's desk shows at once: requests that nobody has answered, jobs that nobody has closed."""
