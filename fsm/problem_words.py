@@ -35,8 +35,8 @@ _ONE_WORD: Final = ("id", "least", "more", "most", "n")
 _BLANK: Final = re.compile(r"\{([a-z_]+)\}")
 _SENTENCE_ENDS: Final = re.compile(r"(?<=[.!?]) (?=[^a-z ])")
 
-#: Longer ones hold somebody's text, and looking through it would take long.
-_LONGEST: Final = 2_000
+#: Longer ones hold somebody's text. Looking through one takes up to the third power of its length.
+_LONGEST: Final = 1_000
 _DEEPEST: Final = 3
 
 

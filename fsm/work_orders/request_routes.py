@@ -32,6 +32,7 @@ from fsm.http import (
     Text,
     needs,
 )
+from fsm.problems import Forbidden
 from fsm.settings import Settings
 from fsm.work_orders import request_decisions, requests
 from fsm.work_orders.request_decisions import WrongRequestStatus
@@ -339,6 +340,11 @@ class RequestController(Controller):
         actor: CurrentActor,
         request_id: FromPath[UUID],
     ) -> StatusLinkView:
+        """Whoever has the link speaks in its caller's name: colleagues of theirs are not given it."""
+        if actor.customer_id is not None:
+            raise Forbidden(
+                "A status link is its caller's; only the service company tells it again."
+            )
         settings: Settings = request.app.state.settings
         row = await requests.find_request(session, actor, request_id)
         key = settings.derived_key("status-link")

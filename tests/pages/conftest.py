@@ -1,4 +1,4 @@
-"""A real server and Debian's Chromium, one of each a process; every test gets a context of its own.
+"""Debian's Chromium, one a process, and a real server, one a file; every test gets a context of its own.
 
 What a page complains of in its console, a policy broken, a request to anywhere else: each fails the test.
 """
@@ -62,11 +62,11 @@ class Office:
         return f"{role}@{self.company.tenant.slug}"
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def office(
     postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Office]:
-    """A server with a company in it, whose people can sign in with `PASSWORD`."""
+    """A server with a company in it, whose people can sign in with `PASSWORD`. A file's tests share it."""
     if not BUILT.exists():
         pytest.skip("the pages are not built: python3 deploy/pages.py builds them")
     name = f"pages_{uuid4().hex[:12]}"
@@ -97,7 +97,7 @@ async def office(
         await postgres.drop_database(name)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def plant(office: Office) -> None:
     """Two machines: one was down for 30 hours and mended for 20.00 EUR."""
     company, broke_at = office.company, MORNING - timedelta(days=10)

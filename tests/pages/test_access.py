@@ -7,12 +7,14 @@ at again. Then the pages hold at 320 px with text of twice the size: nothing sti
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 import pytest_asyncio
 
 from fsm.languages import plain_sentences
+from reports.documents.snapshot import code_of
 from tests.fsm.web.status_links import finish, followed
 from tests.pages.conftest import BROWSER, Office, playwright
 from tests.pages.looking import assert_accessible, assert_colours_tell, drawn, take
@@ -130,7 +132,7 @@ async def links(office: Office) -> dict[str, str]:
         "done": done.path,
         "thanks-for-photo": f"{done.path}/thanks/created/stored",
         "expired": "/s/nobody-ever-got-this-one",
-        "document": f"/d/{act.json()['snapshot_sha256'][:16]}",
+        "document": f"/d/{code_of(UUID(act.json()['id']), act.json()['snapshot_sha256'])}",
         "no-document": "/d/nobody-ever-got-this-one",
     }
 
@@ -162,6 +164,7 @@ async def test_signing_in(opened: Any, language: str) -> None:
     await page.get_by_role("alert").first.wait_for()
     await assert_sound(page, f"sign-in-refused-{language}")
     await assert_sound_outdoors(page)
+    await assert_holds_twice_the_text(page, f"sign-in-{language}")
 
 
 @IN_EACH

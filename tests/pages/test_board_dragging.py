@@ -208,7 +208,12 @@ async def test_who_moves_a_visit_that_another_moved_meanwhile_is_told_who_and_ov
     await dialog.get_by_text(f"{name} changed this visit").wait_for()
     assert await dialog.get_by_label("Begins").input_value() == "11:45"  # what was typed is kept
     await assert_accessible(mine)
+    await dialog.get_by_text("10:00–11:00").wait_for()
+    await dialog.get_by_role("button", name="Leave it there").wait_for()
     await take(mine, "board-clash")
-    await mine.keyboard.press("Escape")
     await Hand(mine, planned).bar(planned.boris, "10:00–11:00")  # hers stands, and is seen here
     await hand.bar(planned.boris, "10:00–11:00")
+    await dialog.get_by_role("button", name="Move it from there").click()
+    await dialog.get_by_text("Every promise is kept.").wait_for()
+    await dialog.get_by_role("button", name="Move", exact=True).click()
+    await hand.bar(planned.boris, "11:45–12:45")

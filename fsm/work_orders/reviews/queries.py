@@ -166,10 +166,11 @@ async def _name(session: Session, actor: Actor, ids: Iterable[UUID]) -> dict[UUI
 
 
 def _ids(value: Any) -> Iterator[UUID]:
-    """Yield what in a review's data may be the id of something with a name."""
+    """Yield what in a review's data may be the id of something with a name. Intents have none."""
     if isinstance(value, dict):
-        for one in value.values():
-            yield from _ids(one)
+        for name, one in value.items():
+            if name != "intents":
+                yield from _ids(one)
     elif isinstance(value, list):
         for one in value:
             yield from _ids(one)

@@ -123,5 +123,6 @@ async def test_the_office_is_told_a_callers_link_again_and_nobody_else_is(
     for headers, status in (
         (stranger.headers["dispatcher"], 404),
         (company.headers["technician"], 403),
+        (company.headers["customer"], 403),
     ):
         assert (await client.get(path, headers=headers)).status_code == status

@@ -133,8 +133,8 @@ class Field:
             await job.do(field_work.abort, None)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def there(office: Office) -> AsyncIterator[Field]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def standing(office: Office) -> AsyncIterator[Field]:
     """A server of its own, a dangerous site, and a checklist with a step of most kinds.
 
     The machine has a manual, and was repaired three weeks ago.
@@ -170,6 +170,14 @@ async def there(office: Office) -> AsyncIterator[Field]:
         await field.start()
         yield field
         await field.kill()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def there(standing: Field) -> AsyncIterator[Field]:
+    """The same for a file's tests; one that fails while the server is down leaves it to others as it was."""
+    yield standing
+    if standing.line.is_down:
+        await standing.start()
 
 
 async def _repaired_before(office: Office) -> None:

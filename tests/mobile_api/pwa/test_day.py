@@ -151,7 +151,8 @@ async def take_part(phone: Phone, job: Job) -> None:
 
 async def has_all_for_the_day(phone: Phone) -> bool:
     """Tell whether the scanner and the manual have been brought, neither of which was asked for."""
-    return bool(await phone.kept("files")) and bool(await phone.page.evaluate(HAS_SCANNER))
+    has_manual = any(one["mime"] == "application/pdf" for one in await phone.kept("files"))
+    return has_manual and bool(await phone.page.evaluate(HAS_SCANNER))
 
 
 async def has_draft_of(phone: Phone, text: str) -> bool:
