@@ -159,7 +159,7 @@ async def test_work_that_is_put_aside_needs_a_reason_and_never_counts(
     wide = await page.evaluate("document.documentElement.scrollWidth > innerWidth")
     assert not wide
     await take(page, "desk-quarantine-360-ru")
-    aside = detail.get_by_role("button", name="Отложить")
+    aside = detail.get_by_role("button", name="Отбросить")
     await playwright.expect(aside).to_be_disabled()
     await detail.get_by_label("Почему не учитывать").fill("Это был вор")
     await aside.click()

@@ -4,6 +4,7 @@ import type { Answer } from '$common/api.ts'
 import { listen } from '$common/live.ts'
 import { t } from '$common/messages.ts'
 
+import { Paced } from '../shell/paced.ts'
 import { sentenceOf } from '../shell/saying.ts'
 import { api, session } from '../shell/start.ts'
 import { waiting } from '../shell/waiting.svelte.ts'
@@ -32,7 +33,7 @@ class Desk {
   notice = $state.raw<{ text: string; job?: string } | null>(null)
   isMakingJob = $state(false)
 
-  private turn = 0
+  private readonly reading = new Paced(() => this.read())
 
   /** The parts that open to whoever is signed in, who is not known yet when this is made. */
   get seen(): Part[] {
@@ -51,7 +52,7 @@ class Desk {
     const timer = setInterval(again, AGAIN_MS)
     const stop = session.may('plan')
       ? listen(api, '/api/board/live', {
-          onPoke: ({ event }) => event === 'changes' && void this.load(),
+          onPoke: ({ event }) => event === 'changes' && this.reading.soon(),
           onState: (isUp) => {
             if (isUp && !this.isUp) void this.load()
             this.isUp = isUp
@@ -61,12 +62,16 @@ class Desk {
     return () => {
       document.removeEventListener('visibilitychange', again)
       clearInterval(timer)
+      this.reading.stop()
       stop()
     }
   }
 
-  async load(): Promise<void> {
-    const turn = ++this.turn
+  load(): Promise<void> {
+    return this.reading.now()
+  }
+
+  private async read(): Promise<void> {
     const query = { limit: MOST }
     try {
       const [requests, reviews, closing] = await Promise.all([
@@ -74,7 +79,6 @@ class Desk {
         this.seen.includes('reviews') ? api.get('/api/reviews/waiting') : null,
         this.seen.includes('closing') ? api.get('/api/desk/to-close', { query }) : null,
       ])
-      if (turn !== this.turn) return
       const before = this.counts.requests
       this.requests = requests?.items ?? []
       this.closing = closing?.items ?? []
@@ -84,7 +88,7 @@ class Desk {
       this.problem = ''
       if (before !== null && (this.counts.requests ?? 0) > before) announce(t('desk.more_requests', { count: this.counts.requests ?? 0 }))
     } catch (error) {
-      if (turn === this.turn) this.problem = sentenceOf(error)
+      this.problem = sentenceOf(error)
     }
   }
 

@@ -1,11 +1,12 @@
 // What waits for a decision of the office: read from the server, asked again when something changes, and what is
 // open stays as it is while somebody types.
 import { announce } from '$common/announce.svelte.ts'
-import { Problem, type Answer } from '$common/api.ts'
+import type { Answer } from '$common/api.ts'
 import { listen } from '$common/live.ts'
 import { t, word } from '$common/messages.ts'
 import { dayOf, viewerZone } from '$common/times.ts'
 
+import { Paced } from '../shell/paced.ts'
 import { sentenceOf } from '../shell/saying.ts'
 import { api, session } from '../shell/start.ts'
 import { waiting } from '../shell/waiting.svelte.ts'
@@ -41,17 +42,21 @@ class Reviews {
   listed = $derived(this.shown.flatMap((one) => one.items))
 
   private turn = 0
+  /** How often another one was chosen to look at. */
+  private looks = 0
+  private readonly reading = new Paced(() => this.read())
 
   /** Begin: load, and follow what others do. Returns how to stop. */
   start(): () => void {
     const wished = new URLSearchParams(location.search).get('review')
-    void this.load().then(() => (wished ? this.show(wished) : undefined))
+    const { looks } = this
+    void this.load().then(() => (wished && looks === this.looks ? this.show(wished) : undefined))
     const again = () => document.visibilityState === 'visible' && void this.load()
     document.addEventListener('visibilitychange', again)
     const timer = setInterval(again, AGAIN_MS)
     const stop = session.may('plan')
       ? listen(api, '/api/board/live', {
-          onPoke: ({ event }) => event === 'changes' && void this.load(),
+          onPoke: ({ event }) => event === 'changes' && this.reading.soon(),
           onState: (isUp) => {
             if (isUp && !this.isUp) void this.load()
             this.isUp = isUp
@@ -61,11 +66,16 @@ class Reviews {
     return () => {
       document.removeEventListener('visibilitychange', again)
       clearInterval(timer)
+      this.reading.stop()
       stop()
     }
   }
 
-  async load(): Promise<void> {
+  load(): Promise<void> {
+    return this.reading.now()
+  }
+
+  private async read(): Promise<void> {
     const turn = ++this.turn
     try {
       const found: Review[] = []
@@ -110,15 +120,18 @@ class Reviews {
   }
 
   async show(id: string | null): Promise<void> {
+    const look = ++this.looks
     const known = this.all?.find((one) => one.id === id)
     this.open = known ?? null
     this.address()
-    if (id && !known) {
-      try {
-        this.open = await api.get('/api/reviews/{review_id}', { path: { review_id: id } })
-      } catch (error) {
-        if (!(error instanceof Problem)) this.problem = sentenceOf(error)
-      }
+    if (!id || known) return
+    try {
+      const read = await api.get('/api/reviews/{review_id}', { path: { review_id: id } })
+      if (look !== this.looks) return
+      this.open = read
+      this.address()
+    } catch (error) {
+      if (look === this.looks) this.problem = sentenceOf(error)
     }
   }
 

@@ -5,31 +5,29 @@ import { t } from '$common/messages.ts'
 
 import { PassingAttempt } from '../shell/attempt.svelte.ts'
 import { api, session } from '../shell/start.ts'
-import { reviews, type Review } from './reviews.svelte.ts'
+import { reviews } from './reviews.svelte.ts'
 
 export class Settling extends PassingAttempt {
   constructor(
-    private readonly review: () => Review,
+    /** As it was opened; by the time that an answer comes another one may be open. */
+    private readonly id: string,
     private readonly onsettled: () => void,
   ) {
     super()
   }
 
   /** Note what was made of it; a colleague's note that stands already is shown instead. */
-  async note(settlement: string, before?: () => Promise<unknown>, after?: () => Promise<unknown>): Promise<void> {
+  async note(settlement: string, before?: () => Promise<unknown>): Promise<void> {
     let isOurs = false
     await this.decide(async () => {
       await before?.()
-      const { id } = this.review()
-      const now = await api.post('/api/reviews/{review_id}/settlement', { path: { review_id: id }, body: { settlement } })
+      const now = await api.post('/api/reviews/{review_id}/settlement', { path: { review_id: this.id }, body: { settlement } })
       isOurs = now.settled_by_name === session.name && now.settlement === settlement
-      if (isOurs) await after?.()
     }, () => isOurs)
   }
 
   /** Do what settles it at the server. `isDone` says whether nobody was quicker. */
   async decide(work: () => Promise<unknown>, isDone: () => boolean = () => true): Promise<void> {
-    const { id } = this.review()
     const worked = await this.run('', work)
     if (worked && isDone()) {
       announce(t('review.settled'))
@@ -37,6 +35,6 @@ export class Settling extends PassingAttempt {
       return
     }
     // Refused, or noted before us: perhaps because a colleague has settled it.
-    if (worked || this.problem instanceof Problem) await reviews.reread(id).catch(() => null)
+    if (worked || this.problem instanceof Problem) await reviews.reread(this.id).catch(() => null)
   }
 }
