@@ -23,7 +23,10 @@ class App {
   /** The tap that can be undone, and until when. */
   held = $state.raw<Entry | null>(null);
   now = $state(Date.now());
-  readonly keeping = new Keeping(() => ({ name: this.opened!.account.store, store: this.opened!.store }));
+  readonly keeping = new Keeping(() => {
+    const { account, store } = this.opened!;
+    return { name: account.store, store, head: this.spare?.meta.head };
+  });
 
   private engine: Engine | null = null;
   private others = new BroadcastChannel("fsm-app");
@@ -78,6 +81,7 @@ class App {
     if (!opened || !spare) return;
     await this.engine?.stop();
     const again = await reopen(opened.account, spare, () => this.putBack());
+    this.keeping.isTight = false; // nothing lies in the new one
     await this.use(again);
     for (const [draft, words] of this.keeping.typed) await this.keeping.type(draft, words);
     await this.keeping.tryAgain();

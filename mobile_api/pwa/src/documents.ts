@@ -1,6 +1,6 @@
 /** Documents of machines: asked for once, by the hash of their bytes, and kept for a day without a line. */
 import { type Store, getMeta } from "./store/database.ts";
-import { keepReserve } from "./store/room.ts";
+import { isNoRoom, keepReserve } from "./store/room.ts";
 import { ask } from "./sync/http.ts";
 import type { Body } from "./sync/wire.ts";
 
@@ -24,8 +24,8 @@ export async function bringDocument(store: Store, document: Body): Promise<{ byt
 export async function bringAhead(store: Store, documents: Iterable<Body>): Promise<boolean> {
   try {
     await keepReserve(store);
-  } catch {
-    return false;
+  } catch (error) {
+    return !isNoRoom(error); // a database that was just taken away is no full phone
   }
   for (const document of documents) {
     if (document.size > SMALL || (await store.getKey("files", document.sha256)) !== undefined) continue;

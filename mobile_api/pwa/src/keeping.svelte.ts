@@ -7,13 +7,13 @@
 import { uuidv7 } from "./sync/bytes.ts";
 import type { Entry, Store } from "./store/database.ts";
 import { listTaps, noteTaps, noteWords, readWords, strike, strikeWords } from "./store/journal.ts";
-import { type Tap, record } from "./store/outbox.ts";
+import { type Moment, type Tap, momentNow, record } from "./store/outbox.ts";
 import { isNoRoom, makeRoom } from "./store/room.ts";
 
 /** A step that is not kept yet; `detail` is what the browser said where it is not for want of room. */
 export interface Unkept {
   taps: Tap[];
-  now: number;
+  tapped: Moment;
   note: string | null;
   detail: string | null;
   settle: (entries: Entry[] | null) => void;
@@ -30,9 +30,10 @@ export class Keeping {
 
   private doing = new Map<string, Promise<Entry[] | null>>();
   private waiting = new Set<string>();
-  private isTrying = false;
+  private trying: Promise<boolean> | null = null;
 
-  constructor(private readonly store: () => { name: string; store: Store }) {
+  /** `head` is how far the feed had been read when the page last looked. */
+  constructor(private readonly store: () => { name: string; store: Store; head?: number | undefined }) {
     addEventListener("beforeunload", (event) => this.unkept.length && event.preventDefault());
   }
 
@@ -48,20 +49,21 @@ export class Keeping {
   }
 
   private async keep(given: Tap[]): Promise<Entry[] | null> {
-    const now = Date.now();
-    const taps = given.map((tap) => ({ ...tap, id: uuidv7(now) }));
-    const note = noteTaps(this.store().name, taps, now);
-    return this.write(taps, now, note).catch((error) => this.wait(taps, now, note, error));
+    const { name, head } = this.store();
+    const tapped = momentNow(head);
+    const taps = given.map((tap) => ({ ...tap, id: uuidv7(tapped.now) }));
+    const note = noteTaps(name, taps, tapped);
+    return this.write(taps, tapped, note).catch((error) => this.wait(taps, tapped, note, error));
   }
 
-  private wait(taps: Tap[], now: number, note: string | null, error: unknown): Promise<Entry[] | null> {
+  private wait(taps: Tap[], tapped: Moment, note: string | null, error: unknown): Promise<Entry[] | null> {
     const detail = isNoRoom(error) ? null : String(error);
-    return new Promise((settle) => (this.unkept = [...this.unkept, { taps, now, note, detail, settle }]));
+    return new Promise((settle) => (this.unkept = [...this.unkept, { taps, tapped, note, detail, settle }]));
   }
 
-  private async write(taps: Tap[], now: number, note: string | null): Promise<Entry[]> {
+  private async write(taps: Tap[], tapped: Moment, note: string | null): Promise<Entry[]> {
     const { name, store } = this.store();
-    const entries = await this.withRoom(store, () => record(store, taps, now));
+    const entries = await this.withRoom(store, () => record(store, taps, tapped));
     strike(note);
     for (const { draft } of taps) {
       if (draft) this.forget(name, draft);
@@ -82,24 +84,29 @@ export class Keeping {
   }
 
   /** Try what waits again, oldest first; true when all of it is kept now. */
-  async tryAgain(): Promise<boolean> {
-    if (this.isTrying) return false;
-    this.isTrying = true;
+  tryAgain(): Promise<boolean> {
+    this.trying ??= this.tryAll().finally(() => (this.trying = null));
+    return this.trying;
+  }
+
+  private async tryAll(): Promise<boolean> {
     try {
-      for (const one of this.unkept) {
-        one.settle(await this.write(one.taps, one.now, one.note));
+      for (let one = this.unkept[0]; one; one = this.unkept[0]) {
+        one.settle(await this.write(one.taps, one.tapped, one.note));
         this.unkept = this.unkept.filter((other) => other !== one);
       }
       for (const draft of this.waiting) await this.type(draft, this.typed.get(draft));
     } catch {
       // Still no room: it goes on waiting where it is.
-    } finally {
-      this.isTrying = false;
     }
-    return this.unkept.length === 0 && !this.wordsWait;
+    const isAllKept = this.unkept.length === 0 && !this.wordsWait;
+    if (isAllKept) this.isTight = false;
+    return isAllKept;
   }
 
-  leaveOut(): void {
+  /** Leave out on purpose what is still not kept once a running attempt has ended. */
+  async leaveOut(): Promise<void> {
+    await this.trying;
     for (const { note, settle } of this.unkept) {
       strike(note);
       settle(null);
@@ -138,8 +145,8 @@ export class Keeping {
   /** Keep the steps on which the page was ended before the database had them. */
   async finishNoted(): Promise<void> {
     const { name } = this.store();
-    for (const { key, taps, now } of listTaps(name)) {
-      await this.write(taps, now, key).catch((error) => void this.wait(taps, now, key, error));
+    for (const { key, taps, tapped } of listTaps(name)) {
+      await this.write(taps, tapped, key).catch((error) => void this.wait(taps, tapped, key, error));
     }
   }
 }

@@ -108,6 +108,10 @@ class Room:
         )
 
 
+def intents_of(request: Any) -> list[dict[str, Any]]:
+    return request.post_data_json["intents"] if request.url.endswith("/push") else []
+
+
 async def has_reserve(phone: Phone) -> bool:
     return len(await phone.kept("files")) >= 2  # the manual, and the reserve
 
@@ -124,6 +128,8 @@ async def test_a_full_phone_says_so_and_keeps_what_was_done_and_typed_until_ther
     async with phone_in(there, chromium) as phone:
         phone.watch.forgiven += OFFLINE
         page = phone.page
+        pushed: list[dict[str, Any]] = []
+        page.on("request", lambda request: pushed.extend(intents_of(request)))
         room = Room(phone)
         await room.bound()
         await phone.sign_in()
@@ -144,6 +150,12 @@ async def test_a_full_phone_says_so_and_keeps_what_was_done_and_typed_until_ther
         await dialog.get_by_role("button", name="Try again").click()
         await dialog.get_by_text("There is still no room.").wait_for()
         assert await phone.kept("photos") == []
+        await page.keyboard.press("Escape")
+        await dialog.get_by_role("button", name="Close").click()
+        await dialog.get_by_text("Not kept yet: Photo").wait_for()
+        # Kept ten minutes later, it is still a step of the moment of the tap.
+        tapped_by = await page.evaluate("performance.now()")
+        await page.clock.fast_forward(600_000)
         await room.empty()
         await dialog.get_by_role("button", name="Try again").click()
         await dialog.wait_for(state="detached")
@@ -162,6 +174,12 @@ async def test_a_full_phone_says_so_and_keeps_what_was_done_and_typed_until_ther
         await expect(note).to_have_value("")
         await page.context.set_offline(False)
         await phone.is_quiet()
+        await settled(lambda: has_reserve(phone), "with room, the reserve is kept again")
+        photos = [one for one in pushed if one["type"] == "photo.add"]
+        notes = [one for one in pushed if one["type"] == "note.add"]
+        assert photos
+        assert all(one["mono_ms"] <= tapped_by for one in photos)
+        assert all(one["mono_ms"] > tapped_by for one in notes)
     assert [one.text for one in await stored(there, Note, job)] == [
         ("The sill is bent. " * 200).strip()
     ]
@@ -194,6 +212,8 @@ async def test_a_signature_and_a_step_without_room_may_be_left_out_on_purpose_al
         await room.fill()
         await signing.get_by_role("button", name="Take the signature").click()
         full = page.get_by_role("dialog", name="No room left")
+        await full.get_by_text("Not kept yet: Photo, Signature").wait_for()
+        await page.keyboard.press("Escape")
         await full.get_by_text("Not kept yet: Photo, Signature").wait_for()
         await full.get_by_role("button", name="Leave this step out").click()
         await full.wait_for(state="detached")
@@ -240,6 +260,7 @@ async def test_data_erased_under_the_open_app_is_put_back_from_memory_and_sent_o
         await take(page, "app-erased-received")
         await page.get_by_role("button", name="Understood").click()
         await told.wait_for(state="detached")
+        await phone.is_quiet()  # bytes that are lost wait for nothing
         await page.reload()
         await expect(page.get_by_label("Note", exact=True)).to_have_value("Half a sentence")
         await open_part(phone, job, "checklist")

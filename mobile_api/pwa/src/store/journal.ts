@@ -3,7 +3,7 @@
  * before the database has them finds them here when it is next opened. It is no second outbox: what the database
  * has is struck out.
  */
-import type { Tap } from "./outbox.ts";
+import type { Moment, Tap } from "./outbox.ts";
 
 const TAPS = "fsm.app.tap";
 const WORDS = "fsm.app.words";
@@ -11,14 +11,14 @@ const WORDS = "fsm.app.words";
 export interface Noted {
   key: string;
   taps: Tap[];
-  now: number;
+  tapped: Moment;
 }
 
 /** Note taps that have ids; photos are too large to be noted, null then or where there is no room. */
-export function noteTaps(store: string, taps: Tap[], now: number): string | null {
+export function noteTaps(store: string, taps: Tap[], tapped: Moment): string | null {
   if (taps.some(({ photo }) => photo)) return null;
   const key = `${TAPS}/${store}/${taps[0]!.id}`;
-  return put(key, { taps, now }) ? key : null;
+  return put(key, { taps, tapped }) ? key : null;
 }
 
 export function listTaps(store: string): Noted[] {

@@ -32,28 +32,42 @@ export interface Tap {
 
 type Writing = IDBPTransaction<Schema, ("outbox" | "photos" | "bytes" | "drafts" | "meta")[], "readwrite">;
 
+/** When a tap was made: by the phone's clock, by uptime, and after reading the feed up to where. */
+export interface Moment {
+  now: number;
+  boot: string;
+  mono_ms: number;
+  /** Unknown where nothing had been read from the database yet: it is what the database says, then. */
+  head?: number | undefined;
+}
+
+export function momentNow(head?: number, now = Date.now()): Moment {
+  return { now, ...uptime(), head };
+}
+
 export function uptime(): { boot: string; mono_ms: number } {
   return { boot: BOOT, mono_ms: Math.floor(performance.now()) };
 }
 
 /**
  * Keep what was done, or throw why nothing of it could be kept. Whatever was held before can no longer be undone:
- * something followed it. Once this returns it is on the disk, whatever becomes of page, browser and battery.
+ * something followed it. Once this returns it is on the disk, whatever becomes of page, browser and battery. What
+ * had to wait for room, or for the page to be opened again, is kept as of the moment of its tap.
  */
-export async function record(store: Store, taps: Tap[], now = Date.now()): Promise<Entry[]> {
+export async function record(store: Store, taps: Tap[], tapped = momentNow()): Promise<Entry[]> {
   const stores = ["outbox", "photos", "bytes", "drafts", "meta"] as const;
   const writing = store.transaction(stores, "readwrite", { durability: "strict" });
   quietly(writing.done);
   try {
-    return await write(writing, taps, now);
+    return await write(writing, taps, tapped);
   } catch (error) {
     throw writing.error ?? error; // a request says that all was given up, its transaction says why
   }
 }
 
-async function write(writing: Writing, taps: Tap[], now: number): Promise<Entry[]> {
+async function write(writing: Writing, taps: Tap[], { now, boot, mono_ms, head }: Moment): Promise<Entry[]> {
   const outbox = writing.objectStore("outbox");
-  const head = ((await writing.objectStore("meta").get("head")) as number | undefined) ?? 0;
+  const base_seq = head ?? ((await writing.objectStore("meta").get("head")) as number | undefined) ?? 0;
   for (const entry of await outbox.index("open").getAll()) {
     if (entry.held_until !== null && entry.seq === undefined) quietly(outbox.put({ ...entry, held_until: null }));
   }
@@ -71,9 +85,10 @@ async function write(writing: Writing, taps: Tap[], now: number): Promise<Entry[
       visit_id: data.visit_id ?? null,
       data,
       after: tap.after ?? [],
-      base_seq: head,
+      base_seq,
       occurred_at: new Date(now).toISOString(),
-      ...uptime(),
+      boot,
+      mono_ms,
       held_until: tap.isHeld ? now + HELD_MS : null,
       open: 1,
       fresh: 1,

@@ -40,8 +40,9 @@ export async function putBack(store: Store, { meta, chains, entries, photos, row
   }
   for (const [visit, hash] of chains) quietly(writing.objectStore("chains").put(hash, visit));
   for (const entry of entries) quietly(writing.objectStore("outbox").put(entry));
-  for (const photo of photos) {
-    quietly(writing.objectStore("photos").put({ ...photo, ...(photo.is_sent ? {} : { is_damaged: true }) }));
+  for (const { waiting, ...photo } of photos) {
+    const left = photo.is_sent ? { waiting } : { is_damaged: true }; // what is lost waits for nothing any more
+    quietly(writing.objectStore("photos").put({ ...photo, ...left } as KeptPhoto));
   }
   for (const row of rows ?? []) quietly(writing.objectStore("rows").put(row));
   await writing.done;
