@@ -19,6 +19,7 @@ from tests.fsm.web.status_links import finish, followed
 from tests.pages.conftest import BROWSER, Office, playwright
 from tests.pages.looking import assert_accessible, assert_colours_tell, drawn, take
 from tests.pages.test_board import job, open_board
+from tests.pages.test_desk import completed, entry, open_desk, reported
 from tests.pages.test_figures import open_figures
 from tests.pages.test_portal import open_portal
 from tests.pages.test_public import NO_ICON
@@ -187,6 +188,46 @@ async def test_the_board(office: Office, opened: Any, job: str, language: str) -
         await page.get_by_text("Europe/Paris").wait_for()
         await assert_sound(page, f"board-{view}-{language}")
     await assert_holds_twice_the_text(page, f"board-{language}")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def desk_work(office: Office, links: dict[str, str]) -> str:
+    """A request beside what is open for its machine, a poor rating, and a job to close. Its words."""
+    company, words = office.company, "Access: it smells of oil"
+    headers = company.headers["dispatcher"]
+    async with httpx.AsyncClient(base_url=office.url, timeout=PATIENCE_S) as client:
+        client.headers.update(headers)
+        await reported(client, words, asset_id=str(company.asset.id), contact_phone="+33 1 99 00")
+        said = {"stars": "1", "comment": "No word"}
+        rated = await client.post(
+            f"{links['done']}/rating", data=said, headers={"Accept": "application/json"}
+        )
+        assert rated.status_code == 201, rated.text
+    await completed(office, seed=61)
+    return words
+
+
+@IN_EACH
+async def test_the_desk(office: Office, opened: Any, desk_work: str, language: str) -> None:
+    said = words(language)
+    page = await open_desk(office, opened, language=language)
+    page.watch.forgiven.append("404")  # small pictures are made by a worker
+    await entry(page, desk_work).first.click()
+    detail = page.locator("section.detail")
+    for answer in ("join", "decline", "accept"):
+        await detail.get_by_label(said[f"desk.answer.{answer}"], exact=True).check()
+        await assert_sound(page, f"desk-{answer}-{language}")
+    await assert_sound_outdoors(page)
+    await assert_holds_twice_the_text(page, f"desk-request-{language}")
+    for part, listed in (("reviews", "[data-review]"), ("closing", "[data-entry]")):
+        await page.goto(f"/office/desk?part={part}")
+        await page.locator(listed).first.click()
+        await detail.locator("form").first.wait_for()
+        await assert_sound(page, f"desk-{part}-{language}")
+        await assert_holds_twice_the_text(page, f"desk-{part}-{language}")
+    async with dialog_of(page, page.get_by_role("button", name=said["new_job.open"])) as dialog:
+        await dialog.locator("select").first.wait_for()
+        await assert_sound(page, f"desk-new-job-{language}")
 
 
 @IN_EACH

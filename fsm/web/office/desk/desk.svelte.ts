@@ -8,6 +8,7 @@ import { Paced } from '../shell/paced.ts'
 import { sentenceOf } from '../shell/saying.ts'
 import { api, session } from '../shell/start.ts'
 import { waiting } from '../shell/waiting.svelte.ts'
+import { reviews } from './reviews.svelte.ts'
 
 export type Waiting = Answer<'/api/desk/requests', 'get'>['items'][number]
 export type Done = Answer<'/api/desk/to-close', 'get'>['items'][number]
@@ -73,17 +74,18 @@ class Desk {
 
   private async read(): Promise<void> {
     const query = { limit: MOST }
+    // Whoever looks at the reviews has them read once they are there; others need only their number.
+    const areLookedAt = this.part === 'reviews' && (reviews.all !== null || reviews.problem !== '')
     try {
-      const [requests, reviews, closing] = await Promise.all([
+      const [requests, closing] = await Promise.all([
         this.seen.includes('requests') ? api.get('/api/desk/requests', { query }) : null,
-        this.seen.includes('reviews') ? api.get('/api/reviews/waiting') : null,
         this.seen.includes('closing') ? api.get('/api/desk/to-close', { query }) : null,
+        areLookedAt ? reviews.load() : this.seen.includes('reviews') ? waiting.ask() : null,
       ])
       const before = this.counts.requests
       this.requests = requests?.items ?? []
       this.closing = closing?.items ?? []
       this.counts = { requests: requests?.count ?? 0, closing: closing?.count ?? 0 }
-      if (reviews) waiting.count = reviews.count
       this.now = Date.now()
       this.problem = ''
       if (before !== null && (this.counts.requests ?? 0) > before) announce(t('desk.more_requests', { count: this.counts.requests ?? 0 }))

@@ -1,21 +1,19 @@
-// What waits for a decision of the office: read from the server, asked again when something changes, and what is
-// open stays as it is while somebody types.
+// What waits for a decision of the office: read from the server, and what is open stays as it is while somebody
+// types.
 import { announce } from '$common/announce.svelte.ts'
 import type { Answer } from '$common/api.ts'
-import { listen } from '$common/live.ts'
 import { t, word } from '$common/messages.ts'
 import { dayOf, viewerZone } from '$common/times.ts'
 
 import { Paced } from '../shell/paced.ts'
 import { sentenceOf } from '../shell/saying.ts'
-import { api, session } from '../shell/start.ts'
+import { api } from '../shell/start.ts'
 import { waiting } from '../shell/waiting.svelte.ts'
 import { rank } from './review-kinds.ts'
 
 export type Review = Answer<'/api/reviews/{review_id}', 'get'>
 export type Data = Record<string, unknown>
 
-const AGAIN_MS = 30_000
 const PAGE = 500
 /** So many are listed; who has more waiting reads the oldest first. */
 const MOST = 2_000
@@ -28,7 +26,6 @@ class Reviews {
   /** The one that is looked at, also when it has been settled meanwhile. */
   open = $state.raw<Review | null>(null)
   problem = $state('')
-  isUp = $state(true)
   now = $state(Date.now())
 
   /** By kind, the most urgent first; in each the oldest first. */
@@ -46,29 +43,12 @@ class Reviews {
   private looks = 0
   private readonly reading = new Paced(() => this.read())
 
-  /** Begin: load, and follow what others do. Returns how to stop. */
-  start(): () => void {
+  /** Begin: load, and open what a link leads to. What others do is followed by the desk. */
+  async start(): Promise<void> {
     const wished = new URLSearchParams(location.search).get('review')
     const { looks } = this
-    void this.load().then(() => (wished && looks === this.looks ? this.show(wished) : undefined))
-    const again = () => document.visibilityState === 'visible' && void this.load()
-    document.addEventListener('visibilitychange', again)
-    const timer = setInterval(again, AGAIN_MS)
-    const stop = session.may('plan')
-      ? listen(api, '/api/board/live', {
-          onPoke: ({ event }) => event === 'changes' && this.reading.soon(),
-          onState: (isUp) => {
-            if (isUp && !this.isUp) void this.load()
-            this.isUp = isUp
-          },
-        })
-      : () => {}
-    return () => {
-      document.removeEventListener('visibilitychange', again)
-      clearInterval(timer)
-      this.reading.stop()
-      stop()
-    }
+    await this.load()
+    if (wished && looks === this.looks) await this.show(wished)
   }
 
   load(): Promise<void> {

@@ -19,7 +19,8 @@ class Waiting {
     }
   }
 
-  private async ask(): Promise<void> {
+  /** Ask now; the number stays as it was where no answer comes. */
+  async ask(): Promise<void> {
     try {
       this.count = (await api.get('/api/reviews/waiting')).count
     } catch {
