@@ -210,15 +210,7 @@ async def _send_again(
     scopes, colls, ids = zip(*sorted(rows), strict=True)
     await run(
         session,
-        """
-        insert into sync_row as r (tenant_id, scope, coll, id, rev, op, why, body, h, seq, gone_at)
-        select s.tenant_id, s.scope, m.coll, m.id, 1, 'gone', 'unknown', null, 0, null,
-          s.window_on::timestamp at time zone 'UTC'
-        from unnest(cast(:scopes as text[]), cast(:colls as text[]), cast(:ids as uuid[]))
-          as m (scope, coll, id)
-        join sync_scope s on s.tenant_id = :t and s.scope = m.scope and s.window_on is not null
-        on conflict (tenant_id, scope, coll, id) do update set rev = r.rev + 1, seq = null
-        """,
+        feed_sql.SEND_AGAIN,
         t=tenant_id,
         scopes=list(scopes),
         colls=list(colls),

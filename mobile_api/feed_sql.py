@@ -4,6 +4,8 @@ Bodies are built and serialised by PostgreSQL as they go over the wire, so a pul
 The statements take positional parameters (`$1` tenant, then arrays with one entry a scope).
 """
 
+from mobile_api.sequencer_sql import FIRST_REV
+
 # A visit is on the phone from its dispatch on, and stays within the window when it is over; one that is
 # still to be made or in progress stays however long ago it was planned: two looks, each by its own index,
 # so that years of finished visits are never read. Four levels of components below a
@@ -377,13 +379,13 @@ _CATALOGUE = _desired(_CATALOGUE_SETS, (_PARTS, _REASONS, _WORK_TYPES, _TEMPLATE
 _PUT = """,
 put as (
   insert into sync_row as r (tenant_id, scope, coll, id, rev, op, why, body, h, seq, gone_at)
-  select $1, d.scope, d.coll, d.id, 1, 'put', null, d.body, d.h, null, null
+  select $1, d.scope, d.coll, d.id, $first_rev, 'put', null, d.body, d.h, null, null
   from differing d where d.what <> 'extra'
   on conflict (tenant_id, scope, coll, id) do update
   set rev = r.rev + 1, op = 'put', why = null, body = excluded.body, h = excluded.h, seq = null,
     gone_at = null
   returning r.coll
-)"""
+)""".replace("$first_rev", FIRST_REV)
 
 _LEAVE_TECHNICIANS = """,
 leaving as (
@@ -443,3 +445,14 @@ _DIFFERENCES = " select scope, coll, id, what from differing order by scope, col
 AUDIT_TECHNICIANS = "".join((_TECHNICIAN, _DIFFERENCES))
 AUDIT_CATALOGUE = "".join((_CATALOGUE, _DIFFERENCES))
 """Rows (scope, coll, id, what) where the feed is not what a rebuild would make of it."""
+
+SEND_AGAIN = """
+insert into sync_row as r (tenant_id, scope, coll, id, rev, op, why, body, h, seq, gone_at)
+select s.tenant_id, s.scope, m.coll, m.id, $first_rev, 'gone', 'unknown', null, 0, null,
+  s.window_on::timestamp at time zone 'UTC'
+from unnest(cast(:scopes as text[]), cast(:colls as text[]), cast(:ids as uuid[]))
+  as m (scope, coll, id)
+join sync_scope s on s.tenant_id = :t and s.scope = m.scope and s.window_on is not null
+on conflict (tenant_id, scope, coll, id) do update set rev = r.rev + 1, seq = null
+""".replace("$first_rev", FIRST_REV)
+"""Rows of held scopes get a new revision; what a scope never held goes out as gone."""

@@ -13,16 +13,13 @@ import msgspec
 from uuid_utils.compat import uuid7
 
 from fsm.database import Session, fetch, run
-from mobile_api.sequencer_sql import COUNT, MISCOUNTED, STAMP
+from mobile_api.sequencer_sql import BEGIN_HEAD, BEGIN_ROWS, COUNT, MISCOUNTED, STAMP
 
 BATCH = 5_000
 
 _ROUNDS = 20
 """How many batches one reader stamps at most: what comes in meanwhile is for the next."""
 _STAMP_EVERY = timedelta(minutes=1)
-_BEYOND_HEAD = 2**32
-_BEYOND_REV = 2**20
-"""More than any company changes between a backup and its restore."""
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -120,27 +117,16 @@ async def begin_epoch(
     """Begin a new epoch: after a restore the numbers that devices know mean something else.
 
     Head and revisions go on beyond any that were given out and lost, so that no number and no revision is
-    ever used for two things: a device that comes with lost ones differs, and is put right. Call it in the
-    restored database before anybody else writes. With `instead_of`, only where that epoch still stands.
+    ever used for two things: a device that comes with lost ones differs, and is put right. They tell the
+    instant, for one backup may be restored twice; only where the server's clock has gone back do they count
+    on. Call it in the restored database before anybody else writes. With `instead_of`, only where that epoch
+    still stands.
     """
     epoch: UUID = uuid7()
-    begun = await run(
-        session,
-        "update sync_head set epoch = :epoch, head = head + :beyond where tenant_id = :t"
-        " and (cast(:old as uuid) is null or epoch = cast(:old as uuid))",
-        epoch=epoch,
-        beyond=_BEYOND_HEAD,
-        t=tenant_id,
-        old=instead_of,
-    )
+    begun = await run(session, BEGIN_HEAD, epoch=epoch, t=tenant_id, old=instead_of)
     if not begun.rowcount:
         return None
-    await run(
-        session,
-        "update sync_row set rev = rev + :beyond where tenant_id = :t",
-        beyond=_BEYOND_REV,
-        t=tenant_id,
-    )
+    await run(session, BEGIN_ROWS, t=tenant_id)
     await _count(session, tenant_id)
     return epoch
 

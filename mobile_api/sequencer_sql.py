@@ -5,6 +5,14 @@ The digest of a scope is kept up by whoever stamps, because counting it anew cos
 or lost its grant. `WRAPPED` makes one of a sum of those, `total`, modulo 2⁶⁴: bigints refuse to overflow.
 """
 
+FIRST_REV = "(extract(epoch from statement_timestamp()) * 1000)::bigint"
+"""The revision with which a row begins: the millisecond in which a scope first got it.
+
+A row may be made again: after a restore that lost it, or after its tombstone was dropped. What it shows then
+may differ from what a phone has kept of it, and so must its revision. It changes less often than once a
+millisecond, so that it never reaches a later beginning.
+"""
+
 _SHARE = """case when r.op = 'put' and r.why is null then ('x' || encode(substring(
     sha256(convert_to(r.id::text || ':' || r.rev, 'UTF8')) from 1 for 8), 'hex'))::bit(64)::bigint end"""
 _WRAPPED = """(mod(mod(total, 18446744073709551616) + 27670116110564327424, 18446744073709551616)
@@ -12,8 +20,25 @@ _WRAPPED = """(mod(mod(total, 18446744073709551616) + 27670116110564327424, 1844
 
 
 def _spelled_out(statement: str) -> str:
-    return statement.replace("SHARE", _SHARE).replace("WRAPPED", _WRAPPED)
+    return (
+        statement.replace("SHARE", _SHARE)
+        .replace("WRAPPED", _WRAPPED)
+        .replace("FIRST_REV", FIRST_REV)
+    )
 
+
+# Where the clock has gone back, beyond is more than any company changes between a backup and its restore. A
+# thousand heads a millisecond are more than any company stamps, and stay below 2⁵³ until the year 2248.
+BEGIN_HEAD = _spelled_out("""
+update sync_head set epoch = :epoch,
+  head = case when head < FIRST_REV * 1024 then FIRST_REV * 1024 else head + 4294967296 end
+where tenant_id = :t and (cast(:old as uuid) is null or epoch = cast(:old as uuid))
+""")
+BEGIN_ROWS = _spelled_out("""
+update sync_row set rev = case when rev < FIRST_REV then FIRST_REV else rev + 1048576 end
+where tenant_id = :t
+""")
+"""A new epoch: `:t` the tenant, `:epoch` and, to begin it only once, the `:old` one or null."""
 
 STAMP = _spelled_out("""
 with c as materialized (

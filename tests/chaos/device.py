@@ -451,6 +451,11 @@ class Device:
     def is_empty(self) -> bool:
         return not self.outbox and all(snap.is_received for snap in self.photos.values())
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it is registered, is not locked out and has read to the end."""
+        return bool(self.token) and not self.is_retired and self.held.is_complete
+
     async def cold_pull(self) -> None:
         """O4: a fresh reader gets exactly what this device has come to hold."""
         held = self.held

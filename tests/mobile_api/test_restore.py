@@ -17,7 +17,7 @@ from mobile_api import backups, feed, sequencer
 from tests.applications import application
 from tests.company import Company
 from tests.conftest import Clock
-from tests.fsm.work_orders.steps import Job, dispatched_job
+from tests.fsm.work_orders.steps import Job, dispatched_job, new_job, plan_and_dispatch
 from tests.mobile_api.phones import Phone
 
 STATE = {
@@ -169,6 +169,53 @@ async def test_phones_send_again_what_a_restored_backup_lacks(
         async with restored.transaction(company.id) as session:
             assert await feed.audit_scopes(session, company.id) == []
     await restored.close()
+
+
+async def test_a_phone_of_a_life_that_a_second_restore_undid_is_put_right(
+    phone: Phone,
+    postgres: EmbeddedPostgres,
+    database_name: str,
+    settings: Settings,
+    database: Database,
+    company: Company,
+    clock: Clock,
+) -> None:
+    """One backup is restored twice: what the phone has of the first time has other words by the second."""
+    known = await dispatched_job(database, company, clock)
+    later = await new_job(database, company, clock)
+    await phone.pull()
+    await database.close()
+    lives = [f"life_{uuid4().hex[:12]}" for _ in range(2)]
+    for life, words in zip(lives, ("of the first life", "of the second life"), strict=True):
+        await postgres.create_database(life, template=database_name)
+        restored_settings = replace(
+            settings,
+            database_url=postgres.url(life, APPLICATION_ROLE),
+            owner_database_url=postgres.url(life, OWNER_ROLE),
+        )
+        restored = compose_database(restored_settings)
+        async with restored.transaction(company.id) as session:
+            await sequencer.begin_epoch(session, company.id)
+        transport = httpx.ASGITransport(
+            app=application(restored_settings, database=restored, clock=clock)
+        )
+        async with httpx.AsyncClient(transport=transport, base_url="http://fsm.test") as client:
+            for job in (known, later):
+                path, headers = f"/api/work-orders/{job.id}", company.headers["dispatcher"]
+                rev = (await client.get(path, headers=headers)).json()["rev"]
+                body = {"rev": rev, "title": words}
+                renamed = await client.patch(path, json=body, headers=headers)
+                assert renamed.status_code == 200, renamed.text
+            await plan_and_dispatch(Job(restored, company, clock, later.id))
+            phone.client = client
+            await reconcile(phone)
+            await phone.pull()
+            titles = {str(job.id): words for job in (known, later)}
+            held = {row_id: d["title"] for row_id, d in phone.of("work_orders").items()}
+            assert held == titles
+        await restored.close()
+    for life in lives:
+        await postgres.drop_database(life)
 
 
 async def test_an_epoch_begins_once_however_many_phones_find_out(

@@ -196,6 +196,12 @@ class Company(RuleBasedStateMachine):
         for act in (self.office._edit_job, self.office._edit_site, self.office._edit_asset):
             self._act(act, seed)
 
+    @rule(seed=number)
+    def revoke(self, seed: int) -> None:
+        """Lock out some phone, as one that was stolen: what it still sends is put aside for the office."""
+        self.judge.has_revoked = True
+        self._act(self.office._revoke, seed)
+
     @rule()
     def close_what_is_completed(self) -> None:
         with suppress(Cut):
@@ -279,6 +285,11 @@ class Company(RuleBasedStateMachine):
             if not device.token:
                 await device.register()
             device.wire.fate = fate  # type: ignore[attr-defined]
+            if device.is_retired:
+                await device.push()
+                device.reinstall()
+                device.wire = self.wire()  # type: ignore[assignment]
+                return
             if fate not in ("push only", "photos only"):
                 await device.pull()
             if fate not in ("pull only", "photos only"):
@@ -327,7 +338,7 @@ class Company(RuleBasedStateMachine):
         for _ in range(40):
             for device in self.devices:
                 await self._sync(device, "whole")
-            if all(one.is_empty and one.token and one.held.is_complete for one in self.devices):
+            if all(one.is_empty and one.is_at_rest for one in self.devices):
                 break
         assert [one.name for one in self.devices if not one.is_empty] == []
         await self._apply_held()
