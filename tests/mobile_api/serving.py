@@ -12,6 +12,7 @@ from fsm.database import Database
 from fsm.settings import Settings
 from tests.applications import application
 from tests.conftest import Clock
+from tests.pages.slowness import slow_line
 from tests.patience import PATIENCE_S
 
 
@@ -24,7 +25,7 @@ async def serving(settings: Settings, database: Database, clock: Clock) -> Async
             replace(settings, public_url=f"http://127.0.0.1:{port}"), database=database, clock=clock
         )
         config = uvicorn.Config(
-            app,
+            slow_line(app),
             http="httptools",
             ws="none",
             lifespan="off",

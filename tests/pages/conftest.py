@@ -23,6 +23,7 @@ from fsm.tenants import passwords, queries
 from tests.company import Company, found_company
 from tests.conftest import MORNING, TEMPLATE, Clock
 from tests.mobile_api.serving import serving
+from tests.pages.slowness import slow_pages
 from tests.patience import PATIENCE_S
 from tests.reports.plant import failure, job, line, machine, outage
 
@@ -194,6 +195,7 @@ async def _page(
     )
     try:
         context.set_default_timeout(PATIENCE_S * 1_000)
+        slow_pages(context)
         await context.clock.install(time=office.clock())
         context.on("console", watch.on_console)
         context.on("weberror", lambda error: watch.complaints.append(str(error.error)))

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from tests.patience import within
+
 _AXE = Path(__file__).parents[2] / "fsm/web/node_modules/axe-core/axe.min.js"
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -22,20 +24,22 @@ async def assert_colours_tell(page: Any) -> None:
 
 async def drawn(page: Any) -> None:
     """Wait until the page stands in its new colours: two frames, or a second where none is drawn."""
-    await page.evaluate(
+    drawing = page.evaluate(
         """new Promise(done => {
           requestAnimationFrame(() => requestAnimationFrame(done))
           setTimeout(done, 1000)
         })"""
     )
+    await within(drawing, "the page is drawn")
 
 
 async def _assert_nothing_found(page: Any, rules: Any) -> None:
     if not await page.evaluate("typeof axe === 'object'"):
         await page.evaluate(_AXE.read_text())
-    found = await page.evaluate(
+    looking = page.evaluate(
         "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", rules
     )
+    found = await within(looking, "axe has looked")
     said = [
         f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
         for one in found["violations"]
@@ -48,9 +52,10 @@ async def assert_readable_outdoors(page: Any) -> None:
     """Every text on the page as it stands has a contrast of 7:1 or more, large text 4.5:1 (WCAG 1.4.6)."""
     if not await page.evaluate("typeof axe === 'object'"):
         await page.evaluate(_AXE.read_text())
-    found = await page.evaluate(
+    looking = page.evaluate(
         "() => axe.run(document, {runOnly: {type: 'rule', values: ['color-contrast-enhanced']}})"
     )
+    found = await within(looking, "axe has looked")
     said = [
         f"{node['html'][:200]} {node['failureSummary'][:300]}"
         for one in found["violations"]

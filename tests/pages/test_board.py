@@ -1,5 +1,6 @@
 """The dispatcher's board: a job planned, moved and taken back without dragging, by keyboard, by dragging."""
 
+import re
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlparse
@@ -10,7 +11,7 @@ import pytest_asyncio
 
 from tests.bench.board_world import day
 from tests.fsm.work_orders.steps import plan_a_pick_up
-from tests.pages.conftest import BROWSER, Office, sign_in
+from tests.pages.conftest import BROWSER, Office, playwright, sign_in
 from tests.pages.looking import assert_accessible, spoken, take
 from tests.patience import PATIENCE_S
 
@@ -56,17 +57,17 @@ async def test_a_job_is_planned_moved_and_taken_back_by_keyboard_alone(
     await page.keyboard.press("Enter")
     await dialog.wait_for(state="detached")
     visit = page.locator(f"[data-visit]:has-text('{job}')")
-    await visit.wait_for()
-    assert "11:00–12:00" in (await visit.get_attribute("aria-label") or "")
+    await playwright.expect(visit).to_have_attribute("aria-label", re.compile("11:00–12:00"))
     await visit.focus()
     await page.keyboard.press("m")
     await dialog.get_by_role("button", name="Close").and_(page.locator(":focus")).wait_for()
+    # "Move" can be reached as soon as the answer to what comes of it is there.
+    await playwright.expect(dialog.get_by_role("button", name="Move", exact=True)).to_be_enabled()
     buttons = await spoken(page, "button")
     assert {"Close", "Cancel", "Move"} < buttons
     assert {"Optimise", "Undo"}.isdisjoint(buttons)  # nor is anything else of what lies behind
     assert await spoken(page, "link") == set()
     await page.keyboard.press("Shift+Tab")  # the focus goes round in the dialog
-    # Its last button: "Move" is one as soon as the answer to what comes of it is there.
     await dialog.locator("button:enabled").last.and_(page.locator(":focus")).wait_for()
     await page.evaluate("document.querySelector('#search').focus()")  # nor can it be taken away
     assert await page.evaluate("document.activeElement.closest('dialog') !== null")
@@ -160,14 +161,14 @@ async def test_of_hundreds_of_visits_those_near_are_drawn_and_all_can_be_reached
     await bars.first.wait_for()
     first = await bars.first.get_attribute("data-visit")
     assert await bars.count() < 400
-    assert await page.locator("[data-technician]").count() == 100
+    await playwright.expect(page.locator("[data-technician]")).to_have_count(100)
     await page.locator("[data-technician] .who").last.focus()
     last = page.locator("[data-technician]:last-child [data-visit]")
     await last.first.focus()
     await page.keyboard.press("ArrowUp")
     await page.locator("[data-visit][aria-label*='Technician 098']:focus").wait_for()
-    assert await page.locator(f"[data-visit='{first}']").count() == 0
-    assert await page.locator("[data-visit][tabindex='0']").count() == 1
+    await playwright.expect(page.locator(f"[data-visit='{first}']")).to_have_count(0)
+    await playwright.expect(page.locator("[data-visit][tabindex='0']")).to_have_count(1)
     await page.get_by_role("button", name="Table").click()
     table = page.locator("table[aria-rowcount='801']")
     await table.locator("[aria-rowindex='2'] button").focus()
@@ -238,17 +239,16 @@ async def test_a_stop_for_parts_stands_beside_the_visits_and_goes_with_its_own(
     stop = page.locator("[data-stop]")
     await stop.wait_for()  # the page was told of it
     said = f"Parts from Main, 13:30: 2 × P-1 Door roller ({job})"
-    assert await stop.get_attribute("aria-label") == said
+    await playwright.expect(stop).to_have_attribute("aria-label", said)
     on_map = other.locator("[data-stop]")
     name = f"Запчасти: Main, 13:30: 2 × P-1 Door roller ({job}), {company.technician.name}"
-    assert await on_map.get_attribute("aria-label") == name
+    await playwright.expect(on_map).to_have_attribute("aria-label", name)
     await assert_accessible(other)
     await stop.click()
     await page.get_by_text("Fetch before").wait_for()
+    fetched = re.compile("fetch 2 × P-1 Door roller at Main before")
     bar = page.locator(f"[data-visit='{visit_id}'][aria-pressed=true]")
-    assert "fetch 2 × P-1 Door roller at Main before" in (
-        await bar.get_attribute("aria-label") or ""
-    )
+    await playwright.expect(bar).to_have_attribute("aria-label", fetched)
     await assert_accessible(page)
     await take(page, "board-stop")
     await page.locator(f"[data-technician='{company.technician.id}'] .who").click()

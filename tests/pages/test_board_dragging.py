@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest_asyncio
 
-from tests.pages.conftest import BROWSER, Office, sign_in
+from tests.pages.conftest import BROWSER, Office, playwright, sign_in
 from tests.pages.looking import assert_accessible, take
 from tests.pages.test_board import open_board
 from tests.patience import PATIENCE_S
@@ -165,7 +165,7 @@ async def test_a_drop_that_breaks_a_promise_asks_why_and_one_that_cannot_be_says
     await ghost.locator(".hard").get_by_text("lift").wait_for()
     await hand.drop()
     await dialog.locator(".hard").get_by_text("lift").wait_for()
-    assert await move.is_disabled()
+    await playwright.expect(move).to_be_disabled()
     assert await dialog.get_by_label("Reason").count() == 0  # no reason settles it
     await assert_accessible(page)
     await page.keyboard.press("Escape")
@@ -176,7 +176,7 @@ async def test_a_drop_that_breaks_a_promise_asks_why_and_one_that_cannot_be_says
     await hand.drop()
     reason = dialog.get_by_label("Reason")
     await reason.wait_for()
-    assert await move.is_disabled()
+    await playwright.expect(move).to_be_disabled()
     await hand.bar(boris, "11:00–12:00")
     await reason.fill("The customer is away until three")
     await move.click()
@@ -206,7 +206,8 @@ async def test_who_moves_a_visit_that_another_moved_meanwhile_is_told_who_and_ov
     await dialog.get_by_role("button", name="Move", exact=True).click()
     name = office.company.users["administrator"].name
     await dialog.get_by_text(f"{name} changed this visit").wait_for()
-    assert await dialog.get_by_label("Begins").input_value() == "11:45"  # what was typed is kept
+    begins = dialog.get_by_label("Begins")
+    await playwright.expect(begins).to_have_value("11:45")  # what was typed is kept
     await assert_accessible(mine)
     await dialog.get_by_text("10:00–11:00").wait_for()
     await dialog.get_by_role("button", name="Leave it there").wait_for()

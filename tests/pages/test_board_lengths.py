@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest_asyncio
 
-from tests.pages.conftest import BROWSER, Office
+from tests.pages.conftest import BROWSER, Office, playwright
 from tests.pages.looking import assert_accessible, take
 from tests.pages.test_board import open_board
 from tests.patience import PATIENCE_S
@@ -72,7 +72,7 @@ async def test_a_visit_is_made_longer_and_shorter_by_pointer_by_keys_and_typed(
     await page.locator("#length:focus").wait_for()
     await page.get_by_label("Length").fill("700")
     await page.get_by_text("Needs a reason:").first.wait_for()
-    assert await page.get_by_role("button", name="Change").is_disabled()
+    await playwright.expect(page.get_by_role("button", name="Change")).to_be_disabled()
     await assert_accessible(page)
     await take(page, "board-length")
     await page.get_by_label("Length").fill("45")

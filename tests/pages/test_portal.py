@@ -159,7 +159,7 @@ async def test_it_opens_to_customers_alone_and_to_them_nothing_else_does(
     await sign_in(page, office, "administrator", PAGE)
     await page.get_by_text("This page is for customers.").wait_for()
     other = await open_portal(office, opened)
-    menu = await other.get_by_role("navigation", name="Pages").inner_text()
-    assert menu == "Your equipment"
+    menu = other.get_by_role("navigation", name="Pages")
+    await playwright.expect(menu).to_have_text("Your equipment")
     await other.goto("/office/figures")
     await other.get_by_text("Your role may not see this page.").wait_for()

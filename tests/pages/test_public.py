@@ -7,7 +7,7 @@ import pytest_asyncio
 from httpx import AsyncClient
 
 from tests.fsm.web.status_links import Followed, finish, followed
-from tests.pages.conftest import BROWSER, Office
+from tests.pages.conftest import BROWSER, Office, playwright
 from tests.pages.looking import assert_accessible, take
 from tests.patience import PATIENCE_S
 
@@ -102,10 +102,11 @@ async def test_advice_that_fits_comes_up_while_a_problem_is_typed(
     door, lamp = page.get_by_text("stone in the sill"), page.get_by_text("the lift is safe")
     await page.get_by_label("What is wrong?").press_sequentially("the doors")
     await door.wait_for()
-    assert not await lamp.is_visible()
+    # What fits the first letters only goes as soon as the rest is looked up.
+    await playwright.expect(lamp).to_be_hidden()
     await page.get_by_label("What is wrong?").fill("it says f2")
     await lamp.wait_for()
-    assert not await door.is_visible()
+    await playwright.expect(door).to_be_hidden()
     await page.get_by_label("What is wrong?").fill("I am stuck")
     await lamp.wait_for(state="hidden")
     await page.get_by_label("What is wrong?").fill("nothing to report, this helped")

@@ -353,7 +353,7 @@ async def test_who_settles_second_is_told_who_was_first_and_who_looks_on_sees_it
     name = office.company.users["dispatcher"].name
     for page in (second, looking_on):
         await page.get_by_text(f"{name} has settled this: Called him.").first.wait_for()
-        assert await page.get_by_role("button", name="Settle").count() == 0
+        await playwright.expect(page.get_by_role("button", name="Settle")).to_have_count(0)
         await announced(page, "has settled this")
     await assert_accessible(second)
     await take(second, "desk-second")

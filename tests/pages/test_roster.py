@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from fsm.jobs import Job
 from scheduler.rosters.jobs import list_unsolved, solve_roster
-from tests.pages.conftest import BROWSER, Office, sign_in
+from tests.pages.conftest import BROWSER, Office, playwright, sign_in
 from tests.pages.looking import assert_accessible, take
 from tests.patience import PATIENCE_S
 
@@ -88,7 +88,7 @@ async def test_a_roster_tells_what_is_missing_and_is_changed_by_keyboard_within_
     await page.get_by_role("button", name="Demand and cover").click()
     await page.get_by_label("Trade").select_option(label="lift, level 1")
     tuesday = page.get_by_role("row").filter(has_text="Tue, Apr 7")
-    assert "0/2" in await tuesday.inner_text()
+    await playwright.expect(tuesday).to_contain_text("0/2")
     await take(page, "roster-cover")
     await assert_accessible(page)
     await page.get_by_role("button", name="Enter demand for Tue, Apr 7").press("Enter")
@@ -101,7 +101,8 @@ async def test_a_roster_tells_what_is_missing_and_is_changed_by_keyboard_within_
     await take(page, "roster-demand")
     await demand.get_by_label("People").press("Enter")
     await demand.wait_for(state="detached")
-    assert (await tuesday.inner_text()).count("2 → 3") == 2  # the roster was made without it
+    later = tuesday.get_by_text("2 → 3")
+    await playwright.expect(later).to_have_count(2)  # the roster was made without it
     await page.get_by_role("button", name="Enter demand for Tue, Apr 7").click()
     await demand.get_by_label("Begins").select_option("08:00")
     await demand.get_by_label("Ends").select_option("24:00")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.pages.conftest import BROWSER, PASSWORD, Office, sign_in
+from tests.pages.conftest import BROWSER, PASSWORD, Office, playwright, sign_in
 from tests.pages.looking import assert_accessible, take
 
 pytestmark = BROWSER
@@ -43,7 +43,8 @@ async def test_who_asked_for_no_page_comes_to_the_first_that_the_role_opens(
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
     await page.wait_for_url("**/office/figures")
-    assert await page.get_by_role("navigation", name="Pages").inner_text() == "Figures"
+    menu = page.get_by_role("navigation", name="Pages")
+    await playwright.expect(menu).to_have_text("Figures")
 
 
 async def test_a_wrong_password_is_said_and_what_was_typed_stays(

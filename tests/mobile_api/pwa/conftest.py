@@ -30,7 +30,8 @@ from tests.fsm.work_orders.steps import Job, dispatched_job
 from tests.mobile_api.photos import Snap
 from tests.mobile_api.serving import Line, line_to, serving
 from tests.pages.conftest import PASSWORD, Office, Watch, chromium, office
-from tests.patience import PATIENCE_S
+from tests.pages.slowness import slow_pages
+from tests.patience import PATIENCE_S, within
 
 __all__ = ["chromium", "office"]
 
@@ -243,7 +244,12 @@ class Phone:
 
     async def kept(self, store: str) -> list[dict[str, Any]]:
         """Return what lies in a store of the app's database, bytes left out."""
-        return list(await self.page.evaluate(_ALL, store))
+        return list(await within(self.page.evaluate(_ALL, store), f"{store} is read"))
+
+    async def can_start_offline(self) -> None:
+        """Wait until what starts the app without a line is on the phone."""
+        ready = self.page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+        await within(ready, "the service worker is ready")
 
 
 _CAMERA = """rows => {
@@ -299,6 +305,7 @@ async def phone_in(
     )
     try:
         context.set_default_timeout(PATIENCE_S * 1_000)
+        slow_pages(context)
         await context.clock.install(time=there.office.clock())
         context.on("console", watch.on_console)
         context.on("weberror", lambda error: watch.complaints.append(str(error.error)))

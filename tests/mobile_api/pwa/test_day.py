@@ -17,6 +17,7 @@ from tests.fsm.work_orders.steps import Job
 from tests.mobile_api.pwa.conftest import MANUAL, Field, Phone, phone_in, picture, settled
 from tests.pages.conftest import BROWSER
 from tests.pages.looking import take
+from tests.patience import within
 
 pytestmark = BROWSER
 
@@ -152,7 +153,7 @@ async def take_part(phone: Phone, job: Job) -> None:
 async def has_all_for_the_day(phone: Phone) -> bool:
     """Tell whether the scanner and the manual have been brought, neither of which was asked for."""
     has_manual = any(one["mime"] == "application/pdf" for one in await phone.kept("files"))
-    return has_manual and bool(await phone.page.evaluate(HAS_SCANNER))
+    return has_manual and bool(await within(phone.page.evaluate(HAS_SCANNER), "caches are read"))
 
 
 async def has_draft_of(phone: Phone, text: str) -> bool:
@@ -184,7 +185,7 @@ async def test_a_whole_day_without_a_line_arrives_once_though_page_and_server_di
         page = phone.page
         await phone.sign_in()
         await page.get_by_role("link", name="Door does not close").first.wait_for()
-        await page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+        await phone.can_start_offline()
         await phone.is_quiet()
         await settled(lambda: has_all_for_the_day(phone), "what the day needs is brought ahead")
         await page.context.set_offline(True)
@@ -289,7 +290,7 @@ async def test_an_update_waits_for_an_idle_moment_and_loses_nothing_unsent(
         phone.watch.forgiven += ["Failed to load resource", "net::ERR"]
         page = phone.page
         await phone.enrol()
-        await page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+        await phone.can_start_offline()
         await page.reload()
         await open_job(phone, job)
         there.line.is_down = True
@@ -305,7 +306,7 @@ async def test_an_update_waits_for_an_idle_moment_and_loses_nothing_unsent(
             await (
                 step(phone, "Customer").get_by_role("button", name="Let the customer sign").click()
             )
-            await page.evaluate(NEWER_WAITS)
+            await within(page.evaluate(NEWER_WAITS), "the newer app is installed")
             await page.clock.fast_forward(60_000)
             assert await page.get_by_role("dialog").is_visible()  # somebody is signing
             await page.keyboard.press("Escape")

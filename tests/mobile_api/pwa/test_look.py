@@ -146,4 +146,4 @@ async def test_a_moved_visit_says_so_on_the_day_and_where_it_was_until_it_is_rea
         await page.get_by_text("The office moved").wait_for(state="detached")
         await page.goto("/app/index#/")
         await card.wait_for()
-        assert await card.get_by_text("The office moved").count() == 0
+        await expect(card.get_by_text("The office moved")).to_have_count(0)

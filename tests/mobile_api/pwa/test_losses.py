@@ -15,7 +15,8 @@ from tests.fsm.work_orders.steps import Job
 from tests.mobile_api.pwa.conftest import Field, Phone, phone_in, picture, settled
 from tests.pages.conftest import BROWSER, FLAGS
 from tests.pages.looking import assert_accessible, take
-from tests.patience import PATIENCE_S
+from tests.pages.slowness import slow_pages
+from tests.patience import PATIENCE_S, within
 
 pytestmark = BROWSER
 
@@ -54,7 +55,7 @@ def step(phone: Phone, name: str) -> Any:
 
 
 async def goes_offline(phone: Phone) -> None:
-    await phone.page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+    await phone.can_start_offline()
     await phone.page.context.set_offline(True)
 
 
@@ -96,10 +97,10 @@ class Room:
         )
 
     async def fill(self) -> None:
-        await self.phone.page.evaluate(FILL)
+        await within(self.phone.page.evaluate(FILL), "all the room is taken")
 
     async def empty(self) -> None:
-        await self.phone.page.evaluate(EMPTY)
+        await within(self.phone.page.evaluate(EMPTY), "there is room again")
 
     async def erase(self, kinds: str = "all") -> None:
         await (await self.debugger()).send(
@@ -359,13 +360,14 @@ async def test_a_browser_killed_after_a_tap_and_a_letter_has_both_when_it_is_sta
                 timeout=PATIENCE_S * 1_000,
             )
             context.set_default_timeout(PATIENCE_S * 1_000)
+            slow_pages(context)
             await context.clock.install(time=there.office.clock())
             return context.pages[0]
 
         phone = Phone(await start(), None, there)  # type: ignore[arg-type]
         await phone.sign_in()
         await has_the_day(phone, job)
-        await phone.page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+        await phone.can_start_offline()
         await phone.page.context.close()  # a browser writes down only now and then who is signed in
         page = phone.page = await start()
         await page.context.set_offline(True)
