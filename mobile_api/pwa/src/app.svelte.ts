@@ -15,6 +15,8 @@ import { type World, readWorld } from "./world.ts";
 
 export const VERSION = "1.0";
 const URL_ = location.origin;
+/** How a database says that it is gone: in a transaction, between two of them, to a request on its way. */
+const TAKEN_AWAY = new Set(["AbortError", "InvalidStateError", "UnknownError"]);
 
 class App {
   opened = $state.raw<Opened | null>(null);
@@ -40,9 +42,9 @@ class App {
     if (opened) await this.use(opened);
     setInterval(() => (this.now = Date.now()), 1_000);
     this.others.onmessage = () => this.refresh();
-    // A database that is taken away ends every transaction: that is heard once, as `closed`.
+    // A database that is taken away ends every transaction and request: that is heard once, as `closed`.
     addEventListener("unhandledrejection", (event) => {
-      if (event.reason instanceof DOMException && event.reason.name === "AbortError") event.preventDefault();
+      if (event.reason instanceof DOMException && TAKEN_AWAY.has(event.reason.name)) event.preventDefault();
     });
     addEventListener("online", () => this.engine?.nudge());
     document.addEventListener("visibilitychange", () => document.hidden || this.engine?.nudge());

@@ -112,8 +112,10 @@ class Portal {
     const after = this.next
     if (!after) return
     const asset = this.machine ? { asset_id: this.machine.id } : {}
+    const { turn } = this
     await this.loading.run('', async () => {
       const page = await api.get('/api/portal/jobs', { query: { is_open: !this.isOver, after, ...asset } })
+      if (turn !== this.turn) return // another list is shown by now, or this one from its beginning
       this.jobs = [...(this.jobs ?? []), ...page.items]
       this.next = page.next
     })

@@ -53,6 +53,8 @@ export interface Day {
   on: string
 }
 
+const keyOf = ({ technician_id, on }: Day) => `${technician_id} ${on}`
+
 export type View = 'people' | 'cover' | 'unmet' | 'wishes'
 export const views: View[] = ['people', 'cover', 'unmet', 'wishes']
 
@@ -103,6 +105,11 @@ class Rosters {
   })
 
   private waiting: ReturnType<typeof setTimeout> | undefined
+  private turn = 0
+  /** The roster that was asked for last, which may not be here yet. */
+  private chosen = ''
+  private acting: Promise<unknown> = Promise.resolve()
+  private queued = 0
 
   start(): () => void {
     void this.load()
@@ -127,9 +134,11 @@ class Rosters {
     }
   }
 
-  /** Fetch one roster; while it is being made, again and again. */
+  /** Fetch one roster; while it is being made, again and again. An answer that comes after a later question is not shown. */
   async read(roster_id: string): Promise<void> {
     clearTimeout(this.waiting)
+    const turn = ++this.turn
+    this.chosen = roster_id
     const path = { roster_id }
     const current = await api.get('/api/rosters/{roster_id}', { path })
     const first_on = current.starts_on
@@ -140,6 +149,7 @@ class Rosters {
       api.get('/api/roster-demand', { query: { first_on, last_on } }),
       api.get('/api/absences', { query: { from_at: `${first_on}T00:00:00Z`, until_at: `${addDays(last_on, 1)}T00:00:00Z`, limit: 200 } }),
     ])
+    if (turn !== this.turn) return
     const was = this.current
     this.current = current
     this.cover = cover
@@ -161,36 +171,43 @@ class Rosters {
     if (change.roster) void this.read(change.roster).catch((error: unknown) => (this.problem = sentenceOf(error)))
   }
 
-  /** Do something, say how it went, fetch what came of it. Returns what was refused, null when nothing. */
-  async act(said: string, work: () => Promise<unknown>): Promise<unknown> {
-    if (this.isBusy) return null
+  /** Do something, say how it went, fetch what came of it. Returns what was refused, null when nothing. What is asked
+   * for meanwhile is done after it, on what came of it. */
+  act(said: string, work: () => Promise<unknown>): Promise<unknown> {
+    this.queued++
     this.isBusy = true
+    const done = this.acting.then(() => this.do(said, work)).finally(() => (this.isBusy = --this.queued > 0))
+    this.acting = done
+    return done
+  }
+
+  private async do(said: string, work: () => Promise<unknown>): Promise<unknown> {
     try {
-      await work()
+      if ((await work()) === false) return null // there was nothing to do any more
       this.notice = { kind: 'good', text: said }
       announce(said)
-      if (this.current) await this.read(this.current.id)
+      if (this.chosen) await this.read(this.chosen)
       return null
     } catch (error) {
       announce(refusal(error))
       return error
-    } finally {
-      this.isBusy = false
     }
   }
 
   /** Give a shift to another day that is free, whoever's; a rule that forbids it leaves everything as it was. */
   async move(from: Day, to: Day): Promise<void> {
-    const duty = this.duties.get(`${from.technician_id} ${from.on}`)
     const roster_id = this.current?.id
-    if (!duty?.pattern_id || !roster_id || (from.technician_id === to.technician_id && from.on === to.on)) return
-    let rev = this.current!.rev
+    if (!this.duties.get(keyOf(from))?.pattern_id || !roster_id || keyOf(from) === keyOf(to)) return
+    let rev = 0
     const set = async ({ technician_id, on }: Day, pattern_id: string | null, is_fixed: boolean) => {
       const path = { roster_id, technician_id, on }
       rev = (await api.put('/api/rosters/{roster_id}/technicians/{technician_id}/days/{on}', { path, body: { rev, pattern_id, is_fixed } })).rev
     }
     const name = this.names.get(to.technician_id) ?? ''
     const refused = await this.act(t('roster.changed', { name, day: dayName(`${to.on}T12:00:00Z`, 'UTC') }), async () => {
+      const duty = this.duties.get(keyOf(from))
+      if (this.current?.id !== roster_id || !duty?.pattern_id) return false
+      rev = this.current.rev
       await set(from, null, false)
       try {
         await set(to, duty.pattern_id, true)
@@ -198,10 +215,11 @@ class Rosters {
         await set(from, duty.pattern_id, duty.is_fixed)
         throw error
       }
+      return true
     })
-    if (refused && this.current) {
+    if (refused && this.chosen) {
       this.notice = { kind: 'alarm', text: refusal(refused) }
-      await this.read(this.current.id)
+      await this.read(this.chosen)
     }
   }
 
@@ -219,6 +237,7 @@ class Rosters {
       const made = await api.post('/api/rosters', { body })
       this.list = (await api.get('/api/rosters', { query: { limit: 50 } })).items
       this.current = made
+      this.chosen = made.id
       this.show({})
     })
   }

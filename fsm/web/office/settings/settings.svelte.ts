@@ -53,6 +53,11 @@ class Settings {
     if (this.part) this.open(this.part, id)
   }
 
+  /** It was saved: be there, unless another one was opened or the list was gone back to meanwhile. */
+  arrive(id: string): void {
+    if (this.id === NEW) this.id = id
+  }
+
   address(part: Part, id: string | null = null): string {
     return `?${new URLSearchParams({ part, ...(id ? { id } : {}) })}`
   }

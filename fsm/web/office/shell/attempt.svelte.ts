@@ -43,6 +43,33 @@ export class Attempt {
   }
 }
 
+/** Asked again whenever something else is wanted: the last question counts, its answer alone is shown. */
+export class LatestAttempt extends Attempt {
+  private asking = new AbortController()
+
+  constructor() {
+    super()
+    $effect(() => () => this.asking.abort())
+  }
+
+  /** Ask; an answer that is still on its way to what was asked before is given up. */
+  async ask(work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+    this.asking.abort()
+    const mine = (this.asking = new AbortController())
+    this.isBusy = true
+    this.problem = null
+    try {
+      await work(mine.signal)
+    } catch (error) {
+      if (mine.signal.aborted) return
+      this.problem = error
+      announce(sentenceOf(error))
+    } finally {
+      if (this.asking === mine) this.isBusy = false
+    }
+  }
+}
+
 /** Tried by something shown, as long as it is shown. */
 export class PassingAttempt extends Attempt {
   private readonly stopping = new AbortController()
