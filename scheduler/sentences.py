@@ -162,15 +162,33 @@ def _minutes(seconds: int) -> int:
 
 
 def _why(reason: Reason, language: str) -> str:
-    """Sum up the shifts: each rule with how many shifts it closes, the commonest first."""
+    """Sum up the shifts: each rule, what it is about, how many shifts it closes; the commonest first."""
     words = _WORDS[language]
     if not reason.shifts:
         return words["nobody"]
     rules = Counter(rule for shift in reason.shifts for rule in {f.rule for f in shift.failures})
     order = list(Rule)
     return "; ".join(
-        words["count"].format(what=_RULES[language][rule], count=count, total=len(reason.shifts))
+        words["count"].format(
+            what=_named(reason, rule, language), count=count, total=len(reason.shifts)
+        )
         for rule, count in sorted(rules.items(), key=lambda each: (-each[1], order.index(each[0])))
+    )
+
+
+_NAMED = {Rule.SKILL: "skill_fact", Rule.LEVEL: "skill_fact", Rule.PARTS: "part_fact"}
+"""Rules that are about something the job asks for: it is named, whichever shift lacks it."""
+
+
+def _named(reason: Reason, rule: Rule, language: str) -> str:
+    what = _RULES[language][rule]
+    if rule not in _NAMED:
+        return what
+    words = _WORDS[language]
+    lacking = (each for shift in reason.shifts for each in shift.failures if each.rule is rule)
+    names = {words[_NAMED[rule]].format(**dict(each.facts)): None for each in lacking if each.facts}
+    return (
+        words["named"].format(what=what, names=_joined(words["and"], [*names])) if names else what
     )
 
 

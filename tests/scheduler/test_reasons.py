@@ -214,7 +214,7 @@ def test_looking_for_ways_in_ends_with_the_time_given() -> None:
     (reason,) = explain(day, plan_day(day, iterations=1), seconds=0)
     assert reason.is_brief
     assert rules(reason) == {Rule.SKILL}
-    said = "a skill is missing (1 of 1 shifts). There was no time to look for a way in."
+    said = "a skill is missing: electric, level 1 (1 of 1 shifts). There was no time to look for a way in."
     assert sentence(reason, "en").endswith(said)
 
 
