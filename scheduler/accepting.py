@@ -423,6 +423,8 @@ class Undone:
     """Visits that have begun or were changed since: they stay as they are."""
     despite: list[dict[str, Any]]
     """What is no longer kept of links between jobs; each names the job (`number`)."""
+    back: dict[UUID, Visit]
+    """The restored visits, by the ids they had before the plan."""
 
 
 async def undo(
@@ -441,16 +443,17 @@ async def undo(
     held = await visits.lock_visits(session, actor, {UUID(step["visit_id"]) for step in of_visits})
     jobs = {work_order.id for work_order, _ in held.values()}
     broken = await list_broken(session, actor, jobs)
-    restored: dict[UUID, UUID] = {}
+    back: dict[UUID, Visit] = {}
     for step in reversed(of_visits):
         pair = held.get(UUID(step["visit_id"]))
-        what, visit_id = (
+        what, visit = (
             ("kept", None) if pair is None else await _undo(session, actor, now, step, pair[1])
         )
         counts[what] += 1
-        if visit_id is not None:
-            restored[UUID(step["was"]["visit_id"])] = visit_id
+        if visit is not None:
+            back[UUID(step["was"]["visit_id"])] = visit
     if len(of_visits) < len(steps):
+        restored = {was: visit.id for was, visit in back.items()}
         await accepted_pick_ups.put_back(session, actor, now, steps, restored)
     run.status = PlanStatus.UNDONE
     await session.flush()
@@ -468,12 +471,12 @@ async def undo(
         despite=[each["code"] for each in despite],
         reason=reason,
     )
-    return Undone(run, counts["withdrawn"], counts["restored"], counts["kept"], despite)
+    return Undone(run, counts["withdrawn"], counts["restored"], counts["kept"], despite, back)
 
 
 async def _undo(
     session: Session, actor: Actor, now: datetime, step: dict[str, Any], visit: Visit
-) -> tuple[str, UUID | None]:
+) -> tuple[str, Visit | None]:
     """Undo one step; return what came of it: `withdrawn`, `restored`, `kept` or, where it is over, `gone`.
 
     With it comes the visit that was restored.
@@ -500,12 +503,12 @@ async def _undo(
         "travel_s": was["travel_s"],
     }
     back = await visits.edit_plan(session, actor, now, visit.id, None, changes)
-    return "restored", back.id
+    return "restored", back
 
 
 async def _plan_again(
     session: Session, actor: Actor, now: datetime, was: dict[str, Any]
-) -> tuple[str, UUID | None]:
+) -> tuple[str, Visit | None]:
     """Plan a visit anew that accepting withdrew, unless its job is over or has got another one."""
     work_orders = await lock_work_orders(session, actor, {UUID(was["work_order_id"])})
     work_order = work_orders[UUID(was["work_order_id"])]
@@ -535,7 +538,7 @@ async def _plan_again(
     )
     if was["is_dispatched"]:
         await visits.dispatch(session, actor, now, visit.id)
-    return "restored", visit.id
+    return "restored", visit
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -111,9 +111,10 @@ class CrewOrder(Body):
 
 
 class CrewView(msgspec.Struct, frozen=True):
-    """The visits of those who joined."""
+    """The visits of those who joined, and those that were there before and are of the same crew now."""
 
     joined: list[VisitView]
+    bound: list[VisitView]
 
 
 class CopyOrder(Body):
@@ -226,8 +227,11 @@ class BoardController(Controller):
     async def join(
         self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[CrewOrder]
     ) -> CrewView:
-        joined = await join(session, actor, now, data.visit_id, data.technician_ids, data.reason)
-        return CrewView([VisitView.of(visit) for visit in joined])
+        crew = await join(session, actor, now, data.visit_id, data.technician_ids, data.reason)
+        return CrewView(
+            [VisitView.of(visit) for visit in crew.joined],
+            [VisitView.of(visit) for visit in crew.bound],
+        )
 
     @post(
         "/day-copies",

@@ -30,6 +30,8 @@ from scheduler.tables import DayEvent, SlotHold
 
 
 class DayEventView(msgspec.Struct, frozen=True):
+    """`data` is what was said of it; of a sick call also the absence that was noted (`absence_id`)."""
+
     id: UUID
     kind: str
     visit_id: UUID | None

@@ -107,7 +107,7 @@ async def sick_call(
         days = min(_MOST_DAYS, max(1, (last_on - on).days + 1))
     kept = await board_of(session, actor, now, on, days)
     asked = await _asked_by(session, actor, now, technician_id, kept, days)
-    await add_absence(
+    absence = await add_absence(
         session,
         actor,
         now,
@@ -124,6 +124,7 @@ async def sick_call(
         technician_id=technician_id,
         starts_at=starts_at.isoformat(),
         ends_at=ends_at.isoformat() if ends_at else None,
+        absence_id=str(absence.id),
     )
     look = Look(kept, asked, {str(technician_id)})
     return await _answer(session, actor, now, event, on, days, look, ())

@@ -1,6 +1,7 @@
 """A crew formed by hand: others join a visit, each in a visit of their own at the same time."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -15,6 +16,14 @@ from fsm.work_orders.tables import Visit
 from scheduler.placements import Wanted, add
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    joined: list[Visit]
+    """The visits of those who joined."""
+    bound: list[Visit]
+    """Those that were there before and are of the same crew now."""
+
+
 async def join(
     session: Session,
     actor: Actor,
@@ -22,7 +31,7 @@ async def join(
     visit_id: UUID,
     technicians: Sequence[UUID],
     reason: str | None,
-) -> list[Visit]:
+) -> Joined:
     """Plan a visit for each who joins; the job then takes as many people as come. All of them, or refuse.
 
     Where the first visit is on a phone already, so are theirs.
@@ -48,9 +57,9 @@ async def join(
         changes = {"crew_size": size}
         await orders.edit_work_order(session, actor, now, work_order.id, work_order.rev, changes)
     crew_id = visit.crew_id or uuid7()
-    for each in crew:
-        if each.crew_id != crew_id:
-            await visits.edit_plan(session, actor, now, each.id, None, {"crew_id": crew_id})
+    bound = [each for each in crew if each.crew_id != crew_id]
+    for each in bound:
+        await visits.edit_plan(session, actor, now, each.id, None, {"crew_id": crew_id})
     joined = []
     for technician_id in technicians:
         like = Wanted(
@@ -65,4 +74,4 @@ async def join(
         if visit.status != VisitStatus.PLANNED:
             await visits.dispatch(session, actor, now, new.id)
         joined.append(new)
-    return joined
+    return Joined(joined, bound)

@@ -131,9 +131,16 @@ class UndoneConsequence(msgspec.Struct, frozen=True):
     said: dict[str, str]
 
 
+class RestoredView(msgspec.Struct, frozen=True):
+    """A visit that is again where it was before a plan, when its id was `was`."""
+
+    was: UUID
+    visit: VisitView
+
+
 class UndoneView(msgspec.Struct, frozen=True):
-    """`withdrawn` visits had come of the plan, `restored` ones are where they were, `kept` ones have begun
-    or were changed since. `consequences`: links between jobs that are not kept any more."""
+    """`withdrawn` visits had come of the plan, `restored` ones are where they were (`visits`), `kept` ones
+    have begun or were changed since. `consequences`: links between jobs that are not kept any more."""
 
     id: UUID
     status: str
@@ -141,12 +148,14 @@ class UndoneView(msgspec.Struct, frozen=True):
     restored: int
     kept: int
     consequences: list[UndoneConsequence]
+    visits: list[RestoredView]
 
     @classmethod
     def of(cls, done: Undone) -> "UndoneView":
         despite = [msgspec.convert(each, UndoneConsequence) for each in done.despite]
         counts = done.withdrawn, done.restored, done.kept
-        return cls(done.run.id, done.run.status, *counts, despite)
+        back = [RestoredView(was, VisitView.of(visit)) for was, visit in done.back.items()]
+        return cls(done.run.id, done.run.status, *counts, despite, back)
 
 
 class ReplayView(msgspec.Struct, frozen=True):

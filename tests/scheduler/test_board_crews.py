@@ -52,6 +52,10 @@ async def test_who_joins_a_visit_gets_one_at_the_same_time_and_the_job_takes_two
     assert (hers["starts_at"], hers["ends_at"]) == (his["starts_at"], his["ends_at"])
     assert hers["crew_id"] == his["crew_id"] is not None
     assert hers["crew_size"] == 2
+    told = joined.json()  # whoever has seen his visit before has seen an earlier one
+    assert [(one["id"], one["rev"]) for one in told["joined"]] == [(hers["id"], hers["rev"])]
+    assert [(one["id"], one["rev"]) for one in told["bound"]] == [(his["id"], his["rev"])]
+    assert his["rev"] > visit["rev"]
     again = await send(client, company, "crews", **order)
     assert (again.status_code, again.json()["code"]) == (422, "invalid-value")
 

@@ -63,6 +63,8 @@ async def test_a_sick_call_hands_the_day_to_others(day: RunningDay) -> None:
     refused = await day.send("POST", "/api/day/sick-calls", call, 403, role="technician")
     assert refused["needs"] == "plan"
     answer = await day.post("/api/day/sick-calls", call, 201)
+    (absence,) = (await day.send("GET", "/api/absences"))["items"]
+    assert answer["event"]["data"]["absence_id"] == absence["id"]
     plan = answer["plan"]
     found = stops_of(plan)
     for job in jobs:

@@ -102,8 +102,7 @@ async def test_a_pin_keeps_the_person_and_a_lock_the_time_as_well(day: RunningDa
 
 async def test_a_plan_is_accepted_whole_and_undone(day: RunningDay) -> None:
     far, near = await day.job("far", north_km=25), await day.job("near", north_km=25.5)
-    await day.visit(far, day.one, 1)
-    await day.visit(near, day.two, 3)
+    held = [await day.visit(far, day.one, 1), await day.visit(near, day.two, 3)]
     added = await day.job("new", north_km=24)
     before = await where(day)
     plan = await day.plan(**ALL)
@@ -117,6 +116,10 @@ async def test_a_plan_is_accepted_whole_and_undone(day: RunningDay) -> None:
     undone = await day.post(f"/api/plans/{plan['id']}/undoing")
     assert (undone["withdrawn"], undone["restored"], undone["kept"]) == (1, 2, 0)
     assert await where(day) == before
+    assert {UUID(one["was"]) for one in undone["visits"]} == {one.id for one in held}
+    for told in undone["visits"]:
+        back = await day.found(UUID(told["visit"]["id"]))
+        assert (back.status, back.rev) == ("planned", told["visit"]["rev"])
 
 
 async def where(day: RunningDay) -> set[tuple[UUID, UUID, datetime]]:

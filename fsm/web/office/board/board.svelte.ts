@@ -4,7 +4,7 @@ import { announce } from '$common/announce.svelte.ts'
 import { Problem, type Answer } from '$common/api.ts'
 import { listen } from '$common/live.ts'
 import { currentLanguage, t } from '$common/messages.ts'
-import { addDays, clock, dayOf, length } from '$common/times.ts'
+import { addDays, clock, dayOf, length, moment } from '$common/times.ts'
 
 import { sentenceOf } from '../shell/saying.ts'
 import { api, session } from '../shell/start.ts'
@@ -18,6 +18,7 @@ export type Job = BoardData['waiting'][number]
 export type Technician = BoardData['technicians'][number]
 export type Preview = Answer<'/api/board/placement-previews', 'post'>
 export type Plan = Answer<'/api/plans/{plan_id}', 'get'>
+type DayAnswer = Answer<'/api/day/sick-calls', 'post'>
 export type View = 'timeline' | 'table' | 'map'
 export type Span = 1 | 3 | 7
 
@@ -35,6 +36,9 @@ interface Held {
   id: string
   rev: number
 }
+
+/** What may come up on the day that asks for a word more. */
+export type Happening = 'overrun' | 'cancellation' | 'late_part'
 
 interface Undo {
   said: string
@@ -94,6 +98,8 @@ class Board {
   helps = $state(false)
   /** Which further dialog is open. */
   asks = $state<'gaps' | 'copy' | 'crew' | 'job' | null>(null)
+  /** What came up and is asked a word more about, and with what: as it was then, whatever becomes of it. */
+  happens = $state.raw<{ what: Happening; of: Visit | Job } | null>(null)
   /** Whether the queue stands in a window of its own. */
   isQueueAway = $state(false)
   undos = $state.raw<Undo[]>([])
@@ -333,8 +339,9 @@ class Board {
     if (!(error instanceof Problem) || error.code !== 'moved-meanwhile') return null
     const { by, changed_at } = error.facts as { by: string; changed_at: string | null }
     if (!by || !changed_at) return null
-    const seconds = Math.max(0, Math.round((this.now - Date.parse(changed_at)) / 1000))
-    return t('board.clash', { by, ago: t('time.ago', { length: t('time.seconds', { count: seconds }) }) })
+    // By the clock itself: `now` ticks twice a minute, and may stand before the change.
+    const seconds = Math.max(0, (Date.now() + this.offset - Date.parse(changed_at)) / 1000)
+    return t('board.clash', { by, ago: t('time.ago', { length: length(seconds) }) })
   }
 
   async undo(): Promise<void> {
@@ -370,23 +377,33 @@ class Board {
   unschedule(visit: Visit): Promise<boolean> {
     return this.act(
       t('board.withdrawn', { number: visit.number }),
-      () => this.withdraw(visit, t('board.by_dispatcher'), visit.rev),
+      () => this.withdraw(visit, t('board.by_dispatcher')),
       () => this.putBack(visit, null),
     )
   }
 
-  /** With `rev` only as it was seen: what another moved meanwhile stays. */
-  private withdraw({ id }: Held, reason: string, rev: number | null = null) {
+  /** Only as it was seen: what another moved meanwhile stays. */
+  private withdraw({ id, rev }: Held, reason: string) {
     return api.post('/api/visits/{visit_id}/withdrawal', { path: { visit_id: id }, body: { reason, rev } })
   }
 
   /** Put a visit where it was: the one that is `held`, or a new one in its place. */
-  private async putBack(before: Visit, held: Held | null) {
+  private async putBack(before: Visit, held: Held | null): Promise<Held> {
     const { work_order_id, technician_id, starts_at, ends_at } = before
     const of = held && { visit_id: held.id, rev: held.rev }
-    this.ours(before.id, await api.post('/api/board/placements', {
+    return this.ours(before.id, await api.post('/api/board/placements', {
       body: { work_order_id, technician_id, starts_at, ends_at, reason: t('undo'), ...of },
     }))
+  }
+
+  /** Plan what a visit was anew, and those of its crew who came with it. */
+  private async putAllBack(before: Visit, mates: Visit[]): Promise<void> {
+    const { id } = await this.putBack(before, null)
+    if (mates.length === 0) return
+    const technician_ids = mates.map((one) => one.technician_id)
+    const { joined, bound } = await api.post('/api/board/crews', { body: { visit_id: id, technician_ids, reason: t('undo') } })
+    for (const one of bound) this.ours(one.id, one)
+    for (const one of joined) this.ours(mates.find((mate) => mate.technician_id === one.technician_id)?.id, one)
   }
 
   /** What our last change made of a visit. All that is undone of it goes by this, also when it was planned anew. */
@@ -410,19 +427,22 @@ class Board {
   }
 
   dispatch(visits: Visit[]): Promise<boolean> {
-    return this.act(t('board.dispatched', { count: visits.length }), () =>
-      api.post('/api/visits/dispatching', { body: { visit_ids: visits.map((one) => one.id) } }),
-    )
+    return this.act(t('board.dispatched', { count: visits.length }), async () => {
+      const released = await api.post('/api/visits/dispatching', { body: { visit_ids: visits.map((one) => one.id) } })
+      for (const one of released) this.ours(one.id, one)
+    })
   }
 
   join(visit: Visit, technicians: string[], reason: string | null): Promise<boolean> {
     const names = technicians.map((one) => this.technicians.get(one)?.name ?? '').join(', ')
-    let joined: string[] = []
+    let joined: Held[] = []
     return this.act(
       t('board.joined', { number: visit.number, names }),
       async () => {
         const done = await api.post('/api/board/crews', { body: { visit_id: visit.id, technician_ids: technicians, reason } })
-        joined = done.joined.map((one) => one.id)
+        // Who was there before is of a crew now: that is a change of their visits as well.
+        for (const one of done.bound) this.ours(one.id, one)
+        joined = done.joined.map((one) => this.ours(one.id, one))
       },
       () => this.withdrawAll(joined),
     )
@@ -431,27 +451,79 @@ class Board {
   /** Plan visits once more on another day; what became of each. */
   async copy(visits: string[], day: string, reason: string | null) {
     const { lines } = await api.post('/api/board/day-copies', { body: { visit_ids: visits, to_on: day, reason } })
-    const copies = lines.flatMap((one) => (one.copy ? [one.copy.id] : []))
+    const copies = lines.flatMap((one) => (one.copy ? [this.ours(one.copy.id, one.copy)] : []))
     const said = t('copy.done', { count: copies.length })
     if (copies.length) this.undos = [...this.undos.slice(-19), { said, run: () => this.withdrawAll(copies) }]
     await this.refresh()
     return lines
   }
 
-  private async withdrawAll(visits: string[]): Promise<void> {
-    for (const visit_id of visits) {
-      await api.post('/api/visits/{visit_id}/withdrawal', { path: { visit_id }, body: { reason: t('undo') } })
-    }
+  /** Each that nobody changed; then the first that cannot be is told. */
+  private async withdrawAll(visits: Held[]): Promise<void> {
+    const refusals: unknown[] = []
+    for (const one of visits) await this.withdraw(one, t('undo')).catch((error: unknown) => refusals.push(error))
+    if (refusals.length) throw refusals[0]
   }
 
-  async sick(technician: Technician): Promise<void> {
-    try {
-      const answer = await api.post('/api/day/sick-calls', { body: { technician_id: technician.id } })
-      this.plan = answer.plan
-      await this.refresh()
-    } catch (error) {
-      this.refuse(error)
-    }
+  /** Note what came up on the day: the plan that answers it is looked at next. Returns whether it was noted. */
+  private happened(said: string, note: () => Promise<DayAnswer>, undo?: () => Promise<unknown>): Promise<boolean> {
+    return this.act(said, async () => void (this.plan = (await note()).plan), undo)
+  }
+
+  sick({ id: technician_id, name }: Technician): Promise<boolean> {
+    let absence_id = ''
+    return this.happened(
+      t('happened.sick', { name }),
+      async () => {
+        const answer = await api.post('/api/day/sick-calls', { body: { technician_id } })
+        absence_id = String(answer.event.data.absence_id)
+        return answer
+      },
+      () => api.delete('/api/absences/{absence_id}', { path: { absence_id } }),
+    )
+  }
+
+  overrun({ id: visit_id, number }: Visit, ends_at: Date): Promise<boolean> {
+    return this.happened(t('happened.overrun', { number, clock: clock(ends_at, this.zone) }), () =>
+      api.post('/api/day/overruns', { body: { visit_id, ends_at: ends_at.toISOString() } }),
+    )
+  }
+
+  noShow(visit: Visit): Promise<boolean> {
+    const mates = this.matesOf(visit).filter(isNotBegun)
+    return this.happened(
+      t('happened.no_show', { number: visit.number }),
+      () => api.post('/api/day/no-shows', { body: { visit_id: visit.id } }),
+      () => this.putAllBack(visit, mates),
+    )
+  }
+
+  cancel(visit: Visit, reason: string): Promise<boolean> {
+    const mates = this.matesOf(visit).filter(isNotBegun)
+    return this.happened(
+      t('happened.cancellation', { number: visit.number }),
+      () => api.post('/api/day/cancellations', { body: { visit_id: visit.id, reason } }),
+      () => this.putAllBack(visit, mates),
+    )
+  }
+
+  /** What else the job asks of its planning stays, also when this is undone. */
+  latePart({ work_order_id, number }: Visit | Job, earliest_at: Date, part: string | null): Promise<boolean> {
+    const terms = '/api/planning/work-orders/{work_order_id}/terms'
+    const path = { work_order_id }
+    let before: string | null = null
+    return this.happened(
+      t('happened.late_part', { number, at: moment(earliest_at, this.zone, this.today) }),
+      async () => {
+        before = (await api.get(terms, { path })).earliest_at
+        return api.post('/api/day/late-parts', { body: { work_order_id, earliest_at: earliest_at.toISOString(), part } })
+      },
+      async () => {
+        const { required_ids, preferred_ids, forbidden_ids, parts, windows, drop_cost } = await api.get(terms, { path })
+        const body = { required_ids, preferred_ids, forbidden_ids, parts, windows, drop_cost, earliest_at: before }
+        return api.put(terms, { path, body: body as TermsBody })
+      },
+    )
   }
 
   /** Ask for a plan and wait until it is made. */
@@ -471,7 +543,8 @@ class Board {
       t('plan.accepted'),
       () => api.post('/api/plans/{plan_id}/acceptance', { path, body: groups ? { groups } : {} }),
       async () => {
-        const { consequences } = await api.post('/api/plans/{plan_id}/undoing', { path, body: { reason: t('undo') } })
+        const { consequences, visits } = await api.post('/api/plans/{plan_id}/undoing', { path, body: { reason: t('undo') } })
+        for (const { was, visit } of visits) this.ours(was, visit)
         const language = currentLanguage()
         return consequences.map(({ number, said }) => `${number}: ${said[language] ?? said.en}`).join(' ')
       },
@@ -484,6 +557,12 @@ export function isMovable(visit: Visit): boolean {
   return visit.status === 'planned' || visit.status === 'dispatched'
 }
 
+/** Whether nobody is at work there yet. */
+export function isNotBegun(visit: Visit): boolean {
+  return isMovable(visit) || visit.status === 'travelling'
+}
+
+type TermsBody = NonNullable<Parameters<typeof api.put<'/api/planning/work-orders/{work_order_id}/terms'>>[1]>['body']
 type PlanBody = NonNullable<Parameters<typeof api.post<'/api/plans'>>[1]>['body']
 
 function requestPlan(body: NonNullable<PlanBody>): Promise<Answer<'/api/plans', 'post'>> {
