@@ -92,6 +92,7 @@ async def test_the_look_is_chosen_on_the_phone_and_its_light_one_is_the_outdoor_
         page = phone.page
         await page.goto("/app/index")
         look = page.get_by_label("Look")
+        await look.wait_for()
         assert await look.locator("option").evaluate_all("all => all.map(one => one.value)") == [
             "system",
             "outdoor",
