@@ -49,7 +49,10 @@ VIEWS: Final[dict[PageName, type[views.PageView]]] = {
 }
 
 #: Pages that can do more with script, and do without it: its source stands in the page.
-SCRIPTED: Final[frozenset[PageName]] = frozenset({"document", "passport"})
+SCRIPTED: Final[frozenset[PageName]] = frozenset({"document", "passport", "status"})
+
+#: Of these, those that ask our own server for more while they are looked at.
+ASKING: Final[frozenset[PageName]] = frozenset({"status"})
 
 #: A whole page, style sheet included, stays below this.
 LARGEST_PAGE_BYTES: Final = 30_000
@@ -91,6 +94,7 @@ def headers(image_origins: Sequence[str] = (), template: PageName | None = None)
         "default-src 'none'",
         f"style-src '{style_hash()}'",
         *([f"script-src '{_source_hash(script(template))}'"] if template in SCRIPTED else []),
+        *(["connect-src 'self'"] if template in ASKING else []),
         f"img-src {images}",
         "form-action 'self'",
         "base-uri 'none'",
