@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx
+import pytest
 import pytest_asyncio
 from httpx import AsyncClient
 
@@ -12,6 +13,8 @@ from tests.pages.looking import assert_accessible, take
 from tests.patience import PATIENCE_S
 
 pytestmark = BROWSER
+
+expect = pytest.importorskip("playwright.async_api").expect
 
 NO_ICON = "status of 404 (Not Found)"
 """What a browser says that looks for an icon: these pages load nothing that they can do without."""
@@ -74,7 +77,13 @@ async def test_a_customer_follows_moves_writes_and_rates_on_any_screen(
     await page.get_by_label("Write to the technician").fill("Ring <twice>")
     await page.get_by_role("button", name="Send the message").click()
     await page.get_by_text("Ring <twice>").wait_for()
+    # It looks for news by itself, and leaves alone what somebody is writing.
+    await page.get_by_label("Write to the technician").fill("One more thing")
     await finish(link)
+    await page.clock.fast_forward(31_000)
+    await page.locator("#progress li.reached", has_text="Done").wait_for()
+    await expect(page.get_by_label("Write to the technician")).to_have_value("One more thing")
+    await expect(page.get_by_label("3 ★")).to_have_count(0)
     await page.get_by_role("link", name="Refresh").click()
     await page.get_by_label("3 ★").check()
     await page.get_by_role("button", name="Send the rating").click()
