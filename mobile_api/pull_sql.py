@@ -2,8 +2,8 @@
 
 PostgreSQL puts the changes together as they go over the wire, so that a page is one value and not a
 thousand rows, and it stops at the page's limits. The statement stands in the database, as the function
-`sync_pulls` of migration 0015: a function can bind itself to the tenant before it reads, and that saves the
-round trips of a transaction around it. Whoever changes it writes a migration that replaces it.
+`sync_pulls` of migrations 0015 and 0056: a function can bind itself to the tenant before it reads, and that
+saves the round trips of a transaction around it. Whoever changes it writes a migration that replaces it.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,8 @@
 """Server-rendered pages: one function that turns a view into HTML, and the headers to send with it.
 
 Pages work without script and load nothing but photos: the style sheet is inside the page, allowed
-by its hash. The status page asks for itself again while it is looked at. Everything that is shown is escaped; messages hold no markup.
+by its hash. The status page asks for itself again while it is looked at. Everything that is shown is
+escaped; messages hold no markup.
 """
 
 from __future__ import annotations

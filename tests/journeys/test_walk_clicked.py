@@ -13,7 +13,9 @@ import pytest
 from sqlmodel import select
 
 from fsm.work_orders.lifecycle import Status
+from fsm.work_orders.records import Photo
 from fsm.work_orders.tables import Review, Visit, WorkOrder
+from mobile_api.tables import Intent
 from tests.fsm.work_orders.steps import Job
 from tests.mobile_api.pwa.conftest import (
     Field,
@@ -76,7 +78,9 @@ async def make_the_job(desk: Any) -> str:
     await take(desk, "walk-request")
     await desk.get_by_role("button", name="Make the job").click()
     said = await desk.get_by_text("has become job").first.inner_text()
-    return said.partition("has become job ")[2].split()[0].rstrip(".")
+    number = said.partition("has become job ")[2].split()[0].rstrip(".")
+    assert number
+    return number
 
 
 async def send_somebody(board: Any, number: str) -> None:
@@ -123,6 +127,7 @@ async def close_the_job(desk: Any, number: str) -> None:
 
 async def rate(passer: Any) -> None:
     await passer.clock.fast_forward(31_000)
+    await passer.locator("#progress li.reached", has_text="Done").wait_for()
     await passer.get_by_label("2 ★").check()
     await passer.get_by_label("What should we know?").fill("An hour late")
     await passer.get_by_role("button", name="Send the rating").click()
@@ -147,10 +152,10 @@ async def value_of(manager: Any, figure: str) -> str:
     return str(await shown.get_attribute("data-value") or "")
 
 
-async def narrow(manager: Any) -> None:
-    """Ask for the last twelve months instead."""
-    await manager.get_by_label("Period").select_option("last_12")
-    await manager.wait_for_url("**period=last_12**")
+async def ask_for(manager: Any, period: str) -> None:
+    """Ask for the figures of another period."""
+    await manager.get_by_label("Period").select_option(period)
+    await manager.wait_for_url(f"**period={period}**")
     await expect(manager.locator("main > [role=status]")).to_have_count(0)
 
 
@@ -158,7 +163,7 @@ async def look_into(manager: Any, number: str) -> None:
     """Open the time to restoration down to the job itself, and compare the tile with the file."""
     tile = manager.locator("[data-figure=restoration]")
     before = await value_of(manager, "restoration")
-    await manager.reload()
+    await ask_for(manager, "this_year")
     await expect(tile.locator("[data-value]")).not_to_have_attribute("data-value", before)
     shown = await value_of(manager, "restoration")
     await tile.get_by_role("button").first.click()
@@ -197,7 +202,7 @@ async def test_four_people_take_a_stopped_lift_from_its_label_to_the_managers_fi
 
         await report(passer, office)
         number = await make_the_job(desk)
-        await gather(send_somebody(board, number), narrow(manager))
+        await gather(send_somebody(board, number), ask_for(manager, "last_12"))
         await phone.page.get_by_role("link", name=TITLE).first.wait_for()
         await phone.is_quiet()
         await reads(passer, "Technician: Boris")
@@ -216,10 +221,17 @@ async def test_four_people_take_a_stopped_lift_from_its_label_to_the_managers_fi
     async with office.database.transaction(office.company.id) as session:
         reviews = list(await session.exec(select(Review).where(Review.work_order_id == job.id)))
         visits = list(await session.exec(select(Visit).where(Visit.work_order_id == job.id)))
+        photos = list(await session.exec(select(Photo).where(Photo.work_order_id == job.id)))
+        intents = list(await session.exec(select(Intent)))
     assert [(one.kind, one.settlement) for one in reviews] == [
         ("callback", "Called her, she is content")
     ]
     assert [one.status for one in visits] == ["finished"]
+    assert [one.state for one in photos] == [
+        "verified"
+    ] * 3  # one was taken again; one is the signature
+    assert {one.status for one in intents} == {"applied"}
+    assert sum(one.type == "visit.finish" for one in intents) == 1
 
 
 async def job_of(office: Office, number: str) -> Job:

@@ -107,7 +107,8 @@ async def test_pages_end_at_their_size_and_bring_everything(
     await slow.pull()
     assert len(slow.pages) > 3
     for page in slow.pages:
-        size = len(json.dumps(page["changes"], separators=(",", ":")).encode())
+        text = json.dumps(page["changes"], separators=(",", ":"), ensure_ascii=False)
+        size = len(text.encode())
         assert size <= 3_000 or len(page["changes"]) == 1
         assert ("digest" in page) == page["complete"]
     assert slow.rows == phone.rows

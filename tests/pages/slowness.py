@@ -6,7 +6,6 @@ in part before the server has looked at the request and in part after; pages get
 
 import asyncio
 import os
-from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -45,9 +44,12 @@ def slow_pages(context: Any) -> None:
     """Every page that the context opens from now on, popups among them."""
 
     async def slow(page: Any) -> None:
-        with suppress(Exception):  # the page may be closed by now
+        try:
             debugger = await context.new_cdp_session(page)
             await debugger.send("Emulation.setCPUThrottlingRate", {"rate": TIMES_SLOWER})
+        except Exception:
+            if not page.is_closed():
+                raise
 
     if SEED:
         context.on("page", slow)

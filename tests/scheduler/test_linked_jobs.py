@@ -27,6 +27,12 @@ select exists (select from pg_stat_activity
   where datname = current_database() and wait_event_type = 'Lock')"""
 
 
+async def someone_waits(day: RunningDay) -> bool:
+    """Look anew each time: within a transaction PostgreSQL goes on showing what it showed first."""
+    async with day.database.transaction(day.company.id) as looking:
+        return bool((await looking.exec(text(_LOCKED))).scalar())
+
+
 @pytest.fixture
 async def day(
     client: httpx.AsyncClient, database: Database, company: Company, clock: Clock
@@ -531,9 +537,8 @@ async def test_of_two_who_remove_a_link_at_once_one_is_told_that_it_is_gone(
     async with day.database.transaction(day.company.id) as session:
         await remove_link(session, day.company.system, day.clock(), UUID(made["id"]))
         other = asyncio.create_task(remove())
-        async with day.database.transaction(day.company.id) as looking:
-            while not other.done() and not (await looking.exec(text(_LOCKED))).scalar():
-                await asyncio.sleep(0.002)
+        while not other.done() and not await someone_waits(day):
+            await asyncio.sleep(0.002)
     with pytest.raises(NotFound):
         await other
 

@@ -76,11 +76,12 @@ class Desk {
     const query = { limit: MOST }
     // Whoever looks at the reviews has them read once they are there; others need only their number.
     const areLookedAt = this.part === 'reviews' && (reviews.all !== null || reviews.problem !== '')
+    if (areLookedAt) void reviews.load()
+    else if (this.seen.includes('reviews')) void waiting.ask()
     try {
       const [requests, closing] = await Promise.all([
         this.seen.includes('requests') ? api.get('/api/desk/requests', { query }) : null,
         this.seen.includes('closing') ? api.get('/api/desk/to-close', { query }) : null,
-        areLookedAt ? reviews.load() : this.seen.includes('reviews') ? waiting.ask() : null,
       ])
       const before = this.counts.requests
       this.requests = requests?.items ?? []
@@ -101,6 +102,7 @@ class Desk {
 
   show(part: Part): void {
     this.part = part
+    this.notice = null // it was said of what lay on another part
     const address = new URL(location.href)
     address.search = ''
     if (part !== this.seen[0]) address.searchParams.set('part', part)
