@@ -6,10 +6,11 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
+from uuid import UUID
 
 import httpx
 import pytest_asyncio
-from sqlmodel import select
+from sqlmodel import col, select
 
 from fsm.database import fetch
 from fsm.jobs import Job as QueuedJob
@@ -69,7 +70,7 @@ async def planned(day: RunningDay) -> set[tuple[str, str, str]]:
             Visit.tenant_id == day.company.id,
             WorkOrder.tenant_id == day.company.id,
             WorkOrder.id == Visit.work_order_id,
-            Visit.status == "planned",
+            col(Visit.status).in_(("planned", "dispatched")),
         )
         rows = await session.exec(statement)
         return {(number, str(who), at.isoformat()) for number, who, at in rows}
@@ -339,6 +340,12 @@ async def test_a_sick_call_reassigns_the_day_and_is_taken_back(
     assert (await day.send("GET", "/api/absences"))["items"] == []
 
 
+async def still_to_come(day: RunningDay, job_id: UUID) -> Visit:
+    async with day.database.transaction(day.company.id) as session:
+        of_job = select(Visit).where(Visit.work_order_id == job_id)
+        return (await session.exec(of_job.where(col(Visit.status) != "withdrawn"))).one()
+
+
 async def test_what_comes_up_on_the_day_is_noted_answered_with_a_plan_and_undone(
     office: Office, opened: Any, day: RunningDay
 ) -> None:
@@ -359,6 +366,9 @@ async def test_what_comes_up_on_the_day_is_noted_answered_with_a_plan_and_undone
 
     # Nobody was there: what waits close by has the time.
     await page.locator(f"[data-visit='{visit.id}']").click()
+    send = details.get_by_role("button", name="Send to the phone")
+    await send.click()
+    await playwright.expect(send).to_be_disabled()
     await details.get_by_text("Something came up").click()
     await take(page, "board-happenings")
     await assert_accessible(page)
@@ -368,6 +378,7 @@ async def test_what_comes_up_on_the_day_is_noted_answered_with_a_plan_and_undone
     await main.get_by_text("The plan is accepted").wait_for()
     assert set(await jobs_with(day)) == {near.number}
     await undone("The plan is accepted", f"{work.number}: nobody was there")
+    assert (await still_to_come(day, work.id)).status == "dispatched"  # it is on the phone again
 
     # No longer wanted, from the table and by keyboard; the plan is left as it is.
     await page.get_by_role("button", name="Table", exact=True).press("Enter")
@@ -404,9 +415,7 @@ async def test_what_comes_up_on_the_day_is_noted_answered_with_a_plan_and_undone
     next_one = await day.job("After", north_km=2.2)
     await day.visit(next_one, day.one, 2.5)
     ((*_, at),) = [one for one in await planned(day) if one[0] == next_one.number]
-    async with day.database.transaction(day.company.id) as session:
-        statement = select(Visit).where(Visit.work_order_id == work.id, Visit.status == "planned")
-        current = (await session.exec(statement)).one()
+    current = await still_to_come(day, work.id)
     await day.begin(current)
     await page.get_by_role("button", name="Timeline", exact=True).click()
     # The phone's tap, of which the office hears: here it is written beside its back.

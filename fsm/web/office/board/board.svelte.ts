@@ -97,7 +97,9 @@ class Board {
   isOptimising = $state(false)
   helps = $state(false)
   /** Which further dialog is open. */
-  asks = $state<'gaps' | 'copy' | 'crew' | 'job' | null>(null)
+  asks = $state<'gaps' | 'copy' | 'job' | null>(null)
+  /** The visit that others are to join, as it was looked at. */
+  crewOf = $state.raw<Visit | null>(null)
   /** What came up and is asked a word more about, and with what: as it was then, whatever becomes of it. */
   happens = $state.raw<{ what: Happening; of: Visit | Job } | null>(null)
   /** Whether the queue stands in a window of its own. */
@@ -117,6 +119,7 @@ class Board {
   firstDay = $derived(this.data ? dayOf(this.data.starts_at, this.data.zone) : this.day)
   today = $derived(dayOf(this.now, this.zone))
 
+  private noting: { said: string; done: Promise<boolean> } | null = null
   private readonly held = new Map<string, Held>()
   private offset = 0
   private asOf = ''
@@ -357,6 +360,7 @@ class Board {
 
   async place(target: Target, reason: string | null): Promise<boolean> {
     const before = target.visit_id ? this.visits.get(target.visit_id) : undefined
+    if (before) this.leaveToOthers(before)
     const number = before?.number ?? this.jobs.get(target.work_order_id)?.number ?? ''
     const name = this.technicians.get(target.technician_id)?.name ?? ''
     const isStretched = before?.technician_id === target.technician_id && Date.parse(before.starts_at) === Date.parse(target.starts_at)
@@ -378,7 +382,7 @@ class Board {
     return this.act(
       t('board.withdrawn', { number: visit.number }),
       () => this.withdraw(visit, t('board.by_dispatcher')),
-      () => this.putBack(visit, null),
+      () => this.putAllBack(visit, []),
     )
   }
 
@@ -396,9 +400,16 @@ class Board {
     }))
   }
 
-  /** Plan what a visit was anew, and those of its crew who came with it. */
+  /** Plan what a visit was anew, on the phone if it was there, and those of its crew who came with it. */
   private async putAllBack(before: Visit, mates: Visit[]): Promise<void> {
-    const { id } = await this.putBack(before, null)
+    const held = await this.putBack(before, null)
+    const { id } = held
+    if (before.status !== 'planned') {
+      for (const one of await api.post('/api/visits/dispatching', { body: { visit_ids: [id] } })) this.ours(one.id, one)
+    }
+    if (before.is_pinned) {
+      this.ours(id, await api.patch('/api/visits/{visit_id}', { path: { visit_id: id }, body: { rev: held.rev, is_pinned: true } }))
+    }
     if (mates.length === 0) return
     const technician_ids = mates.map((one) => one.technician_id)
     const { joined, bound } = await api.post('/api/board/crews', { body: { visit_id: id, technician_ids, reason: t('undo') } })
@@ -413,7 +424,13 @@ class Board {
     return Object.assign(held, { id, rev })
   }
 
+  /** What another changed since our last change: what we did before that is not undone over theirs. */
+  private leaveToOthers({ id, rev }: Held): void {
+    if (this.held.get(id)?.rev !== rev) this.held.delete(id)
+  }
+
   pin(visit: Visit): Promise<boolean> {
+    this.leaveToOthers(visit)
     let held: Held = visit
     const set = async (is_pinned: boolean) => {
       const { id, rev } = held
@@ -434,6 +451,7 @@ class Board {
   }
 
   join(visit: Visit, technicians: string[], reason: string | null): Promise<boolean> {
+    this.leaveToOthers(visit)
     const names = technicians.map((one) => this.technicians.get(one)?.name ?? '').join(', ')
     let joined: Held[] = []
     return this.act(
@@ -465,9 +483,19 @@ class Board {
     if (refusals.length) throw refusals[0]
   }
 
-  /** Note what came up on the day: the plan that answers it is looked at next. Returns whether it was noted. */
+  /** Note what came up on the day: the plan that answers it is looked at next. Returns whether it was noted. The same
+   * once more while it is being noted is a hurried hand: it counts once. */
   private happened(said: string, note: () => Promise<DayAnswer>, undo?: () => Promise<unknown>): Promise<boolean> {
-    return this.act(said, async () => void (this.plan = (await note()).plan), undo)
+    if (this.noting?.said === said) return this.noting.done
+    const done = this.act(said, async () => void (this.plan = (await note()).plan), undo).finally(() => (this.noting = null))
+    this.noting = { said, done }
+    return done
+  }
+
+  /** Plan what has been called off anew; what would have begun by now is past, and stays off. */
+  private backFrom(visit: Visit): (() => Promise<void>) | undefined {
+    const mates = this.matesOf(visit).filter(isNotBegun)
+    return Date.parse(visit.starts_at) > this.now ? () => this.putAllBack(visit, mates) : undefined
   }
 
   sick({ id: technician_id, name }: Technician): Promise<boolean> {
@@ -484,26 +512,24 @@ class Board {
   }
 
   overrun({ id: visit_id, number }: Visit, ends_at: Date): Promise<boolean> {
-    return this.happened(t('happened.overrun', { number, clock: clock(ends_at, this.zone) }), () =>
+    return this.happened(t('happened.overrun', { number, clock: moment(ends_at, this.zone, this.today) }), () =>
       api.post('/api/day/overruns', { body: { visit_id, ends_at: ends_at.toISOString() } }),
     )
   }
 
   noShow(visit: Visit): Promise<boolean> {
-    const mates = this.matesOf(visit).filter(isNotBegun)
     return this.happened(
       t('happened.no_show', { number: visit.number }),
       () => api.post('/api/day/no-shows', { body: { visit_id: visit.id } }),
-      () => this.putAllBack(visit, mates),
+      this.backFrom(visit),
     )
   }
 
   cancel(visit: Visit, reason: string): Promise<boolean> {
-    const mates = this.matesOf(visit).filter(isNotBegun)
     return this.happened(
       t('happened.cancellation', { number: visit.number }),
       () => api.post('/api/day/cancellations', { body: { visit_id: visit.id, reason } }),
-      () => this.putAllBack(visit, mates),
+      this.backFrom(visit),
     )
   }
 
@@ -519,7 +545,8 @@ class Board {
         return api.post('/api/day/late-parts', { body: { work_order_id, earliest_at: earliest_at.toISOString(), part } })
       },
       async () => {
-        const { required_ids, preferred_ids, forbidden_ids, parts, windows, drop_cost } = await api.get(terms, { path })
+        const { earliest_at: now, required_ids, preferred_ids, forbidden_ids, parts, windows, drop_cost } = await api.get(terms, { path })
+        if (Date.parse(now ?? '') !== earliest_at.getTime()) return t('happened.late_part.changed', { number })
         const body = { required_ids, preferred_ids, forbidden_ids, parts, windows, drop_cost, earliest_at: before }
         return api.put(terms, { path, body: body as TermsBody })
       },
