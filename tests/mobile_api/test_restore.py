@@ -53,6 +53,18 @@ async def snapshot(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
     await postgres.drop_database(name)
 
 
+async def copied(
+    postgres: EmbeddedPostgres, settings: Settings, template: str, name: str
+) -> Settings:
+    """Copy the database `template`, to which nobody is connected, and return the settings of the copy."""
+    await postgres.create_database(name, template=template)
+    return replace(
+        settings,
+        database_url=postgres.url(name, APPLICATION_ROLE),
+        owner_database_url=postgres.url(name, OWNER_ROLE),
+    )
+
+
 def day(phone: Phone, job: Job, company: Company) -> list[dict[str, Any]]:
     """Return what a technician does in a visit, five minutes apart."""
     visit, head = str(job.visit_id), phone.pages[-1]["head"]
@@ -117,12 +129,7 @@ async def test_phones_send_again_what_a_restored_backup_lacks(
     clock.forward(minutes=5)
     await phone.push(*sent_first)
     await database.close()  # nobody may be connected to what is copied
-    await postgres.create_database(snapshot, template=database_name)
-    restored_settings = replace(
-        settings,
-        database_url=postgres.url(snapshot, APPLICATION_ROLE),
-        owner_database_url=postgres.url(snapshot, OWNER_ROLE),
-    )
+    restored_settings = await copied(postgres, settings, database_name, snapshot)
     restored = compose_database(restored_settings)
     async with restored.transaction(company.id) as session:
         held = await backups.read_held(session, company.id)
@@ -187,12 +194,7 @@ async def test_a_phone_of_a_life_that_a_second_restore_undid_is_put_right(
     await database.close()
     lives = [f"life_{uuid4().hex[:12]}" for _ in range(2)]
     for life, words in zip(lives, ("of the first life", "of the second life"), strict=True):
-        await postgres.create_database(life, template=database_name)
-        restored_settings = replace(
-            settings,
-            database_url=postgres.url(life, APPLICATION_ROLE),
-            owner_database_url=postgres.url(life, OWNER_ROLE),
-        )
+        restored_settings = await copied(postgres, settings, database_name, life)
         restored = compose_database(restored_settings)
         async with restored.transaction(company.id) as session:
             await sequencer.begin_epoch(session, company.id)
