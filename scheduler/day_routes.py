@@ -23,6 +23,7 @@ from scheduler import booking, desk, moving
 from scheduler.booking import Found, HoldOver, SlotTaken
 from scheduler.day import Contradictory, TooManyPlaces
 from scheduler.moving import WishAnswered
+from scheduler.placements import MovedMeanwhile
 from scheduler.plan_views import PlanView
 from scheduler.sentences import offer_sentence, slot_sentence
 from scheduler.slots import Slot
@@ -79,11 +80,17 @@ class OverrunBody(Body):
 
 
 class NoShowBody(Body):
+    """`rev` is the visit's, as it was looked at; without one it is taken as it is now."""
+
     visit_id: UUID
+    rev: http.Revision | None = None
 
 
 class VisitCancellation(Body):
+    """`rev` is the visit's, as it was looked at; without one it is taken as it is now."""
+
     visit_id: UUID
+    rev: http.Revision | None = None
     reason: Line
 
 
@@ -104,6 +111,11 @@ _noted = partial(
 """An event of the day, answered with a plan."""
 _noted_in_time = partial(_noted, responses=http.refusals(WrongStatus, Contradictory, TooManyPlaces))
 """One that comes too late for some visits."""
+_called_off = partial(
+    _noted,
+    responses=http.refusals(WrongStatus, MovedMeanwhile, Contradictory, TooManyPlaces),
+)
+"""One that ends a visit, which somebody else may have changed."""
 
 
 class DayController(Controller):
@@ -134,18 +146,18 @@ class DayController(Controller):
     ) -> AnswerView:
         return AnswerView.of(await desk.overrun(session, actor, now, data.visit_id, data.ends_at))
 
-    @_noted_in_time("/no-shows", summary="Nobody was there")
+    @_called_off("/no-shows", summary="Nobody was there")
     async def no_show(
         self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[NoShowBody]
     ) -> AnswerView:
-        return AnswerView.of(await desk.no_show(session, actor, now, data.visit_id))
+        return AnswerView.of(await desk.no_show(session, actor, now, data.visit_id, data.rev))
 
-    @_noted_in_time("/cancellations", summary="A visit is not wanted any more")
+    @_called_off("/cancellations", summary="A visit is not wanted any more")
     async def cancel(
         self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[VisitCancellation]
     ) -> AnswerView:
         return AnswerView.of(
-            await desk.cancel_visit(session, actor, now, data.visit_id, data.reason)
+            await desk.cancel_visit(session, actor, now, data.visit_id, data.reason, data.rev)
         )
 
     @_noted("/late-parts", summary="A part comes too late")

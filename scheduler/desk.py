@@ -37,6 +37,7 @@ from scheduler.jobs import keep
 from scheduler.linked_jobs import list_partner_technicians
 from scheduler.outcome import Happened, outcome
 from scheduler.patience import Patience
+from scheduler.placements import take_back
 from scheduler.problem import Cause, Plan
 from scheduler.reasons import explain
 from scheduler.repair import ENGINE, repaired
@@ -162,8 +163,13 @@ async def overrun(
     return await _answer(session, actor, now, event, on, 1, look, ())
 
 
-async def no_show(session: Session, actor: Actor, now: datetime, visit_id: UUID) -> Answer:
-    """Close an attempt at which nobody was there; the time is offered to work that waits nearby."""
+async def no_show(
+    session: Session, actor: Actor, now: datetime, visit_id: UUID, rev: int | None = None
+) -> Answer:
+    """Close an attempt at which nobody was there; the time is offered to work that waits nearby.
+
+    A visit that somebody changed since it was looked at (`rev`) stays as it is.
+    """
     visit = await visits.find_visit(session, actor, visit_id)
     if visit.status in (VisitStatus.ON_SITE, VisitStatus.PAUSED):
         raise WrongStatus(
@@ -175,20 +181,28 @@ async def no_show(session: Session, actor: Actor, now: datetime, visit_id: UUID)
             f"This visit is {visit.status}: nobody is expected there any more.",
             status=visit.status,
         )
-    return await _freed(session, actor, now, DayEventKind.NO_SHOW, visit, reason="no_show")
+    return await _freed(session, actor, now, DayEventKind.NO_SHOW, visit, rev, reason="no_show")
 
 
 async def cancel_visit(
-    session: Session, actor: Actor, now: datetime, visit_id: UUID, reason: str
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    visit_id: UUID,
+    reason: str,
+    rev: int | None = None,
 ) -> Answer:
-    """Take back a visit that is not wanted; its time is offered to work that waits nearby."""
+    """Take back a visit that is not wanted; its time is offered to work that waits nearby.
+
+    A visit that somebody changed since it was looked at (`rev`) stays as it is.
+    """
     visit = await visits.find_visit(session, actor, visit_id)
     if VisitStatus(visit.status) not in visits.NOT_BEGUN:
         raise WrongStatus(
             f"This visit is {visit.status}: only one that has not begun can be taken back.",
             status=visit.status,
         )
-    return await _freed(session, actor, now, DayEventKind.CANCELLATION, visit, reason=reason)
+    return await _freed(session, actor, now, DayEventKind.CANCELLATION, visit, rev, reason=reason)
 
 
 async def _freed(
@@ -197,6 +211,7 @@ async def _freed(
     now: datetime,
     kind: DayEventKind,
     visit: Visit,
+    rev: int | None,
     *,
     reason: str,
 ) -> Answer:
@@ -207,7 +222,8 @@ async def _freed(
     crew = [visit] if work_order.crew_size == 1 else await _crew_of(session, work_order, visit)
     for each in crew:
         if VisitStatus(each.status) in visits.NOT_BEGUN:
-            await visits.withdraw(session, actor, now, each.id, reason=reason)
+            seen = rev if each.id == visit.id else None
+            await take_back(session, actor, now, each.id, seen, reason)
     event = await note(
         session,
         actor,

@@ -1,6 +1,7 @@
 """What comes of placing a visit, as a dispatcher would say it, in every language."""
 
 from fsm.languages import by_language
+from scheduler.lengths import length
 from scheduler.linking import Breach
 from scheduler.placing import Code, Consequence, of_breach
 
@@ -11,7 +12,8 @@ def consequence_sentence(consequence: Consequence, language: str) -> str:
     text = _WORDS[language][consequence.code]
     if consequence.code is Code.PROMISE and consequence.minutes < 0:
         text = _WORDS[language]["promise_early"]
-    return text.format(minutes=abs(consequence.minutes), what=consequence.what)
+    said = length(abs(consequence.minutes), language)
+    return text.format(length=said, what=consequence.what)
 
 
 def breach_sentence(breach: Breach, first: str, language: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from fsm.languages import by_language
 from scheduler.blocking import ShiftReason
 from scheduler.engine.permissions import Failure, Rule
+from scheduler.lengths import length, minutes_of
 from scheduler.reasons import Reason
 from scheduler.relaxations import Relaxation, Way
 from scheduler.slots import Offer, Risk, Slot
@@ -83,7 +84,7 @@ def change_sentence(line: Mapping[str, Any], language: str) -> str:
     said = words[why].format(
         by=cause["by"],
         event=words[cause["event"] or "unnamed_event"],
-        saving=-(-(cause["saving"] or 0) // 60),
+        saving=_length(cause["saving"] or 0, language),
     )
     risk = f" {words['at_risk']}" if line["is_at_risk"] else ""
     return f"{what}; {said}.{risk}"
@@ -113,16 +114,18 @@ def slot_sentence(
     said = [
         words["first"].format(technician=technician)
         if rank == 1
-        else words["other"].format(technician=technician, more=_minutes(slot.price - first.price)),
+        else words["other"].format(
+            technician=technician, more=_length(slot.price - first.price, language)
+        ),
         *([words["mates"].format(names=", ".join(mates))] if mates else []),
-        words["drive"].format(minutes=_minutes(slot.travel_s))
+        words["drive"].format(length=_length(slot.travel_s, language))
         if slot.travel_s > 0
         else words["no_drive"],
     ]
     if slot.overtime_s > 0:
-        said.append(words["overtime"].format(minutes=_minutes(slot.overtime_s)))
+        said.append(words["overtime"].format(length=_length(slot.overtime_s, language)))
     if slot.late_s:
-        said.append(words["late"].format(minutes=_minutes(slot.late_s)))
+        said.append(words["late"].format(length=_length(slot.late_s, language)))
     if slot.at_risk:
         said.append(words["risk"].format(numbers=", ".join(slot.at_risk)))
     numbers = ", ".join(each.label for each in slot.moved)
@@ -133,8 +136,8 @@ def slot_sentence(
 def offer_sentence(offer: Offer, language: str) -> str:
     """Return what a window is worth: the chance of keeping it, and what its time is worth to others."""
     words = _SLOTS[language]
-    minutes = _minutes(offer.capacity)
-    load = words["scarce"].format(minutes=minutes) if minutes > 1 else words["free"]
+    worth = length(minutes_of(offer.capacity), language)
+    load = words["scarce"].format(length=worth) if offer.capacity > 60 else words["free"]
     return words["offer"].format(percent=round(offer.probability * 100), load=load)
 
 
@@ -146,7 +149,7 @@ def cure_sentence(technician: str, risk: Risk, language: str) -> str:
         cure = words["cure"].format(
             technician=technician,
             cured=round(risk.cured * 100),
-            minutes=_minutes(max(0, risk.cure.cost)),
+            length=_length(max(0, risk.cure.cost), language),
         )
     percents = {"stated": round(risk.stated * 100), "percent": round(risk.chance * 100)}
     return words["unsure"].format(cure=cure, **percents)
@@ -157,8 +160,8 @@ def _joined(pattern: str, parts: Sequence[str]) -> str:
     return reduce(lambda one, other: pattern.format(one=one, other=other), parts)
 
 
-def _minutes(seconds: int) -> int:
-    return -(-seconds // 60)
+def _length(seconds: int, language: str) -> str:
+    return length(minutes_of(seconds), language)
 
 
 def _why(reason: Reason, language: str) -> str:
@@ -196,7 +199,7 @@ def _failure(failure: Failure, language: str) -> str:
     words, facts = _WORDS[language], dict(failure.facts)
     what = _RULES[language][failure.rule]
     if failure.rule is Rule.PRICE:
-        facts = {name: -(-int(value) // 60) for name, value in facts.items()}
+        facts = {name: _length(int(value), language) for name, value in facts.items()}
     template = {
         Rule.SKILL: "skill_fact",
         Rule.LEVEL: "level_fact",
@@ -214,7 +217,7 @@ def _way(relaxation: Relaxation, language: str) -> str:
         name = "window_early" if relaxation.minutes < 0 else "window_late"
     how = words[name].format(
         technician=relaxation.technician,
-        minutes=abs(relaxation.minutes),
+        length=length(abs(relaxation.minutes), language),
         bumped=relaxation.bumped_label,
         rules=", ".join(_RULES[language][rule] for rule in relaxation.rules),
     )

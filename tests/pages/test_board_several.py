@@ -128,3 +128,5 @@ async def test_a_crew_is_formed_a_gap_is_filled_and_a_day_is_copied(
         await page.get_by_role("main").get_by_text(f"Undone: {done}").wait_for()
     await page.keyboard.press("[")
     await page.locator(f"[data-job='{work['id']}']").wait_for()
+    left = (await desk.get(f"/api/work-orders/{work['id']}")).json()
+    assert left["crew_size"] == 1, "it is a job for one again"

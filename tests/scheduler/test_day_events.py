@@ -1,6 +1,7 @@
 """What upsets a running day, told over HTTP and answered with a repaired plan and its difference."""
 
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -138,6 +139,26 @@ async def test_a_freed_hour_is_offered_to_what_waits_nearby(day: RunningDay) -> 
     assert (await day.found(second.id)).ended_reason == "no_show"
     assert gone.number in stops_of(plan)
     assert absent.number not in stops_of(plan)
+
+
+@pytest.mark.parametrize("what", ["cancellations", "no-shows"])
+async def test_a_visit_that_somebody_changed_meanwhile_is_not_called_off(
+    day: RunningDay, what: str
+) -> None:
+    visit = await day.visit(await day.job("looked at", north_km=2), day.one, 1)
+    body: dict[str, Any] = {"visit_id": str(visit.id), "rev": (await day.found(visit.id)).rev}
+    if what == "cancellations":
+        body["reason"] = "customer is away"
+    pin = {"rev": body["rev"], "is_pinned": True}
+    await day.send("PATCH", f"/api/visits/{visit.id}", pin)
+    refused = await day.post(f"/api/day/{what}", body, 409)
+    assert refused["code"] == "moved-meanwhile"
+    assert refused["by"]
+    assert refused["by"] in refused["detail"]
+    assert (await day.found(visit.id)).status == visit.status
+    seen_anew = {**body, "rev": refused["rev"]}
+    await day.post(f"/api/day/{what}", seen_anew, 201)
+    assert (await day.found(visit.id)).status == "withdrawn"
 
 
 async def test_a_late_part_moves_the_visit_behind_its_arrival(day: RunningDay) -> None:

@@ -112,6 +112,9 @@ def test_every_consequence_has_its_sentence_in_every_language() -> None:
     start = 10 * HOUR + 30 * MINUTE
     (overlap,) = place(day(), "wanted", "olga", start).consequences
     assert consequence_sentence(overlap, "en") == "It overlaps WO-1 by 30 min."
+    for language, said in (("en", "19 h 19 min"), ("de", "19 Std. 19 Min."), ("ru", "19 ч 19 мин")):
+        assert said in consequence_sentence(replace(overlap, minutes=1_159), language)
+    assert consequence_sentence(replace(overlap, minutes=120), "en") == "It overlaps WO-1 by 2 h."
     for language in LANGUAGES:
         for code in Code:
             assert "{" not in consequence_sentence(replace(overlap, code=code), language)

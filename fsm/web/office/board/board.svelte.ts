@@ -10,6 +10,7 @@ import { sentenceOf } from '../shell/saying.ts'
 import { api, session } from '../shell/start.ts'
 import { changed } from './changes.ts'
 import { kept } from './kept.ts'
+import { OurVisits, type Held } from './our-visits.ts'
 import { hear, isQueueWindow, tell, type Said, type Selected } from './windows.ts'
 
 export type BoardData = Answer<'/api/board', 'get'>
@@ -31,18 +32,13 @@ export interface Target {
   ends_at?: string | null
 }
 
-/** A visit as it was when we changed it last. */
-interface Held {
-  id: string
-  rev: number
-}
-
 /** What may come up on the day that asks for a word more. */
 export type Happening = 'overrun' | 'cancellation' | 'late_part'
 
 interface Undo {
   said: string
-  run: () => Promise<unknown>
+  /** Null where it stays: who undoes is told so, once, before what came earlier is undone. */
+  run: (() => Promise<unknown>) | null
 }
 
 interface Change {
@@ -120,7 +116,7 @@ class Board {
   today = $derived(dayOf(this.now, this.zone))
 
   private noting: { said: string; done: Promise<boolean> } | null = null
-  private readonly held = new Map<string, Held>()
+  private readonly own = new OurVisits()
   private offset = 0
   private asOf = ''
   private turns = 0
@@ -314,14 +310,14 @@ class Board {
   }
 
   /** Do something, say how it went, fetch what came of it. `work` may return words that warn. Returns whether it worked. */
-  async act(said: string, work: () => Promise<unknown>, undo?: () => Promise<unknown>): Promise<boolean> {
+  async act(said: string, work: () => Promise<unknown>, undo?: Undo['run']): Promise<boolean> {
     try {
       const told = await work()
       const isWarned = typeof told === 'string' && told !== ''
       const text = isWarned ? `${said} ${told}` : said
       this.notice = { kind: isWarned ? 'warn' : 'good', text }
       announce(text)
-      if (undo) this.undos = [...this.undos.slice(-19), { said, run: undo }]
+      if (undo !== undefined) this.undos = [...this.undos.slice(-19), { said, run: undo }]
       await this.refresh()
       return true
     } catch (error) {
@@ -351,6 +347,11 @@ class Board {
     const last = this.undos.at(-1)
     if (!last) return
     this.undos = this.undos.slice(0, -1)
+    if (!last.run) {
+      this.notice = { kind: 'warn', text: t('board.stays', { what: last.said }) }
+      announce(this.notice.text)
+      return
+    }
     await this.act(t('board.undone', { what: last.said }), last.run)
   }
 
@@ -360,7 +361,7 @@ class Board {
 
   async place(target: Target, reason: string | null): Promise<boolean> {
     const before = target.visit_id ? this.visits.get(target.visit_id) : undefined
-    if (before) this.leaveToOthers(before)
+    if (before) this.own.leaveToOthers(before)
     const number = before?.number ?? this.jobs.get(target.work_order_id)?.number ?? ''
     const name = this.technicians.get(target.technician_id)?.name ?? ''
     const isStretched = before?.technician_id === target.technician_id && Date.parse(before.starts_at) === Date.parse(target.starts_at)
@@ -371,70 +372,27 @@ class Board {
     return this.act(
       said,
       async () => {
-        placed = this.ours(target.visit_id, await api.post('/api/board/placements', { body: { ...bare(target), reason } }))
+        placed = this.own.hold(target.visit_id, await api.post('/api/board/placements', { body: { ...bare(target), reason } }))
         this.select({ visit: placed.id })
       },
-      async () => (before ? this.putBack(before, placed!) : this.withdraw(placed!, t('undo'))),
+      async () => (before ? this.own.putBack(before, placed!) : this.own.withdraw(placed!, t('undo'))),
     )
   }
 
   unschedule(visit: Visit): Promise<boolean> {
     return this.act(
       t('board.withdrawn', { number: visit.number }),
-      () => this.withdraw(visit, t('board.by_dispatcher')),
-      () => this.putAllBack(visit, []),
+      () => this.own.withdraw(visit, t('board.by_dispatcher')),
+      () => this.own.putAllBack(visit, []),
     )
   }
 
-  /** Only as it was seen: what another moved meanwhile stays. */
-  private withdraw({ id, rev }: Held, reason: string) {
-    return api.post('/api/visits/{visit_id}/withdrawal', { path: { visit_id: id }, body: { reason, rev } })
-  }
-
-  /** Put a visit where it was: the one that is `held`, or a new one in its place. */
-  private async putBack(before: Visit, held: Held | null): Promise<Held> {
-    const { work_order_id, technician_id, starts_at, ends_at } = before
-    const of = held && { visit_id: held.id, rev: held.rev }
-    return this.ours(before.id, await api.post('/api/board/placements', {
-      body: { work_order_id, technician_id, starts_at, ends_at, reason: t('undo'), ...of },
-    }))
-  }
-
-  /** Plan what a visit was anew, on the phone if it was there, and those of its crew who came with it. */
-  private async putAllBack(before: Visit, mates: Visit[]): Promise<void> {
-    const held = await this.putBack(before, null)
-    const { id } = held
-    if (before.status !== 'planned') {
-      for (const one of await api.post('/api/visits/dispatching', { body: { visit_ids: [id] } })) this.ours(one.id, one)
-    }
-    if (before.is_pinned) {
-      this.ours(id, await api.patch('/api/visits/{visit_id}', { path: { visit_id: id }, body: { rev: held.rev, is_pinned: true } }))
-    }
-    if (mates.length === 0) return
-    const technician_ids = mates.map((one) => one.technician_id)
-    const { joined, bound } = await api.post('/api/board/crews', { body: { visit_id: id, technician_ids, reason: t('undo') } })
-    for (const one of bound) this.ours(one.id, one)
-    for (const one of joined) this.ours(mates.find((mate) => mate.technician_id === one.technician_id)?.id, one)
-  }
-
-  /** What our last change made of a visit. All that is undone of it goes by this, also when it was planned anew. */
-  private ours(was: string | null | undefined, { id, rev }: Held): Held {
-    const held = this.held.get(was ?? id) ?? { id, rev }
-    this.held.set(was ?? id, held).set(id, held)
-    return Object.assign(held, { id, rev })
-  }
-
-  /** What another changed since our last change: what we did before that is not undone over theirs. */
-  private leaveToOthers({ id, rev }: Held): void {
-    if (this.held.get(id)?.rev !== rev) this.held.delete(id)
-  }
-
   pin(visit: Visit): Promise<boolean> {
-    this.leaveToOthers(visit)
+    this.own.leaveToOthers(visit)
     let held: Held = visit
     const set = async (is_pinned: boolean) => {
       const { id, rev } = held
-      held = this.ours(id, await api.patch('/api/visits/{visit_id}', { path: { visit_id: id }, body: { rev, is_pinned } }))
+      held = this.own.hold(id, await api.patch('/api/visits/{visit_id}', { path: { visit_id: id }, body: { rev, is_pinned } }))
     }
     return this.act(
       t(visit.is_pinned ? 'board.unpinned' : 'board.pinned', { number: visit.number }),
@@ -446,46 +404,40 @@ class Board {
   dispatch(visits: Visit[]): Promise<boolean> {
     return this.act(t('board.dispatched', { count: visits.length }), async () => {
       const released = await api.post('/api/visits/dispatching', { body: { visit_ids: visits.map((one) => one.id) } })
-      for (const one of released) this.ours(one.id, one)
+      for (const one of released) this.own.hold(one.id, one)
     })
   }
 
   join(visit: Visit, technicians: string[], reason: string | null): Promise<boolean> {
-    this.leaveToOthers(visit)
+    this.own.leaveToOthers(visit)
     const names = technicians.map((one) => this.technicians.get(one)?.name ?? '').join(', ')
+    const raised = Math.max(visit.crew_size, this.matesOf(visit).length + 1 + technicians.length)
     let joined: Held[] = []
     return this.act(
       t('board.joined', { number: visit.number, names }),
       async () => {
         const done = await api.post('/api/board/crews', { body: { visit_id: visit.id, technician_ids: technicians, reason } })
         // Who was there before is of a crew now: that is a change of their visits as well.
-        for (const one of done.bound) this.ours(one.id, one)
-        joined = done.joined.map((one) => this.ours(one.id, one))
+        for (const one of done.bound) this.own.hold(one.id, one)
+        joined = done.joined.map((one) => this.own.hold(one.id, one))
       },
-      () => this.withdrawAll(joined),
+      () => this.own.leave(visit, joined, raised),
     )
   }
 
   /** Plan visits once more on another day; what became of each. */
   async copy(visits: string[], day: string, reason: string | null) {
     const { lines } = await api.post('/api/board/day-copies', { body: { visit_ids: visits, to_on: day, reason } })
-    const copies = lines.flatMap((one) => (one.copy ? [this.ours(one.copy.id, one.copy)] : []))
+    const copies = lines.flatMap((one) => (one.copy ? [this.own.hold(one.copy.id, one.copy)] : []))
     const said = t('copy.done', { count: copies.length })
-    if (copies.length) this.undos = [...this.undos.slice(-19), { said, run: () => this.withdrawAll(copies) }]
+    if (copies.length) this.undos = [...this.undos.slice(-19), { said, run: () => this.own.withdrawAll(copies) }]
     await this.refresh()
     return lines
   }
 
-  /** Each that nobody changed; then the first that cannot be is told. */
-  private async withdrawAll(visits: Held[]): Promise<void> {
-    const refusals: unknown[] = []
-    for (const one of visits) await this.withdraw(one, t('undo')).catch((error: unknown) => refusals.push(error))
-    if (refusals.length) throw refusals[0]
-  }
-
   /** Note what came up on the day: the plan that answers it is looked at next. Returns whether it was noted. The same
    * once more while it is being noted is a hurried hand: it counts once. */
-  private happened(said: string, note: () => Promise<DayAnswer>, undo?: () => Promise<unknown>): Promise<boolean> {
+  private happened(said: string, note: () => Promise<DayAnswer>, undo?: Undo['run']): Promise<boolean> {
     if (this.noting?.said === said) return this.noting.done
     const done = this.act(said, async () => void (this.plan = (await note()).plan), undo).finally(() => (this.noting = null))
     this.noting = { said, done }
@@ -495,7 +447,7 @@ class Board {
   /** Plan what has been called off anew; what would have begun by now is past, and stays off. */
   private backFrom(visit: Visit): (() => Promise<void>) | undefined {
     const mates = this.matesOf(visit).filter(isNotBegun)
-    return Date.parse(visit.starts_at) > this.now ? () => this.putAllBack(visit, mates) : undefined
+    return Date.parse(visit.starts_at) > this.now ? () => this.own.putAllBack(visit, mates) : undefined
   }
 
   sick({ id: technician_id, name }: Technician): Promise<boolean> {
@@ -512,15 +464,17 @@ class Board {
   }
 
   overrun({ id: visit_id, number }: Visit, ends_at: Date): Promise<boolean> {
-    return this.happened(t('happened.overrun', { number, clock: moment(ends_at, this.zone, this.today) }), () =>
-      api.post('/api/day/overruns', { body: { visit_id, ends_at: ends_at.toISOString() } }),
+    return this.happened(
+      t('happened.overrun', { number, clock: moment(ends_at, this.zone, this.today) }),
+      () => api.post('/api/day/overruns', { body: { visit_id, ends_at: ends_at.toISOString() } }),
+      null,
     )
   }
 
   noShow(visit: Visit): Promise<boolean> {
     return this.happened(
       t('happened.no_show', { number: visit.number }),
-      () => api.post('/api/day/no-shows', { body: { visit_id: visit.id } }),
+      () => api.post('/api/day/no-shows', { body: { visit_id: visit.id, rev: visit.rev } }),
       this.backFrom(visit),
     )
   }
@@ -528,7 +482,7 @@ class Board {
   cancel(visit: Visit, reason: string): Promise<boolean> {
     return this.happened(
       t('happened.cancellation', { number: visit.number }),
-      () => api.post('/api/day/cancellations', { body: { visit_id: visit.id, reason } }),
+      () => api.post('/api/day/cancellations', { body: { visit_id: visit.id, rev: visit.rev, reason } }),
       this.backFrom(visit),
     )
   }
@@ -571,7 +525,7 @@ class Board {
       () => api.post('/api/plans/{plan_id}/acceptance', { path, body: groups ? { groups } : {} }),
       async () => {
         const { consequences, visits } = await api.post('/api/plans/{plan_id}/undoing', { path, body: { reason: t('undo') } })
-        for (const { was, visit } of visits) this.ours(was, visit)
+        for (const { was, visit } of visits) this.own.hold(was, visit)
         const language = currentLanguage()
         return consequences.map(({ number, said }) => `${number}: ${said[language] ?? said.en}`).join(' ')
       },
