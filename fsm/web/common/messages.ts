@@ -1,10 +1,12 @@
 // The sentences of the one language that is loaded, with plurals and numbers by the browser's own rules.
 import { loaders, names, type Key, type Sentence } from 'virtual:messages'
 
+import { remember, remembered } from './remembered.ts'
+
 export type { Key }
 export type Blanks = Record<string, string | number>
 
-const REMEMBERED = 'fsm.language'
+const CHOSEN = 'fsm.language'
 
 let language = 'en'
 let sentences: Record<string, Sentence> = {}
@@ -15,8 +17,7 @@ export const languages = Object.keys(loaders)
 
 /** Load the language that was chosen, else the first of the reader's that there is, else English. */
 export async function loadLanguage(wished?: string): Promise<void> {
-  const remembered = localStorage.getItem(REMEMBERED)
-  const wishes = [remembered, wished, ...navigator.languages.map((one) => one.split('-')[0])]
+  const wishes = [remembered(CHOSEN), wished, ...navigator.languages.map((one) => one.split('-')[0])]
   language = wishes.find((one): one is string => !!one && one in loaders) ?? 'en'
   sentences = (await loaders[language]!()).default
   plurals = new Intl.PluralRules(language)
@@ -26,7 +27,7 @@ export async function loadLanguage(wished?: string): Promise<void> {
 
 /** Keep another language for this browser. The page is loaded anew: sentences are not watched. */
 export function chooseLanguage(name: string): void {
-  localStorage.setItem(REMEMBERED, name)
+  remember(CHOSEN, name)
   location.reload()
 }
 

@@ -1,11 +1,13 @@
 // Light, dark, outdoor, or as the system has it; kept in this browser.
+import { remember, remembered } from './remembered.ts'
+
 export const themes = ['system', 'light', 'dark', 'outdoor'] as const
 export type Theme = (typeof themes)[number]
 
-const REMEMBERED = 'fsm.theme'
+const NAME = 'fsm.theme'
 
 export function currentTheme(): Theme {
-  const kept = localStorage.getItem(REMEMBERED)
+  const kept = remembered(NAME)
   return themes.find((one) => one === kept) ?? 'system'
 }
 
@@ -15,6 +17,6 @@ export function applyTheme(theme: Theme = currentTheme()): void {
 }
 
 export function chooseTheme(theme: Theme): void {
-  localStorage.setItem(REMEMBERED, theme)
+  remember(NAME, theme)
   applyTheme(theme)
 }

@@ -312,6 +312,48 @@ async def has_spare(phone: Phone) -> bool:
     return bool(await phone.page.evaluate(spare))
 
 
+UNOPENED = """(() => {
+  const open = IDBFactory.prototype.open;
+  IDBFactory.prototype.open = function (...wanted) {
+    if (window.name === 'fails') throw new DOMException('Internal error', 'UnknownError');
+    const request = open.apply(this, wanted);
+    if (window.name === 'waits') request.addEventListener = () => {};
+    return request;
+  };
+  const forbidden = { get() { throw new DOMException('Denied', 'SecurityError'); } };
+  if (window.name === 'forbidden') Object.defineProperty(window, 'localStorage', forbidden);
+})()"""
+"""Whether the browser opens what the app keeps goes by the tab's name, which outlives a page."""
+
+
+async def test_an_app_whose_data_the_browser_does_not_open_says_so_and_goes_on_when_it_does(
+    there: Field, chromium: Any
+) -> None:
+    await there.leave_all()
+    job = await there.dispatched_job()
+    async with phone_in(there, chromium) as phone:
+        page = phone.page
+        await page.add_init_script(UNOPENED)
+        await phone.sign_in()
+        await has_the_day(phone, job)
+        again = page.get_by_role("button", name="Try again")
+        for how, title in (
+            ("forbidden", "The app cannot open what it keeps on this phone"),
+            ("waits", "Opening what this phone keeps takes unusually long"),
+            ("fails", "The app cannot open what it keeps on this phone"),
+        ):
+            await page.evaluate("how => { window.name = how }", how)
+            await page.reload()
+            await page.get_by_role("heading", name=title).wait_for()
+            await page.get_by_role("alert").filter(has_text="Do not delete").wait_for()
+            await assert_accessible(page)
+        await page.get_by_text("UnknownError: Internal error").wait_for()
+        await take(page, "app-unopened")
+        await page.evaluate("() => { window.name = '' }")
+        await again.click()
+        await has_the_day(phone, job)
+
+
 async def test_a_page_that_is_closed_in_the_same_moment_as_the_tap_has_the_step_when_it_comes_back(
     there: Field, chromium: Any
 ) -> None:
