@@ -9,7 +9,6 @@ there are none, the rows are read once.
 
 from dataclasses import dataclass
 from datetime import timedelta
-from string import Template
 from uuid import UUID, uuid5
 
 from fsm.work_orders.clocks import readings_at
@@ -17,7 +16,7 @@ from reports.counted import UNREAD
 from reports.exposure_sql import Statement
 from reports.jobs_sql import begin, rows_of_scope, work_texts
 from reports.questions import Asked
-from reports.rounds import alone
+from reports.rounds import alone, filled
 
 CLOCKS_AT_ONCE = 5_000
 """How many the rule is asked for in one statement: each id is a parameter of it."""
@@ -35,7 +34,7 @@ class Clocks:
         texts = work_texts(statement, asked)
         clocks, near = rows_of_scope(statement, asked, "clock", _COLUMNS), ""
         if clocks == "clock" and texts["conditions"]:
-            near = Template(_IN_SCOPE).substitute(texts)
+            near = filled(_IN_SCOPE, **texts)
         is_odd = _is_odd(statement, asked, texts)
         statement.part("odd", _ODD, clocks=clocks, near=near, is_odd=is_odd)
         rows = await statement.run(asked.session, "select id from odd order by id")
@@ -72,25 +71,26 @@ class Clocks:
         texts = work_texts(statement, asked)
         clocks = rows_of_scope(statement, asked, "clock", _COLUMNS)
         has_clock = _HAS_CLOCK if clocks == "clock" else _IS_AMONG_CLOCKS
-        return Template(_SEEN).substitute(
-            texts,
+        return filled(
+            _SEEN,
+            **texts,
             clocks=clocks,
             is_odd=is_odd,
             only=only,
             unread=UNREAD,
-            has_clock=Template(has_clock).substitute(clocks=clocks),
+            has_clock=filled(has_clock, clocks=clocks),
             **_amounts(asked),
         )
 
     async def _read(self, statement: Statement, asked: Asked, ids: list[UUID]) -> str:
         """Return SQL for what the rule reads of some clocks."""
         await _add_read(asked, statement, ids)
-        return Template(_READ).substitute(work_texts(statement, asked), **_amounts(asked))
+        return filled(_READ, **work_texts(statement, asked), **_amounts(asked))
 
 
 def _is_odd(statement: Statement, asked: Asked, texts: dict[str, str]) -> str:
     pauses = rows_of_scope(statement, asked, "pause", "tenant_id work_order_id during", _LATER)
-    return Template(_IS_ODD).substitute(texts, pauses=pauses, later=_LATER)
+    return filled(_IS_ODD, **texts, pauses=pauses, later=_LATER)
 
 
 def _amounts(asked: Asked) -> dict[str, str]:

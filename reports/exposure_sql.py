@@ -15,14 +15,13 @@ Statements are written for PostgreSQL 15 to 18. Lengths are whole microseconds, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from string import Template
 from typing import Any
 from uuid import UUID
 
 from fsm.actors import Actor
 from fsm.database import Session
 from fsm.intervals import instant
-from reports.rounds import Part, ask, written
+from reports.rounds import Part, ask, filled, written
 from reports.rows import Period
 from reports.scopes import NONE, Cut, Key, Scope
 
@@ -42,10 +41,11 @@ def micros_between(begins: str, ends: str) -> str:
 
 def micros_of(ranges: str) -> str:
     """Return SQL for the length in microseconds of a bounded multirange, 0 when it is empty."""
-    return Template(
+    return filled(
         "(select coalesce(sum(extract(epoch from upper(piece)) - extract(epoch from lower(piece))), 0)"
-        " * 1000000 from unnest($ranges) piece)::bigint"
-    ).substitute(ranges=ranges)
+        " * 1000000 from unnest($ranges) piece)::bigint",
+        ranges=ranges,
+    )
 
 
 def key_type(cut: Cut) -> str:
@@ -79,19 +79,19 @@ class Statement:
 
     def part(self, name: str, body: str, **texts: str) -> "Statement":
         """Add `name as (body)`; `$word`s of the body are filled from `texts`."""
-        self._parts.append((name, f"as (\n{Template(body).substitute(texts)}\n)"))
+        self._parts.append((name, filled(f"as (\n{body}\n)", **texts)))
         return self
 
     def fenced(self, name: str, body: str, **texts: str) -> "Statement":
         """Add a part that is computed once and as it stands, not woven into what reads it."""
-        self._parts.append((name, f"as materialized (\n{Template(body).substitute(texts)}\n)"))
+        self._parts.append((name, filled(f"as materialized (\n{body}\n)", **texts)))
         return self
 
     def text(self, body: str, **texts: str) -> str:
-        return written(self._parts, Template(body).substitute(texts))
+        return written(self._parts, filled(body, **texts))
 
     async def run(self, session: Session, body: str, **texts: str) -> list[Any]:
-        return await ask(session, self._parts, Template(body).substitute(texts), self.values)
+        return await ask(session, self._parts, filled(body, **texts), self.values)
 
 
 def subjects(
@@ -180,12 +180,12 @@ def _subject(statement: Statement, contract_id: Any, cut: Cut) -> str:
         statement.values["none"] = NONE
     if contract_id is None:
         if cut is not Cut.CONTRACT:
-            return Template(_ALWAYS).substitute(key=key)
-        on, off = Template(_ON).substitute(key=key), Template(_OFF).substitute(key=":none")
+            return filled(_ALWAYS, key=key)
+        on, off = filled(_ON, key=key), filled(_OFF, key=":none")
         return f"{on} union all {off}"
     if contract_id == NONE:
-        return Template(_OFF).substitute(key=":none" if cut is Cut.CONTRACT else key)
-    return Template(_ON).substitute(key=key)
+        return filled(_OFF, key=":none" if cut is Cut.CONTRACT else key)
+    return filled(_ON, key=key)
 
 
 _UNIT = """

@@ -6,12 +6,11 @@ the contract, type of work and technician of its first job. Its class is the fai
 recorded, else the type of work; nothing is ever linked by the customer alone.
 """
 
-from string import Template
-
 from reports.chains_sql import add_rooted
 from reports.exposure_sql import Statement
 from reports.jobs_sql import begin, rows_of_scope, work_texts
 from reports.questions import Asked
+from reports.rounds import filled
 from reports.scopes import NONE, Cut
 from reports.visits_sql import VISIT
 
@@ -21,7 +20,7 @@ async def solved_first_time(asked: Asked) -> Statement:
     statement = _repairs(asked)
     texts = work_texts(statement, asked)
     is_narrow = texts["jobs"] == "scoped"
-    visits = Template(_VISITS if is_narrow else _VISITS_OF_ALL).substitute(columns=_VISIT)
+    visits = filled(_VISITS if is_narrow else _VISITS_OF_ALL, columns=_VISIT)
     statement.part("trip", _TRIP, visits=visits)
     statement.part("attended", _ATTENDED, lately=_LATELY if is_narrow else "")
     statement.part("several", _SEVERAL)

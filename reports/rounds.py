@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from string import Template
 from typing import Any, TypeVar
 
@@ -77,6 +78,16 @@ async def alone(session: Session) -> AsyncIterator[None]:
         return
     async with rounds.turn:
         yield
+
+
+def filled(body: str, **texts: str) -> str:
+    """Return SQL whose `$word`s are filled; few ways of filling it are ever asked for, and each is kept."""
+    return _filled(body, tuple(texts.items()))
+
+
+@lru_cache(maxsize=1024)
+def _filled(body: str, texts: tuple[tuple[str, str], ...]) -> str:
+    return Template(body).substitute(dict(texts))
 
 
 def written(parts: Sequence[Part], body: str) -> str:
@@ -207,29 +218,33 @@ def _name_for(values: dict[str, Any], name: str, value: object) -> str:
 
 
 def _with_names(text: str, renamed: dict[str, str]) -> str:
-    if not renamed:
-        return text
+    return _renamed(text, tuple(renamed.items())) if renamed else text
+
+
+@lru_cache(maxsize=1024)
+def _renamed(text: str, names: tuple[tuple[str, str], ...]) -> str:
+    renamed = dict(names)
     return _NAMED.sub(lambda found: ":" + renamed.get(found[1], found[1]), text)
 
 
 def _grown(branch: _Branch) -> str:
     """Return the SQL of all that ends on a branch and beyond."""
-    found = [Template(_END).substitute(number=number, body=body) for number, body in branch.ends]
+    found = [_END.format(number=number, body=body) for number, body in branch.ends]
     for part, next_branch in branch.branches.items():
         parts = [part]
         while not next_branch.ends and len(next_branch.branches) == 1:
             ((part, next_branch),) = next_branch.branches.items()
             parts.append(part)
-        found.append(Template(_FURTHER).substitute(body=written(parts, _grown(next_branch))))
+        found.append(_FURTHER.format(body=written(parts, _grown(next_branch))))
     return "\nunion all\n".join(found)
 
 
-_END = """select $number as number, row(x.*) as found from (
-$body
+_END = """select {number} as number, row(x.*) as found from (
+{body}
 ) x"""
 
 _FURTHER = """select y.number, y.found from (
-$body
+{body}
 ) y"""
 
 

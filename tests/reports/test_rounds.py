@@ -9,7 +9,7 @@ from sqlalchemy import event
 from fsm.database import Database, Session, enter, run
 from fsm.problems import Invalid
 from reports.exposure_sql import Statement
-from reports.rounds import alone, at_once, side_by_side, together
+from reports.rounds import alone, at_once, filled, side_by_side, together
 from tests.company import Company
 
 
@@ -115,3 +115,13 @@ def test_a_shared_beginning_is_written_once_and_values_of_one_name_stay_apart() 
     assert "select :share_2 from job" in text
     assert "select 2 from half where x = :share_2" in text
     assert "1::int" in text
+
+
+def test_sql_is_filled_anew_where_its_words_differ() -> None:
+    """What is kept of one filling is never another's."""
+    body = "select $what from $table"
+    assert filled(body, what="id", table="visit") == "select id from visit"
+    assert filled(body, what="id", table="clock") == "select id from clock"
+    assert filled(body, table="id", what="clock") == "select clock from id"
+    with pytest.raises(KeyError):
+        filled(body, what="id")
