@@ -81,7 +81,10 @@ def form(photo: str | None = None, **fields: str) -> type[Operation]:
 
 
 def complete(handler: HTTPRouteHandler) -> None:
-    """Let a handler's operation name every refusal that any route has, and who may call it."""
+    """Let a handler's operation name every refusal that any route has, and who may call it.
+
+    A body for which the handler has a default may be left out.
+    """
     own = handler.responses or {}
     both = {
         status: _merged(http.ALWAYS[status], own[status]) for status in http.ALWAYS.keys() & own
@@ -89,7 +92,12 @@ def complete(handler: HTTPRouteHandler) -> None:
     handler.responses = {**http.ALWAYS, **own, **both}
     if handler.opt.get("open_to") != "anyone":
         handler.security = [{"bearer": []}]
-    handler.operation_class = partial(_operation, handler.operation_class)  # type: ignore[assignment]
+    body = handler.parsed_data_field
+    handler.operation_class = partial(  # type: ignore[assignment]
+        _operation,
+        handler.operation_class,
+        may_lack_body=body is not None and body.has_default,
+    )
 
 
 class Yaml(YamlRenderPlugin):
@@ -116,11 +124,13 @@ def _merged(always: ResponseSpec, own: ResponseSpec) -> ResponseSpec:
     )
 
 
-def _operation(kind: type[Operation], **members: Any) -> Operation:
+def _operation(kind: type[Operation], *, may_lack_body: bool, **members: Any) -> Operation:
     """Return an operation: a body of its class counts where the handler's signature shows none."""
     if members.get("request_body") is None:
         members.pop("request_body", None)
     operation = kind(**members)
+    if may_lack_body and isinstance(operation.request_body, RequestBody):
+        operation.request_body.required = False
     for status, answer in (operation.responses or {}).items():
         if not isinstance(answer, OpenAPIResponse):
             continue

@@ -478,8 +478,12 @@ async def edit_absence(
     return absence
 
 
-async def delete_absence(session: Session, actor: Actor, now: datetime, absence_id: UUID) -> None:
+async def delete_absence(
+    session: Session, actor: Actor, now: datetime, absence_id: UUID, rev: int | None = None
+) -> None:
+    """Remove an absence. With a `rev`, one that somebody changed since stays (`StaleChange`)."""
     absence = await lock_absence(session, actor, absence_id)
+    revise(absence, rev, {})
     await session.delete(absence)
     await session.flush()
     await _record_absence(session, actor, now, "absence.deleted", absence)

@@ -451,9 +451,21 @@ class AbsenceController(Controller):
         summary="Remove an absence recorded by mistake",
     )
     async def remove(
-        self, session: DbSession, actor: CurrentActor, now: Now, absence_id: FromPath[UUID]
+        self,
+        session: DbSession,
+        actor: CurrentActor,
+        now: Now,
+        absence_id: FromPath[UUID],
+        rev: Annotated[
+            int | None,
+            QueryParameter(
+                ge=1,
+                le=2**63 - 1,
+                description="As it was looked at; left out, it goes as it is now.",
+            ),
+        ] = None,
     ) -> None:
-        await working_time.delete_absence(session, actor, now, absence_id)
+        await working_time.delete_absence(session, actor, now, absence_id, rev)
 
 
 WORKING_TIME_ROUTES = [RosterController, ShiftController, AbsenceController]

@@ -117,6 +117,20 @@ DEVICES_SEND = {
 """Where a device put out of use may still send: the handler itself looks at its token."""
 
 
+def test_a_body_that_may_be_left_out_is_not_asked_for(document: Document) -> None:
+    free = {
+        name
+        for name, operation in operations(document)
+        if "requestBody" in operation and not operation["requestBody"].get("required", False)
+    }
+    assert free == {
+        "POST /api/plans/{plan_id}/undoing",
+        "POST /files",
+        "POST /files/{upload_id}",
+        "PATCH /files/{upload_id}",
+    }
+
+
 def test_a_body_that_is_taken_is_described(app: Litestar, document: Document) -> None:
     """Also those that handlers read themselves: batches, files, forms."""
     kinds = {

@@ -349,7 +349,7 @@ async def people(walk: Walk) -> None:
         {"technician_id": technician["id"], "first_on": "2026-04-01", "last_on": "2026-04-02"},
     )
     absence = await edit(walk, "/api/absences", absence, note="ill")
-    await walk.step("DELETE", f"/api/absences/{absence['id']}")
+    await walk.step("DELETE", f"/api/absences/{absence['id']}?rev={absence['rev']}")
     rate = {"kind": "labour", "amount": "55.00", "technician_id": technician["id"]}
     one = await make(walk, "/api/rates", {**rate, "starts_on": "2026-01-01"})
     await make(walk, f"/api/rates/{one['id']}/end", {"ends_on": "2026-12-31"})

@@ -227,6 +227,11 @@ async def test_an_absence_is_whole_days_where_the_technician_is_or_exact_instant
         json={"rev": 1, "ends_at": "2026-04-03T07:00:00Z"},
     )
     assert (back.json()["ends_at"], back.json()["rev"]) == ("2026-04-03T07:00:00Z", 2)
+    # Who looked before that does not take the new end away with the absence.
+    mine = f"/api/absences/{sick.json()['id']}"
+    stale = await client.delete(mine, headers=headers, params={"rev": 1})
+    assert (stale.status_code, stale.json()["code"]) == (409, "stale-change")
+    assert stale.json()["rev"] == 2
     listed = await client.get(
         "/api/absences",
         headers=headers,
@@ -235,12 +240,15 @@ async def test_an_absence_is_whole_days_where_the_technician_is_or_exact_instant
     assert [item["kind"] for item in listed.json()["items"]] == ["sick"]
     path = f"/api/absences/{weekend.json()['id']}"
     assert (await client.delete(path, headers=headers)).status_code == 204
+    gone = await client.delete(mine, headers=headers, params={"rev": 2})
+    assert gone.status_code == 204
     async with database.transaction(company.id) as session:
         rows = (await session.exec(select(Event).where(Event.entity == "absence"))).all()
     assert [row.kind for row in rows] == [
         "absence.recorded",
         "absence.recorded",
         "absence.edited",
+        "absence.deleted",
         "absence.deleted",
     ]
     assert "flu" not in str([row.data for row in rows])
