@@ -14,6 +14,7 @@ from fsm.problems import Invalid, Problem, StaleChange
 from fsm.technicians.queries import find_technician
 from fsm.tenants.queries import find_own_tenant
 from fsm.work_orders import orders, visits
+from fsm.work_orders.pick_ups import list_to_fetch
 from fsm.work_orders.tables import Visit, WorkOrder
 from scheduler.day import MOST_DAYS, checked
 from scheduler.day_problem import build_day
@@ -104,7 +105,10 @@ async def look(session: Session, actor: Actor, now: datetime, wanted: Wanted) ->
         return Looked(work_order, ends_at, Placement(0, 0, 0, 0, lost))
     start = day.second(wanted.starts_at)
     end = None if wanted.ends_at is None else day.second(wanted.ends_at)
-    placement = place(day.problem, key, str(wanted.technician_id), start, end)
+    moved = None if held is None else (held.id, wanted.starts_at)
+    to_fetch = await list_to_fetch(session, actor, now, wanted.technician_id, moved)
+    fetched = {str(visit_id): parts for visit_id, parts in to_fetch.items()}
+    placement = place(day.problem, key, str(wanted.technician_id), start, end, fetched)
     ends_at = day.instant(placement.end)
     there = (wanted.technician_id, wanted.starts_at, ends_at)
     broken = await list_breaches(session, actor, work_order.id, wanted.visit_id, there)

@@ -7,6 +7,7 @@ done, such as work by somebody who may not do it, stays refused.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -100,12 +101,22 @@ class _Other:
     end: int
 
 
+Fetched = Mapping[str, Mapping[str, int]]
+"""By visit: how much of which part is fetched for it on the way there."""
+
+
 def place(
-    problem: DayProblem, key: str, technician: str, start: int, end: int | None = None
+    problem: DayProblem,
+    key: str,
+    technician: str,
+    start: int,
+    end: int | None = None,
+    fetched: Fetched | None = None,
 ) -> Placement:
     """Return what comes of visit `key` beginning at `start` with `technician`.
 
-    `end`: None takes as long as this person needs for it.
+    `end`: None takes as long as this person needs for it. `fetched`: by this technician, for visits that
+    need not find it in the van.
     """
     visit = next(each for each in problem.visits if each.id == key)
     shift = _shift(problem, technician, start)
@@ -116,6 +127,7 @@ def place(
     if shift is None:
         return Placement(end, 0, 0, 0, (*found, Consequence(Code.NO_SHIFT)))
     found += _of_person(problem, visit, shift, start, end)
+    found += _lacking(problem, visit, technician, fetched or {})
     others = _others(problem, key, technician, shift)
     before = [each for each in others if each.start <= start]
     after = [each for each in others if each.start > start]
@@ -217,24 +229,29 @@ def _of_person(
         found.append(Consequence(Code.ABSENT))
     if visit.territory and shift.territory and visit.territory != shift.territory:
         found.append(Consequence(Code.TERRITORY, what=visit.territory))
-    person = next(each for each in problem.technicians if each.id == shift.technician)
-    stock, others = dict(person.stock), _needed_beside(problem, visit, shift.technician)
-    found += [
-        Consequence(Code.PARTS, what=part)
-        for part, quantity in visit.parts
-        if stock.get(part, 0) < quantity + others[part]
-    ]
     return found
 
 
-def _needed_beside(problem: DayProblem, visit: Visit, technician: str) -> Counter[str]:
-    """Return the parts that a person's other visits count on."""
+def _lacking(
+    problem: DayProblem, visit: Visit, technician: str, fetched: Fetched
+) -> list[Consequence]:
+    """Return the parts that the van lacks beside what a person's other visits count on."""
+    person = next(each for each in problem.technicians if each.id == technician)
     theirs = {each.visit for each in problem.published if each.technician == technician}
-    found: Counter[str] = Counter()
+    left = Counter(dict(person.stock))
     for each in problem.visits:
         if each.id in theirs and each.id != visit.id:
-            found.update(dict(each.parts))
-    return found
+            left.subtract(_from_van(each, fetched))
+    return [
+        Consequence(Code.PARTS, what=part)
+        for part, quantity in _from_van(visit, fetched).items()
+        if left[part] < quantity
+    ]
+
+
+def _from_van(visit: Visit, fetched: Fetched) -> Counter[str]:
+    """Return what a visit takes of what is in the van; what is fetched for it does not lie there yet."""
+    return +(Counter(dict(visit.parts)) - Counter(fetched.get(visit.id, {})))
 
 
 def _after(before: _Other, drive_s: int, start: int) -> list[Consequence]:

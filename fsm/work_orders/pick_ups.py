@@ -78,6 +78,22 @@ delete from pick_up u where u.tenant_id = $1 and u.id = any($2)
   and not exists (select from pick_up_part p where p.tenant_id = $1 and p.pick_up_id = u.id)
 """
 
+_TO_FETCH = f"""
+select p.visit_id, part.number, sum(p.quantity)::int as quantity
+from pick_up u
+join technician t on t.tenant_id = $1 and t.id = u.technician_id
+join pick_up_part p on p.tenant_id = $1 and p.pick_up_id = u.id
+join part on part.tenant_id = $1 and part.id = p.part_id
+join lateral (
+  select v.status,
+    case when v.id = $4::uuid then $2 else v.technician_id end as technician_id,
+    case when v.id = $4::uuid then $5::timestamptz else v.planned_starts_at end as planned_starts_at
+  from visit v where v.tenant_id = $1 and v.id = p.visit_id
+) v on true
+where u.tenant_id = $1 and u.technician_id = $2 and u.ends_at >= $3 and {_SERVES}
+group by p.visit_id, part.number
+"""  # noqa: S608 - put together from words of this file
+
 
 async def leave(session: Session, actor: Actor, visit_ids: Iterable[UUID]) -> None:
     """Drop what was to be fetched for visits that are not made any more, or not by that person after it.
@@ -121,6 +137,25 @@ async def list_pick_ups(
         )
         found[id_] = replace(pick_up, fetches=(*pick_up.fetches, Fetch(*one)))
     return list(found.values())
+
+
+async def list_to_fetch(
+    session: Session,
+    actor: Actor,
+    now: datetime,
+    technician_id: UUID,
+    moved: tuple[UUID, datetime] | None = None,
+) -> dict[UUID, dict[str, int]]:
+    """Return how much of which part somebody is still to fetch, by the visit that it is for.
+
+    `moved`: as if that visit began then with this technician; a stop that would not serve it there is none.
+    """
+    visit_id, starts_at = moved or (None, None)
+    rows = await fetch(session, _TO_FETCH, actor.tenant_id, technician_id, now, visit_id, starts_at)
+    found: dict[UUID, dict[str, int]] = {}
+    for row in rows:
+        found.setdefault(row["visit_id"], {})[row["number"]] = row["quantity"]
+    return found
 
 
 async def plan_pick_ups(

@@ -100,6 +100,29 @@ def test_nobody_works_without_a_shift_or_while_absent_or_in_the_past() -> None:
     assert {Code.NO_SHIFT, Code.ABSENT, Code.PAST} <= HARD
 
 
+def test_what_is_fetched_for_a_visit_need_not_lie_in_the_van() -> None:
+    def codes_of(wanted: int, other: int, fetched: dict[str, dict[str, int]]) -> list[Code]:
+        need = replace(day(), visits=(with_belts(WANTED, wanted), with_belts(FIRST, other)))
+        placed = place(need, "wanted", "olga", 12 * HOUR, fetched=fetched)
+        return [one.code for one in placed.consequences]
+
+    # One belt is in the van.
+    assert codes_of(3, 0, {}) == [Code.PARTS]
+    assert codes_of(3, 0, {"wanted": {"belt": 1}}) == [Code.PARTS]
+    assert codes_of(3, 0, {"wanted": {"belt": 2}}) == []
+    assert codes_of(3, 0, {"wanted": {"chain": 2}}) == [Code.PARTS]
+    assert codes_of(1, 2, {}) == [Code.PARTS]
+    assert codes_of(1, 2, {"first": {"belt": 1}}) == [Code.PARTS]
+    assert codes_of(1, 2, {"first": {"belt": 2}}) == []
+    # What is fetched for the other one is not for this one.
+    assert codes_of(2, 1, {"first": {"belt": 9}}) == [Code.PARTS]
+    assert codes_of(1, 1, {"wanted": {"belt": 1}}) == []
+
+
+def with_belts(visit: Visit, number: int) -> Visit:
+    return replace(visit, parts=(("belt", number),) if number else ())
+
+
 def test_a_slower_person_takes_longer() -> None:
     slow = replace(SHIFT, efficiency_percent=80)
     assert place(day(shift=slow), "wanted", "olga", 12 * HOUR).end == 12 * HOUR + 75 * MINUTE

@@ -1,7 +1,7 @@
 """Stops at a warehouse that a plan has a technician make: they come with its visits, and go with them."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -247,6 +247,33 @@ async def test_a_visit_that_is_moved_within_its_day_keeps_what_is_fetched_before
     }
     await day.send("PATCH", f"/api/visits/{visit.id}", {"rev": visit.rev, **span})
     assert await to_fetch(day) == [("one", "First", 1)]
+
+
+async def test_a_move_by_hand_lacks_no_part_that_is_fetched_on_the_way(day: RunningDay) -> None:
+    job = await needing(day, "First", 2)
+    await accepted(day)
+    visit = await only_visit(day, job)
+
+    async def lacking(job: WorkOrder, starts: datetime, visit: Visit | None = None) -> list[str]:
+        body = {
+            "work_order_id": str(job.id),
+            "technician_id": str(day.one.id),
+            "starts_at": starts.isoformat(),
+            **({"visit_id": str(visit.id)} if visit else {}),
+        }
+        looked = await day.post("/api/board/placement-previews", body)
+        return [one["what"] for one in looked["consequences"] if one["code"] == "parts"]
+
+    part, later = day.company.part.number, visit.planned_starts_at + timedelta(hours=2)
+    # The stop stays before it within the day; it is not made on the day after, nor for another job.
+    assert await lacking(job, later, visit) == []
+    assert await lacking(job, later + timedelta(days=1), visit) == [part]
+    other = await needing(day, "Other", 1)
+    assert await lacking(other, later) == [part], "the one in the van is promised to the first"
+    async with day.database.transaction(day.company.id) as session:
+        stop = (await session.exec(select(PickUp))).one()
+    day.clock.now = stop.ends_at + timedelta(minutes=1)
+    assert await lacking(job, later, visit) == [part], "it should be in the van by now"
 
 
 @pytest.mark.parametrize("wanted", [{}, ALL])
