@@ -1,7 +1,7 @@
 """The dispatcher's board over HTTP: all of it at once, what a move would do, the move, pokes of change."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 import msgspec
@@ -22,16 +22,14 @@ from scheduler.board_point import POINT, Point
 from scheduler.copying import Copied, copy_visits
 from scheduler.day import Contradictory, TooManyPlaces
 from scheduler.day_board import BoardView, read_board
-from scheduler.joining import join
+from scheduler.joining import Together, join, look_together, put_together
 from scheduler.live import watches_in
 from scheduler.placements import (
     CannotBePlaced,
-    Looked,
     MovedMeanwhile,
     ReasonNeeded,
     Wanted,
     as_json,
-    look,
     put,
 )
 
@@ -40,6 +38,7 @@ class PlacementBody(Body):
     """Where a visit is to go: without `visit_id` a new one of the job.
 
     `rev` is the visit's as the caller saw it; `ends_at` left out, it takes as long as this person needs.
+    `mate_ids`: who comes to a new visit as well, each in a visit of their own at the same time.
     """
 
     work_order_id: UUID
@@ -48,6 +47,15 @@ class PlacementBody(Body):
     visit_id: UUID | None = None
     rev: http.Revision | None = None
     ends_at: Instant | None = None
+    mate_ids: Annotated[list[UUID], pydantic.Field(max_length=9)] = []
+
+    @pydantic.model_validator(mode="after")
+    def _mates_come_to_new_visits(self) -> Self:
+        if self.mate_ids and self.visit_id is not None:
+            raise ValueError(
+                "mate_ids are for a new visit; others join one that is there as its crew"
+            )
+        return self
 
     def wanted(self) -> Wanted:
         return Wanted(
@@ -67,18 +75,23 @@ class PlacementOrder(PlacementBody):
 
 
 class ConsequenceView(msgspec.Struct, frozen=True):
-    """`said` is it in words, by language."""
+    """`said` is it in words, by language; of several people `who` is the one it is about."""
 
     code: str
     is_hard: bool
     asks_reason: bool
     minutes: int
     what: str
+    who: str
     said: dict[str, str]
 
 
 class PlacementView(msgspec.Struct, frozen=True):
-    """What comes of it. The added travel is the route's, below zero where it becomes shorter."""
+    """What comes of it. The added travel is the route's, below zero where it becomes shorter.
+
+    Of a crew: the latest end, the longest way there, the added travel of all, and in words whose each
+    consequence is.
+    """
 
     ends_at: datetime
     travel_s: int
@@ -89,17 +102,24 @@ class PlacementView(msgspec.Struct, frozen=True):
     consequences: list[ConsequenceView]
 
     @classmethod
-    def of(cls, looked: Looked) -> "PlacementView":
-        found = list(looked.placement.consequences)
+    def of(cls, together: Together) -> "PlacementView":
+        found = list(together.consequences)
+        placements = [each.placement for each in together.looked]
         return cls(
-            looked.ends_at,
-            looked.placement.travel_s,
-            looked.placement.added_s,
-            looked.placement.added_m,
+            max(each.ends_at for each in together.looked),
+            max(each.travel_s for each in placements),
+            sum(each.added_s for each in placements),
+            sum(each.added_m for each in placements),
             any(each.is_hard for each in found),
             any(each.asks_reason for each in found),
             [msgspec.convert(each, ConsequenceView) for each in as_json(found)],
         )
+
+
+class PlacedView(VisitView, frozen=True):
+    """A visit that was put somewhere; `mates` are those of who else comes, where they were asked for."""
+
+    mates: list[VisitView]
 
 
 class CrewOrder(Body):
@@ -200,7 +220,9 @@ class BoardController(Controller):
     async def preview(
         self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[PlacementBody]
     ) -> PlacementView:
-        return PlacementView.of(await look(session, actor, now, data.wanted()))
+        return PlacementView.of(
+            await look_together(session, actor, now, data.wanted(), data.mate_ids)
+        )
 
     @post(
         "/placements",
@@ -209,12 +231,19 @@ class BoardController(Controller):
         responses=http.refusals(
             CannotBePlaced, ReasonNeeded, MovedMeanwhile, WrongStatus, Contradictory, TooManyPlaces
         ),
-        summary="Put a visit there",
+        summary="Put a visit there, or new ones for a whole crew",
     )
     async def place(
         self, session: DbSession, actor: CurrentActor, now: Now, data: JSONBody[PlacementOrder]
-    ) -> VisitView:
-        return VisitView.of(await put(session, actor, now, data.wanted(), data.reason))
+    ) -> PlacedView:
+        if data.mate_ids:
+            visit, *mates = await put_together(
+                session, actor, now, data.wanted(), data.mate_ids, data.reason
+            )
+        else:
+            visit, mates = await put(session, actor, now, data.wanted(), data.reason), []
+        own = msgspec.structs.asdict(VisitView.of(visit))
+        return PlacedView(**own, mates=[VisitView.of(each) for each in mates])
 
     @post(
         "/crews",

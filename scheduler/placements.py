@@ -262,6 +262,7 @@ def as_json(found: list[Consequence]) -> list[dict[str, object]]:
             "asks_reason": each.asks_reason,
             "minutes": each.minutes,
             "what": each.what,
+            "who": each.who,
             "said": {language: consequence_sentence(each, language) for language in LANGUAGES},
         }
         for each in found

@@ -64,14 +64,32 @@ HARD = frozenset(
 MERELY_SAID = frozenset({Code.TERRITORY, Code.NOT_PREFERRED, Code.NO_POSITION})
 """Worth knowing; they ask no reason."""
 
+OF_THE_JOB = frozenset(
+    {
+        Code.PAST,
+        Code.PROMISE,
+        Code.WINDOW,
+        Code.DUE,
+        Code.NO_POSITION,
+        Code.LINK_WAITS,
+        Code.LINK_TOO_SOON,
+        Code.LINK_TOO_LATE,
+        Code.LINK_PRESSES,
+        Code.LINK_KEEPS_WAITING,
+        Code.LINK_DAY,
+    }
+)
+"""The same whoever of a crew it is said of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Consequence:
-    """`what` names what it is about: a skill, a part, another visit."""
+    """`what` names what it is about: a skill, a part, another visit; `who` whose it is, in a crew."""
 
     code: Code
     minutes: int = 0
     what: str = ""
+    who: str = ""
 
     @property
     def is_hard(self) -> bool:

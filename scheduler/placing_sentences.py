@@ -13,7 +13,8 @@ def consequence_sentence(consequence: Consequence, language: str) -> str:
     if consequence.code is Code.PROMISE and consequence.minutes < 0:
         text = _WORDS[language]["promise_early"]
     said = length(abs(consequence.minutes), language)
-    return text.format(length=said, what=consequence.what)
+    sentence = text.format(length=said, what=consequence.what)
+    return f"{consequence.who}: {sentence}" if consequence.who else sentence
 
 
 def breach_sentence(breach: Breach, first: str, language: str) -> str:

@@ -8,25 +8,32 @@ import pytest
 
 from tests.company import Company
 from tests.conftest import Clock
-from tests.scheduler.test_board_routes import board, send, wanted
+from tests.scheduler.test_board_routes import board, job, send, wanted
+
+__all__ = ["job"]
 
 
 @pytest.fixture
-async def visit(client: httpx.AsyncClient, company: Company, clock: Clock) -> dict[str, Any]:
+async def visit(
+    client: httpx.AsyncClient, company: Company, clock: Clock, job: dict[str, Any]
+) -> dict[str, Any]:
     """A visit on the hotel's lift in two hours."""
-    headers = company.headers["dispatcher"]
-    job = {"work_type": "repair", "asset_id": str(company.asset.id), "title": "Door sticks"}
-    made = (await client.post("/api/work-orders", headers=headers, json=job)).json()
-    placed = await send(client, company, "placements", **wanted(company, made, clock, 2))
+    placed = await send(client, company, "placements", **wanted(company, job, clock, 2))
     assert placed.status_code == 200, placed.text
     read: dict[str, Any] = placed.json()
     return read
 
 
-async def clara(client: httpx.AsyncClient, company: Company, *days: str) -> str:
-    """A second technician, who works on these days of the week."""
+async def clara(
+    client: httpx.AsyncClient,
+    company: Company,
+    *days: str,
+    number: str = "T-2",
+    name: str = "Clara",
+) -> str:
+    """Another technician, who works on these days of the week."""
     headers = company.headers["administrator"]
-    about = {"number": "T-2", "name": "Clara", "zone": "Europe/Paris"}
+    about = {"number": number, "name": name, "zone": "Europe/Paris"}
     home = {"home_latitude": 48.8, "home_longitude": 2.3}
     made = await client.post("/api/technicians", headers=headers, json={**about, **home})
     assert made.status_code == 201, made.text
@@ -58,6 +65,71 @@ async def test_who_joins_a_visit_gets_one_at_the_same_time_and_the_job_takes_two
     assert his["rev"] > visit["rev"]
     again = await send(client, company, "crews", **order)
     assert (again.status_code, again.json()["code"]) == (422, "invalid-value")
+
+
+async def test_a_whole_crew_is_planned_in_one_act_or_nobody_is(
+    client: httpx.AsyncClient,
+    company: Company,
+    stranger: Company,
+    clock: Clock,
+    job: dict[str, Any],
+) -> None:
+    mate = await clara(client, company, "mon")
+    target = {**wanted(company, job, clock, 2), "mate_ids": [mate]}
+    foreign = {**target, "mate_ids": [str(stranger.technician.id)]}
+    assert (await send(client, company, "placements", **foreign)).status_code == 404
+    twice = {**target, "mate_ids": [target["technician_id"]]}
+    for path in ("placements", "placement-previews"):
+        refused = await send(client, company, path, **twice)
+        assert (refused.status_code, refused.json()["errors"][0]["at"]) == (422, "/mate_ids")
+    assert (await board(client, company))["visits"] == []
+
+    preview = (await send(client, company, "placement-previews", **target)).json()
+    assert (preview["consequences"], preview["asks_reason"]) == ([], False)
+    answer = await send(client, company, "placements", **target)
+    assert answer.status_code == 200, answer.text
+    placed = answer.json()
+    (other,) = placed["mates"]
+    assert (placed["technician_id"], other["technician_id"]) == (target["technician_id"], mate)
+    assert max(placed["planned_ends_at"], other["planned_ends_at"]) == preview["ends_at"]
+    shown = (await board(client, company))["visits"]
+    assert {(one["id"], one["rev"]) for one in shown} == {
+        (one["id"], one["rev"]) for one in (placed, other)
+    }
+    assert len({(one["starts_at"], one["crew_id"], one["crew_size"]) for one in shown}) == 1
+    assert shown[0]["crew_id"] is not None
+    assert shown[0]["crew_size"] == 2
+    again = await send(client, company, "placements", **target)
+    assert (again.status_code, again.json()["code"]) == (422, "invalid-value")
+    there = {**target, "visit_id": placed["id"]}
+    assert (await send(client, company, "placements", **there)).status_code == 422
+
+
+async def test_what_is_against_a_crew_is_said_of_whom_it_is_about(
+    client: httpx.AsyncClient, company: Company, clock: Clock, job: dict[str, Any]
+) -> None:
+    mate = await clara(client, company, "tue")
+    early = {**wanted(company, job, clock, 2), "mate_ids": [mate]}
+    preview = (await send(client, company, "placement-previews", **early)).json()
+    assert preview["is_refused"]
+    (away,) = preview["consequences"]
+    assert (away["code"], away["who"]) == ("no_shift", "Clara")
+    assert all(words.startswith("Clara: ") for words in away["said"].values())
+    refused = await send(client, company, "placements", **early, reason="please")
+    assert (refused.status_code, refused.json()["code"]) == (409, "cannot-be-placed")
+    assert refused.json()["detail"].startswith("Clara: ")
+    assert (await board(client, company))["visits"] == []
+
+    # The response is due within four hours, whoever comes: that is said once.
+    mate = await clara(client, company, "mon", number="T-3", name="Dora")
+    late = {**wanted(company, job, clock, 6), "mate_ids": [mate]}
+    asked = await send(client, company, "placements", **late)
+    assert (asked.status_code, asked.json()["code"]) == (409, "reason-needed")
+    due = [one for one in asked.json()["consequences"] if one["code"] == "due"]
+    assert [one["who"] for one in due] == [""]
+    placed = await send(client, company, "placements", **late, reason="The customer agreed")
+    assert placed.status_code == 200, placed.text
+    assert len(placed.json()["mates"]) == 1
 
 
 async def test_nobody_joins_who_does_not_work_then(

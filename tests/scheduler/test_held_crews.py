@@ -66,6 +66,28 @@ async def test_booking_a_crew_slot_sends_all_of_them_at_one_time(day: RunningDay
     assert again["code"] == "hold-over"
 
 
+async def test_a_crew_slot_is_taken_on_the_board_in_one_act(day: RunningDay) -> None:
+    job = await day.job("Winch", crew_size=2)
+    slot = await slot_of(day, job)
+    mates = [mate["technician_id"] for mate in slot["mates"]]
+    who = {"technician_id": slot["technician_id"], "mate_ids": mates}
+    target = {"work_order_id": str(job.id), "starts_at": slot["starts_at"], **who}
+    looked = await day.post("/api/board/placement-previews", target)
+    assert looked["consequences"] == []
+    assert looked["ends_at"] == slot["ends_at"]
+    taken = await day.post("/api/board/placements", target)
+    ids = {taken["id"], *(mate["id"] for mate in taken["mates"])}
+    planned = await visits_of(day, job)
+    assert {str(each.id) for each in planned} == ids
+    assert {str(each.technician_id) for each in planned} == {slot["technician_id"], *mates}
+    assert {each.crew_id for each in planned} != {None}
+    assert len({each.crew_id for each in planned}) == 1
+    assert (await day.send("GET", f"/api/work-orders/{job.id}"))["crew_size"] == 2
+    # The job is planned whole: nobody is missing, and a plan leaves it where it is.
+    board = await day.send("GET", "/api/board")
+    assert job.number not in {one["number"] for one in board["waiting"]}
+
+
 async def test_a_held_crew_keeps_the_mates_time_from_others_until_it_is_let_go(
     day: RunningDay,
 ) -> None:
