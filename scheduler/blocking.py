@@ -30,6 +30,8 @@ _TIMED_SHIFTS = 12
 _TIMED_GAPS = 3
 """How many shifts, and gaps of each, are timed exactly for a visit."""
 _ANY_LENGTH_S = 1 << 40
+_OF_TERMS = frozenset({Rule.HOURS, Rule.ABSENCE, Rule.LENGTH})
+"""Rules of shifts, which change what holds on them."""
 _ANY_TIME: tuple[Interval, ...] = ((0, 1 << 40),)
 
 
@@ -56,6 +58,8 @@ class Fleets:
         self.has_visits = np.array([bool(order) for order in draft.orders], dtype=bool)
         self.keeps_prefix = [draft.keeps_prefix(number) for number in range(len(self.day.shifts))]
         self._built: dict[tuple[bool, ...], Fleet] = {}
+        self._terms: dict[frozenset[Rule], list[Terms]] = {}
+        self._longer: dict[int, list[Terms]] = {}
         self.drops = np.array(self.day.drop, dtype=np.int64)
         self.longer = Fleet(draft, terms=lambda number: longer(self.day.terms[number], LATER_S))
         for waived in ((), (Rule.ROOM,), (Rule.HOURS,), (Rule.ABSENCE,)):
@@ -73,6 +77,19 @@ class Fleets:
                 without_prefix=Rule.PREFIX in rules,
             )
         return self._built[key]
+
+    def all_terms(self, waived: Collection[Rule]) -> list[Terms]:
+        """Return what holds of each shift without these rules; not to be changed."""
+        key = frozenset(_OF_TERMS.intersection(waived))
+        if key not in self._terms:
+            self._terms[key] = [self.terms(number, key) for number in range(len(self.day.shifts))]
+        return self._terms[key]
+
+    def longer_terms(self, seconds: int) -> list[Terms]:
+        """Return what holds of each shift that ends so much later; not to be changed."""
+        if seconds not in self._longer:
+            self._longer[seconds] = [longer(terms, seconds) for terms in self.day.terms]
+        return self._longer[seconds]
 
     def terms(self, shift_no: int, waived: Collection[Rule]) -> Terms:
         terms = self.day.terms[shift_no]
@@ -99,6 +116,7 @@ class Inquiry:
         self.visit = self.day.visits[visit_no]
         self.permission = self._permissions()
         self.permitted = np.array([not failed for failed in self.permission], dtype=bool)
+        self._by_failed: dict[frozenset[Rule], Mask] | None = None
         self.carries = np.ones(len(self.day.shifts), dtype=bool)
         if self.visit.parts:
             self.carries[:] = [
@@ -315,16 +333,30 @@ class Inquiry:
         draft.restore(self.draft.snapshot())
         return draft
 
+    def able_without(self, waived: Collection[Rule]) -> Mask:
+        """Return the shifts that nothing but these rules keeps the visit from."""
+        able = np.zeros(len(self.day.shifts), dtype=bool)
+        for failed, mask in self.shifts_by_failed().items():
+            if failed <= set(waived):
+                able |= mask
+        return able
+
+    def shifts_by_failed(self) -> dict[frozenset[Rule], Mask]:
+        """Return the shifts, by the rules of permission that fail on them."""
+        if self._by_failed is None:
+            groups: dict[frozenset[Rule], list[int]] = {}
+            for number, failed in enumerate(self.permission):
+                groups.setdefault(frozenset(each.rule for each in failed), []).append(number)
+            self._by_failed = {}
+            for rules, numbers in groups.items():
+                self._by_failed[rules] = np.zeros(len(self.day.shifts), dtype=bool)
+                self._by_failed[rules][numbers] = True
+        return self._by_failed
+
     # --- the smallest set ---
 
     def blocking(self) -> tuple[tuple[Rule, ...], ...]:
-        groups: dict[frozenset[Rule], list[int]] = {}
-        for number, failed in enumerate(self.permission):
-            groups.setdefault(frozenset(each.rule for each in failed), []).append(number)
-        masks = {}
-        for failed_rules, numbers in groups.items():
-            masks[failed_rules] = np.zeros(len(self.day.shifts), dtype=bool)
-            masks[failed_rules][numbers] = True
+        masks = self.shifts_by_failed()
         for size in range(_MOST_RULES + 1):
             found: set[frozenset[Rule]] = set()
             for failed_rules, mask in masks.items():

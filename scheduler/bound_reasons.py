@@ -6,25 +6,25 @@ what was found by then is so, and of the rest nothing is said.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
 from scheduler.blocking import Fleets, Inquiry
-from scheduler.candidates import longer
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft
 from scheduler.engine.permissions import Rule
+from scheduler.engine.ties import NEVER
 from scheduler.engine.timing import as_route
 from scheduler.engine.together import may_share, put, settle
 from scheduler.problem import Interval
 from scheduler.relaxations import WAIVABLE, WAIVER_S, Relaxation, Way, merged
 
 _MOST_RULES = 3
-_TIMED = 250
+_TIMED = 150
 """How many places are timed for one visit and its partners."""
 _NEAREST = 6
 """On how many shifts each of them is tried for the cheapest way in."""
@@ -35,6 +35,15 @@ _AT_ANY_PRICE = 1 << 40
 
 class _LookedLongEnough(Exception):
     """So many places were timed that the rest is not looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """A place on a route, and between which instants a visit could begin there at most."""
+
+    shift: int
+    position: int
+    begins: Interval
 
 
 class Together:
@@ -76,42 +85,49 @@ class Together:
         members = (self.visit_no,) if Rule.PARTNER in rules else self.members
         draft = Draft(self._without(members, rules))
         draft.restore(self.before)
-        return self._fit(draft, members, rules, frozenset())
+        return self._fit(draft, members, rules, {})
 
     def _fit(
         self,
         draft: Draft,
         members: Sequence[int],
         rules: Collection[Rule],
-        touched: frozenset[int],
+        put_in: Mapping[int, _Spot],
     ) -> bool:
         """Whether the rest of the members find places in which all can be timed together."""
         if not members:
             return settle(draft, self.members)
         visit, rest = members[0], members[1:]
-        for shift_no, position in self._places(draft, visit, rules, touched):
+        touched = {spot.shift for spot in put_in.values()}
+        for spot in self._places(draft, visit, rules, touched):
+            if not self._may_meet(draft.day, visit, spot, put_in):
+                continue
+            shift_no, position = spot.shift, spot.position
             if not self.left:
                 raise _LookedLongEnough
             self.left -= 1
-            before, order = draft.snapshot(), list(draft.orders[shift_no])
+            before, timed = draft.orders[shift_no], draft.timed[shift_no]
+            order = list(before)
             if Rule.ROOM in rules and shift_no not in touched:
                 order = order[: len(self.day.shifts[shift_no].prefix)]
             order.insert(position, visit)
-            if draft.set_order(shift_no, order) and self._fit(
-                draft, rest, rules, touched | {shift_no}
-            ):
-                return True
-            draft.restore(before)
+            if draft.set_order(shift_no, order):
+                if self._fit(draft, rest, rules, {**put_in, visit: spot}):
+                    return True
+                draft.put_back(shift_no, before, timed)
         return False
 
     def _places(
         self, draft: Draft, visit: int, rules: Collection[Rule], touched: Collection[int]
-    ) -> Iterator[tuple[int, int]]:
+    ) -> Iterator[_Spot]:
         """Yield the places that the bounds allow, the widest first, and all of routes that have changed."""
         day, fleet, asked = draft.day, self.fleets.without(rules), self.asked[visit]
         allowed = day.able[:, visit].copy()
-        for number in np.flatnonzero(allowed).tolist():
-            allowed[number] = self._shares(draft, visit, number)
+        there = [tie for tie in day.ties.get(visit, ()) if tie.other in draft.shift_of]
+        for number in np.flatnonzero(allowed).tolist() if there else ():
+            allowed[number] = all(
+                may_share(day, tie, number, draft.shift_of[tie.other]) for tie in there
+            )
         gaps = fleet.gaps(replace(asked.wanted, starts=day.starts[visit]), allowed)
         fits = np.flatnonzero(gaps.fits)
         shift = fleet.shift[fits]
@@ -122,19 +138,30 @@ class Together:
             place = int(shift[index]), int(fleet.position[fits[index]])
             if place[0] not in touched and place not in seen:
                 seen.add(place)
-                yield place
+                earliest = int(gaps.start[fits[index]])
+                yield _Spot(*place, (earliest, earliest + int(slack[index])))
         for number in sorted(touched):
             if allowed[number]:
                 first = len(day.shifts[number].prefix)
                 for position in range(first, len(draft.orders[number]) + 1):
-                    yield number, position
+                    yield _Spot(number, position, (-NEVER, NEVER))
 
-    def _shares(self, draft: Draft, visit: int, shift_no: int) -> bool:
-        return all(
-            may_share(draft.day, tie, shift_no, draft.shift_of[tie.other])
-            for tie in draft.day.ties.get(visit, ())
-            if tie.other in draft.shift_of
-        )
+    def _may_meet(
+        self, day: IndexedDay, visit: int, spot: _Spot, put_in: Mapping[int, _Spot]
+    ) -> bool:
+        """Whether there the visit can begin when its partners' places ask for it: if not, none is timed."""
+        least, greatest = spot.begins
+        for tie in day.ties.get(visit, ()):
+            other = put_in.get(tie.other)
+            if other is None or other.shift == spot.shift:
+                continue
+            first, last = other.begins
+            least, greatest = max(least, first - tie.greatest), min(greatest, last - tie.least)
+            if tie.order < 0:
+                least = max(least, first + day.work_s(other.shift, tie.other))
+            elif tie.order > 0:
+                greatest = min(greatest, last - day.work_s(spot.shift, visit))
+        return least <= greatest
 
     def _without(self, members: Sequence[int], rules: Collection[Rule]) -> IndexedDay:
         """Return the day as if these rules did not bind these visits, or any shift."""
@@ -144,12 +171,10 @@ class Together:
             asked = self.asked[each]
             day.starts[each] = asked.starts(set(rules))
             visits[each] = replace(asked.visit, parts=asked.parts_without(set(rules)))
-            day.able[:, each] = [
-                all(failure.rule in rules for failure in failed) for failed in asked.permission
-            ]
+            day.able[:, each] = asked.able_without(rules)
         day.visits = tuple(visits)
         if not {Rule.HOURS, Rule.ABSENCE, Rule.LENGTH}.isdisjoint(rules):
-            day.terms = [self.fleets.terms(number, rules) for number in range(len(day.shifts))]
+            day.terms = self.fleets.all_terms(rules)
         if Rule.PARTNER in rules:
             day.ties = {
                 one: [tie for tie in ties if tie.other not in members]
@@ -187,7 +212,7 @@ class Together:
             for signed in () if any(held) else (-minutes, minutes):
                 yield Way.WINDOW, signed, (), self._opened(signed * 60)
             day = self._without(self.members, ())
-            day.terms = [longer(terms, minutes * 60) for terms in day.terms]
+            day.terms = self.fleets.longer_terms(minutes * 60)
             yield Way.OVERTIME, minutes, (), day
         waived = sorted(self._rules() & WAIVABLE, key=list(Rule).index)
         for size in (1, 2):

@@ -63,7 +63,7 @@ class Draft:
         """When visits that depend on others may begin in this plan."""
         self.orders: list[list[int]] = [[] for _ in day.shifts]
         self.timed: list[Timetable | None] = [None for _ in day.shifts]
-        self.left = {name: dict(stock) for name, stock in day.decisions.stock.items()}
+        self.left = self._left_of(day.decisions.stock)
         self.shift_of: dict[int, int] = {}
         """The shift of each visit that has one."""
         self._bounds: dict[int, Bounds] = {}
@@ -112,16 +112,25 @@ class Draft:
         before, after = self._taken(self.timed[shift_no]), self._taken(timed)
         if any(vans.get(part, 0) + before.get(part, 0) < used for part, used in after.items()):
             return False
+        self._put(shift_no, [each for each in order if each >= 0], timed)
+        return True
+
+    def put_back(self, shift_no: int, order: list[int], timed: Timetable | None) -> None:
+        """Give a shift the route again that it had before, the other routes being what they were then."""
+        self._put(shift_no, order, timed)
+
+    def _put(self, shift_no: int, order: list[int], timed: Timetable | None) -> None:
+        vans = self.left[self.day.shifts[shift_no].technician]
+        before, after = self._taken(self.timed[shift_no]), self._taken(timed)
         for part in before.keys() | after.keys():
             vans[part] = vans.get(part, 0) + before.get(part, 0) - after.get(part, 0)
         for each in self.orders[shift_no]:
             if self.shift_of.get(each) == shift_no:
                 del self.shift_of[each]
-        self.orders[shift_no] = [each for each in order if each >= 0]
-        self.shift_of |= dict.fromkeys(self.orders[shift_no], shift_no)
+        self.orders[shift_no] = order
+        self.shift_of |= dict.fromkeys(order, shift_no)
         self.timed[shift_no] = timed
         self._bounds.pop(shift_no, None)
-        return True
 
     def keeps_prefix(self, shift_no: int) -> bool:
         """Whether the route begins with what is fixed; one that does not takes no visit at all."""

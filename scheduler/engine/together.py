@@ -35,16 +35,16 @@ def settle(draft: Draft, visits: Collection[int] | None = None) -> bool:
     all their ties.
     """
     day, planned = draft.day, draft.shift_of
-    moving = [each for each in sorted(day.ties) if each in planned]
-    if visits is not None:
-        moving = [each for each in moving if each in visits]
+    asked = day.ties if visits is None else visits
+    moving = sorted(each for each in set(asked) if each in day.ties and each in planned)
     if not moving:
         return True
     floors = dict.fromkeys(moving, -NEVER)
     shifts = sorted({planned[each] for each in moving})
+    partners = {tie.other for each in moving for tie in day.ties[each]}
     begun = {
         visit: _start_of(draft, visit)
-        for visit in day.ties
+        for visit in partners
         if visit in planned and planned[visit] not in shifts
     }
     wanted = set(shifts)
