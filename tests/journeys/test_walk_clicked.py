@@ -1,6 +1,7 @@
 """The walk by clicking: a passer-by, a dispatcher, a technician and a manager, all at work at the same time.
 
-Nobody's page is loaded anew where its owner would not do so. The server is asked only at the end.
+The passer-by reads Russian. Nobody's page is loaded anew where its owner would not do so. The server is asked
+only at the end.
 """
 
 import csv
@@ -9,13 +10,16 @@ from asyncio import gather
 from contextlib import AsyncExitStack
 from typing import Any
 
+import httpx
 import pytest
 from sqlmodel import select
 
+from fsm.languages import plain_sentences
 from fsm.work_orders.lifecycle import Status
-from fsm.work_orders.records import Photo
+from fsm.work_orders.records import CostLine, Photo
 from fsm.work_orders.tables import Review, Visit, WorkOrder
 from mobile_api.tables import Intent
+from tests.fsm.assets.decoding import decoded
 from tests.fsm.work_orders.steps import Job
 from tests.mobile_api.pwa.conftest import (
     Field,
@@ -34,7 +38,7 @@ from tests.pages.looking import take
 from tests.pages.test_board import open_board
 from tests.pages.test_desk import entry, open_desk
 from tests.pages.test_figures import open_figures
-from tests.pages.test_public import LOOKS, NO_ICON
+from tests.pages.test_public import NO_ICON
 
 pytestmark = BROWSER
 
@@ -46,20 +50,36 @@ WORDS = "The doors do not close, someone is waiting inside the lobby"
 TITLE = "Doors stay open"
 
 
+SAID = plain_sentences("fsm/web/messages", "ru")
+"""What the passer-by reads."""
+
+
+async def scanned(office: Office) -> str:
+    """Print the machine's label, and return what a camera reads on it."""
+    company = office.company
+    async with httpx.AsyncClient(base_url=office.url) as client:
+        label = await client.get(
+            f"/api/passports/{company.passport.code}/label.png",
+            headers=company.headers["dispatcher"],
+        )
+    (text,) = decoded(label.content)
+    return text
+
+
 async def report(passer: Any, office: Office) -> None:
     """Scan the label, say what is wrong with a photo, and look at what becomes of it."""
-    await passer.goto(f"/p/{office.company.passport.code}")
-    await passer.get_by_label("What is wrong?").fill(WORDS)
-    await passer.get_by_label("Yes", exact=True).check()
-    await passer.get_by_label("Photo").set_input_files(picture(71))
-    await passer.get_by_text("Your contact (optional)").click()
-    await passer.get_by_label("Name").fill("Zoe")
-    await passer.get_by_label("Phone").fill("+33 1 99 00")
+    await passer.goto(await scanned(office))
+    await passer.get_by_label(SAID["report.text"]).fill(WORDS)
+    await passer.get_by_label(SAID["report.impact.stopped"], exact=True).check()
+    await passer.get_by_label(SAID["report.photo"]).set_input_files(picture(71))
+    await passer.get_by_text(SAID["report.contact"]).click()
+    await passer.get_by_label(SAID["report.contact.name"]).fill("Zoe")
+    await passer.get_by_label(SAID["report.contact.phone"]).fill("+33 1 99 00")
     await take(passer, "walk-report")
-    await passer.get_by_role("button", name="Send the report").click()
-    await passer.get_by_text("Your photo has arrived.").wait_for()
-    await passer.get_by_role("link", name="Follow the report").click()
-    await passer.get_by_role("heading", name="Your report").wait_for()
+    await passer.get_by_role("button", name=SAID["report.send"]).click()
+    await passer.get_by_text(SAID["thanks.photo"]).wait_for()
+    await passer.get_by_role("link", name=SAID["thanks.status"]).click()
+    await passer.get_by_role("heading", name=SAID["status.title"]).wait_for()
 
 
 async def reads(passer: Any, words: str) -> None:
@@ -105,13 +125,33 @@ async def work_without_a_line(phone: Phone) -> None:
     await page.get_by_role("link", name=TITLE).first.click()
     for name in ("Travel", "Arrive", "Start work"):
         await phone.press(name)
-    await page.get_by_role("link", name="Checklist").click()
+    # Nothing is answered yet: what is missing is listed, and there is no way past it.
+    await phone.press("Finish")
+    missing = page.get_by_role("dialog", name="Finish")
+    for name in ("Lift secured", "Photo after repair", "Customer"):
+        await missing.get_by_role("link", name=name).wait_for()
+    await expect(missing.get_by_role("button", name="Finish the visit")).to_have_count(0)
+    await take(page, "walk-missing")
+    await missing.get_by_role("button", name="Go on").click()
     await fill_checklist(phone)
+    await use_a_part(page)
     await take(page, "walk-checklist")
     await finish(phone)
     await page.clock.fast_forward(11_000)  # what can be undone is not sent
     await page.get_by_text("arrived.").first.wait_for()
     await take(page, "walk-offline")
+
+
+async def use_a_part(page: Any) -> None:
+    """Type a part's code, as one does whose camera is dirty, and use the part."""
+    visit = page.url
+    await page.goto("/app/index#/scan")
+    await page.get_by_label("Or type the code").fill("p-1")
+    await page.get_by_role("button", name="Look up").click()
+    await page.get_by_role("button", name=f"Use it for “{TITLE}”").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Add", exact=True).click()
+    await page.get_by_text("Door roller").wait_for()
+    await page.goto(visit)
 
 
 async def close_the_job(desk: Any, number: str) -> None:
@@ -129,9 +169,9 @@ async def rate(passer: Any) -> None:
     await passer.clock.fast_forward(31_000)
     await passer.locator("#progress li:nth-child(5).reached").wait_for()
     await passer.get_by_label("2 ★").check()
-    await passer.get_by_label("What should we know?").fill("An hour late")
-    await passer.get_by_role("button", name="Send the rating").click()
-    await passer.get_by_text("asked to call you").wait_for()
+    await passer.get_by_label(SAID["rating.comment"]).fill("An hour late")
+    await passer.get_by_role("button", name=SAID["rating.send"]).click()
+    await passer.get_by_text(SAID["rating.call"]).wait_for()
     await take(passer, "walk-rated")
 
 
@@ -190,7 +230,7 @@ async def test_four_people_take_a_stopped_lift_from_its_label_to_the_managers_fi
         phone = await stack.enter_async_context(phone_in(there, chromium))
         phone.watch.forgiven += ["Failed to load resource", "net::ERR"]  # there is no line
         passer, desk, board, manager = (
-            await opened(**LOOKS[0]),
+            await opened(language="ru", width=320, height=800),
             await open_desk(office, opened),
             await open_board(office, opened),
             await open_figures(office, opened, width=820, height=1180),
@@ -205,7 +245,7 @@ async def test_four_people_take_a_stopped_lift_from_its_label_to_the_managers_fi
         await gather(send_somebody(board, number), ask_for(manager, "last_12"))
         await phone.page.get_by_role("link", name=TITLE).first.wait_for()
         await phone.is_quiet()
-        await reads(passer, "Technician: Boris")
+        await reads(passer, SAID["status.technician"].format(name="Boris"))
         await take(passer, "walk-coming")
 
         clock.forward(minutes=50)
@@ -223,6 +263,8 @@ async def test_four_people_take_a_stopped_lift_from_its_label_to_the_managers_fi
         visits = list(await session.exec(select(Visit).where(Visit.work_order_id == job.id)))
         photos = list(await session.exec(select(Photo).where(Photo.work_order_id == job.id)))
         intents = list(await session.exec(select(Intent)))
+        costs = list(await session.exec(select(CostLine).where(CostLine.work_order_id == job.id)))
+    assert [(one.kind, one.quantity) for one in costs] == [("parts", 1)]
     assert [(one.kind, one.settlement) for one in reviews] == [
         ("callback", "Called her, she is content")
     ]
