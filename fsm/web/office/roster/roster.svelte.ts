@@ -183,15 +183,17 @@ class Rosters {
 
   private async do(said: string, work: () => Promise<unknown>): Promise<unknown> {
     try {
-      if ((await work()) === false) return null // there was nothing to do any more
-      this.notice = { kind: 'good', text: said }
-      announce(said)
-      if (this.chosen) await this.read(this.chosen)
-      return null
+      const isOvertaken = (await work()) === false
+      const text = isOvertaken ? t('roster.overtaken') : said
+      this.notice = { kind: isOvertaken ? 'warn' : 'good', text }
+      announce(text)
     } catch (error) {
       announce(refusal(error))
       return error
     }
+    // What is done is done, also where it cannot be shown.
+    if (this.chosen) await this.read(this.chosen).catch((error: unknown) => (this.problem = sentenceOf(error)))
+    return null
   }
 
   /** Give a shift to another day that is free, whoever's; a rule that forbids it leaves everything as it was. */
