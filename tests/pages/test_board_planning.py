@@ -203,6 +203,31 @@ async def test_who_can_is_ranked_in_words_and_only_a_soft_breach_asks_a_reason(
     await take(page, "board-why-not")
 
 
+async def test_a_crew_is_taken_whole_and_undone_whole(
+    office: Office, opened: Any, day: RunningDay
+) -> None:
+    job = await day.job("Winch", crew_size=2)
+    page = await open_board(office, opened, width=1440, height=900)
+    main = page.get_by_role("main")
+    details = page.get_by_role("region", name="Details")
+    await page.locator(f"[data-job='{job.id}']").click()
+    who = details.get_by_role("button", name="Who can?")
+    async with page.expect_response("**/slots?*") as answering:
+        await who.click()
+    first, *_ = (await (await answering.value).json())["slots"]
+    (mate,) = first["mates"]
+    ranked = details.locator("ol > li").filter(has=page.get_by_role("button", name="Take"))
+    await ranked.first.get_by_role("button").click()
+    both = f"{first['technician']}, {mate['technician']}"
+    await main.get_by_text(f"{job.number} planned: {both}").wait_for()
+    at = moment(first["starts_at"]).isoformat()
+    people = (first["technician_id"], mate["technician_id"])
+    assert await planned(day) == {(job.number, each, at) for each in people}
+    await page.keyboard.press("u")
+    await main.get_by_text(f"Undone: {job.number} planned:").wait_for()
+    assert await planned(day) == set()
+
+
 async def answered(day: RunningDay) -> dict[str, Any]:
     """Return the plan that was made last."""
     newest = (await day.send("GET", "/api/plans"))["items"][0]

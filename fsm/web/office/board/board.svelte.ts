@@ -30,6 +30,8 @@ export interface Target {
   visit_id?: string | null
   rev?: number | null
   ends_at?: string | null
+  /** Who comes to a new visit as well, each in a visit of their own. */
+  mate_ids?: string[]
 }
 
 /** What may come up on the day that asks for a word more. */
@@ -363,19 +365,22 @@ class Board {
     const before = target.visit_id ? this.visits.get(target.visit_id) : undefined
     if (before) this.own.leaveToOthers(before)
     const number = before?.number ?? this.jobs.get(target.work_order_id)?.number ?? ''
-    const name = this.technicians.get(target.technician_id)?.name ?? ''
+    const name = [target.technician_id, ...(target.mate_ids ?? [])].map((one) => this.technicians.get(one)?.name ?? '').join(', ')
     const isStretched = before?.technician_id === target.technician_id && Date.parse(before.starts_at) === Date.parse(target.starts_at)
     const said = isStretched && target.ends_at
       ? t('board.resized', { number, length: length((Date.parse(target.ends_at) - Date.parse(target.starts_at)) / 1000) })
       : t(before ? 'board.moved' : 'board.planned', { number, name, clock: clock(target.starts_at, this.zone) })
     let placed: Held | undefined
+    let mates: Held[] = []
     return this.act(
       said,
       async () => {
-        placed = this.own.hold(target.visit_id, await api.post('/api/board/placements', { body: { ...bare(target), reason } }))
+        const done = await api.post('/api/board/placements', { body: { ...bare(target), reason } })
+        placed = this.own.hold(target.visit_id, done)
+        mates = done.mates.map((one) => this.own.hold(one.id, one))
         this.select({ visit: placed.id })
       },
-      async () => (before ? this.own.putBack(before, placed!) : this.own.withdraw(placed!, t('undo'))),
+      async () => (before ? void (await this.own.putBack(before, placed!)) : this.own.withdrawAll([placed!, ...mates])),
     )
   }
 
@@ -558,6 +563,7 @@ function bare(target: Target) {
     visit_id: target.visit_id ?? null,
     rev: target.rev ?? null,
     ends_at: target.ends_at ?? null,
+    mate_ids: target.mate_ids ?? [],
   }
 }
 
