@@ -79,7 +79,7 @@ class Rosters {
   demand = $state.raw<Demand[]>([])
   view = $state<View>('people')
   problem = $state('')
-  notice = $state<{ kind: 'good' | 'alarm'; text: string } | null>(null)
+  notice = $state<{ kind: 'good' | 'warn' | 'alarm'; text: string } | null>(null)
   isBusy = $state(false)
 
   /** The day that is open in the dialog. */
