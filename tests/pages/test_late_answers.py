@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
+
 from tests.pages.conftest import BROWSER, Office, playwright
 from tests.pages.looking import drawn
+from tests.pages.test_desk import desk, entry, open_desk, reported
 from tests.pages.test_figures import PAGE, open_figures
 from tests.pages.test_portal import open_portal
 from tests.pages.test_roster import open_roster, roster
@@ -16,7 +19,7 @@ from tests.patience import within
 
 pytestmark = BROWSER
 
-__all__ = ["roster"]  # a fixture
+__all__ = ["desk", "roster"]  # fixtures
 
 expect = playwright.expect
 
@@ -178,3 +181,24 @@ async def test_who_opened_another_one_while_the_first_was_saved_stays_there(
     await expect(second).to_have_attribute("aria-current", "true")
     name = await second.locator("b").inner_text()
     await expect(page.get_by_label("Name", exact=True)).to_have_value(name)
+
+
+async def test_who_goes_to_another_tab_while_the_desk_is_read_again_is_left_there(
+    office: Office, opened: Any, desk: httpx.AsyncClient
+) -> None:
+    lift = str(office.company.asset.id)
+    await reported(desk, "Late: it squeaks", asset_id=lift)
+    page = await open_desk(office, opened)
+    await entry(page, "Late: it squeaks").click()
+    await page.get_by_text("Contract ").wait_for()
+    held = await Held(page).at("**/api/desk/requests*")
+    await page.get_by_role("button", name="Make the job").click()
+    await page.get_by_text("has become job").first.wait_for()
+    await held.waits()
+    closing = page.get_by_role("tab", name="To close")
+    await closing.click()
+    held.go()
+    await expect(closing).to_have_attribute("aria-selected", "true")
+    await drawn(page)
+    await page.get_by_role("tab", name="Requests").click()
+    await expect(entry(page, "Late: it squeaks")).to_have_count(0)
