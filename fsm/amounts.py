@@ -1,27 +1,36 @@
 """Arithmetic of money: exact sums, and parts of an amount that add up to it to the cent. Pure."""
 
-from collections.abc import Mapping, Sequence
-from decimal import Context, Decimal, localcontext
+from collections.abc import Sequence
+from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 
 EXACT = Context(prec=60)
 """Money has no rounding: room for any sum of a ledger, where the default 28 digits would round."""
 
-# ISO 4217 minor units other than two digits, of currencies in use.
-_MINOR_DIGITS: Mapping[str, int] = {
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-    **dict.fromkeys(
-        (
-            *("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW"),
-            *("PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"),
-        ),
-        0,
-    ),
-}
+_CENT = Decimal("0.01")
+
+# ISO 4217 currencies in use of which nothing smaller than the whole unit is paid. Those paid in thousandths
+# are kept to the hundredth like all others, which is what the tables hold.
+_WHOLE = frozenset(
+    (
+        *("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW"),
+        *("PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"),
+    )
+)
+
+
+def rounded(amount: Decimal, currency: str) -> Decimal:
+    """Return an amount as it is paid, with two decimals: in whole cents or whole yen, halves to the even."""
+    paid = amount.quantize(Decimal(1).scaleb(-_digits(currency)), ROUND_HALF_EVEN)
+    return paid.quantize(_CENT) + 0  # no negative nought
 
 
 def allocate(amount: Decimal, weights: Sequence[Decimal], currency: str) -> list[Decimal]:
-    """Divide an amount by weights so that the parts are whole cents and add up to it; see `divide`."""
-    return divide(amount, weights, _MINOR_DIGITS.get(currency, 2))
+    """Divide an amount by weights into parts as they are paid that add up to it; see `divide`."""
+    return divide(amount, weights, _digits(currency))
+
+
+def _digits(currency: str) -> int:
+    return 0 if currency in _WHOLE else 2
 
 
 def divide(amount: Decimal, weights: Sequence[Decimal], digits: int) -> list[Decimal]:

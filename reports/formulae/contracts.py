@@ -8,13 +8,11 @@ from calendar import monthrange
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from itertools import pairwise
 
-from fsm.amounts import EXACT, allocate
-
-CENT = Decimal("0.01")
+from fsm.amounts import EXACT, allocate, rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +22,7 @@ class FeeTerms:
     starts_on: date
     ends_on: date | None
     fees: tuple[tuple[date, Decimal], ...]
+    currency: str
 
     def monthly(self, on: date) -> Decimal:
         """Return the fee of a month as it stands on a day, 0 on a day that is not the contract's."""
@@ -116,7 +115,7 @@ def _run_up(terms: FeeTerms, first_on: date, until_on: date) -> Decimal:
         days = (ends - max(since, terms.starts_on, first_on)).days
         if days > 0:
             ran += monthly * days
-    return (ran / monthrange(first_on.year, first_on.month)[1]).quantize(CENT, ROUND_HALF_EVEN)
+    return rounded(ran / monthrange(first_on.year, first_on.month)[1], terms.currency)
 
 
 def _months(from_on: date, to_on: date) -> Iterable[tuple[date, date]]:
@@ -140,7 +139,7 @@ def credits_of(
     used: dict[date, Decimal] = {}
     for breach in sorted(breaches, key=lambda one: (one.due_on, one.id)):
         month = breach.due_on.replace(day=1)
-        owed = owed_for(terms, breach.clock, fee.monthly(breach.due_on))
+        owed = owed_for(fee, terms, breach.clock, breach.due_on)
         if (cap := cap_of(fee, terms, month)) is not None:
             owed = min(owed, max(Decimal(0), cap - used.get(month, Decimal(0))))
         used[month] = used.get(month, Decimal(0)) + owed
@@ -149,10 +148,10 @@ def credits_of(
     return given
 
 
-def owed_for(terms: CreditTerms, clock: str, monthly: Decimal) -> Decimal:
-    """Return what one broken promise gives back before any cap, in a month that costs `monthly`."""
-    share = terms.shares.get(clock, Decimal(0)) * monthly
-    return terms.amounts.get(clock, Decimal(0)) + share.quantize(CENT, ROUND_HALF_EVEN)
+def owed_for(fee: FeeTerms, terms: CreditTerms, clock: str, on: date) -> Decimal:
+    """Return what one broken promise that falls due on a day gives back before any cap."""
+    share = terms.shares.get(clock, Decimal(0)) * fee.monthly(on)
+    return terms.amounts.get(clock, Decimal(0)) + rounded(share, fee.currency)
 
 
 def cap_of(fee: FeeTerms, terms: CreditTerms, month: date) -> Decimal | None:
@@ -160,7 +159,7 @@ def cap_of(fee: FeeTerms, terms: CreditTerms, month: date) -> Decimal | None:
     if terms.cap_share is None:
         return None
     after = month + timedelta(monthrange(month.year, month.month)[1])
-    return (terms.cap_share * fee_between(fee, month, after)).quantize(CENT, ROUND_HALF_EVEN)
+    return rounded(terms.cap_share * fee_between(fee, month, after), fee.currency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +179,7 @@ def owed_between(fee: FeeTerms, terms: CreditTerms, from_on: date, to_on: date) 
         turns.add(fee.ends_on + timedelta(1))
     days = [from_on, *sorted(day for day in turns if from_on < day < to_on), to_on]
     return [
-        Owed(clock, begins, ends, owed_for(terms, clock, fee.monthly(begins)))
+        Owed(clock, begins, ends, owed_for(fee, terms, clock, begins))
         for clock in sorted({*terms.amounts, *terms.shares})
         for begins, ends in pairwise(days)
     ]
@@ -197,7 +196,7 @@ def caps_between(
 def fee_by_asset(
     fee: Decimal, weights: Sequence[tuple[str, Decimal]], currency: str
 ) -> dict[str, Decimal]:
-    """Divide a fee over the assets under the contract by weight × days, whole cents that add up to it."""
+    """Divide a fee over the assets under the contract by weight × days; what they bear adds up to it."""
     counted = [(asset_id, weight) for asset_id, weight in weights if weight]
     if not counted:
         return {}

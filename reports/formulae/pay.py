@@ -7,14 +7,13 @@ what is frozen stays, and work that arrives late, or is corrected, adjusts the n
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
+from fsm.amounts import rounded
 from fsm.contracts.coverage import InvalidTerms
-
-CENT = Decimal("0.01")
 
 
 class PayKind(StrEnum):
@@ -48,7 +47,10 @@ _FLAGS: Final = ("on_time", "is_rework", "is_contractor")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something worked. `on_time` is whether the visit began within its window, None without one."""
+    """Something worked.
+
+    `on_time` is whether a visit began neither before nor was arrived at after its window, None without one.
+    """
 
     kind: ItemKind
     id: UUID
@@ -106,15 +108,17 @@ class PayLine:
     is_adjustment: bool
 
 
-def earned(rules: Iterable[Rule], items: Iterable[Item]) -> dict[Key, tuple[Item, Decimal]]:
-    """Return what each item earns by each rule that holds for it, in whole cents."""
+def earned(
+    rules: Iterable[Rule], items: Iterable[Item], currency: str
+) -> dict[Key, tuple[Item, Decimal]]:
+    """Return what each item earns by each rule that holds for it, as it is paid; see `rounded`."""
     listed = list(rules)
     found: dict[Key, tuple[Item, Decimal]] = {}
     for item in items:
         for rule in listed:
             if rule.holds(item):
                 sign = -1 if rule.kind is PayKind.PENALTY else 1
-                amount = (sign * item.quantity * rule.amount).quantize(CENT, ROUND_HALF_EVEN)
+                amount = rounded(sign * item.quantity * rule.amount, currency)
                 found[rule.id, item.kind, item.id] = item, amount
     return found
 
@@ -154,7 +158,7 @@ def statement(
 
 
 def total(lines: Iterable[PayLine]) -> Decimal:
-    """Return what lines come to, in whole cents."""
+    """Return what lines come to."""
     return sum((line.amount for line in lines), Decimal("0.00"))
 
 

@@ -63,7 +63,7 @@ async def list_agreed(
     return [
         Agreed(
             contract,
-            FeeTerms(contract.starts_on, contract.ends_on, fees[contract.id]),
+            FeeTerms(contract.starts_on, contract.ends_on, fees[contract.id], contract.currency),
             _credit_terms(contract),
         )
         for contract in contracts

@@ -130,7 +130,7 @@ async def work_out(
         (rule_id, ItemKind(kind), item_id): (on, amount)
         for rule_id, kind, item_id, on, amount in rows
     }
-    return pay.statement(pay.earned(rules, items), paid, days.first_on, days.last_on)
+    return pay.statement(pay.earned(rules, items, currency), paid, days.first_on, days.last_on)
 
 
 async def find_technician(session: Session, actor: Actor, technician_id: UUID) -> Technician:
@@ -318,6 +318,7 @@ async def contractor_sums(session: Session, actor: Actor, days: Days, currency: 
     return [(*row, row[-1] - row[-2]) for row in rows]
 
 
+# On time as `on_time` has it: who begins before the window is early.
 _ITEMS = """
 select case l.unit when 'km' then 'km' else 'hour' end, l.id, l.posted_on, l.quantity, y.code, w.maintenance,
        l.kind, cast(null as boolean), w.is_rework, h.is_contractor
@@ -329,7 +330,8 @@ where l.tenant_id = :t and l.technician_id = :technician and l.posted_on <= :las
   and l.kind in ('labour', 'travel', 'contractor') and l.unit in ('h', 'km')
 union all
 select 'visit', v.id, (v.finished_at at time zone w.zone)::date, 1, y.code, w.maintenance, '',
-       v.arrived_at <= v.window_ends_at, w.is_rework, h.is_contractor
+       v.arrived_at <= v.window_ends_at
+         and coalesce(v.work_started_at, v.arrived_at) >= v.window_starts_at, w.is_rework, h.is_contractor
 from visit v
 join work_order w on w.tenant_id = :t and w.id = v.work_order_id and w.status in ('completed', 'closed')
 join work_type y on y.tenant_id = :t and y.id = w.work_type_id

@@ -22,8 +22,8 @@ D = Decimal
 FEBRUARY, MARCH, APRIL = date(2026, 2, 1), date(2026, 3, 1), date(2026, 4, 1)
 
 
-def terms(*fees, starts_on=date(2026, 1, 1), ends_on=None):
-    return FeeTerms(starts_on, ends_on, tuple((since, D(fee)) for since, fee in fees))
+def terms(*fees, starts_on=date(2026, 1, 1), ends_on=None, currency="EUR"):
+    return FeeTerms(starts_on, ends_on, tuple((since, D(fee)) for since, fee in fees), currency)
 
 
 FLAT = terms((date(2026, 1, 1), "310.00"))
@@ -41,6 +41,8 @@ FLAT = terms((date(2026, 1, 1), "310.00"))
         (terms((date(2026, 1, 1), "310"), (date(2026, 3, 11), "620")), MARCH, APRIL, "520.00"),
         (terms((date(2026, 1, 1), "100")), MARCH, date(2026, 3, 2), "3.23"),
         (terms((date(2026, 1, 1), "100")), date(2026, 3, 2), date(2026, 3, 3), "3.22"),
+        (terms((date(2026, 1, 1), "100"), currency="JPY"), MARCH, date(2026, 3, 2), "3"),
+        (terms((date(2026, 1, 1), "100"), currency="JPY"), date(2026, 3, 2), APRIL, "97"),
         (terms(), MARCH, APRIL, "0.00"),
         (FLAT, MARCH, MARCH, "0"),
     ],

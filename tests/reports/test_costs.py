@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsm.amounts import allocate
+from fsm.amounts import allocate, rounded
 from reports.formulae import cost, cost_by, recoveries
 from reports.rows import Cost
 
@@ -71,7 +71,7 @@ def test_a_line_for_several_assets_is_divided_by_weight_and_the_rest_is_unalloca
         ("0.05", (1, 3), "EUR", ("0.01", "0.04")),
         ("-0.05", (1, 1), "EUR", ("-0.03", "-0.02")),
         ("100", (1, 1, 1), "JPY", ("34", "33", "33")),
-        ("1", (1, 1, 1), "KWD", ("0.334", "0.333", "0.333")),
+        ("1", (1, 1, 1), "KWD", ("0.34", "0.33", "0.33")),
         ("0.0005", (1, 2), "EUR", ("0.0002", "0.0003")),
         ("10", (0, 1), "EUR", ("0", "10")),
         ("1E+2", ("0.5", "0.25", "0.25"), "EUR", ("50", "25", "25")),
@@ -82,6 +82,22 @@ def test_largest_remainder_by_hand(amount, weights, currency, parts):
     assert allocate(D(amount), [D(weight) for weight in weights], currency) == [
         D(part) for part in parts
     ]
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "paid"),
+    [
+        ("1.005", "EUR", "1.00"),
+        ("1.015", "EUR", "1.02"),
+        ("-1.015", "CZK", "-1.02"),
+        ("1234.5", "JPY", "1234.00"),
+        ("1235.5", "JPY", "1236.00"),
+        ("-0.4", "KRW", "0.00"),
+        ("1.2345", "KWD", "1.23"),
+    ],
+)
+def test_an_amount_is_rounded_to_what_is_paid(amount, currency, paid):
+    assert str(rounded(D(amount), currency)) == paid
 
 
 amounts = st.decimals(-(10**15), 10**15, places=2)

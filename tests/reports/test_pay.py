@@ -1,7 +1,8 @@
 """Pay by rules: by hand, frozen per period, late work in the next; contractors from the same ledger."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -11,9 +12,12 @@ from hypothesis import strategies as st
 
 from fsm.database import Database
 from fsm.technicians.tables import Technician
+from fsm.work_orders import field_work
+from fsm.work_orders.tables import Visit
 from reports.formulae.pay import Item, ItemKind, PayKind, Rule, earned, statement
 from tests.company import Company
 from tests.conftest import Clock
+from tests.fsm.work_orders.steps import dispatched_job
 from tests.reports.plant import job, line
 
 D = Decimal
@@ -45,8 +49,8 @@ def test_pieces_hours_kilometres_bonus_and_penalty_by_hand() -> None:
         item(4, ItemKind.VISIT, on_time=True),
         item(5, ItemKind.VISIT, on_time=None, is_rework=True),
     ]
-    paid = {key[0].int: D(0) for key in earned(rules, items)}
-    for key, (_, amount) in earned(rules, items).items():
+    paid = {key[0].int: D(0) for key in earned(rules, items, "EUR")}
+    for key, (_, amount) in earned(rules, items, "EUR").items():
         paid[key[0].int] += amount
     assert paid == {1: D("150.00"), 2: D("12.08"), 3: D("30.00"), 4: D("5.00"), 5: D("-8.00")}
 
@@ -72,11 +76,11 @@ def test_statements_together_pay_what_was_earned_once_however_late_it_arrived(
     known = {one[0] for one in early}
     late = [one for one in late if one[0] not in known]
     april, may = date(2026, 4, 1), date(2026, 5, 1)
-    first = statement(earned(rules, items(early)), {}, MARCH, april - timedelta(1))
+    first = statement(earned(rules, items(early), "EUR"), {}, MARCH, april - timedelta(1))
     frozen = {
         (one.rule_id, one.item_kind, one.item_id): (one.worked_on, one.amount) for one in first
     }
-    everything = earned(rules, items(early + late))
+    everything = earned(rules, items(early + late), "EUR")
     second = statement(everything, frozen, april, may - timedelta(1))
     assert not any(one.is_adjustment for one in first)
     assert all(one.is_adjustment == (one.worked_on < april) for one in second)
@@ -157,6 +161,56 @@ async def test_a_statement_is_frozen_and_a_late_correction_adjusts_the_next(
         (company.headers["dispatcher"], 403),
     ):
         assert (await client.get(path, headers=headers)).status_code == status
+
+
+async def test_a_bonus_for_being_on_time_is_for_neither_early_nor_late(
+    client: httpx.AsyncClient, database: Database, company: Company, clock: Clock
+) -> None:
+    """The window is 9 to 11: early but waited, on the last stroke; begun early, late."""
+    await call(
+        client,
+        company,
+        "/api/pay-rules",
+        code="punctual",
+        name="Punctual",
+        kind="bonus",
+        amount="5.00",
+        starts_on="2026-01-01",
+        conditions={"on_time": True},
+    )
+    times = [("08:40", "09:00"), ("11:00", "11:00"), ("08:40", "08:45"), ("11:01", "11:01")]
+
+    def at(time: str) -> datetime:
+        return datetime.fromisoformat(f"2026-03-10T{time}:00+01:00")
+
+    visits = []
+    for arrived, began in times:
+        done = await dispatched_job(database, company, clock)
+        await done.do(field_work.start)
+        await done.answer_all()
+        await done.declare(digest := sha256(str(len(visits)).encode()).digest())
+        await done.bytes_arrive(digest)
+        await done.do(field_work.finish)
+        assert (await done.row()).status == "completed"
+        async with database.transaction(company.id) as session:
+            visit = await session.get_one(Visit, (company.id, done.visit_id))
+            visit.window_starts_at, visit.window_ends_at = at("09:00"), at("11:00")
+            visit.arrived_at, visit.work_started_at = at(arrived), at(began)
+            visit.finished_at = at("12:00")
+        visits.append(done.visit_id)
+    asked = {
+        "technician_id": str(company.technician.id),
+        "from": "2026-03-01",
+        "to": "2026-03-31",
+    }
+    answer = await client.get(
+        "/api/pay-statements/preview", params=asked, headers=company.headers["manager"]
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["total"] == "10.00"
+    assert {line["item_id"] for line in answer.json()["lines"]} == {
+        str(visit_id) for visit_id in visits[:2]
+    }
 
 
 async def test_a_contractors_bill_is_held_against_the_ledger(

@@ -129,7 +129,7 @@ async def post_by_hand(
         quantity=quantity,
         unit=unit,
         unit_cost=unit_cost,
-        amount=cost_of(quantity, unit_cost),
+        amount=cost_of(quantity, unit_cost, currency),
         currency=currency,
         posted_on=posted_on,
         source_kind=BY_HAND,

@@ -8,7 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fsm.actors import Actor
-from fsm.amounts import allocate, divide
+from fsm.amounts import allocate, divide, rounded
 from fsm.appending import new_row
 from fsm.contracts import payers
 from fsm.contracts.coverage_rules import Charge, Decision
@@ -28,7 +28,6 @@ PAID: Mapping[TimeKind, tuple[CostKind, RateKind, RateKind]] = {
 }
 """How each kind of time is paid, and sold; breaks are not. A contractor's time is a contractor's cost."""
 
-CENT = Decimal("0.01")
 QUANTITY_DIGITS = 4
 HOUR, KM = "h", "km"
 
@@ -75,9 +74,9 @@ class Borne:
     decision: Decision
 
 
-def cost_of(quantity: Decimal, rate: Decimal) -> Decimal:
-    """Return quantity × rate in whole cents, halves to the even cent."""
-    return (quantity * rate).quantize(CENT, ROUND_HALF_EVEN)
+def cost_of(quantity: Decimal, rate: Decimal, currency: str) -> Decimal:
+    """Return quantity × rate as it is paid; see `rounded`."""
+    return rounded(quantity * rate, currency)
 
 
 def hours_of(length: timedelta) -> Decimal:
@@ -114,14 +113,14 @@ async def post_time(
             quantity=hours,
             unit=HOUR,
             unit_cost=rate.amount,
-            amount=cost_of(hours, rate.amount),
+            amount=cost_of(hours, rate.amount, rate.currency),
             currency=rate.currency,
             posted_on=day,
             source_kind="time_entry",
             source_id=entry.id,
             technician_id=who,
             price=(
-                cost_of(hours, sold.amount)
+                cost_of(hours, sold.amount, sold.currency)
                 if sold is not None and sold.currency == rate.currency
                 else None
             ),
@@ -140,7 +139,7 @@ async def post_time(
                     quantity=quantity,
                     unit=unit,
                     unit_cost=found.amount,
-                    amount=cost_of(quantity, found.amount),
+                    amount=cost_of(quantity, found.amount, found.currency),
                     currency=found.currency,
                     posted_on=day,
                     source_kind="time_entry",
@@ -199,12 +198,12 @@ async def post_part(
             quantity=quantity,
             unit=part.unit,
             unit_cost=movement.unit_cost,
-            amount=cost_of(quantity, movement.unit_cost),
+            amount=cost_of(quantity, movement.unit_cost, movement.currency),
             currency=movement.currency,
             posted_on=day,
             source_kind="part_used",
             source_id=used.id,
-            price=None if part.price is None else cost_of(quantity, part.price),
+            price=None if part.price is None else cost_of(quantity, part.price, movement.currency),
             is_original=part.is_original,
         ),
         now,

@@ -148,7 +148,8 @@ async def _price(report: Report, wanted: Wanted, day: date, currency: str) -> Li
                 sale.is_original,
                 await find_cost(session, actor, wanted.part_id, day, currency),
                 sale.price,
-            )
+            ),
+            currency,
         )
     if wanted.kind not in _TIMES:
         return Line(CostKind.OTHER, wanted.quantity, text=wanted.text)
@@ -169,7 +170,8 @@ async def _price(report: Report, wanted: Wanted, day: date, currency: str) -> Li
             wanted.text,
             unit_cost=await rate(cost_kind),
             unit_price=await rate(price_kind),
-        )
+        ),
+        currency,
     )
 
 

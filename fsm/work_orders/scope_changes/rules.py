@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, Self
 from uuid import UUID
 
+from fsm.amounts import rounded
 from fsm.contracts.coverage import Paid, Payer
 from fsm.problems import Conflict, Invalid
 from fsm.work_orders.lifecycle import Status
 
-CENT: Final = Decimal("0.01")
 MOST: Final = Decimal(10) ** 11
 """A line worth more is a slip of the finger: nobody but the office prices it."""
 
@@ -98,19 +98,19 @@ class Line:
         }
 
 
-def priced(line: Line) -> Line:
-    """Return a line with what the whole of it costs and sells for, in whole cents, halves to the even one."""
+def priced(line: Line, currency: str) -> Line:
+    """Return a line with what the whole of it costs and sells for, as it is paid; see `rounded`."""
     return replace(
         line,
-        cost=_times(line.quantity, line.unit_cost),
-        price=_times(line.quantity, line.unit_price),
+        cost=_times(line.quantity, line.unit_cost, currency),
+        price=_times(line.quantity, line.unit_price, currency),
     )
 
 
-def _times(quantity: Decimal, unit: Decimal | None) -> Decimal | None:
+def _times(quantity: Decimal, unit: Decimal | None, currency: str) -> Decimal | None:
     if unit is None or quantity * unit > MOST:
         return None
-    return (quantity * unit).quantize(CENT, ROUND_HALF_EVEN)
+    return rounded(quantity * unit, currency)
 
 
 def total(amounts: Iterable[Decimal | None]) -> Decimal | None:

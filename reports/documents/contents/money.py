@@ -2,10 +2,11 @@
 
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from fsm.actors import Actor
+from fsm.amounts import rounded
 from fsm.contracts.queries import find_contract
 from fsm.customers.queries import find_customer
 from fsm.customers.tables import Customer
@@ -14,8 +15,6 @@ from fsm.problems import Problem
 from fsm.tenants.queries import find_own_tenant
 from reports.documents.contents.collected import Collected
 from reports.statements.contract import Days, contract_statement, customer_statement
-
-_CENT: Final = Decimal("0.01")
 
 
 class NothingToBill(Problem):
@@ -100,7 +99,7 @@ async def collect_invoice(
             unpriced=unpriced,
         )
     net = sum((line["net"] for line in lines), Decimal(0))
-    vat = (net * vat_rate / 100).quantize(_CENT, ROUND_HALF_EVEN)
+    vat = rounded(net * vat_rate / 100, tenant.currency)
     content = {
         "company": tenant.name,
         "customer": {
