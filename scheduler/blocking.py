@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
 from itertools import combinations
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from scheduler.candidates import Fleet, Gaps, Mask, longer
+from scheduler.closed_shifts import ClosedShifts, Failed
 from scheduler.engine.indexed import Terms
 from scheduler.engine.insertion import Draft, fits_alone
-from scheduler.engine.permissions import Failure, Rule, failures
+from scheduler.engine.permissions import Failure, Rule
 from scheduler.engine.timing import first_start
 from scheduler.problem import DAY_S, Cause, Interval
 
@@ -35,16 +34,6 @@ _OF_TERMS = frozenset({Rule.HOURS, Rule.ABSENCE, Rule.LENGTH})
 _ANY_TIME: tuple[Interval, ...] = ((0, 1 << 40),)
 
 
-@dataclass(frozen=True, slots=True)
-class ShiftReason:
-    """What keeps the visit from one shift; never empty."""
-
-    shift: str
-    technician: str
-    """Their name, or id where they have none."""
-    failures: tuple[Failure, ...]
-
-
 class Fleets:
     """The gaps of a plan's routes with some rules of shifts taken away; looked up once for all visits."""
 
@@ -56,7 +45,8 @@ class Fleets:
         limited = [terms.longest_s < _ANY_LENGTH_S for terms in self.day.terms]
         self.has_length = np.array(limited, dtype=bool)
         self.has_visits = np.array([bool(order) for order in draft.orders], dtype=bool)
-        self.keeps_prefix = [draft.keeps_prefix(number) for number in range(len(self.day.shifts))]
+        keeps_prefix = [draft.keeps_prefix(number) for number in range(len(self.day.shifts))]
+        self.closed = ClosedShifts(self.day, keeps_prefix)
         self._built: dict[tuple[bool, ...], Fleet] = {}
         self._terms: dict[frozenset[Rule], list[Terms]] = {}
         self._longer: dict[int, list[Terms]] = {}
@@ -114,7 +104,7 @@ class Inquiry:
         self.day = fleets.day
         self.visit_no = visit_no
         self.visit = self.day.visits[visit_no]
-        self.permission = self._permissions()
+        self.permission = fleets.closed.permissions(visit_no)
         self.permitted = np.array([not failed for failed in self.permission], dtype=bool)
         self._by_failed: dict[frozenset[Rule], Mask] | None = None
         self.carries = np.ones(len(self.day.shifts), dtype=bool)
@@ -127,28 +117,10 @@ class Inquiry:
         self.fetches = any(part in depots for part, _ in self.visit.parts)
         """Whether a technician may have to fetch something for it on the way."""
 
-    def _permissions(self) -> list[tuple[Failure, ...]]:
-        """Return what keeps the visit from each shift; shifts that are able fail at nothing."""
-        day = self.day
-        able = day.able[:, self.visit_no]
-        found: list[tuple[Failure, ...]] = []
-        for number, shift in enumerate(day.shifts):
-            failed = () if able[number] else tuple(failures(day.decisions, shift, self.visit))
-            if not self.fleets.keeps_prefix[number]:
-                failed += (Failure(Rule.PREFIX),)
-            found.append(failed)
-        return found
-
-    def _named(self, failed: Sequence[tuple[Failure, ...]]) -> tuple[ShiftReason, ...]:
-        return tuple(
-            ShiftReason(shift.id, self.name(number), each)
-            for number, (shift, each) in enumerate(zip(self.day.shifts, failed, strict=True))
-        )
-
     # --- what fails ---
 
-    def shifts(self, cause: Cause) -> tuple[ShiftReason, ...]:
-        """Return what keeps the visit from each shift."""
+    def failures(self, cause: Cause) -> list[Failed]:
+        """Return what keeps the visit from each shift; of none it is nothing."""
         failed = self._failures()
         if self.visit_no in self.day.ties:
             # What is full or dear for one alone may be neither; in no plan is it the others that fail.
@@ -157,30 +129,9 @@ class Inquiry:
                 (Failure(Rule.PARTNER),) if {each.rule for each in one} <= alone else one
                 for one in failed
             ]
-        return self._named(failed)
-
-    def shifts_in_brief(self, cause: Cause) -> tuple[ShiftReason, ...]:
-        """Return what permissions and hours say, without putting the visit anywhere."""
-        rest = (Failure(Rule.TRAVEL if cause is Cause.IMPOSSIBLE else Rule.ROOM),)
-        if self.visit_no in self.day.ties:
-            rest = (Failure(Rule.PARTNER),)
-        static = [self._static(number) or rest for number in range(len(self.day.shifts))]
-        return self._named(static)
-
-    def _static(self, shift_no: int) -> tuple[Failure, ...]:
-        """Return the rules that fail wherever the technician comes from."""
-        failed = self.permission[shift_no]
-        terms = self.day.terms[shift_no]
-        starts = self.day.starts[self.visit_no]
-        if not starts:
-            return (*failed, Failure(Rule.PROMISE if self.visit.promise else Rule.WINDOW))
-        latest = terms.last - self.day.work_s(shift_no, self.visit_no)
-        if not any(max(opens, terms.opens) <= min(closes, latest) for opens, closes in starts):
-            hours = (("opens", self.clock(terms.opens)), ("closes", self.clock(terms.closes)))
-            return (*failed, Failure(Rule.HOURS, hours))
         return failed
 
-    def _failures(self) -> list[tuple[Failure, ...]]:
+    def _failures(self) -> list[Failed]:
         """Return for each shift what keeps the visit from it.
 
         Of shifts on which it would cost too much, the cheapest dozen are timed; of the others the bounds
@@ -194,11 +145,10 @@ class Inquiry:
         parts = (
             Failure(Rule.PARTS, (("part", self.visit.parts[0][0]),)) if self.visit.parts else None
         )
-        found: list[tuple[Failure, ...]] = []
-        for number in range(len(self.day.shifts)):
-            failed = self._static(number)
-            if failed:
-                found.append(failed)
+        found: list[Failed] = []
+        for number, closed in enumerate(self.fleets.closed.failed(self.visit_no)):
+            if closed:
+                found.append(closed)
             elif not (fits_alone[number] and self._stands_alone(number)):
                 fails = Rule.TRAVEL
                 if fits_present[number]:
@@ -409,15 +359,3 @@ class Inquiry:
         if now is None:
             return starts
         return tuple((max(now, opens), closes) for opens, closes in starts if closes >= now)
-
-    def name(self, shift_no: int) -> str:
-        technician = self.day.shifts[shift_no].technician
-        return self.day.names.get(technician, technician)
-
-    def clock(self, second: int) -> str:
-        problem = self.day.problem
-        midnight = datetime.fromisoformat(problem.first_midnight)
-        # Seconds are elapsed time: the zone is applied after them, so clock changes come out right.
-        zone = ZoneInfo(problem.zone)
-        local = (midnight.astimezone(ZoneInfo("UTC")) + timedelta(seconds=second)).astimezone(zone)
-        return local.strftime("%H:%M" if problem.days == 1 else "%d.%m %H:%M")

@@ -60,7 +60,7 @@ class Together:
 
     def blocking(self) -> tuple[tuple[Rule, ...], ...]:
         """Return the smallest sets of rules without which all of them fit; `partner` is what binds them."""
-        if not all(self.fleets.keeps_prefix):
+        if not all(self.fleets.closed.keeps_prefix):
             return ()
         rules = sorted(self._rules(), key=list(Rule).index)
         for size in range(_MOST_RULES + 1):
@@ -262,14 +262,14 @@ class Together:
                 cost += (0 if then is None else then.cost) - (0 if now is None else now.cost)
                 metres += 0 if then is None else as_route(self.day, then).drive_m
                 metres -= 0 if now is None else as_route(self.day, now).drive_m
-        timed, asked = draft.timed[shift_no], self.asked[self.visit_no]
+        timed = draft.timed[shift_no]
         assert timed is not None, "it was put there"
         people = [shift_no, *(draft.shift_of[each] for each in self.members)]
         return Relaxation(
             way=way,
             shift=self.day.shifts[shift_no].id,
-            technician=", ".join(dict.fromkeys(map(asked.name, people))),
-            starts_at=asked.clock(timed.times[timed.items.index(self.visit_no)][1]),
+            technician=", ".join(dict.fromkeys(map(self.fleets.closed.name, people))),
+            starts_at=self.fleets.closed.clock(timed.times[timed.items.index(self.visit_no)][1]),
             cost=cost,
             metres=metres,
             minutes=minutes,

@@ -11,6 +11,7 @@ from fsm.languages import LANGUAGES, by_language
 from scheduler import problem as model
 from scheduler.acceptance import Choice, NotTogether
 from scheduler.child import Solved
+from scheduler.closed_shifts import Failed
 from scheduler.day import Day
 from scheduler.diff import Kind, Line, Spot, Touch, Why, after_of, before_of, compare
 from scheduler.engine.indexed import IndexedDay
@@ -18,7 +19,7 @@ from scheduler.fetching import Need, Stops, fetched
 from scheduler.reasons import Reason
 from scheduler.relaxations import Relaxation
 from scheduler.rows import Job
-from scheduler.sentences import change_sentence, fetch_sentence, sentence
+from scheduler.sentences import change_sentence, fetch_sentence, sentence, shift_sentence
 from scheduler.weights import priced
 
 _LEFT_OUT = by_language("scheduler/messages", "left_out")
@@ -90,6 +91,18 @@ def told_reason(reason: Reason, work_order_id: str, number: str) -> dict[str, An
         "relaxation": relaxation(reason.relaxation),
         "said": {language: sentence(reason, language) for language in LANGUAGES},
     }
+
+
+def told_shifts(day: IndexedDay, failed: Sequence[Failed]) -> list[dict[str, Any]]:
+    """Return what keeps a job from each shift of a day, in their order."""
+    first = datetime.fromisoformat(day.problem.first_midnight).date()
+    told = []
+    for shift, each in zip(day.shifts, failed, strict=True):
+        name = day.names.get(shift.technician, shift.technician)
+        said = {language: shift_sentence(name, each, language) for language in LANGUAGES}
+        on = first + timedelta(shift.day)
+        told.append({"technician_id": shift.technician, "on": on.isoformat(), "said": said})
+    return told
 
 
 def costs_as_json(costs: model.Costs) -> dict[str, int]:

@@ -86,8 +86,19 @@ class PlanView(msgspec.Struct, frozen=True):
         )
 
 
+class ShiftReasonView(msgspec.Struct, frozen=True):
+    """Why a plan leaves a job out of one technician's shift on a day, in words by language."""
+
+    technician_id: UUID
+    on: date
+    said: dict[str, str]
+
+
 class ReasonView(msgspec.Struct, frozen=True):
-    """Why a plan leaves one job out, looked at in full: as in the plan's `unplanned`."""
+    """Why a plan leaves one job out, looked at in full: as in the plan's `unplanned`, and shift by shift.
+
+    A job with which no day could be planned at all, and which `code` says, was held against no shift.
+    """
 
     work_order_id: UUID
     number: str
@@ -100,6 +111,7 @@ class ReasonView(msgspec.Struct, frozen=True):
     blocking: list[list[str]]
     relaxation: dict[str, Any] | None
     said: dict[str, str]
+    shifts: list[ShiftReasonView]
 
     @classmethod
     def of(cls, told: dict[str, Any]) -> "ReasonView":

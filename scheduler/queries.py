@@ -13,9 +13,9 @@ from fsm import events, jobs
 from fsm.actors import Actor
 from fsm.database import Session
 from fsm.problems import NotFound, Problem
-from scheduler.outcome import compared, told_reason
-from scheduler.problem import DayProblem, Plan, plan_from_json, problem_from_json
-from scheduler.reasons import explain
+from scheduler.outcome import compared, told_reason, told_shifts
+from scheduler.problem import DayProblem, Plan, Unplanned, plan_from_json, problem_from_json
+from scheduler.reasons import Explainer, Reason
 from scheduler.scope import Options, to_stored
 from scheduler.tables import PlanKind, PlanRun
 
@@ -121,7 +121,7 @@ def stored_plan(run: PlanRun) -> Plan:
 async def explain_one(
     session: Session, actor: Actor, run_id: UUID, work_order_id: UUID
 ) -> dict[str, Any]:
-    """Return why a plan leaves a job out, looked at in full, as the plan would tell it.
+    """Return why a plan leaves a job out, looked at in full, as the plan would tell it; and shift by shift.
 
     Also in a plan that had the time for a brief reason only. A job that the plan makes is `NotFound` here.
     """
@@ -137,15 +137,22 @@ async def explain_one(
     if not told:
         raise NotFound(f"Plan {run.id} leaves no work order {work_order_id} out.")
     problem, plan = stored_problem(run), stored_plan(run)
-    out = {each.visit for each in plan.unplanned}
+    out = {each.visit: each for each in plan.unplanned}
     # Of a plan's visits a job's first leg has its id; visits that were there before have their own.
     key = told[0].get("key") or asked
     if key not in out:
-        return dict(told[0])
-    (reason,) = await asyncio.to_thread(explain, problem, plan, visits={key})
+        return {**told[0], "shifts": []}
+    reason, shifts = await asyncio.to_thread(_looked_at, problem, plan, out[key])
     partners = {*reason.partners, *told[0].get("partners", ())}
     reason = replace(reason, among=told[0].get("among"), partners=tuple(sorted(partners)))
-    return told_reason(reason, asked, told[0]["number"])
+    return {**told_reason(reason, asked, told[0]["number"]), "shifts": shifts}
+
+
+def _looked_at(
+    problem: DayProblem, plan: Plan, left_out: Unplanned
+) -> tuple[Reason, list[dict[str, Any]]]:
+    explainer = Explainer(problem, plan)
+    return explainer.reason(left_out), told_shifts(explainer.day, explainer.shifts(left_out))
 
 
 async def compare_runs(

@@ -9,12 +9,13 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from scheduler.blocking import Fleets, Inquiry, ShiftReason
+from scheduler.blocking import Fleets, Inquiry
 from scheduler.bound_reasons import Together
+from scheduler.closed_shifts import Closed, Failed, tally
 from scheduler.engine.crews import could_come, crews
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft, fits_an_empty_shift
-from scheduler.engine.permissions import Rule
+from scheduler.engine.permissions import Failure, Rule
 from scheduler.engine.ties import joined
 from scheduler.problem import Cause, DayProblem, Plan, Unplanned
 from scheduler.relaxations import Relaxation, cheapest
@@ -27,7 +28,10 @@ class Reason:
     visit: str
     label: str
     cause: Cause
-    shifts: tuple[ShiftReason, ...] = ()
+    shifts: int
+    """How many there are."""
+    closed: tuple[Closed, ...] = ()
+    """What closes them to the visit; none is without."""
     blocking: tuple[tuple[Rule, ...], ...] = ()
     """The smallest sets of rules without which it would fit, up to three rules each; empty where more
     than three stand in the way on every shift."""
@@ -41,7 +45,7 @@ class Reason:
     among: int | None = None
     """How many people were looked at, where somebody else might still do what these could never."""
     is_brief: bool = False
-    """True: the time for looking had passed. `shifts` names permissions and hours, `room` or `travel`
+    """True: the time for looking had passed. `closed` names permissions and hours, `room` or `travel`
     stands for whatever else it is, and the rest is empty; ask `explain` for this visit alone."""
 
     @property
@@ -88,29 +92,36 @@ class Explainer:
         number = self.day.visit_no[left_out.visit]
         visit = self.day.visits[number]
         label = self._label(number)
-        inquiry = Inquiry(self._fleets, number)
         ties = self.day.ties.get(number, ())
         partners = tuple(sorted({self._label(tie.other) for tie in ties} - {label}))
         people = self._people(number) if left_out.cause is Cause.IMPOSSIBLE else None
         if not in_full:
-            shifts = inquiry.shifts_in_brief(left_out.cause)
+            rest = Rule.TRAVEL if left_out.cause is Cause.IMPOSSIBLE else Rule.ROOM
+            rest = Rule.PARTNER if ties else rest
+            closed = self._fleets.closed.in_brief(number, Failure(rest))
             return Reason(
-                *(visit.id, label, left_out.cause, shifts),
+                *(visit.id, label, left_out.cause, len(self.day.shifts), closed),
                 partners=partners,
                 people=people,
                 is_brief=True,
             )
+        inquiry = Inquiry(self._fleets, number)
         bound = Together(self._fleets, number, self._members(number)) if ties else None
         return Reason(
             visit=visit.id,
             label=label,
             cause=left_out.cause,
-            shifts=inquiry.shifts(left_out.cause),
+            shifts=len(self.day.shifts),
+            closed=tally(inquiry.failures(left_out.cause)),
             blocking=inquiry.blocking() if bound is None else bound.blocking(),
             relaxation=cheapest(inquiry) if bound is None else bound.relaxation(),
             partners=partners,
             people=people,
         )
+
+    def shifts(self, left_out: Unplanned) -> list[Failed]:
+        """Return what keeps a visit from each shift, in their order; of none it is nothing."""
+        return Inquiry(self._fleets, self.day.visit_no[left_out.visit]).failures(left_out.cause)
 
     def _people(self, visit_no: int) -> tuple[int, int] | None:
         """Return how many a visit's crew needs and how many of them could come, where these are too few."""

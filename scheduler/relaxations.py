@@ -239,8 +239,8 @@ def _relaxed(
     return Relaxation(
         way=way,
         shift=asked.day.shifts[place.shift_no].id,
-        technician=asked.name(place.shift_no),
-        starts_at=asked.clock(_start(asked, place)),
+        technician=asked.fleets.closed.name(place.shift_no),
+        starts_at=asked.fleets.closed.clock(_start(asked, place)),
         cost=place.delta,
         metres=as_route(asked.day, place.timed).drive_m - before,
         minutes=minutes,

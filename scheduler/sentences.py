@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any
 
 from fsm.languages import by_language
-from scheduler.blocking import ShiftReason
+from scheduler.closed_shifts import Closed, Failed
 from scheduler.engine.permissions import Failure, Rule
 from scheduler.lengths import length, minutes_of
 from scheduler.reasons import Reason
@@ -52,10 +51,10 @@ def sentence(reason: Reason, language: str) -> str:
     return " ".join(said)
 
 
-def shift_sentence(shift: ShiftReason, language: str) -> str:
-    """Return what keeps the visit from one shift."""
-    failed = ", ".join(_failure(each, language) for each in shift.failures)
-    return _WORDS[language]["shift"].format(technician=shift.technician, failures=failed)
+def shift_sentence(technician: str, failed: Failed, language: str) -> str:
+    """Return what keeps the visit from a shift of this technician."""
+    failures = ", ".join(_failure(each, language) for each in failed)
+    return _WORDS[language]["shift"].format(technician=technician, failures=failures)
 
 
 _CHANGES = by_language(_FOLDER, "change")
@@ -169,13 +168,11 @@ def _why(reason: Reason, language: str) -> str:
     words = _WORDS[language]
     if not reason.shifts:
         return words["nobody"]
-    rules = Counter(rule for shift in reason.shifts for rule in {f.rule for f in shift.failures})
-    order = list(Rule)
     return "; ".join(
         words["count"].format(
-            what=_named(reason, rule, language), count=count, total=len(reason.shifts)
+            what=_named(closed, language), count=closed.shifts, total=reason.shifts
         )
-        for rule, count in sorted(rules.items(), key=lambda each: (-each[1], order.index(each[0])))
+        for closed in reason.closed
     )
 
 
@@ -183,13 +180,13 @@ _NAMED = {Rule.SKILL: "skill_fact", Rule.LEVEL: "skill_fact", Rule.PARTS: "part_
 """Rules that are about something the job asks for: it is named, whichever shift lacks it."""
 
 
-def _named(reason: Reason, rule: Rule, language: str) -> str:
-    what = _RULES[language][rule]
-    if rule not in _NAMED:
+def _named(closed: Closed, language: str) -> str:
+    what = _RULES[language][closed.rule]
+    if closed.rule not in _NAMED:
         return what
     words = _WORDS[language]
-    lacking = (each for shift in reason.shifts for each in shift.failures if each.rule is rule)
-    names = {words[_NAMED[rule]].format(**dict(each.facts)): None for each in lacking if each.facts}
+    template = words[_NAMED[closed.rule]]
+    names = {template.format(**dict(each.facts)): None for each in closed.about}
     return (
         words["named"].format(what=what, names=_joined(words["and"], [*names])) if names else what
     )

@@ -347,8 +347,12 @@ async def edit_shift(
     return shift, shift_day(shift, technician)
 
 
-async def delete_shift(session: Session, actor: Actor, now: datetime, shift_id: UUID) -> None:
+async def delete_shift(
+    session: Session, actor: Actor, now: datetime, shift_id: UUID, rev: int | None = None
+) -> None:
+    """Remove a shift. With a `rev`, one that somebody changed since stays (`StaleChange`)."""
     shift, technician = await lock_shift(session, actor, shift_id)
+    revise(shift, rev, {})
     starts_at, ends_at = bounds(shift.during)
     await session.delete(shift)
     await session.flush()

@@ -46,6 +46,12 @@ Seconds = Annotated[int, pydantic.Field(ge=0, le=86_400)]
 FirstOn = Annotated[Day, QueryParameter(description="First day, in each technician's own zone.")]
 LastOn = Annotated[Day, QueryParameter(description="Last day, included.")]
 OfTechnician = Annotated[UUID | None, QueryParameter(description="Only of this technician.")]
+AsLookedAt = Annotated[
+    int | None,
+    QueryParameter(
+        ge=1, le=2**63 - 1, description="As it was looked at; left out, it goes as it is now."
+    ),
+]
 
 MOST_DAYS = 366
 
@@ -362,9 +368,14 @@ class ShiftController(Controller):
         summary="Remove a shift",
     )
     async def remove(
-        self, session: DbSession, actor: CurrentActor, now: Now, shift_id: FromPath[UUID]
+        self,
+        session: DbSession,
+        actor: CurrentActor,
+        now: Now,
+        shift_id: FromPath[UUID],
+        rev: AsLookedAt = None,
     ) -> None:
-        await working_time.delete_shift(session, actor, now, shift_id)
+        await working_time.delete_shift(session, actor, now, shift_id, rev)
 
 
 class AbsenceController(Controller):
@@ -456,14 +467,7 @@ class AbsenceController(Controller):
         actor: CurrentActor,
         now: Now,
         absence_id: FromPath[UUID],
-        rev: Annotated[
-            int | None,
-            QueryParameter(
-                ge=1,
-                le=2**63 - 1,
-                description="As it was looked at; left out, it goes as it is now.",
-            ),
-        ] = None,
+        rev: AsLookedAt = None,
     ) -> None:
         await working_time.delete_absence(session, actor, now, absence_id, rev)
 

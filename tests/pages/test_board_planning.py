@@ -199,6 +199,9 @@ async def test_who_can_is_ranked_in_words_and_only_a_soft_breach_asks_a_reason(
     await details.get_by_text("Nobody has room on these days.").wait_for()
     await details.get_by_role("button", name="Why not?").click()
     await details.get_by_text("a skill is missing: crane, level 3").wait_for()
+    await details.get_by_role("button", name="Technician by technician").click()
+    for name in (first["technician"], second["technician"]):
+        await details.get_by_text(f"{name}: a skill is missing (crane, level 3).").first.wait_for()
     await assert_accessible(page)
     await take(page, "board-why-not")
 

@@ -163,6 +163,31 @@ async def test_who_answered_first_is_told_to_the_second_who_keeps_what_was_typed
     await expect(page.get_by_label("In a few words")).to_have_value("Mine, typed")
 
 
+async def test_a_part_that_an_update_took_away_says_so_and_is_there_when_the_page_is_loaded_again(
+    office: Office, opened: Any
+) -> None:
+    page = await open_desk(office, opened)
+    page.watch.forgiven.append("404")
+
+    async def is_gone(route: Any) -> None:
+        await route.fulfill(status=404, body="gone")
+
+    for where in ("desk", "board"):
+        await page.goto(f"/office/{where}")
+        await page.route("**/assets/NewJob-*.js", is_gone)
+        await page.get_by_role("button", name="New job").click()
+        dialog = page.get_by_role("dialog", name="New job")
+        said = dialog.get_by_text("This part of the page could not be fetched.")
+        await said.wait_for()
+        await assert_accessible(page)
+        await take(page, f"part-not-fetched-{where}")
+        await page.unroute("**/assets/NewJob-*.js")
+        await page.get_by_role("button", name="Load the page again").click()
+        await said.wait_for(state="detached")
+        await page.get_by_role("button", name="New job").click()
+        await dialog.get_by_label("Machine or site").wait_for()
+
+
 async def test_a_job_is_made_by_hand_from_the_desk_and_from_the_boards_queue(
     office: Office, opened: Any, desk: httpx.AsyncClient
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import msgspec
@@ -10,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 
 from fsm.languages import LANGUAGES
 from scheduler.engine import plan_day
-from scheduler.engine.permissions import Rule
+from scheduler.engine.permissions import Decisions, Failure, Rule, failures
 from scheduler.problem import Absence, Cause, DayProblem, Depot, Link, Pin, Promise
-from scheduler.reasons import Reason, explain
+from scheduler.reasons import Explainer, Reason, explain
 from scheduler.relaxations import Way
 from scheduler.sentences import sentence, shift_sentence
 from tests.scheduler.days import HOUR, a_day, a_shift, a_visit, days
@@ -24,8 +25,15 @@ def reason_of(day: DayProblem, visit: str) -> Reason:
     return found
 
 
+def against_the_first(day: DayProblem, visit: str) -> tuple[Failure, ...]:
+    """Return what keeps a visit from the first shift of a plan that leaves it out."""
+    plan = plan_day(day, iterations=10)
+    (left_out,) = [each for each in plan.unplanned if each.visit == visit]
+    return Explainer(day, plan).shifts(left_out)[0]
+
+
 def rules(reason: Reason) -> set[Rule]:
-    return {failure.rule for shift in reason.shifts for failure in shift.failures}
+    return {closed.rule for closed in reason.closed}
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
@@ -38,13 +46,35 @@ def test_every_visit_left_out_has_a_reason_that_can_be_said(day: DayProblem) -> 
         for language in LANGUAGES:
             assert reason.label in sentence(reason, language)
             assert "{" not in sentence(reason, language)
-            for shift in reason.shifts:
-                assert shift.failures
-                assert shift_sentence(shift, language).startswith(shift.technician)
+        assert sum(closed.shifts for closed in reason.closed) >= reason.shifts == len(day.shifts)
         if reason.cause is Cause.IMPOSSIBLE:
             assert rules(reason).isdisjoint({Rule.ROOM, Rule.PRICE})
             assert all(Rule.PRICE not in each and each != (Rule.ROOM,) for each in reason.blocking)
     assert msgspec.json.decode(msgspec.json.encode(reasons), type=list[Reason]) == reasons
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(days())
+def test_in_brief_each_visit_is_held_against_each_shift_by_itself(day: DayProblem) -> None:
+    plan = plan_day(day, iterations=10)
+    decisions = Decisions.of(day)
+    visits = {visit.id: visit for visit in day.visits}
+    for reason in explain(day, plan, seconds=0):
+        assert reason.is_brief
+        closes = Counter(
+            rule
+            for shift in day.shifts
+            for rule in {each.rule for each in failures(decisions, shift, visits[reason.visit])}
+        )
+        said = {closed.rule: closed.shifts for closed in reason.closed}
+        assert {rule: said.pop(rule) for rule in closes} == closes
+        assert said.keys() <= NOT_OF_PERMISSION
+
+
+NOT_OF_PERMISSION = {
+    *(Rule.WINDOW, Rule.PROMISE, Rule.HOURS, Rule.PREFIX),
+    *(Rule.TRAVEL, Rule.ROOM, Rule.PARTNER),
+}
 
 
 @pytest.mark.parametrize(
@@ -90,7 +120,7 @@ def test_a_fixed_beginning_that_cannot_be_kept_closes_the_route_and_is_named() -
     )
     for visit in "abc":
         reason = reason_of(day, visit)
-        assert reason.shifts[0].failures[-1].rule is Rule.PREFIX
+        assert against_the_first(day, visit)[-1].rule is Rule.PREFIX
         assert (Rule.PREFIX,) in reason.blocking
     reason = reason_of(day, "c")
     assert rules(reason) == {Rule.PREFIX, Rule.TRAVEL}
@@ -189,8 +219,9 @@ def test_times_are_local_also_after_the_clocks_have_changed() -> None:
     # 29 March 2026, Berlin: 02:00 becomes 03:00, so second 8 h is 09:00 on the wall.
     day = a_day((a_visit("a", 1, windows=((2 * HOUR, 3 * HOUR),)),))
     day = replace(day, first_midnight="2026-03-29T00:00:00+01:00")
-    reason = reason_of(day, "a")
-    assert shift_sentence(reason.shifts[0], "en").endswith("(09:00 to 18:00).")
+    said = shift_sentence("Ann", against_the_first(day, "a"), "en")
+    assert said.startswith("Ann: ")
+    assert said.endswith("(09:00 to 18:00).")
 
 
 def test_a_visit_that_only_its_partner_keeps_out_names_the_partner() -> None:

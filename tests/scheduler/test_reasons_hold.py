@@ -220,9 +220,7 @@ def hold_smallest_sets(problem: DayProblem) -> None:
         assert all(len(rules) == size for rules in reason.blocking)
         for rules in reason.blocking:
             assert anybody_takes(problem, plan, reason.visit, frozenset(rules)), rules
-        named = set(chain.from_iterable(reason.blocking)) | {
-            failure.rule for shift in reason.shifts for failure in shift.failures
-        }
+        named = {*chain.from_iterable(reason.blocking), *(closed.rule for closed in reason.closed)}
         candidates = named | {Rule.WINDOW, Rule.HOURS, Rule.ROOM, Rule.LENGTH, Rule.DEPOT}
         for smaller in range(size):
             for few in combinations(sorted(candidates - {Rule.PRICE, Rule.TRAVEL}), smaller):

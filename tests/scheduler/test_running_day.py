@@ -284,6 +284,9 @@ async def test_what_there_was_no_time_to_explain_is_explained_when_asked(
     assert told["relaxation"]["way"] == "overtime"
     assert "Искать" in brief["said"]["ru"]
     assert "Искать" not in told["said"]["ru"]
+    assert {each["technician_id"] for each in told["shifts"]} == {str(day.one.id), str(day.two.id)}
+    assert {each["on"] for each in told["shifts"]} == {plan["starts_on"]}
+    assert all("cannot be reached in time" in each["said"]["en"] for each in told["shifts"])
     await day.send("GET", path.format(fits.id), status=404)
     await day.send("GET", path.format(long.id), status=403, role="manager")
 

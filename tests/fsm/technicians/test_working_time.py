@@ -163,7 +163,10 @@ async def test_a_shift_is_edited_and_removed(client: httpx.AsyncClient, company:
     ):
         refused = await client.patch(path, headers=headers, json={"rev": 2} | change)
         assert refused.status_code == 422, change
-    assert (await client.delete(path, headers=headers)).status_code == 204
+    looked_at_before = await client.delete(path, headers=headers, params={"rev": 1})
+    assert (looked_at_before.status_code, looked_at_before.json()["rev"]) == (409, 2)
+    as_it_is = await client.delete(path, headers=headers, params={"rev": 2})
+    assert as_it_is.status_code == 204
     assert (await client.delete(path, headers=headers)).status_code == 404
     cleared = await client.delete(
         roster(company),

@@ -20,6 +20,14 @@ export type Technician = BoardData['technicians'][number]
 export type Preview = Answer<'/api/board/placement-previews', 'post'>
 export type Plan = Answer<'/api/plans/{plan_id}', 'get'>
 type DayAnswer = Answer<'/api/day/sick-calls', 'post'>
+/** A job that a plan leaves out, and why, in every language. */
+export interface LeftOut {
+  work_order_id: string
+  number: string
+  said: Record<string, string>
+}
+export const leftOut = (plan: Plan) => plan.unplanned as unknown as LeftOut[]
+
 export type View = 'timeline' | 'table' | 'map'
 export type Span = 1 | 3 | 7
 
