@@ -25,12 +25,14 @@ from fsm.catalogue.tables import Reason, WorkType, WorkTypeVersion
 from fsm.checklists.tables import ChecklistTemplate, ChecklistVersion
 from fsm.customers.tables import Contact, Customer, Site
 from fsm.database import Session, fetch
-from fsm.parts.tables import Part, StockPlace
+from fsm.parts.tables import Movement, Part, StockPlace
 from fsm.technicians.tables import Technician
 from fsm.work_orders.records import Note, PartUsed, Photo, Signature, TimeEntry
 from fsm.work_orders.tables import Visit, WorkOrder
 
 CATALOGUE = "cat:main"
+OF_STOCK = frozenset({"movements", "stock_places"})
+"""The kinds of rows that change what a van holds."""
 
 _KINDS: dict[type[object], str] = {
     WorkOrder: "work_orders",
@@ -123,6 +125,10 @@ held (coll, id) as (
     join pick_up u on u.tenant_id = $1 and u.place_id = t.id
     join pick_up_part f on f.tenant_id = $1 and f.pick_up_id = u.id
   where t.kind = 'stock_places'
+  union all
+  select 'stock', md5(t.id::text || m.part_id::text)::uuid from touched t
+    join movement m on m.tenant_id = $1 and (m.to_place_id = t.id or m.from_place_id = t.id)
+  where t.kind = 'stock_places'
 )
 """
 
@@ -133,6 +139,16 @@ select 'tech:' || v.technician_id from job j
     where v.tenant_id = $1 and v.work_order_id = j.id and v.status <> 'planned' offset 0) v
 union
 select 'tech:' || id from touched where kind = 'technicians'
+union
+select 'tech:' || p.technician_id from touched t
+  join movement m on m.tenant_id = $1 and m.id = t.id
+  join stock_place p on p.tenant_id = $1 and p.id in (m.from_place_id, m.to_place_id)
+    and p.technician_id is not null
+where t.kind = 'movements'
+union
+select 'tech:' || p.technician_id from touched t
+  join stock_place p on p.tenant_id = $1 and p.id = t.id and p.technician_id is not null
+where t.kind = 'stock_places'
 union
 select r.scope from held h
   cross join lateral (
@@ -192,6 +208,9 @@ def identify(rows: Iterable[object]) -> tuple[Touched, bool]:
         if isinstance(row, Passport):
             if (asset_id := inspect(row).dict.get("asset_id")) is not None:
                 found.add(("assets", asset_id))
+        elif isinstance(row, Movement):  # appended in one go: it never had an identity
+            if (movement_id := inspect(row).dict.get("id")) is not None:
+                found.add(("movements", movement_id))
         elif kind is not None:
             identity = inspect(row).identity
             if identity is not None:

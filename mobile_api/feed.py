@@ -19,6 +19,7 @@ from fsm.database import Database, Session, fetch, run, touched, touched_all
 from mobile_api import feed_sql, sequencer
 from mobile_api.affected import (
     CATALOGUE,
+    OF_STOCK,
     affected_scopes,
     hold_changed,
     hold_new,
@@ -96,7 +97,8 @@ async def refresh(session: Session) -> None:
     locked = await lock_affected(session, tenant_id, rows, wanted)
     while more := (wanted | await affected_scopes(session, tenant_id, rows)) - locked.keys():
         locked |= await lock_scopes(session, tenant_id, more)
-    await _write(session, tenant_id, locked)
+    moves = bool(marked) or any(kind in OF_STOCK for kind, _ in rows)
+    await _write(session, tenant_id, locked, with_stock=moves)
     if again:
         await _send_again(session, tenant_id, again)
 
@@ -172,7 +174,13 @@ async def lock_scopes(
     return {row.scope: row.window_on for row in held}
 
 
-async def _write(session: Session, tenant_id: UUID, locked: dict[str, date | None]) -> int:
+async def _write(
+    session: Session,
+    tenant_id: UUID,
+    locked: dict[str, date | None],
+    *,
+    with_stock: bool = True,
+) -> int:
     connection = await session.connection()
     written = 0
     read = {scope: day for scope, day in locked.items() if day is not None}
@@ -185,7 +193,7 @@ async def _write(session: Session, tenant_id: UUID, locked: dict[str, date | Non
         written += result.scalar_one()
     for scopes in _batches(read):
         windows = await _windows(session, tenant_id, {scope: read[scope] for scope in scopes})
-        values = (tenant_id, *windows)
+        values = (tenant_id, *windows, with_stock)
         shared = 1
         while shared:
             result = await connection.exec_driver_sql(feed_sql.WRITE_TECHNICIANS, values)
@@ -386,7 +394,9 @@ async def audit_scopes(
         )
     for scopes in _batches(days):
         windows = await _windows(session, tenant_id, {scope: days[scope] for scope in scopes})
-        found += await connection.exec_driver_sql(feed_sql.AUDIT_TECHNICIANS, (tenant_id, *windows))
+        found += await connection.exec_driver_sql(
+            feed_sql.AUDIT_TECHNICIANS, (tenant_id, *windows, True)
+        )
     miscounted = await sequencer.list_miscounted(session, tenant_id)
     return [
         *(Difference(*row) for row in found),

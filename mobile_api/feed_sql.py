@@ -274,6 +274,28 @@ join intent i on i.tenant_id = $1 and i.device_id = d.id and i.received_at >= b.
   and (i.status <> 'applied' or i.outcome ? 'settled_at')
 """
 
+# What the technician's van holds, a row a part: of a part that was ever in it, also that none is left.
+# Years of movements are summed up, so only where $6 says that one may be new.
+_STOCK = """
+select m.scope, 'stock', md5(m.place_id::text || m.part_id::text)::uuid, jsonb_build_object(
+  'id', md5(m.place_id::text || m.part_id::text)::uuid, 'place_id', m.place_id,
+  'part_id', m.part_id, 'qty', sum(m.quantity))
+from (
+  select b.scope, p.id as place_id, i.part_id, i.quantity
+  from bound b
+  join stock_place p on p.tenant_id = $1 and p.technician_id = b.technician_id
+  join movement i on i.tenant_id = $1 and i.to_place_id = p.id
+  where $6::boolean
+  union all
+  select b.scope, p.id, o.part_id, -o.quantity
+  from bound b
+  join stock_place p on p.tenant_id = $1 and p.technician_id = b.technician_id
+  join movement o on o.tenant_id = $1 and o.from_place_id = p.id
+  where $6::boolean
+) m
+group by m.scope, m.place_id, m.part_id
+"""
+
 COLLECTIONS = (
     "work_orders",
     "visits",
@@ -287,6 +309,7 @@ COLLECTIONS = (
     "checklists",
     "photos",
     "outcomes",
+    "stock",
     "parts",
     "reasons",
     "work_types",
@@ -338,21 +361,24 @@ differing (scope, coll, id, body, h, what) as materialized (
   ) d
   full join (
     select scope, coll, id, h from sync_row
-    where tenant_id = $1 and scope = any($2::text[]) and op = 'put' and why is null
+    where tenant_id = $1 and scope = any($2::text[]) and op = 'put' and why is null$looked_at
   ) r on r.scope = d.scope and r.coll = d.coll and r.id = d.id
   where d.h is distinct from r.h
 )"""
 
 
-def _desired(sets: str, selects: tuple[str, ...]) -> str:
-    """Return the beginning of a statement; its `differing` is where scopes are not what they should be."""
+def _desired(sets: str, selects: tuple[str, ...], looked_at: str = "") -> str:
+    """Return the beginning of a statement; its `differing` is where scopes are not what they should be.
+
+    `looked_at` is a condition on the rows that are held against the desired ones.
+    """
     return "".join(
         (
             "with recursive ",
             sets,
             ", desired (scope, coll, id, body) as (",
             " union all ".join(selects),
-            _DIFFERING,
+            _DIFFERING.replace("$looked_at", looked_at),
         )
     )
 
@@ -372,7 +398,9 @@ _TECHNICIAN = _desired(
         _CHECKLISTS,
         _PHOTOS,
         _OUTCOMES,
+        _STOCK,
     ),
+    " and ($6::boolean or coll <> 'stock')",
 )
 _CATALOGUE = _desired(_CATALOGUE_SETS, (_PARTS, _REASONS, _WORK_TYPES, _TEMPLATES))
 
@@ -421,8 +449,8 @@ select (select count(*) from put) + (select count(*) from gone),
   (select count(*) from put where coll in ('customers', 'sites', 'assets', 'models'))"""
 
 WRITE_TECHNICIANS = "".join((_TECHNICIAN, _PUT, _LEAVE_TECHNICIANS))
-"""$1 tenant, $2 scopes, $3 technicians, $4 and $5 the windows → how many rows were written, and
-how many of them are of objects that other jobs share."""
+"""$1 tenant, $2 scopes, $3 technicians, $4 and $5 the windows, $6 whether stock may differ →
+how many rows were written, and how many of them are of objects that other jobs share."""
 
 # Nothing is written against a catalogue row alone, so it leaves in one step.
 _LEAVE_CATALOGUE = """,

@@ -133,7 +133,7 @@ async def work_without_a_line(phone: Phone) -> None:
     await expect(missing.get_by_role("button", name="Finish the visit")).to_have_count(0)
     await take(page, "walk-missing")
     await missing.get_by_role("button", name="Go on").click()
-    await fill_checklist(phone)
+    await fill_checklist(phone, TITLE)
     await use_a_part(page)
     await take(page, "walk-checklist")
     await finish(phone)

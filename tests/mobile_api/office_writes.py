@@ -387,6 +387,33 @@ async def planning(walk: Walk) -> None:
     await walk.step("PUT", person, {"paces": [pace], "longest_s": 36_000})
 
 
+async def van_stock(walk: Walk) -> None:
+    """What a van gets, gives away and has counted is on its technician's phone, and goes with the van."""
+    company = walk.company
+    part, van = {"part_id": str(company.part.id)}, str(company.van.id)
+
+    async def move(quantity: str, *shows: str, **places: str) -> None:
+        await make(walk, "/api/movements", {**part, "quantity": quantity, **places}, *shows)
+
+    def held() -> list[float]:
+        rows = walk.phone.of("stock").values()
+        return [row["qty"] for row in rows if row["part_id"] == part["part_id"]]
+
+    (before,) = held() or [0.0]
+    await move("7", kind="receipt", to_place_id=str(company.warehouse.id))
+    loaded = {"from_place_id": str(company.warehouse.id), "to_place_id": van}
+    await move("5", "stock", kind="transfer", **loaded)
+    await move("1.5", "stock", kind="correction", from_place_id=van)
+    assert held() == [before + 3.5]
+    place = await read(walk, f"/api/stock-places/{van}")
+    mate = await make(walk, "/api/technicians", {"number": "T-6", "name": "Mara", "zone": "UTC"})
+    place = await edit(walk, "/api/stock-places", place, "stock", technician_id=mate["id"])
+    assert [row.get("access") for row in walk.phone.of("stock").values()] == ["revoked"]
+    back = str(company.technician.id)
+    await edit(walk, "/api/stock-places", place, "stock", technician_id=back)
+    assert held() == [before + 3.5]
+
+
 async def picking_up(walk: Walk) -> None:
     """A plan that has the technician fetch parts on the way to a visit that the phone knows."""
     company, today = walk.company, walk.clock().date().isoformat()

@@ -40,6 +40,7 @@ from tests.mobile_api.office_writes import (
     read,
     rosters,
     running_day,
+    van_stock,
 )
 from tests.mobile_api.phones import Phone, new_phone
 from tests.mobile_api.photos import BYTES, TUS, snap, upload_metadata
@@ -185,7 +186,7 @@ async def field_work(walk: Walk) -> None:
     span = {"from": (now - timedelta(minutes=5)).isoformat(), "to": now.isoformat()}
     entry = await tap("time.add", "visits", kind="work", **span)
     await tap("time.correct", "visits", of=entry["id"], **span)
-    await tap("part.use", "visits", part_id=part, qty=1)
+    await tap("part.use", "visits", "stock", part_id=part, qty=1)
     await tap("part.request", part_id=part, qty=1)
     for decision, body in (("confirmation", {}), ("refusal", {"ground": "no"})):
         wanted = [{"part_id": part}]
@@ -391,6 +392,7 @@ async def test_a_phone_sees_every_write_that_it_should(
         jobs,
         planning,
         picking_up,
+        van_stock,
         running_day,
         field_work,
         waivers,

@@ -81,6 +81,7 @@ async def test_one_change_reads_no_more_than_its_own_technicians_window(
                 feed_sql.WRITE_TECHNICIANS,
                 company.id,
                 *await feed._windows(session, company.id, {scopes[1]: clock().date()}),
+                True,
             ),
         ]
     for plan in plans:

@@ -45,6 +45,7 @@ LATER: dict[str, dict[str, Any]] = {
         "",
     )
     | {"slot": 1, "size": 1},
+    "stock": {"place_id": "", "part_id": "", "qty": 1},
 }
 """Columns of tables that have no rows yet when the app is made."""
 

@@ -21,7 +21,7 @@ const LONGEST = 600_000; // milliseconds; a first pull holds everything
 /** What the server knows; tables of other names are the app's own and stay on the device. */
 export const collections = [
   ...['work_orders', 'visits', 'customers', 'sites', 'contacts', 'assets', 'models', 'documents', 'history'],
-  ...['checklists', 'photos', 'outcomes', 'parts', 'reasons', 'work_types', 'templates'],
+  ...['checklists', 'photos', 'outcomes', 'stock', 'parts', 'reasons', 'work_types', 'templates'],
 ];
 
 export const intentColumns = [

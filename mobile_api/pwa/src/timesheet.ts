@@ -1,6 +1,7 @@
 /** The technician's own hours by day, from the visits that this phone holds: a week back, without a line too. */
 import { dayOf } from "$common/times.ts";
 import type { Body } from "./sync/wire.ts";
+import { standingTimes } from "./times.ts";
 import type { World } from "./world.ts";
 
 export interface Day {
@@ -18,10 +19,8 @@ export function timesheet(world: World, zoneOf: (visit: Body) => string): Day[] 
   const days = new Map<string, Day>();
   for (const visit of world.visits.values()) {
     if (visit.technician_id !== world.technician_id) continue;
-    const corrected = new Set(visit.times.map((entry: Body) => entry.of));
     const zone = zoneOf(visit);
-    for (const { id, kind, from, to } of visit.times as Body[]) {
-      if (corrected.has(id)) continue;
+    for (const { kind, from, to } of standingTimes(visit)) {
       const day = dayOf(from, zone);
       const found = days.get(day) ?? { day, at: from, zone, kinds: new Map(), seconds: 0 };
       const seconds = (Date.parse(to) - Date.parse(from)) / 1000;

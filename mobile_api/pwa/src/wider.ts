@@ -67,3 +67,11 @@ export function said({ state, price, name, until }: Wider, now: number, when: (a
   if (state === "confirmed") return name ? t("app.wider.is.agreed", { name }) : t("app.wider.is.confirmed");
   return t(`app.wider.is.${state}` as "app.wider.is.told");
 }
+
+/** One line of what was asked for, in words. */
+export function nameOf(world: World, line: any): string {
+  const part = line?.part_id && world.parts.get(line.part_id);
+  if (part) return line.qty > 1 ? `${part.name} × ${line.qty}` : part.name;
+  if (line?.kind === "labour") return t("app.wider.hours_of", { hours: line.hours });
+  return line?.text ?? (typeof line === "string" ? line : t("app.part.unknown"));
+}

@@ -16,6 +16,7 @@ const COLLECTIONS = [
   "checklists",
   "photos",
   "reasons",
+  "stock",
   "parts",
 ] as const;
 

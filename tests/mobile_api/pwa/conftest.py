@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +22,8 @@ from fsm.customers.tables import Site
 from fsm.evidence.blobs import StoredBlob, blob_store
 from fsm.evidence.queries import keep_blob
 from fsm.evidence.verification import Inspection
+from fsm.parts.queries import add_movement
+from fsm.parts.tables import MovementKind
 from fsm.work_orders import field_work
 from fsm.work_orders.lifecycle import VisitStatus
 from fsm.work_orders.tables import Visit
@@ -138,7 +141,7 @@ class Field:
 async def standing(office: Office) -> AsyncIterator[Field]:
     """A server of its own, a dangerous site, and a checklist with a step of most kinds.
 
-    The machine has a manual, and was repaired three weeks ago.
+    The machine has a manual, and was repaired three weeks ago; the van is full of rollers.
     """
     if not BUILT.exists():
         pytest.skip("the app is not built: python3 deploy/pages.py builds it")
@@ -155,6 +158,15 @@ async def standing(office: Office) -> AsyncIterator[Field]:
         )
         await checklists.publish_version(session, actor, now, template.id, CHECKLIST)
         await assign(session, actor, now, template.id, Subject(site_id=company.site.id))
+        await add_movement(
+            session,
+            actor,
+            now,
+            part_id=company.part.id,
+            kind=MovementKind.CORRECTION,
+            quantity=Decimal(40),
+            to_place_id=company.van.id,
+        )
         stored = StoredBlob(MANUAL.sha256, len(MANUAL.content), is_new=True)
         await keep_blob(session, company.system, now, stored, Inspection("application/pdf"))
         await documents.add_document(

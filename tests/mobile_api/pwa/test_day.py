@@ -41,8 +41,8 @@ def step(phone: Phone, name: str) -> Any:
     return phone.page.get_by_role("region", name=name)
 
 
-async def fill_checklist(phone: Phone) -> None:
-    """Answer everything, with a photo taken twice and a signature."""
+async def fill_checklist(phone: Phone, title: str = "Door does not close") -> None:
+    """Answer everything, with a photo taken twice; the customer reads what was done, and signs."""
     page = phone.page
     await step(phone, "Lift secured").get_by_role("button", name="Yes").click()
     await step(phone, "Cause found").get_by_role("button", name="Unknown").click()
@@ -55,7 +55,12 @@ async def fill_checklist(phone: Phone) -> None:
     photo = step(phone, "Photo after repair")
     await photo.get_by_text("Take a photo").locator("input").set_input_files(picture(1))
     await photo.get_by_text("Take again").locator("input").set_input_files(picture(2))
-    await step(phone, "Customer").get_by_role("button", name="Let the customer sign").click()
+    await step(phone, "Customer").get_by_role("link", name="What was done").click()
+    act = page.get_by_role("article")
+    for read in ("Roller worn out", "142.5 kPa", "Photo after repair", title):
+        await act.get_by_text(read).first.wait_for()
+    assert await act.get_by_text("999").count() == 0  # what was corrected is not shown
+    await act.get_by_role("button", name="Let the customer sign").click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_role("textbox").fill("Mme Blanc")
     pad = await dialog.locator("canvas").bounding_box()
@@ -64,7 +69,10 @@ async def fill_checklist(phone: Phone) -> None:
     await page.mouse.move(pad["x"] + 160, pad["y"] + 30, steps=4)
     await page.mouse.up()
     await dialog.get_by_role("button", name="Take the signature").click()
-    await page.get_by_text("Signed by Mme Blanc").wait_for()
+    await act.get_by_text("Signed by Mme Blanc").wait_for()
+    await act.get_by_role("img", name="Signature").wait_for()
+    await take(page, "app-offline-act")
+    await page.get_by_role("link", name="Checklist", exact=True).last.click()
     await page.get_by_text("Everything required is here.").wait_for()
 
 
@@ -117,6 +125,7 @@ async def begin_by_scanning(phone: Phone, job: Job) -> None:
     await page.wait_for_url(f"**/app/index#/visit/{job.visit_id}")
     await page.get_by_text("Live parts behind the left door.").wait_for()
     await page.get_by_role("status").filter(has_text="Work started").wait_for()
+    await page.get_by_role("timer").filter(has_text="Working since").wait_for()
     await take(page, "app-offline-scanned")
 
 
@@ -131,8 +140,9 @@ async def read_of_the_machine(phone: Phone) -> None:
 
 
 async def take_part(phone: Phone, job: Job) -> None:
-    """Look up a code that nobody knows, then a part's, and use the part."""
+    """Look up a code that nobody knows, then a part's, and use the part: so many are left in the van."""
     page = phone.page
+    held = await rollers_in_van(phone)
     await page.goto("/app/index#/scan")
     await page.get_by_label("Or type the code").fill("box 17")
     await phone.press("Look up")
@@ -148,6 +158,19 @@ async def take_part(phone: Phone, job: Job) -> None:
     await dialog.get_by_role("button", name="Add", exact=True).click()
     await page.wait_for_url(f"**/app/index#/visit/{job.visit_id}/records")
     await page.get_by_text("Door roller").wait_for()
+    assert await rollers_in_van(phone) == held - 2
+
+
+async def rollers_in_van(phone: Phone) -> int:
+    """Go from the own page to the van, and look the rollers up there."""
+    page = phone.page
+    await page.goto("/app/index#/me")
+    await page.get_by_role("link", name="1 kind of part").click()
+    await page.get_by_label("Name or number").fill("rol")
+    line = page.locator("main li", has_text="Door roller")
+    await line.wait_for()
+    await take(page, "app-offline-van")
+    return int((await line.locator(".strong").inner_text()).split()[0])
 
 
 async def has_all_for_the_day(phone: Phone) -> bool:

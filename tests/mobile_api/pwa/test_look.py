@@ -72,7 +72,19 @@ async def test_every_page_of_the_app_is_accessible(
         await page.evaluate("location.hash = location.hash.replace('checklist', 'records')")
         await page.locator("textarea").first.wait_for()
         await look("records")
-        for at in ("scan", "outbox", "me"):
+        await page.locator(".row.wrap button").first.click()
+        await page.locator("dialog input[type=radio]").first.wait_for()
+        await look("part")
+        await page.keyboard.press("Escape")
+        await page.evaluate("location.hash = location.hash.replace('records', 'act')")
+        await page.get_by_role("article").wait_for()
+        await look("act")
+        await page.emulate_media(media="print")
+        for pressed in (".bar", "nav", "body > #app > header", ".unprinted"):
+            await expect(page.locator(pressed).first).to_be_hidden()
+        await take(page, f"{name}-act-printed")
+        await page.emulate_media(media="screen")
+        for at in ("scan", "outbox", "me", "van"):
             await page.goto(f"/app/index#/{at}")
             await page.locator("h1").wait_for()
             await look(at)
