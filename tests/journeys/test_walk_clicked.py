@@ -150,6 +150,7 @@ async def use_a_part(page: Any) -> None:
     await page.get_by_role("button", name="Look up").click()
     await page.get_by_role("button", name=f"Use it for “{TITLE}”").click()
     await page.get_by_role("dialog").get_by_role("button", name="Add", exact=True).click()
+    await page.wait_for_url("**/records")
     await page.get_by_text("Door roller").wait_for()
     await page.goto(visit)
 
