@@ -11,7 +11,15 @@ declare const __BUILD__: string;
 const SHELL = `shell-${__BUILD__}`;
 const FIRST = "index";
 
+/** Not every browser has it, and TypeScript does not know it yet. */
+interface Routing {
+  addRoutes?(rule: { condition: { urlPattern: string }; source: "network" }): Promise<void>;
+}
+
 self.addEventListener("install", (event) => {
+  // Without this each call of the server wakes the worker, which has nothing to say to it; and one that comes
+  // while it makes way for a newer one keeps it for as long as calls go on.
+  void (event as Routing).addRoutes?.({ condition: { urlPattern: "/sync/*" }, source: "network" });
   event.waitUntil(
     caches.open(SHELL).then((cache) => cache.addAll(__SHELL__.map((path) => new Request(path, { cache: "reload" })))),
   );
