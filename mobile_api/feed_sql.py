@@ -251,6 +251,7 @@ select p.scope, 'photos', p.id, jsonb_build_object(
     'received_at', to_char(r.received_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
     'kid', r.kid,
     'signature', rtrim(translate(encode(r.signature, 'base64'), '+/' || chr(10), '-_'), '=')) end)
+  || case when p.marks = '[]' then '{}' else jsonb_build_object('marks', p.marks) end
 from (
   select j.scope, p.* from job j join photo p on p.tenant_id = $1 and p.work_order_id = j.id
   union

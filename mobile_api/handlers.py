@@ -14,6 +14,7 @@ from fsm.events import Occurrence
 from fsm.problems import Forbidden, Invalid, NotFound, Problem
 from fsm.work_orders import completion, field_work, records, visits
 from fsm.work_orders.field_work import Report
+from fsm.work_orders.photo_marks import Mark
 from fsm.work_orders.scope_changes import queries as scope_changes
 from fsm.work_orders.tables import Review, Visit, WorkOrder
 from fsm.work_orders.threads import queries as threads
@@ -333,6 +334,11 @@ async def _retract(work: Work, data: intents.PhotoRetract) -> None:
     await field_work.retract_photo(work.report, data.photo_id, data.reason)
 
 
+async def _mark(work: Work, data: intents.PhotoMarks) -> None:
+    marks = [Mark(one.kind, one.x, one.y, one.size, one.angle) for one in data.marks]
+    await field_work.mark_photo(work.report, data.photo_id, marks)
+
+
 async def _failure(work: Work, data: intents.FailureRecord) -> None:
     failed_at, restored_at = data.failed_at, data.restored_at
     await field_work.record_failure(
@@ -394,6 +400,7 @@ _HANDLERS = cast(
         "signature.decline": _decline,
         "photo.add": _photo,
         "photo.retract": _retract,
+        "photo.mark": _mark,
         "failure.record": _failure,
         "follow_up.request": _follow_up,
         "scope.change": _scope_change,

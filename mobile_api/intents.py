@@ -20,6 +20,8 @@ import rfc8785
 from fsm.canonical import canonical_form
 from fsm.http import Latitude, Line, Longitude, Quantity, Text
 from fsm.problems import Problem
+from fsm.work_orders import photo_marks
+from fsm.work_orders.photo_marks import MarkKind
 from fsm.work_orders.records import TimeKind
 from mobile_api.encodings import BatchTooLarge
 
@@ -202,6 +204,21 @@ class PhotoRetract(VisitData):
     reason: Line
 
 
+class PhotoMark(Body):
+    """See `Mark`: places in parts of the upright picture, an angle in degrees."""
+
+    kind: MarkKind
+    x: Annotated[float, pydantic.Field(ge=0, le=1)]
+    y: Annotated[float, pydantic.Field(ge=0, le=1)]
+    size: Annotated[float, pydantic.Field(ge=0.02, le=1)]
+    angle: Annotated[int, pydantic.Field(ge=0, le=359)] = 0
+
+
+class PhotoMarks(VisitData):
+    photo_id: UUID
+    marks: Annotated[list[PhotoMark], pydantic.Field(max_length=photo_marks.MOST)]
+
+
 class AssetSuggest(Body):
     asset_id: UUID
     base_rev: Number
@@ -276,6 +293,7 @@ DATA: dict[str, type[Body]] = {
     "signature.decline": SignatureDecline,
     "photo.add": PhotoAdd,
     "photo.retract": PhotoRetract,
+    "photo.mark": PhotoMarks,
     "asset.suggest": AssetSuggest,
     "site.suggest": SiteSuggest,
     "contact.suggest": ContactSuggest,

@@ -126,6 +126,7 @@ class Photo(Row, table=True):
     accuracy_m: float | None = None
     clock_offset_ms: int = Field(default=0, sa_type=BigInteger)
     flags: list[dict[str, Any]] = document(default_factory=list)
+    marks: list[dict[str, Any]] = document(default_factory=list)
     retracted_at: datetime | None = instant(nullable=True, default=None)
     retract_reason: str | None = None
     device_id: UUID | None = None

@@ -11,6 +11,7 @@ from fsm.work_orders import records
 from fsm.work_orders.closing import Verdict
 from fsm.work_orders.closing_sentences import sentence
 from fsm.work_orders.lifecycle import Action, Status, allowed_actions
+from fsm.work_orders.photo_marks import MarkKind
 from fsm.work_orders.tables import Clock, Visit, WorkOrder
 
 OFFICE_ACTIONS = (Action.CANCEL, Action.CLOSE, Action.REOPEN)
@@ -180,6 +181,16 @@ class VerdictView(msgspec.Struct, frozen=True):
         )
 
 
+class MarkView(msgspec.Struct, frozen=True):
+    """A ring or an arrow; see `Mark`."""
+
+    kind: MarkKind
+    x: float
+    y: float
+    size: float
+    angle: int
+
+
 class PhotoView(msgspec.Struct, frozen=True):
     id: UUID
     visit_id: UUID
@@ -191,6 +202,7 @@ class PhotoView(msgspec.Struct, frozen=True):
     mime: str
     captured_at: datetime
     flags: list[dict[str, Any]]
+    marks: list[MarkView]
     is_retracted: bool
 
     @classmethod
@@ -206,6 +218,7 @@ class PhotoView(msgspec.Struct, frozen=True):
             photo.mime,
             photo.captured_at,
             photo.flags,
+            [MarkView(**mark) for mark in photo.marks],
             photo.retracted_at is not None,
         )
 

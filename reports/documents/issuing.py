@@ -1,6 +1,6 @@
 """Issuing a document: freeze, number, draw, store, sign — in one transaction, or not at all."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -23,12 +23,14 @@ from fsm.evidence.verification import PHOTO_TYPES, TooManyPixels
 from fsm.tenants import directory
 from fsm.tenants.queries import find_own_tenant
 from fsm.tenants.tables import DirectoryKind
+from fsm.work_orders.photo_marks import Mark
 from fsm.work_orders.tables import Counter
 from reports.documents.composing import template_of, typeset
 from reports.documents.contents.collected import Collected
 from reports.documents.drawers import Drawers
 from reports.documents.drawing import Attachment, renderer, standard_of
 from reports.documents.kinds import DocumentKind, number_of
+from reports.documents.marking import marked
 from reports.documents.queries import find_document
 from reports.documents.snapshot import TYPE, Snapshot, code_of, freeze, instant, thaw
 from reports.documents.statement import STATEMENT
@@ -242,7 +244,7 @@ async def _images(tools: Tools, actor: Actor, collected: Collected) -> dict[str,
             continue
         try:
             content = await read_all(tools.store, actor.tenant_id, photo["sha256"], photo["size"])
-            small = await in_thread(_shrink, content)
+            small = await in_thread(_shrink, content, photo.get("marks", ()))
         except (CannotDecode, TooManyPixels, NoSuchBlob):
             continue
         name = sha256(small).hexdigest()
@@ -251,8 +253,9 @@ async def _images(tools: Tools, actor: Actor, collected: Collected) -> dict[str,
     return made
 
 
-def _shrink(content: bytes) -> bytes:
-    return thumbnail(content, longest=IMAGE_SIZE).jpeg
+def _shrink(content: bytes, marks: Sequence[Mapping[str, Any]]) -> bytes:
+    small = thumbnail(content, longest=IMAGE_SIZE).jpeg
+    return marked(small, [Mark.read(mark) for mark in marks]) if marks else small
 
 
 async def _keep(

@@ -230,6 +230,8 @@ async def field_work(walk: Walk) -> None:
     second = str(uuid7())
     await tap("photo.add", "photos", photo_id=second, **{**declared, "slot": 1})
     await tap("signature.add", "visits", item="after", photo_id=second, name="Anne")
+    mark = {"kind": "ring", "x": 0.5, "y": 0.25, "size": 0.2, "angle": 0}
+    await tap("photo.mark", "photos", photo_id=second, marks=[mark])
     await tap("photo.retract", "photos", photo_id=second, reason="blurred")
     await tap("visit.finish", "visits", "work_orders")
     await upload(walk, photo, photo.content)

@@ -1,8 +1,9 @@
 """What a push writes together: photos, labels, parts; each seen by those after it, none by those refused."""
 
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from sqlmodel import select
 from uuid_utils.compat import uuid7
@@ -100,6 +101,60 @@ async def test_a_photo_declared_and_signed_for_in_one_push_is_found(
     async with database.transaction(company.id) as session:
         photo = (await session.exec(select(Photo))).one()
         assert photo.retract_reason == "Blurred"
+
+
+RING = {"kind": "ring", "x": 0.123456, "y": 1, "size": 0.2}
+ARROW = {"kind": "arrow", "x": 0, "y": 0.5, "size": 0.4, "angle": 359}
+AS_KEPT = [
+    {"kind": "ring", "x": 0.1235, "y": 1, "size": 0.2, "angle": 0},
+    {"kind": "arrow", "x": 0, "y": 0.5, "size": 0.4, "angle": 359},
+]
+
+
+async def test_what_is_pointed_at_in_a_photo_is_kept_beside_it_and_the_last_word_counts(
+    phone: Phone, client: httpx.AsyncClient, database: Database, company: Company, clock: Clock
+) -> None:
+    job = await dispatched_job(database, company, clock)
+    image = shows(phone, job, "a" * 64)
+    about = {"visit_id": str(job.visit_id), "photo_id": image["data"]["photo_id"]}
+
+    def mark(*marks: dict[str, Any], **other: Any) -> dict[str, Any]:
+        return phone.intent("photo.mark", **{**about, **other}, marks=list(marks))
+
+    async def seen() -> Any:
+        answer = await client.get(
+            f"/api/work-orders/{job.id}/records", headers=company.headers["dispatcher"]
+        )
+        (photo,) = answer.json()["photos"]
+        await phone.pull()
+        fed = phone.of("photos").get(about["photo_id"], {}).get("marks", [])
+        assert fed == photo["marks"]
+        return fed
+
+    assert applied(await phone.push(image))
+    assert await seen() == []
+    assert applied(await phone.push(mark(RING), mark(RING, ARROW)))
+    assert await seen() == AS_KEPT
+    outcomes = await phone.push(
+        mark({**RING, "x": 1.1}),
+        mark({**RING, "kind": "words"}),
+        mark({**ARROW, "angle": 360}),
+        mark({**RING, "size": 0}),
+        mark(*[RING] * 21),
+        mark(RING, photo_id=str(uuid4())),
+    )
+    assert [one["status"] for one in outcomes] == ["quarantined"] * 6
+    assert outcomes[0]["problem"]["errors"][0]["at"] == "/data/marks/0/x"
+    film = shows(phone, job, "b" * 64, 1)
+    film["data"]["mime"] = "video/mp4"
+    outcomes = await phone.push(film, mark(RING, photo_id=film["data"]["photo_id"]))
+    assert [one["status"] for one in outcomes] == ["applied", "quarantined"]
+    async with database.transaction(company.id) as session:
+        kept = (await session.exec(select(Photo.marks).where(Photo.slot == 0))).one()
+    assert kept == AS_KEPT
+    assert applied(await phone.push(mark()))
+    async with database.transaction(company.id) as session:
+        assert (await session.exec(select(Photo.marks).where(Photo.slot == 0))).one() == []
 
 
 async def test_a_label_claimed_offline_is_the_assets_and_one_that_nobody_printed_is_refused(

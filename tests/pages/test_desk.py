@@ -7,9 +7,12 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+from sqlmodel import select
 
 from fsm.evidence.blobs import blob_store
 from fsm.work_orders import field_work
+from fsm.work_orders.photo_marks import Mark, MarkKind
+from fsm.work_orders.records import Photo
 from tests.fsm.evidence.pictures import encoded, scene
 from tests.fsm.work_orders.steps import Job, dispatched_job
 from tests.pages.conftest import BROWSER, Office, sign_in
@@ -218,6 +221,10 @@ async def test_a_completed_job_is_closed_and_another_sent_back(
     office: Office, opened: Any, desk: httpx.AsyncClient
 ) -> None:
     closed = await completed(office, 61)
+    async with office.database.transaction(office.company.id) as session:
+        photo = (await session.exec(select(Photo).where(Photo.work_order_id == closed.id))).one()
+    marks = [Mark(MarkKind.RING, 0.3, 0.6, 0.25), Mark(MarkKind.ARROW, 0.7, 0.4, 0.3, 30)]
+    await closed.do(field_work.mark_photo, photo.id, marks)
     back = await completed(office, 62)
     first, second = [(await job.row()).number for job in (closed, back)]
     page = await open_desk(office, opened, "?part=closing")
@@ -227,6 +234,14 @@ async def test_a_completed_job_is_closed_and_another_sent_back(
     await page.get_by_text("Everything required is here.").wait_for()
     await assert_accessible(page)
     await take(page, "desk-closing")
+    # What the technician points at is in the picture, small and large.
+    await page.get_by_role("button", name="Photo 1: after, 2 marks in it").click()
+    large = page.get_by_role("dialog", name="Photo 1: after")
+    await large.locator("svg path.line").nth(1).wait_for()
+    await assert_accessible(page)
+    await take(page, "desk-closing-marked")
+    await page.keyboard.press("Escape")
+    await large.wait_for(state="detached")
     await page.get_by_role("button", name="Close the job").click()
     await page.get_by_text(f"Job {first} is closed.").wait_for()
     await entry(page, second).focus()

@@ -21,6 +21,7 @@ from fsm.work_orders.closing_facts import PhotoState
 from fsm.work_orders.field_work.report import Report
 from fsm.work_orders.lifecycle import Status
 from fsm.work_orders.orders import lock_work_order
+from fsm.work_orders.photo_marks import Mark, as_kept
 from fsm.work_orders.tables import Visit
 
 
@@ -156,14 +157,31 @@ async def mark_verified(
 
 async def retract_photo(report: Report, photo_id: UUID, reason: str) -> None:
     """Take a photo back; its bytes and the fact that it was there are kept."""
-    photo = await report.session.get(records.Photo, (report.actor.tenant_id, photo_id))
-    if photo is None or photo.work_order_id != report.work_order.id:
-        raise NotFound(f"No photo {photo_id} on this job.")
+    photo = await _find_photo(report, photo_id)
     if photo.retracted_at is None:
         photo.retracted_at = report.now
         photo.retract_reason = reason
         await report.counted()
         await report.event("photo.retracted", photo_id=str(photo_id), reason=reason)
+
+
+async def mark_photo(report: Report, photo_id: UUID, marks: Sequence[Mark]) -> None:
+    """Point at something in a photo, in place of what was pointed at before; none takes all back."""
+    photo = await _find_photo(report, photo_id)
+    if not photo.mime.startswith("image/"):
+        raise Invalid("Only pictures can be marked, not videos.", photo_id=str(photo_id))
+    kept = as_kept(marks)
+    if photo.marks != kept:
+        photo.marks = kept
+        touch(report.session, photo)
+        await report.event("photo.marked", photo_id=str(photo_id), marks=kept)
+
+
+async def _find_photo(report: Report, photo_id: UUID) -> records.Photo:
+    photo = await report.session.get(records.Photo, (report.actor.tenant_id, photo_id))
+    if photo is None or photo.work_order_id != report.work_order.id:
+        raise NotFound(f"No photo {photo_id} on this job.")
+    return photo
 
 
 async def photo_bytes_arrived(

@@ -102,6 +102,11 @@ class App {
     return entries;
   }
 
+  /** A photo's own bytes, while they are here. */
+  bytesOf(photo_id: string): Promise<ArrayBuffer | undefined> {
+    return this.opened!.store.get("bytes", photo_id);
+  }
+
   async undo(): Promise<void> {
     if (this.held && (await undo(this.opened!.store, this.held.id))) announce(t("app.undone"));
     await this.read();

@@ -263,7 +263,7 @@ async def _signatures(
 
 
 def _photo(photo: records.Photo, template: Template | None, language: str) -> dict[str, Any]:
-    return {
+    told = {
         "photo_id": str(photo.id),
         "item": photo.item,
         "label": _label(template, photo.item, language),
@@ -274,6 +274,8 @@ def _photo(photo: records.Photo, template: Template | None, language: str) -> di
         "mime": photo.mime,
         "image": None,
     }
+    # Documents of before know no marks, and nothing of a photo without any has changed.
+    return told | {"marks": photo.marks} if photo.marks else told
 
 
 def can_be_shown(photo: dict[str, Any]) -> bool:

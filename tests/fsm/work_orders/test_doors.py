@@ -353,6 +353,7 @@ def reports_on(company: Company, clock: Clock) -> Reports:
         ("answer.set", {"item": "reading", "value": 12}),
         ("answer.set", {"item": "after", "value": "verified"}),
         ("photo.add", {**photo, **taken}),
+        ("photo.mark", {"photo_id": photo["photo_id"], "marks": []}),
         ("photo.retract", {"photo_id": photo["photo_id"], "reason": "blurred"}),
         ("visit.complete", {}),
         ("work_order.close", {}),

@@ -55,6 +55,7 @@ async def fill_checklist(phone: Phone, title: str = "Door does not close") -> No
     photo = step(phone, "Photo after repair")
     await photo.get_by_text("Take a photo").locator("input").set_input_files(picture(1))
     await photo.get_by_text("Take again").locator("input").set_input_files(picture(2))
+    await point_at(phone, photo)
     await step(phone, "Customer").get_by_role("link", name="What was done").click()
     act = page.get_by_role("article")
     for read in ("Roller worn out", "142.5 kPa", "Photo after repair", title):
@@ -74,6 +75,26 @@ async def fill_checklist(phone: Phone, title: str = "Door does not close") -> No
     await take(page, "app-offline-act")
     await page.get_by_role("link", name="Checklist", exact=True).last.click()
     await page.get_by_text("Everything required is here.").wait_for()
+
+
+async def point_at(phone: Phone, photo: Any) -> None:
+    """Point at two things in a step's photo: one by finger, the other with the buttons alone."""
+    page = phone.page
+    await photo.get_by_role("button", name="Mark", exact=True).click()
+    dialog = page.get_by_role("dialog", name="What to look at")
+    box = await dialog.get_by_role("img", name="Photo").bounding_box()
+    await page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
+    await page.mouse.down()
+    await page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=3)
+    await page.mouse.up()
+    await dialog.get_by_role("button", name="Ring 1").wait_for()
+    await dialog.get_by_role("button", name="Arrow").press("Enter")
+    chosen = dialog.get_by_role("group", name="The chosen mark")
+    for name in ("Up", "To the left", "Larger", "Turn"):
+        await chosen.get_by_role("button", name=name).press("Enter")
+    await take(page, "app-offline-marks")
+    await dialog.get_by_role("button", name="Keep the marks").press("Enter")
+    await photo.get_by_text("2 marks").wait_for()
 
 
 async def finish(phone: Phone) -> None:
@@ -260,6 +281,12 @@ async def test_a_whole_day_without_a_line_arrives_once_though_page_and_server_di
     assert Counter(one.status for one in mine.values()) == {"applied": len(sent)}
     assert sum(one["type"] == "visit.finish" for one in sent) == 1
     assert [one.name for one in await rows(there, Signature, job)] == ["Mme Blanc"]
+    assert [one.marks for one in await rows(there, Photo, job) if one.marks] == [
+        [
+            {"kind": "ring", "x": 0.5, "y": 0.5, "size": 0.2, "angle": 0},
+            {"kind": "arrow", "x": 0.48, "y": 0.48, "size": 0.25, "angle": 60},
+        ]
+    ]
     assert [float(one.quantity) for one in await rows(there, PartUsed, job)] == [2]
     (wider,) = await rows(there, ScopeChange, job)
     assert [line["text"] for line in wider.lines] == ["New sill", "Paint", ""]

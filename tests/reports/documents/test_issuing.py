@@ -6,10 +6,14 @@ from hashlib import sha256
 import httpx
 import pypdfium2
 import pytest
+from PIL import Image, ImageChops
+from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE
 from sqlalchemy.exc import DBAPIError
 
 from fsm.database import Database, run
 from fsm.evidence.blobs import blob_store
+from fsm.work_orders import field_work
+from fsm.work_orders.photo_marks import Mark, MarkKind
 from reports.documents import issuing
 from reports.documents.drawers import DRAWERS
 from reports.documents.queries import find_document
@@ -56,6 +60,8 @@ async def test_an_act_says_what_was_done_and_is_drawn_the_same_again_from_its_sn
     assert photo["sha256"] == proved.photo.sha256
     assert photo["image"] not in (None, photo["sha256"]), "the picture is a thumbnail of its own"
 
+    assert "marks" not in photo
+
     technical = await office.issue(proved, "technical-acts", has_attachment=True)
     assert (technical["number"], technical["standard"]) == ("TA-1", "a-3b")
     file = (await office.call("GET", f"/{technical['id']}/file")).content
@@ -73,6 +79,33 @@ async def test_an_act_says_what_was_done_and_is_drawn_the_same_again_from_its_sn
             row = await find_document(session, company.system, issued["id"])
             again = await issuing.draw_again(session, tools, company.system, row)
         assert sha256(again).hexdigest() == issued["file_sha256"]
+
+
+def picture_of(file: bytes) -> Image.Image:
+    """Return the first picture of the first page."""
+    (page, *_) = pypdfium2.PdfDocument(file)
+    (drawn, *_) = page.get_objects(filter=[FPDF_PAGEOBJ_IMAGE])
+    picture: Image.Image = drawn.get_bitmap().to_pil()
+    return picture.convert("RGB")
+
+
+async def test_what_is_pointed_at_in_a_photo_is_in_the_acts_copy_of_it(
+    office: Office, proved: ProvedJob
+) -> None:
+    plain = await office.issue(proved)
+    mark = Mark(MarkKind.RING, 0.5, 0.5, 0.3)
+    await proved.job.do(field_work.mark_photo, proved.photo.photo_id, [mark])
+    act = await office.issue(proved)
+    (photo,) = (await office.call("GET", f"/{act['id']}/snapshot")).json()["content"]["photos"]
+    assert photo["marks"] == [{"kind": "ring", "x": 0.5, "y": 0.5, "size": 0.3, "angle": 0}]
+    assert photo["sha256"] == proved.photo.sha256, "the photo is as it was taken"
+    files = [(await office.call("GET", f"/{one['id']}/file")).content for one in (plain, act)]
+    before, after = map(picture_of, files)
+    assert before.size == after.size == (160, 120)
+    changed = ImageChops.difference(before, after).convert("L").point(lambda by: 255 * (by > 64))
+    # A ring of 48 pixels around (80, 60) with its line and edge, and nothing else.
+    assert changed.getbbox() == pytest.approx((80 - 25, 60 - 25, 80 + 26, 60 + 26), abs=3)
+    assert changed.crop((70, 50, 90, 70)).getbbox() is None
 
 
 async def test_numbers_have_no_gaps_and_no_issued_document_is_ever_changed(

@@ -48,18 +48,20 @@ export function turnTab(event: KeyboardEvent): void {
 }
 
 function hearClosing(veil: HTMLElement, onclose: () => void): () => void {
-  if (typeof CloseWatcher === 'function') {
-    const watcher = new CloseWatcher()
-    watcher.addEventListener('close', onclose)
-    return () => watcher.destroy()
-  }
+  const watcher = typeof CloseWatcher === 'function' ? new CloseWatcher() : null
+  watcher?.addEventListener('close', onclose)
   const onkeydown = (event: KeyboardEvent) => {
-    if (event.key !== 'Escape' || event.defaultPrevented || open.at(-1) !== veil) return
+    if (event.key !== 'Escape') return
+    event.stopPropagation() // what the dialog was opened from may do something of its own at Escape
+    if (watcher || event.defaultPrevented || open.at(-1) !== veil) return
     event.preventDefault()
     onclose()
   }
-  document.addEventListener('keydown', onkeydown)
-  return () => document.removeEventListener('keydown', onkeydown)
+  veil.addEventListener('keydown', onkeydown)
+  return () => {
+    watcher?.destroy()
+    veil.removeEventListener('keydown', onkeydown)
+  }
 }
 
 /** Hide from readers what is neither the last veil nor around it, and nothing else; what is announced is still heard. */
