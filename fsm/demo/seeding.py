@@ -1,49 +1,39 @@
 """Filling an empty database with the demonstration's company, through the product's own functions."""
 
-import asyncio
-import io
-import random
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlmodel import col, select
-from uuid_utils.compat import uuid7
 
 from fsm.actors import Actor, system_actor
 from fsm.assets import passports
-from fsm.assets import queries as assets
 from fsm.assets.tables import Asset
 from fsm.catalogue import queries as catalogue
 from fsm.catalogue.tables import MaintenanceKind, ReasonKind, RequestClass
 from fsm.checklists import queries as checklists
 from fsm.checklists.assignments import Subject, assign
 from fsm.contracts import versions
-from fsm.customers import queries as customers
-from fsm.customers.tables import Customer, Site
+from fsm.customers.tables import Customer
 from fsm.database import Database, Session
 from fsm.demo.equipment import (
     CERTIFICATION,
-    MODELS,
     REASONS,
     SERVICES,
     SKILLS,
     WORK_TYPES,
     checklist,
 )
-from fsm.demo.files import ZONE, company_files, history_file
+from fsm.demo.files import company_files, history_file
+from fsm.demo.given import Say, Seeding
 from fsm.demo.people import People
 from fsm.demo.places import CUSTOMERS
 from fsm.demo.upkeep import plan_upkeep
-from fsm.events import Occurrence
+from fsm.demo.work import open_todays_work, work_lately
 from fsm.evidence.blobs import BlobStore
-from fsm.evidence.queries import keep_blob
-from fsm.evidence.verification import inspect
 from fsm.imports.importing import import_file
 from fsm.imports.kinds import KINDS
 from fsm.imports.options import read_options
@@ -56,31 +46,8 @@ from fsm.technicians.shift_pattern import DayRange, expand, pattern_shift
 from fsm.technicians.tables import Technician
 from fsm.tenants import queries as tenants
 from fsm.tenants.tokens import find_actor
-from fsm.work_orders import completion, field_work, orders, visits
-from fsm.work_orders.records import TimeKind
-from fsm.work_orders.tables import Impact
-
-Say = Callable[[str], None]
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri")
-PROVED_JOBS = 6
-"""Jobs of the last days that go the whole way, with answers and photos; older ones are imported."""
-
-
-@dataclass(slots=True)
-class Seeding:
-    """What each step is given."""
-
-    database: Database
-    store: BlobStore
-    actor: Actor
-    now: datetime
-    people: People
-    say: Say
-
-    @property
-    def today(self) -> date:
-        return self.now.astimezone(ZONE).date()
 
 
 async def seed_company(
@@ -115,10 +82,10 @@ async def seed_company(
         for asset_id in list(await session.exec(numbered)):
             await passports.create(session, one.actor, now, asset_id)
     await _import(one, "work_orders", history_file(one.today))
-    say("working the last days' jobs, with answers and photos")
-    await _proved_jobs(one)
+    say("working the last weeks' jobs, with answers and photos")
+    await work_lately(one)
     say("opening today's work")
-    await _todays_work(one)
+    await open_todays_work(one)
     say("planning preventive work")
     async with database.transaction(tenant.id) as session:
         await plan_upkeep(session, one.actor, now, one.today)
@@ -414,171 +381,3 @@ async def _staff(session: Session, one: Seeding) -> None:
             quantity=Decimal(50),
             moved_at=one.now - timedelta(days=30),
         )
-
-
-# --- work -------------------------------------------------------------------------------------------------
-
-
-async def _new_job(
-    session: Session, one: Seeding, number: int, at: datetime, impact: Impact | None = None
-) -> UUID:
-    """Open a repair of the asset with this number, reported at `at`."""
-    found = await session.exec(
-        select(Asset).where(
-            Asset.tenant_id == one.actor.tenant_id, Asset.number == f"A-{number:03}"
-        )
-    )
-    asset = await assets.find_asset(session, one.actor, found.one().id)
-    summary = await assets.asset_summary(session, one.actor, asset.id)
-    model = next(model for model in MODELS if model.code == summary.model.code)
-    work_order = await orders.create_work_order(
-        session,
-        one.actor,
-        at,
-        work_type=await catalogue.find_work_type_by_code(session, one.actor, model.work_type),
-        site=await customers.find_site(session, one.actor, asset.site_id),
-        asset=asset,
-        title=f"{asset.name}: {model.modes[number % len(model.modes)].replace('_', ' ')}",
-        reported_at=at,
-        impact=impact,
-    )
-    return work_order.id
-
-
-async def _todays_work(one: Seeding) -> None:
-    """Open incidents of the last hours for the dispatcher to plan, and one job that nobody can do."""
-    rng = random.Random("today")
-    numbers = rng.sample(range(20, 150), 14)
-    async with one.database.transaction(one.actor.tenant_id) as session:
-        for number in numbers:
-            at = one.now - timedelta(minutes=rng.randrange(10, 600))
-            impact = rng.choice((Impact.STOPPED, Impact.DEGRADED, Impact.RUNNING))
-            await _new_job(session, one, number, at, impact)
-        hospital = await session.exec(
-            select(Site).where(Site.tenant_id == one.actor.tenant_id, Site.name == "Hospital Motol")
-        )
-        await orders.create_work_order(
-            session,
-            one.actor,
-            one.now - timedelta(hours=3),
-            work_type=await catalogue.find_work_type_by_code(session, one.actor, CERTIFICATION),
-            site=hospital.one(),
-            title="Certification of the surgery lift",
-            reported_at=one.now - timedelta(hours=3),
-        )
-
-
-async def _proved_jobs(one: Seeding) -> None:
-    for number in range(1, PROVED_JOBS + 1):
-        at = one.now - timedelta(days=1, hours=5 * number)
-        await _prove(one, number, at.astimezone(UTC))
-
-
-async def _prove(one: Seeding, number: int, at: datetime) -> None:
-    """Take one job from its report to its closure, as of the past: every answer and photo is there."""
-    tenant = one.actor.tenant_id
-    picture = await asyncio.to_thread(draw_photo, f"W {number}")
-    async with one.database.transaction(tenant) as session:
-        work_order_id = await _new_job(session, one, number, at, Impact.STOPPED)
-        work_order = await orders.find_work_order(session, one.actor, work_order_id)
-        technician = await _able(session, one, work_order.skills)
-        starts = at + timedelta(hours=2)
-        (visit,) = await visits.plan_visits(
-            session,
-            one.actor,
-            at + timedelta(minutes=20),
-            [
-                visits.NewVisit(
-                    work_order_id,
-                    technician.id,
-                    starts,
-                    starts + timedelta(hours=2),
-                )
-            ],
-        )
-        await visits.dispatch(session, one.actor, at + timedelta(minutes=25), visit.id)
-    stored = await one.store.put_small(tenant, picture)
-    async with one.database.transaction(tenant) as session:
-        await keep_blob(session, one.actor, starts, stored, inspect(picture))
-    ends = starts + timedelta(minutes=70 + 5 * number)
-    async with one.database.transaction(tenant) as session:
-        job, visit = await visits.lock_visit(session, one.actor, visit.id)
-
-        def report(moment: datetime) -> field_work.Report:
-            return field_work.Report(
-                session, one.actor, moment, Occurrence(moment, moment, moment), job, visit
-            )
-
-        await field_work.travel(report(starts - timedelta(minutes=35)))
-        await field_work.arrive(report(starts))
-        await field_work.start(report(starts))
-        for item, value in (("secured", True), ("cause", "wear"), ("reading", 231 + number)):
-            await field_work.answer(report(ends), item, value)
-        await field_work.declare_photo(
-            report(ends),
-            photo_id=uuid7(),
-            item="after",
-            slot=0,
-            sha256=bytes.fromhex(stored.sha256),
-            size=stored.size,
-            mime="image/jpeg",
-            captured_at=ends,
-        )
-        for kind, from_at, to_at in (
-            (TimeKind.TRAVEL, starts - timedelta(minutes=35), starts),
-            (TimeKind.WORK, starts, ends),
-        ):
-            await field_work.add_time(report(ends), kind=kind, from_at=from_at, to_at=to_at)
-        await field_work.finish(report(ends))
-        await field_work.photo_bytes_arrived(
-            session, one.actor, ends + timedelta(minutes=2), bytes.fromhex(stored.sha256)
-        )
-    async with one.database.transaction(tenant) as session:
-        job = await orders.lock_work_order(session, one.actor, work_order_id)
-        closer = await tenants.find_login(session, one.people.login("dispatcher"))
-        assert closer is not None
-        await completion.close(
-            session,
-            one.actor,
-            job,
-            ends + timedelta(hours=1),
-            by=closer.id,
-            facts_rev=job.facts_rev,
-        )
-
-
-async def _able(session: Session, one: Seeding, skills: list[dict[str, object]]) -> Technician:
-    """Return the first technician who holds the skills asked for."""
-    statement = (
-        select(Technician)
-        .where(Technician.tenant_id == one.actor.tenant_id)
-        .order_by(col(Technician.number))
-    )
-    everybody = list(await session.exec(statement))
-    held = await technicians.list_held_skills(session, one.actor, [each.id for each in everybody])
-    for each in everybody:
-        levels = {skill.code: skill.level for skill in held[each.id]}
-        if all(levels.get(str(s["skill"]), 0) >= int(str(s["level"])) for s in skills):
-            return each
-    return everybody[0]
-
-
-def draw_photo(caption: str, size: tuple[int, int] = (1_280, 960)) -> bytes:
-    """Return a JPEG that looks like a photo to every check: gradients, shapes and a caption."""
-    from PIL import Image, ImageDraw
-
-    rng = random.Random(caption)
-    base = Image.linear_gradient("L").resize(size)
-    other = Image.radial_gradient("L").resize(size)
-    image = Image.merge("RGB", (base, other, Image.eval(base, lambda value: 255 - value)))
-    draw = ImageDraw.Draw(image)
-    for _ in range(12):
-        left, top = rng.randrange(size[0]), rng.randrange(size[1])
-        draw.rectangle(
-            (left, top, left + rng.randrange(40, 300), top + rng.randrange(40, 300)),
-            fill=tuple(rng.randrange(256) for _ in range(3)),
-        )
-    draw.text((40, 40), caption, fill="white", font_size=64)
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=82)
-    return out.getvalue()

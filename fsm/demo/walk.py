@@ -19,7 +19,7 @@ import httpx
 from uuid_utils.compat import uuid7
 
 from fsm.demo.people import People
-from fsm.demo.seeding import draw_photo
+from fsm.demo.work import draw_photo
 
 Json = dict[str, Any]
 

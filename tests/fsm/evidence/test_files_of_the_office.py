@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import httpx
 
-from fsm.demo.seeding import draw_photo
+from fsm.demo.work import draw_photo
 from tests.company import Company
 
 MANUAL = b"%PDF-1.7\n% a manual of few words\n%%EOF\n"
