@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 DESK = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 780}
+TABLET = {"width": 820, "height": 1180}
 LONGEST_START_S = 300
 LONGEST_ANSWER_S = 180
 MOST_BYTES = 700_000
@@ -104,8 +105,10 @@ async def _take(chromium: str, url: str, password: str, code: str, into: Path) -
         phone = await opened(PHONE, is_mobile=True, has_touch=True)
         await _enrol(phone, password, day)
         await keep(phone, "app")
+        await _go_to_checklist(phone)
+        await keep(phone, "checklist")
 
-        page = await opened(DESK)
+        page = await opened(TABLET, has_touch=True)
         await _sign_in(page, "manager", password, "/office/figures?period=last_90")
         await page.locator("main footer").wait_for()
         await page.get_by_text("Loading").first.wait_for(state="hidden")
@@ -158,6 +161,15 @@ async def _enrol(page: Any, password: str, day: str) -> None:
     await page.locator("button[type=submit]").click()
     await page.get_by_text("Nothing waits here").wait_for()
     await page.locator("main a, main button").first.wait_for()
+
+
+async def _go_to_checklist(page: Any) -> None:
+    """Begin the first visit, and answer one step of its checklist."""
+    await page.locator("main a[href^='#/visit/']").first.click()
+    for name in ("Travel", "Arrive", "Start work"):
+        await page.get_by_role("button", name=name).click()
+    await page.get_by_role("link", name="Checklist").last.click()
+    await page.get_by_role("button", name="Yes").first.click()
 
 
 async def _sign_in(page: Any, who: str, password: str, to: str) -> None:

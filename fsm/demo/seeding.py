@@ -43,7 +43,7 @@ from fsm.parts.tables import MovementKind, StockPlaceKind
 from fsm.technicians import queries as technicians
 from fsm.technicians import working_time
 from fsm.technicians.shift_pattern import DayRange, expand, pattern_shift
-from fsm.technicians.tables import Technician
+from fsm.technicians.tables import RateKind, Technician
 from fsm.tenants import queries as tenants
 from fsm.tenants.tokens import find_actor
 
@@ -69,6 +69,7 @@ async def seed_company(
         await _catalogue(session, one)
         await _certification(session, one)
         await _promises(session, one)
+        await _rates(session, one)
         await _checklists(session, one)
     for kind, text in company_files(one.today).items():
         await _import(one, kind, text)
@@ -241,6 +242,23 @@ async def _promises(session: Session, one: Seeding) -> None:
                 },
             },
             effective_at=since,
+        )
+
+
+async def _rates(session: Session, one: Seeding) -> None:
+    """What a kilometre costs, and what customers pay for an hour; each technician's own cost is imported."""
+    for kind, amount in (
+        (RateKind.VEHICLE, 9),
+        (RateKind.LABOUR_PRICE, 1_250),
+        (RateKind.TRAVEL_PRICE, 820),
+    ):
+        await technicians.add_rate(
+            session,
+            one.actor,
+            one.now,
+            kind=kind,
+            amount=Decimal(amount),
+            starts_on=one.today - timedelta(days=3 * 365),
         )
 
 
