@@ -199,12 +199,16 @@ class AttachmentView(msgspec.Struct, frozen=True):
 
 
 class DossierView(msgspec.Struct, frozen=True):
-    """A request with everything that was added to it, and the jobs it led to."""
+    """A request with everything that was added to it, and the jobs it led to.
+
+    `usual_work_type` is the code of what repairs of its machine, else of its model, mostly were.
+    """
 
     request: RequestView
     additions: list[RequestView]
     attachments: list[AttachmentView]
     work_order_ids: list[UUID]
+    usual_work_type: str | None
 
     @classmethod
     def of(cls, dossier: Dossier) -> "DossierView":
@@ -213,6 +217,7 @@ class DossierView(msgspec.Struct, frozen=True):
             [RequestView.of(row) for row in dossier.additions],
             [AttachmentView.of(row, dossier.request.id) for row in dossier.attachments],
             list(dossier.work_order_ids),
+            dossier.usual_work_type,
         )
 
 

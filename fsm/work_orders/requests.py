@@ -39,6 +39,7 @@ from fsm.work_orders.tables import (
     ServiceRequest,
     WorkOrder,
 )
+from fsm.work_orders.usual_work import usual_work_type
 
 STATUS = "fsms_"
 """Prefix of the tokens in status links."""
@@ -152,12 +153,16 @@ async def list_requests(
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
-    """A request with what was added to it: merged requests, all their photos, the jobs it led to."""
+    """A request with what was added to it: merged requests, all their photos, the jobs it led to.
+
+    `usual_work_type` is the code of what its machine's repairs mostly were.
+    """
 
     request: ServiceRequest
     additions: Sequence[ServiceRequest]
     attachments: Sequence[RequestAttachment]
     work_order_ids: Sequence[UUID]
+    usual_work_type: str | None
 
 
 async def read_dossier(session: Session, actor: Actor, request_id: UUID) -> Dossier:
@@ -181,7 +186,8 @@ async def read_dossier(session: Session, actor: Actor, request_id: UUID) -> Doss
         .where(WorkOrder.tenant_id == actor.tenant_id, WorkOrder.request_id == request.id)
         .order_by(col(WorkOrder.id))
     )
-    return Dossier(request, additions, attachments.all(), work_orders.all())
+    usual = await usual_work_type(session, actor, request.asset_id)
+    return Dossier(request, additions, attachments.all(), work_orders.all(), usual)
 
 
 async def _additions(session: Session, request: ServiceRequest) -> list[UUID]:
