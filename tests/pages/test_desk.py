@@ -254,6 +254,32 @@ async def test_a_completed_job_is_closed_and_another_sent_back(
     assert (await back.row()).status == "in_progress"
 
 
+@pytest.mark.parametrize("has_watcher", [True, False])
+async def test_escape_closes_a_dialog_and_nothing_beneath_it_wherever_the_focus_is(
+    office: Office, opened: Any, desk: httpx.AsyncClient, has_watcher: bool
+) -> None:
+    """Not every browser has what hears Escape for dialogs, and the focus may be nowhere."""
+    lift = str(office.company.asset.id)
+    words = f"Desk: escape {has_watcher}"
+    await reported(desk, words, asset_id=lift, impact="stopped", contact_name="Zoe")
+    page = await open_desk(office, opened)
+    if not has_watcher:
+        await page.add_init_script("delete globalThis.CloseWatcher")
+        await page.reload()
+    await entry(page, words).click()
+    answer = page.get_by_role("button", name="Make the job")
+    await answer.wait_for()
+    dialog = page.get_by_role("dialog", name="New job")
+    for leaves_focus in (False, True):
+        await page.get_by_role("button", name="New job").click()
+        await dialog.wait_for()
+        if leaves_focus:
+            await page.evaluate("document.activeElement.blur()")
+        await page.keyboard.press("Escape")
+        await dialog.wait_for(state="detached")
+        await expect(answer).to_be_visible()
+
+
 async def test_what_is_still_missing_is_said_and_the_job_cannot_be_closed(
     office: Office, opened: Any
 ) -> None:

@@ -57,10 +57,12 @@ function hearClosing(veil: HTMLElement, onclose: () => void): () => void {
     event.preventDefault()
     onclose()
   }
-  veil.addEventListener('keydown', onkeydown)
+  // A click between the controls leaves the focus nowhere: the page hears the key then, not the dialog.
+  const hearing = [veil, document.body] as const
+  for (const one of hearing) one.addEventListener('keydown', onkeydown)
   return () => {
     watcher?.destroy()
-    veil.removeEventListener('keydown', onkeydown)
+    for (const one of hearing) one.removeEventListener('keydown', onkeydown)
   }
 }
 
