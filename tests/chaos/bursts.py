@@ -149,8 +149,16 @@ class Burst:
         self._add("message.add", text=f"message {uuid7()}")
 
     def take_another_photo(self) -> None:
-        """Take one more of the same step, and sometimes take it back."""
+        """Take one more of the same step, sometimes point at something in it, and sometimes take it back."""
         photo = self._declare("after", self.rng.randint(1, 3))
+        if self.rng.random() < 0.5:
+            place = {"x": self.rng.randint(1, 9_999) / 10_000, "y": 0.5, "size": 0.2}
+            self._add(
+                "photo.mark",
+                after=[photo["id"]],
+                photo_id=photo["data"]["photo_id"],
+                marks=[{"kind": "ring", **place}],
+            )
         if self.rng.random() < 0.5:
             self._add(
                 "photo.retract",

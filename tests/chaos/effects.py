@@ -50,6 +50,8 @@ def key_of(intent: Mapping[str, Any]) -> Key | None:
             return kind, data["photo_id"], data["visit_id"], data["item"], data["sha256"]
         case "photo.retract":
             return kind, data["photo_id"], data["reason"]
+        case "photo.mark":
+            return kind, data["photo_id"], str(data["marks"][0]["x"])
         case "asset.suggest" | "site.suggest" | "contact.suggest":
             entity = kind.partition(".")[0]
             return "suggest", entity, data[f"{entity}_id"]
@@ -127,6 +129,12 @@ _EFFECTS = (
         "select p.id::text, p.retract_reason from photo p"
         " join event e on e.tenant_id = p.tenant_id and e.kind = 'photo.retracted'"
         " and e.data ->> 'photo_id' = p.id::text where p.retracted_at is not null",
+    ),
+    (
+        "photo.mark",
+        "select p.id::text, p.marks -> 0 ->> 'x' from photo p"
+        " join event e on e.tenant_id = p.tenant_id and e.kind = 'photo.marked'"
+        " and e.data ->> 'photo_id' = p.id::text",
     ),
     (
         "suggest",

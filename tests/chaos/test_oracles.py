@@ -43,6 +43,7 @@ EVENTS = (
     "visit.finished",
     "photo.declared",
     "photo.retracted",
+    "photo.marked",
     "asset.edited",
     "failure.reported",
     "passport.claimed",
@@ -100,6 +101,7 @@ def test_every_type_of_intent_leaves_something_that_can_be_counted() -> None:
         **dict.fromkeys(("name", "reason", "sha256", "asset_id", "site_id", "contact_id"), "x"),
         "code": "x",
         "position": {"accuracy_m": 1},
+        "marks": [{"x": 0.5}],
     }
     for kind in DATA:
         assert key_of({"id": "x", "type": kind, "data": data}) is not None, kind
