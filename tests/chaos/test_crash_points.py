@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from fsm.crash_points import POINTS
+from tests.chaos.rig import made
 from tests.chaos.runner import Life
 from tests.chaos.sizes import Size
 from tests.chaos.stage import Stage, open_stage
@@ -71,9 +72,17 @@ async def test_a_crash_at_this_place_loses_and_doubles_nothing(life: Life, passa
     before = len(life.judge.made)
     await life.go(0.5)
     await die_at(life, passage)
+    await goes_on(life, before)
     await life.rest()
     assert life.judge.verdict.violations == []
     assert len(life.judge.acked) == len(life.judge.made) > before
+
+
+async def goes_on(life: Life, before: int) -> None:
+    """Let the phone do something more than `before`: its day may have had nothing to do until now."""
+    async with asyncio.timeout(PATIENCE_S):
+        while made(life.crews) <= before:
+            await asyncio.sleep(0.1)
 
 
 async def die_at(life: Life, passage: str) -> None:
