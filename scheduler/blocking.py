@@ -44,6 +44,9 @@ class Fleets:
         self.has_absences = np.array(absences, dtype=bool)
         limited = [terms.longest_s < _ANY_LENGTH_S for terms in self.day.terms]
         self.has_length = np.array(limited, dtype=bool)
+        people = {shift.technician: number for number, shift in enumerate(self.day.shifts)}
+        self.person = np.array([people[shift.technician] for shift in self.day.shifts])
+        self.on_day = np.array([shift.day for shift in self.day.shifts])
         self.has_visits = np.array([bool(order) for order in draft.orders], dtype=bool)
         keeps_prefix = [draft.keeps_prefix(number) for number in range(len(self.day.shifts))]
         self.closed = ClosedShifts(self.day, keeps_prefix)

@@ -14,12 +14,13 @@ from itertools import combinations
 import numpy as np
 
 from scheduler.blocking import Fleets, Inquiry
+from scheduler.candidates import Ints, Mask
 from scheduler.engine.indexed import IndexedDay
 from scheduler.engine.insertion import Draft
 from scheduler.engine.permissions import Rule
-from scheduler.engine.ties import NEVER
-from scheduler.engine.timing import as_route
-from scheduler.engine.together import may_share, put, settle
+from scheduler.engine.ties import NEVER, Tie
+from scheduler.engine.timing import as_route, earliest_starts
+from scheduler.engine.together import put, settle
 from scheduler.problem import Interval
 from scheduler.relaxations import WAIVABLE, WAIVER_S, Relaxation, Way, merged
 
@@ -31,6 +32,7 @@ _NEAREST = 6
 _MINUTES = (15, 60, 240)
 """By how much windows and shifts are made longer."""
 _AT_ANY_PRICE = 1 << 40
+_ANY_TIME: Interval = (-NEVER, NEVER)
 
 
 class _LookedLongEnough(Exception):
@@ -46,6 +48,41 @@ class _Spot:
     begins: Interval
 
 
+@dataclass(frozen=True, slots=True)
+class _Spots:
+    """Many of them, in their order: `first` and `last` are between what a visit could begin."""
+
+    shift: Ints
+    position: Ints
+    first: Ints
+    last: Ints
+
+    @staticmethod
+    def anywhere(shift_no: int, first: int, end: int) -> _Spots:
+        """Return the positions [first, end) of one route, at any time."""
+        position = np.arange(first, end)
+        always = np.full(len(position), NEVER)
+        return _Spots(np.full(len(position), shift_no), position, -always, always)
+
+    def at(self, indices: Ints) -> _Spots:
+        return _Spots(
+            self.shift[indices], self.position[indices], self.first[indices], self.last[indices]
+        )
+
+    def __getitem__(self, index: int) -> _Spot:
+        begins = int(self.first[index]), int(self.last[index])
+        return _Spot(int(self.shift[index]), int(self.position[index]), begins)
+
+
+def _asked_for(day: IndexedDay, tie: Tie, other: _Spot) -> tuple[int, int, int]:
+    """Return from when and until when a tie lets a visit begin, and by when it has to end."""
+    first, last = other.begins
+    opens = first - tie.greatest
+    if tie.order < 0:
+        opens = max(opens, first + day.work_s(other.shift, tie.other))
+    return opens, last - tie.least, last if tie.order > 0 else 2 * NEVER
+
+
 class Together:
     """A bound visit held against a plan, with all that has to be planned with it."""
 
@@ -55,6 +92,7 @@ class Together:
         self.asked = {each: Inquiry(fleets, each) for each in {visit_no, *members}}
         self.before = fleets.draft.snapshot()
         self.left = _TIMED
+        self.spots: dict[tuple[int, frozenset[Rule]], _Spots] = {}
 
     # --- the smallest set ---
 
@@ -96,12 +134,11 @@ class Together:
     ) -> bool:
         """Whether the rest of the members find places in which all can be timed together."""
         if not members:
-            return settle(draft, self.members)
+            floors = {each: self._begins(draft.day, each, put_in)[0] for each in put_in}
+            return settle(draft, self.members, floors)
         visit, rest = members[0], members[1:]
         touched = {spot.shift for spot in put_in.values()}
-        for spot in self._places(draft, visit, rules, touched):
-            if not self._may_meet(draft.day, visit, spot, put_in):
-                continue
+        for spot in self._places(draft, visit, rules, put_in):
             shift_no, position = spot.shift, spot.position
             if not self.left:
                 raise _LookedLongEnough
@@ -112,56 +149,113 @@ class Together:
                 order = order[: len(self.day.shifts[shift_no].prefix)]
             order.insert(position, visit)
             if draft.set_order(shift_no, order):
-                if self._fit(draft, rest, rules, {**put_in, visit: spot}):
+                there = self._as_timed(draft, {**put_in, visit: spot}, visit)
+                least, greatest = self._begins(draft.day, visit, there)
+                if least <= greatest and self._fit(draft, rest, rules, there):
                     return True
                 draft.put_back(shift_no, before, timed)
         return False
 
+    def _as_timed(
+        self, draft: Draft, put_in: Mapping[int, _Spot], visit: int
+    ) -> Mapping[int, _Spot]:
+        """Return the places with that of a visit just put there: it begins no earlier than its route has it.
+
+        Of several on one route nothing is known: with another order its pause may be taken elsewhere.
+        """
+        spot = put_in[visit]
+        mates = [each for each, other in put_in.items() if other.shift == spot.shift]
+        if len(mates) > 1:
+            return {**put_in, **{each: replace(put_in[each], begins=_ANY_TIME) for each in mates}}
+        timed = draft.timed[spot.shift]
+        assert timed is not None, "it was put there"
+        begins = dict(earliest_starts(draft.day, timed, opened=draft.held))[visit]
+        begun = replace(spot, begins=(max(begins, spot.begins[0]), spot.begins[1]))
+        return {**put_in, visit: begun}
+
     def _places(
-        self, draft: Draft, visit: int, rules: Collection[Rule], touched: Collection[int]
+        self, draft: Draft, visit: int, rules: Collection[Rule], put_in: Mapping[int, _Spot]
     ) -> Iterator[_Spot]:
-        """Yield the places that the bounds allow, the widest first, and all of routes that have changed."""
-        day, fleet, asked = draft.day, self.fleets.without(rules), self.asked[visit]
-        allowed = day.able[:, visit].copy()
-        there = [tie for tie in day.ties.get(visit, ()) if tie.other in draft.shift_of]
-        for number in np.flatnonzero(allowed).tolist() if there else ():
-            allowed[number] = all(
-                may_share(day, tie, number, draft.shift_of[tie.other]) for tie in there
-            )
-        gaps = fleet.gaps(replace(asked.wanted, starts=day.starts[visit]), allowed)
-        fits = np.flatnonzero(gaps.fits)
-        shift = fleet.shift[fits]
-        slack = fleet.needed_by[fits] - gaps.start[fits] - asked.wanted.work_s[shift]
-        slack -= asked.wanted.back_s[fleet.after[fits]]
-        seen: set[tuple[int, int]] = set()
-        for index in np.argsort(-slack, kind="stable"):
-            place = int(shift[index]), int(fleet.position[fits[index]])
-            if place[0] not in touched and place not in seen:
-                seen.add(place)
-                earliest = int(gaps.start[fits[index]])
-                yield _Spot(*place, (earliest, earliest + int(slack[index])))
-        for number in sorted(touched):
-            if allowed[number]:
+        """Yield the places where a visit can begin when its partners' places ask for it: no other is timed.
+
+        First those that the bounds allow, the widest first, then all of routes that have changed.
+        """
+        day, spots = draft.day, self._spots(draft.day, visit, rules)
+        may = self._shared(draft, visit, put_in)
+        fits = may[spots.shift] & self._may_meet(day, visit, spots, put_in)
+        touched = sorted({spot.shift for spot in put_in.values()})
+        fits &= ~np.isin(spots.shift, touched)
+        for index in np.flatnonzero(fits).tolist():
+            yield spots[index]
+        for number in touched:
+            if may[number] and day.able[number, visit]:
                 first = len(day.shifts[number].prefix)
-                for position in range(first, len(draft.orders[number]) + 1):
-                    yield _Spot(number, position, (-NEVER, NEVER))
+                there = _Spots.anywhere(number, first, len(draft.orders[number]) + 1)
+                for index in np.flatnonzero(self._may_meet(day, visit, there, put_in)).tolist():
+                    yield there[index]
+
+    def _spots(self, day: IndexedDay, visit: int, rules: Collection[Rule]) -> _Spots:
+        """Return the places that the bounds allow a visit in the plan, the widest first."""
+        known = self.spots.get((visit, frozenset(rules)))
+        if known is not None:
+            return known
+        fleet, asked = self.fleets.without(rules), self.asked[visit]
+        gaps = fleet.gaps(replace(asked.wanted, starts=day.starts[visit]), day.able[:, visit])
+        fits = np.flatnonzero(gaps.fits)
+        shift, start = fleet.shift[fits], gaps.start[fits]
+        slack = fleet.needed_by[fits] - start - asked.wanted.work_s[shift]
+        slack -= asked.wanted.back_s[fleet.after[fits]]
+        order = np.argsort(-slack, kind="stable")
+        found = _Spots(shift, fleet.position[fits], start, start + slack).at(order)
+        _, first = np.unique(found.shift * len(day.visits) + found.position, return_index=True)
+        return self.spots.setdefault((visit, frozenset(rules)), found.at(np.sort(first)))
+
+    def _shared(self, draft: Draft, visit: int, put_in: Mapping[int, _Spot]) -> Mask:
+        """Return the shifts that may have a visit beside its partners where these are."""
+        may = np.ones(len(draft.day.shifts), dtype=bool)
+        for tie in draft.day.ties.get(visit, ()):
+            spot = put_in.get(tie.other)
+            theirs = draft.shift_of.get(tie.other) if spot is None else spot.shift
+            if theirs is None:
+                continue
+            same = self.fleets.person == self.fleets.person[theirs]
+            if tie.one_person:
+                may &= same
+            if tie.two_people:
+                may &= ~same
+            if tie.same_day:
+                may &= self.fleets.on_day == self.fleets.on_day[theirs]
+        return may
 
     def _may_meet(
-        self, day: IndexedDay, visit: int, spot: _Spot, put_in: Mapping[int, _Spot]
-    ) -> bool:
-        """Whether there the visit can begin when its partners' places ask for it: if not, none is timed."""
+        self, day: IndexedDay, visit: int, spots: _Spots, put_in: Mapping[int, _Spot]
+    ) -> Mask:
+        """Return the places where the visit can begin when its partners' places ask for it."""
+        least, greatest = spots.first, spots.last
+        work_s = self.asked[visit].wanted.work_s[spots.shift]
+        for tie in day.ties.get(visit, ()):
+            other = put_in.get(tie.other)
+            if other is None:
+                continue
+            opens, closes, ends = _asked_for(day, tie, other)
+            latest = np.minimum(closes, ends - work_s)
+            elsewhere = spots.shift != other.shift
+            least = np.where(elsewhere, np.maximum(least, opens), least)
+            greatest = np.where(elsewhere, np.minimum(greatest, latest), greatest)
+        return least <= greatest
+
+    def _begins(self, day: IndexedDay, visit: int, put_in: Mapping[int, _Spot]) -> Interval:
+        """Return between which instants a visit that has been put there could begin at most."""
+        spot = put_in[visit]
         least, greatest = spot.begins
         for tie in day.ties.get(visit, ()):
             other = put_in.get(tie.other)
             if other is None or other.shift == spot.shift:
                 continue
-            first, last = other.begins
-            least, greatest = max(least, first - tie.greatest), min(greatest, last - tie.least)
-            if tie.order < 0:
-                least = max(least, first + day.work_s(other.shift, tie.other))
-            elif tie.order > 0:
-                greatest = min(greatest, last - day.work_s(spot.shift, visit))
-        return least <= greatest
+            opens, closes, ends = _asked_for(day, tie, other)
+            least = max(least, opens)
+            greatest = min(greatest, closes, ends - day.work_s(spot.shift, visit))
+        return least, greatest
 
     def _without(self, members: Sequence[int], rules: Collection[Rule]) -> IndexedDay:
         """Return the day as if these rules did not bind these visits, or any shift."""
@@ -190,6 +284,8 @@ class Together:
         """Return the cheapest change found that lets all of them in; each was tried, timed and priced."""
         best: tuple[int, Relaxation] | None = None
         for way, minutes, rules, day in self._ways():
+            if best is not None and way is Way.WINDOW and abs(minutes) * 60 >= best[0]:
+                continue  # that alone counts for more
             draft = self._put_in(day)
             if draft is None:
                 continue
@@ -208,20 +304,22 @@ class Together:
             or self.day.visits[each].id in self.day.decisions.pins
             for each in self.members
         ]
+        whole = self._at_any_price(())
         for minutes in _MINUTES:
             for signed in () if any(held) else (-minutes, minutes):
-                yield Way.WINDOW, signed, (), self._opened(signed * 60)
-            day = self._without(self.members, ())
+                yield Way.WINDOW, signed, (), self._opened(whole, signed * 60)
+            day = copy(whole)
             day.terms = self.fleets.longer_terms(minutes * 60)
             yield Way.OVERTIME, minutes, (), day
         waived = sorted(self._rules() & WAIVABLE, key=list(Rule).index)
         for size in (1, 2):
             for rules in combinations(waived, size):
-                yield Way.WAIVER, 0, rules, self._without(self.members, rules)
+                yield Way.WAIVER, 0, rules, self._at_any_price(rules)
 
-    def _opened(self, seconds: int) -> IndexedDay:
+    def _opened(self, whole: IndexedDay, seconds: int) -> IndexedDay:
         """Return the day with the windows of all of them opened earlier (below zero) or closed later."""
-        day, floor = self._without(self.members, ()), self.day.problem.now or 0
+        day, floor = copy(whole), self.day.problem.now or 0
+        day.starts = list(day.starts)
         for each in self.members:
             windows: list[Interval] = [
                 (max(floor, opens + min(0, seconds)), max(floor, closes + max(0, seconds)))
@@ -230,8 +328,9 @@ class Together:
             day.starts[each] = merged(windows)
         return day
 
-    def _put_in(self, day: IndexedDay) -> Draft | None:
-        """Return the plan with all of them in it, whatever that costs; None where they find no place."""
+    def _at_any_price(self, rules: Collection[Rule]) -> IndexedDay:
+        """Return the day without these rules for them, on which they have to be done by who is near."""
+        day = self._without(self.members, rules)
         day.drop = list(day.drop)
         for each in self.members:
             day.drop[each] = _AT_ANY_PRICE
@@ -239,7 +338,11 @@ class Together:
             drives = day.problem.travel_s[day.start_places[able], day.place[each]]
             day.able[:, each] = False
             day.able[able[np.argsort(drives, kind="stable")][:_NEAREST], each] = True
-        draft = Draft(day)
+        return day
+
+    def _put_in(self, day: IndexedDay) -> Draft | None:
+        """Return the plan with all of them in it, whatever that costs; None where they find no place."""
+        draft = Draft(day, like=self.fleets.draft)
         draft.restore(self.before)
         put(draft, self.members[0], self.members)
         return draft if draft.shift_of.keys() >= set(self.members) else None

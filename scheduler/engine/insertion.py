@@ -57,8 +57,12 @@ class Snapshot:
 class Draft:
     """A plan being put together: one order of visits per shift, and what vans have left."""
 
-    def __init__(self, day: IndexedDay, held: Opened | None = None) -> None:
+    def __init__(
+        self, day: IndexedDay, held: Opened | None = None, *, like: Draft | None = None
+    ) -> None:
+        """`like`: a draft that has been looked at; routes that are the same there need not be again."""
         self.day = day
+        self._like = None if like is None or like.day.terms is not day.terms else like
         self.held = dict(held or {})
         """When visits that depend on others may begin in this plan."""
         self.orders: list[list[int]] = [[] for _ in day.shifts]
@@ -313,6 +317,8 @@ class Draft:
         timed = self.timed[shift_no]
         if timed is not None and any(item < -FIRST_DEPOT for item in timed.items):
             return None
+        if self._like is not None and timed is self._like.timed[shift_no]:
+            return self._like._bounds_of(shift_no)
         if shift_no not in self._bounds:
             bounds = self.bounds(shift_no, self.orders[shift_no])
             if bounds is None:

@@ -8,6 +8,7 @@ whatever else is put into their routes.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 import numpy as np
 
@@ -28,18 +29,22 @@ _FIRST_PLACES = 5
 # --- timing --------------------------------------------------------------------------------------
 
 
-def settle(draft: Draft, visits: Collection[int] | None = None) -> bool:
+def settle(
+    draft: Draft,
+    visits: Collection[int] | None = None,
+    floors: Mapping[int, int] = MappingProxyType({}),
+) -> bool:
     """Time the routes of planned visits that depend on others, each as early as its ties allow.
 
-    `visits`: those that may move, all unless told. False, and nothing changed, where no timetable keeps
-    all their ties.
+    `visits`: those that may move, all unless told; `floors`: before when they cannot begin as it is. False,
+    and nothing changed, where no timetable keeps all their ties.
     """
     day, planned = draft.day, draft.shift_of
     asked = day.ties if visits is None else visits
     moving = sorted(each for each in set(asked) if each in day.ties and each in planned)
     if not moving:
         return True
-    floors = dict.fromkeys(moving, -NEVER)
+    floors = {each: floors.get(each, -NEVER) for each in moving}
     shifts = sorted({planned[each] for each in moving})
     partners = {tie.other for each in moving for tie in day.ties[each]}
     begun = {
@@ -204,7 +209,8 @@ def _put_set(draft: Draft, members: list[int]) -> None:
     day = draft.day
     before, cost = draft.snapshot(), _routes_cost(draft)
     best: tuple[int, Snapshot] | None = None
-    for most in (_NEAREST, len(day.shifts)):
+    able = int(day.able[:, members].sum(axis=0).max())
+    for most in (_NEAREST, able) if able > _NEAREST else (_NEAREST,):
         for place in _first_places(draft, members, most):
             if _put_all(draft, members, place, most):
                 more = _routes_cost(draft) - cost
