@@ -3,23 +3,28 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
+from fsm.work_orders.tables import WorkOrder
 from tests.pages.conftest import BROWSER, Office, playwright
 from tests.pages.looking import drawn
+from tests.pages.test_board import open_board
+from tests.pages.test_board_planning import day, world
 from tests.pages.test_desk import desk, entry, open_desk, reported
 from tests.pages.test_figures import PAGE, open_figures
 from tests.pages.test_portal import open_portal
 from tests.pages.test_roster import open_roster, roster
 from tests.pages.test_settings import open_settings
 from tests.patience import within
+from tests.scheduler.running import RunningDay
 
 pytestmark = BROWSER
 
-__all__ = ["desk", "roster"]  # fixtures
+__all__ = ["day", "desk", "roster", "world"]  # fixtures
 
 expect = playwright.expect
 
@@ -202,3 +207,29 @@ async def test_who_goes_to_another_tab_while_the_desk_is_read_again_is_left_ther
     await drawn(page)
     await page.get_by_role("tab", name="Requests").click()
     await expect(entry(page, "Late: it squeaks")).to_have_count(0)
+
+
+async def test_who_opens_something_else_while_somebody_is_taken_is_not_asked_on_top_of_it(
+    office: Office, opened: Any, day: RunningDay
+) -> None:
+    late = await day.job("Late")
+    async with day.database.transaction(day.company.id) as session:
+        row = await session.get(WorkOrder, (day.company.id, late.id))
+        row.respond_by = day.clock() + timedelta(minutes=1)
+    page = await open_board(office, opened, width=1440, height=900)
+    held = await Held(page).at("**/api/board/placement-previews")
+    await page.locator(f"[data-job='{late.id}']").click()
+    await page.get_by_role("button", name="Who can?").click()
+    first = page.get_by_role("button", name="Take ").first
+    await first.click()
+    await held.waits()
+    await page.get_by_role("heading", name=late.number).first.wait_for()
+    await page.keyboard.press("?")
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("heading", name="Keys").wait_for()
+    held.go()
+    await page.get_by_text("Choose “Take” again to see why.").first.wait_for()
+    await expect(dialog).to_have_count(1)
+    await page.keyboard.press("Escape")
+    await first.click()
+    await dialog.get_by_label("Reason").wait_for()

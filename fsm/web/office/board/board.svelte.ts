@@ -108,6 +108,10 @@ class Board {
   crewOf = $state.raw<Visit | null>(null)
   /** What came up and is asked a word more about, and with what: as it was then, whatever becomes of it. */
   happens = $state.raw<{ what: Happening; of: Visit | Job } | null>(null)
+  /** Whether any of the dialogs is open. */
+  isAsking = $derived(
+    [this.moving, this.plan, this.isOptimising, this.helps, this.asks, this.crewOf, this.happens].some(Boolean),
+  )
   /** Whether the queue stands in a window of its own. */
   isQueueAway = $state(false)
   undos = $state.raw<Undo[]>([])
