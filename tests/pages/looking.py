@@ -81,3 +81,22 @@ async def take(page: Any, name: str) -> None:
     """Keep a picture of the page where FSM_SCREENSHOTS names a folder; else do nothing."""
     if folder := os.environ.get("FSM_SCREENSHOTS"):
         await page.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+
+async def small_targets(page: Any, within: str, least: int) -> list[str]:
+    """Return what can be pressed in a part of the page and is lower than so many pixels, or narrower than 24.
+
+    A box or a field inside a label is as large as that.
+    """
+    found: list[str] = await page.evaluate(
+        """([within, least]) => [...document.querySelectorAll(within)]
+            .flatMap(part => [...part.querySelectorAll(
+                'a[href], button, input, select, summary, textarea, [tabindex="0"]')])
+            .filter(one => one.checkVisibility())
+            .map(one => [one, (one.closest('label') ?? one).getBoundingClientRect()])
+            .filter(([, box]) => box.width && (box.height < least || box.width < 24))
+            .map(([one, box]) =>
+                `${Math.round(box.width)} x ${Math.round(box.height)}: ${one.outerHTML.slice(0, 100)}`)""",
+        [within, least],
+    )
+    return found

@@ -12,7 +12,7 @@ import pytest_asyncio
 from tests.bench.board_world import day
 from tests.fsm.work_orders.steps import plan_a_pick_up
 from tests.pages.conftest import BROWSER, Office, playwright, sign_in
-from tests.pages.looking import assert_accessible, spoken, take
+from tests.pages.looking import assert_accessible, small_targets, spoken, take
 from tests.patience import PATIENCE_S
 
 pytestmark = BROWSER
@@ -249,7 +249,10 @@ async def test_a_stop_for_parts_stands_beside_the_visits_and_goes_with_its_own(
     fetched = re.compile("fetch 2 × P-1 Door roller at Main before")
     bar = page.locator(f"[data-visit='{visit_id}'][aria-pressed=true]")
     await playwright.expect(bar).to_have_attribute("aria-label", fetched)
+    # The details have taken room of the pane, in which the afternoon lay.
+    await playwright.expect(bar).to_be_in_viewport(ratio=0.95)
     await assert_accessible(page)
+    assert await small_targets(page, "main", 32) == []
     await take(page, "board-stop")
     await page.locator(f"[data-technician='{company.technician.id}'] .who").click()
     await page.locator(".route").get_by_text(said).wait_for()

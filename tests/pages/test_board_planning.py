@@ -19,7 +19,7 @@ from fsm.work_orders.tables import Visit, WorkOrder
 from scheduler import child
 from scheduler.jobs import list_unsolved, solve_plan
 from tests.pages.conftest import BROWSER, Office, playwright
-from tests.pages.looking import assert_accessible, take
+from tests.pages.looking import assert_accessible, small_targets, take
 from tests.pages.test_board import open_board
 from tests.patience import PATIENCE_S
 from tests.scheduler.running import RunningDay, moment, running_day, solve_here
@@ -175,6 +175,7 @@ async def test_who_can_is_ranked_in_words_and_only_a_soft_breach_asks_a_reason(
         await ranked.nth(n).get_by_text(f"{n + 1}. {slot['technician']}").wait_for()
         await ranked.nth(n).get_by_text(slot["said"]["en"]).wait_for()
     await assert_accessible(page)
+    assert await small_targets(page, "main", 32) == []
     await take(page, "board-who-can")
     await ranked.nth(1).get_by_role("button").focus()
     await page.keyboard.press("Enter")

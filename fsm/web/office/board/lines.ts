@@ -28,10 +28,10 @@ export interface Drawing {
   windows: string
 }
 
-const LANE_PX = 34
+const LANE_PX = 36
 const EDGES_PX = 6
 const BAR_PX = 5
-const LEG_PX = 19
+const LEG_PX = 20
 
 type Known = Pick<BoardData, 'visits' | 'shifts' | 'absences'>
 
@@ -93,7 +93,7 @@ export function drawingOf({ axis, visits }: Line): Drawing {
     .filter(({ from }) => axis.shows(from, from + 1))
     .map((stop) => {
       if (stop.travel_s) legs += pathOf(axis, stop.from - stop.travel_s * 1000, stop.from, LEG_PX, 2)
-      return { stop, place: `left:${percent(axis.at(stop.from))}%;top:${BAR_PX + 3}px` }
+      return { stop, place: `left:${percent(axis.at(stop.from))}%;top:${BAR_PX}px` }
     })
   return { bars, stops, legs, windows }
 }
