@@ -180,6 +180,10 @@ async def running_day(
     return RunningDay(client, database, company, clock, mate)
 
 
+_ITERATIONS = 500
+"""Enough for the best plan of a few visits."""
+
+
 async def solve_here(
     problem: DayProblem,
     *,
@@ -188,8 +192,12 @@ async def solve_here(
     seed: int,
     engine: str,
 ) -> child.Solved:
-    """Solve as the child process does, without the second that it takes to start one."""
-    plan = plan_day(problem, seconds=seconds, iterations=iterations, seed=seed, engine=engine)
+    """Solve as the child process does, without the second that it takes to start one.
+
+    Not for some seconds: how good a plan becomes in them depends on what else the machine has to do.
+    """
+    steps = iterations or _ITERATIONS
+    plan = plan_day(problem, iterations=steps, seed=seed, engine=engine)
     assert violations(problem, plan) == []
     return child.Solved(plan, tuple(explain(problem, plan)))
 
